@@ -1,0 +1,1 @@
+"""The commands specsim, speclearn, specfisher and specdata."""

@@ -1,0 +1,1 @@
+"""Compiled kernels of the data contract: arrays in, arrays out."""

@@ -1,0 +1,1 @@
+"""The ceiling: how good any estimator of a stellar label could be."""

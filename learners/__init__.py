@@ -1,0 +1,1 @@
+"""The attempt: estimators trained on simulated spectra."""

@@ -1,0 +1,1 @@
+"""From a grid node to an observed spectrum."""

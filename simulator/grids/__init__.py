@@ -1,0 +1,1 @@
+"""Stellar grids: the demo grid and the BOSZ archive."""

@@ -1,0 +1,1 @@
+"""Instruments: figures with their sources, and the noise tables made from them."""

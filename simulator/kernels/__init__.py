@@ -1,0 +1,1 @@
+"""Compiled kernels of the simulator: arrays in, arrays out."""

@@ -1,0 +1,1 @@
+"""The small LTE synthesizer behind the demo grid."""
