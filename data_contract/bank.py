@@ -1,0 +1,156 @@
+"""Banks: a stellar grid rendered to an instrument's pixels, ready to interpolate."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import zarr
+
+from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.noise import NoiseTables
+from starsmith.data_contract.store import open_group, read_arrays, staged_folder, write_array
+
+__all__ = ["BANK_SCHEMA", "Bank", "load_bank"]
+
+BANK_SCHEMA = "starsmith.bank"
+BANK_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bank:
+    """Spline coefficients of node spectra at the instrument's pixels, and its noise tables.
+
+    flux(labels, mag) = 10^(-0.4 mag) (W · coef) / (W · band_coef) [1e-17 erg/s/cm²/Å], with
+    W the tensor product of not-a-knot cubic B-splines along each axis.
+
+    Attributes
+    ----------
+    grid : dict
+        Name and provenance of the stellar grid.
+    instrument : dict
+        Name and resolved figures of the instrument.
+    label_names : tuple of str
+    axes : tuple of float64 arrays
+        Nodes along each label.
+    wave : float64, shape (n_wave,)
+        Pixel centres, vacuum [Å].
+    coef : float32, shape (n_node, n_wave)
+        Rows are nodes in C order of the axes.
+    band_coef : float64, shape (n_node,)
+        The same for the photon-weighted band flux [maggies per unit of ``coef``].
+    filled : bool, shape (n_node,)
+        True where the grid has a hole and the node was filled before prefiltering.
+    mag_band : str
+        speclite name of the magnitude's band.
+    noise : NoiseTables
+    notice : str
+        Label of a demonstration grid, else empty.
+    """
+
+    grid: dict
+    instrument: dict
+    label_names: tuple[str, ...]
+    axes: tuple[np.ndarray, ...]
+    wave: np.ndarray
+    coef: np.ndarray
+    band_coef: np.ndarray
+    filled: np.ndarray
+    mag_band: str
+    noise: NoiseTables
+    notice: str = ""
+
+    def __post_init__(self):
+        n_node = int(np.prod([nodes.size for nodes in self.axes]))
+        if self.coef.shape != (n_node, self.wave.size) or self.coef.dtype != np.float32:
+            raise DataError(
+                f"bank coefficients are {self.coef.dtype} {self.coef.shape}, "
+                f"expected float32 {(n_node, self.wave.size)}"
+            )
+        if self.band_coef.shape != (n_node,) or self.filled.shape != (n_node,):
+            raise DataError(f"bank band_coef and filled need shape ({n_node},)")
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of everything that decides a simulated spectrum."""
+        total = hashlib.sha256()
+        for array in (*self.axes, self.wave, self.coef, self.band_coef, self.filled):
+            total.update(np.ascontiguousarray(array))
+        for name, array in sorted(self.noise.arrays().items()):
+            total.update(name.encode())
+            total.update(np.ascontiguousarray(array))
+        return total.hexdigest()
+
+    def save(self, path: Path | str) -> None:
+        """Write the bank; ``path`` appears only when it is complete."""
+        path = Path(path)
+        with staged_folder(path) as staging:
+            group = zarr.open_group(staging, mode="w-")
+            for name, nodes in zip(self.label_names, self.axes, strict=True):
+                write_array(group, name, nodes, (name,))
+            write_array(group, "wave", self.wave, ("wavelength",))
+            chunk = (min(64, len(self.coef)), self.wave.size)
+            write_array(group, "coef", self.coef, ("node", "wavelength"), chunk)
+            write_array(group, "band_coef", self.band_coef, ("node",))
+            write_array(group, "filled", self.filled, ("node",))
+            write_noise(group, self.noise)
+            group.attrs.update(
+                {
+                    "schema": BANK_SCHEMA,
+                    "schema_version": BANK_VERSION,
+                    "grid": self.grid,
+                    "instrument": self.instrument,
+                    "label_names": list(self.label_names),
+                    "mag_band": self.mag_band,
+                    "notice": self.notice,
+                    "digest": self.digest,
+                }
+            )
+
+
+def write_noise(group: zarr.Group, noise: NoiseTables) -> None:
+    """Store noise tables as the subgroup ``noise``."""
+    tables = group.create_group("noise")
+    for name, values in noise.arrays().items():
+        write_array(tables, name, values, tuple(f"{name}_{k}" for k in range(values.ndim)))
+
+
+def read_noise(group: zarr.Group, path: Path) -> NoiseTables:
+    """Read the subgroup ``noise``."""
+    if "noise" not in group:
+        raise DataError(f"{path}: its noise tables are missing; write it again")
+    return NoiseTables.from_arrays(read_arrays(group["noise"], path))
+
+
+def load_bank(path: Path | str) -> Bank:
+    """Read a bank file.
+
+    Raises
+    ------
+    DataError
+        If ``path`` is not a bank, is damaged, or its contents do not match its digest.
+    """
+    path = Path(path)
+    group = open_group(path, BANK_SCHEMA, BANK_VERSION)
+    arrays = read_arrays(group, path)
+    attrs = group.attrs
+    needed = {"wave", "coef", "band_coef", "filled", *attrs["label_names"]}
+    if missing := needed - set(arrays):
+        raise DataError(f"{path}: array(s) {sorted(missing)} are missing; render the bank again")
+    bank = Bank(
+        grid=attrs["grid"],
+        instrument=attrs["instrument"],
+        label_names=tuple(attrs["label_names"]),
+        axes=tuple(arrays[name] for name in attrs["label_names"]),
+        wave=arrays["wave"],
+        coef=arrays["coef"],
+        band_coef=arrays["band_coef"],
+        filled=arrays["filled"],
+        mag_band=attrs["mag_band"],
+        noise=read_noise(group, path),
+        notice=attrs["notice"],
+    )
+    if bank.digest != attrs["digest"]:
+        raise DataError(f"{path}: contents do not match their digest; render the bank again")
+    return bank

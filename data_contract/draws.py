@@ -1,0 +1,96 @@
+"""What a simulated spectrum is drawn from, and what comes out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from starsmith.data_contract.names import CONDITIONS
+
+__all__ = ["Draws", "SpectrumBatch"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draws:
+    """Labels, magnitude and observing conditions of keyed spectra.
+
+    Attributes
+    ----------
+    seed : int
+    split : str
+        train, val or test.
+    index : int64, shape (n_spec,)
+        Spectrum index within the split; (seed, split, index) is the draw key.
+    label_names : tuple of str
+        Columns of ``labels``.
+    labels : float64, shape (n_spec, n_label)
+        [K, dex, dex, ...].
+    mag : float64, shape (n_spec,)
+        AB magnitude in the bank's band.
+    conditions : float64, shape (n_spec, 8)
+        Columns in `CONDITIONS` order.
+    """
+
+    seed: int
+    split: str
+    index: np.ndarray
+    label_names: tuple[str, ...]
+    labels: np.ndarray
+    mag: np.ndarray
+    conditions: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def key(self) -> tuple[int, str, np.ndarray]:
+        """(seed, split, index): what the noise of these spectra is keyed by."""
+        return self.seed, self.split, self.index
+
+    def label(self, name: str) -> np.ndarray:
+        """One label, float64 (n_spec,)."""
+        return self.labels[:, self.label_names.index(name)]
+
+    def condition(self, name: str) -> np.ndarray:
+        """One observing condition, float64 (n_spec,)."""
+        return self.conditions[:, CONDITIONS.index(name)]
+
+    def take(self, rows: np.ndarray | slice) -> "Draws":
+        """Return the draws of some rows."""
+        return Draws(
+            seed=self.seed,
+            split=self.split,
+            index=self.index[rows],
+            label_names=self.label_names,
+            labels=self.labels[rows],
+            mag=self.mag[rows],
+            conditions=self.conditions[rows],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpectrumBatch:
+    """Simulated spectra, noiseless and observed.
+
+    Attributes
+    ----------
+    wave : float64, shape (n_wave,)
+        Vacuum [Å].
+    flux_model, flux, error : float32, shape (n_spec, n_wave)
+        Noiseless and observed flux and honest 1σ error [1e-17 erg/s/cm²/Å].
+    mask : uint32, shape (n_spec, n_wave)
+        Bit flags, 0 = good.
+    snr : float64, shape (n_spec,)
+        Median over pixels of flux_model over the true σ [per pixel].
+    draws : Draws
+    """
+
+    wave: np.ndarray
+    flux_model: np.ndarray
+    flux: np.ndarray
+    error: np.ndarray
+    mask: np.ndarray
+    snr: np.ndarray
+    draws: Draws
+
+    def __len__(self) -> int:
+        return len(self.flux)

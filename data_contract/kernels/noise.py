@@ -1,0 +1,117 @@
+"""Noise kernels: from observing conditions to electrons, variances and errors."""
+
+import numpy as np
+from numba import njit, prange
+
+__all__ = ["fill_background", "fill_error", "fill_sensitivity", "smooth_rows"]
+
+
+@njit(cache=True, parallel=True)
+def fill_sensitivity(sensitivity, conversion, knot_of_pixel, knot_fraction, smooth, exposure):
+    """Electrons per exposure and unit flux in every pixel.
+
+    Parameters
+    ----------
+    sensitivity : float64 array, shape (n_spec, n_wave)
+        Overwritten [electron per exposure / flux unit].
+    conversion : float64 array, shape (n_wave,)
+        [electron s-1 m-2 / flux unit].
+    knot_of_pixel : int64 array, shape (n_wave,)
+        Knot at or below each pixel.
+    knot_fraction : float64 array, shape (n_wave,)
+        Position between that knot and the next, 0..1.
+    smooth : float64 array, shape (n_spec, n_knot)
+        Fibre aperture times continuum transmission at the knots.
+    exposure : float64 array, shape (n_spec,)
+        Collecting area times exposure time [m2 s].
+    """
+    n_spec, n_wave = sensitivity.shape
+    for i in prange(n_spec):
+        for j in range(n_wave):
+            k = knot_of_pixel[j]
+            low = smooth[i, k]
+            factor = low + knot_fraction[j] * (smooth[i, k + 1] - low)
+            sensitivity[i, j] = exposure[i] * conversion[j] * factor
+
+
+@njit(cache=True, parallel=True)
+def fill_background(background, sky_rate, zenith_node, zenith_fraction, exposure, scalars):
+    """Object-free variance per exposure in every pixel.
+
+    variance_factor * (sky + (floor sqrt(n_exp) max(sky of the pixel and its neighbours))^2
+    + stray * mean(sky) + dark + read), as in the PFS exposure-time calculator.
+
+    Parameters
+    ----------
+    background : float64 array, shape (n_spec, n_wave)
+        Overwritten [electron2 per exposure].
+    sky_rate : float64 array, shape (n_zenith, n_wave)
+        [electron s-1 m-2 arcsec-2].
+    zenith_node : int64 array, shape (n_spec,)
+    zenith_fraction : float64 array, shape (n_spec,)
+    exposure : float64 array, shape (n_spec,)
+        Collecting area x fibre area x exposure time [m2 arcsec2 s].
+    scalars : float64 array, shape (n_spec, 4)
+        variance factor; floor fraction x sqrt(n_exp); stray fraction; dark + read
+        variance [electron2 per exposure].
+    """
+    n_spec, n_wave = background.shape
+    for i in prange(n_spec):
+        below = sky_rate[zenith_node[i]]
+        above = sky_rate[zenith_node[i] + 1]
+        fraction = zenith_fraction[i]
+        sky = np.empty(n_wave)
+        for j in range(n_wave):
+            sky[j] = exposure[i] * (below[j] + fraction * (above[j] - below[j]))
+        factor, floor, stray, constant = scalars[i]
+        constant += stray * sky.mean()
+        for j in range(n_wave):
+            peak = max(sky[max(j - 1, 0)], sky[j], sky[min(j + 1, n_wave - 1)])
+            background[i, j] = factor * (sky[j] + (floor * peak) ** 2 + constant)
+
+
+@njit(cache=True, parallel=True)
+def fill_error(error, flux, sensitivity, background, sample_factor, n_exposure):
+    """One-sigma error of a coadd of equal exposures.
+
+    Parameters
+    ----------
+    error : float32 array, shape (n_spec, n_wave)
+        Overwritten [flux unit].
+    flux : float32 array, shape (n_spec, n_wave)
+        Object flux whose photons contribute; negative counts as zero [flux unit].
+    sensitivity, background : float64 arrays, shape (n_spec, n_wave)
+        As filled above.
+    sample_factor : float64
+        Excess of the detector's photon noise over Poisson.
+    n_exposure : float64 array, shape (n_spec,)
+    """
+    n_spec, n_wave = error.shape
+    for i in prange(n_spec):
+        for j in range(n_wave):
+            electrons = max(sensitivity[i, j] * flux[i, j], 0.0)
+            variance = (sample_factor * electrons + background[i, j]) / n_exposure[i]
+            error[i, j] = np.sqrt(variance) / sensitivity[i, j]
+
+
+@njit(cache=True, parallel=True)
+def smooth_rows(smooth, rows, half_width):
+    """Running mean over ``2 half_width + 1`` pixels, shortened at the ends.
+
+    Parameters
+    ----------
+    smooth : float64 array, shape (n_spec, n_wave)
+        Overwritten.
+    rows : float64 array, shape (n_spec, n_wave)
+    half_width : int [pixel]
+    """
+    n_spec, n_wave = rows.shape
+    for i in prange(n_spec):
+        total = np.empty(n_wave + 1)
+        total[0] = 0.0
+        for j in range(n_wave):
+            total[j + 1] = total[j] + rows[i, j]
+        for j in range(n_wave):
+            first = max(j - half_width, 0)
+            last = min(j + half_width + 1, n_wave)
+            smooth[i, j] = (total[last] - total[first]) / (last - first)

@@ -1,0 +1,303 @@
+"""The noise view: errors and noisy flux computed from a noiseless flux and its conditions.
+
+A dataset stores noiseless flux, conditions and keys; everything random is computed here
+when it is read, from the noise tables stored beside it. The closed form is that of the PFS
+exposure-time calculator (Subaru-PFS/spt_ExposureTimeCalculator, etc/noise.py and snr.py).
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.kernels.noise import (
+    fill_background,
+    fill_error,
+    fill_sensitivity,
+    smooth_rows,
+)
+from starsmith.data_contract.names import CONDITIONS
+from starsmith.data_contract.random import normals
+
+__all__ = [
+    "ERROR_KINDS",
+    "NoiseTables",
+    "background",
+    "honest_error",
+    "median_snr",
+    "observe_flux",
+    "sensitivity",
+    "true_error",
+]
+
+ERROR_KINDS = ("observed", "smooth")
+SMOOTH_HALF_WIDTH = 400  # pixels; 800 pixels hold no line, only the broadband slope
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseTables:
+    """What an instrument does to photons, tabulated; linear interpolation between nodes.
+
+    Attributes
+    ----------
+    wave : float64, shape (n_wave,)
+        Pixel centres, vacuum [Å].
+    conversion : float64, shape (n_wave,)
+        Electrons per second, m² and 1e-17 erg/s/cm²/Å collected in one extracted pixel:
+        throughput, trace fraction, telluric lines; not area, extinction or aperture.
+    knot_wave : float64, shape (n_knot,)
+        Where the smooth factors are tabulated [Å]; covers ``wave``.
+    extinction : float64, shape (n_knot,)
+        Continuum extinction [mag/airmass].
+    field_angle : float64, shape (n_field,)
+        [deg].
+    collecting_area : float64, shape (n_field,)
+        Telescope area less obscuration and vignetting [m²].
+    fibre_area : float64, shape (n_field,)
+        [arcsec²].
+    seeing : float64, shape (n_seeing,)
+        FWHM at 800 nm [arcsec].
+    encircled_energy : float64, shape (n_seeing, n_field, n_knot)
+        Fraction of a star's light entering the fibre.
+    zenith_angle : float64, shape (n_zenith,)
+        [deg].
+    sky_rate : float64, shape (n_zenith, n_wave)
+        Sky electrons in one extracted pixel [electron/s/m²/arcsec²].
+    read_variance, dark_rate : float
+        Per extracted pixel: [electron² per exposure], [electron/s].
+    stray_fraction : float
+        Stray light per pixel as a fraction of the mean sky count.
+    floor_fraction : float
+        Sky-subtraction residual as a fraction of the brightest neighbouring sky count.
+    variance_factor, sample_factor : float
+        Empirical scale of the object-free variance; excess of object photon noise.
+    """
+
+    wave: np.ndarray
+    conversion: np.ndarray
+    knot_wave: np.ndarray
+    extinction: np.ndarray
+    field_angle: np.ndarray
+    collecting_area: np.ndarray
+    fibre_area: np.ndarray
+    seeing: np.ndarray
+    encircled_energy: np.ndarray
+    zenith_angle: np.ndarray
+    sky_rate: np.ndarray
+    read_variance: float
+    dark_rate: float
+    stray_fraction: float
+    floor_fraction: float
+    variance_factor: float
+    sample_factor: float
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Every field as a float64 array, scalars with shape ()."""
+        return {f.name: np.asarray(getattr(self, f.name), dtype=np.float64) for f in fields(self)}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "NoiseTables":
+        """Inverse of `arrays`; raises DataError naming missing or unknown tables."""
+        known = {f.name for f in fields(cls)}
+        if problems := sorted(known ^ set(arrays)):
+            raise DataError(f"noise tables have unknown or missing entries {problems}")
+        return cls(**{k: v if np.ndim(v) else float(v) for k, v in arrays.items()})
+
+
+def _bracket(nodes: np.ndarray, values: np.ndarray, what: str) -> tuple[np.ndarray, np.ndarray]:
+    """Node at or below each value, and the fraction of the way to the next."""
+    if values.size and not (values.min() >= nodes[0] and values.max() <= nodes[-1]):
+        raise DataError(
+            f"{what} spans {values.min():g}..{values.max():g}, outside the instrument's tables "
+            f"{nodes[0]:g}..{nodes[-1]:g}; choose {what} within them"
+        )
+    node = np.clip(np.searchsorted(nodes, values, side="right") - 1, 0, nodes.size - 2)
+    return node, (values - nodes[node]) / (nodes[node + 1] - nodes[node])
+
+
+def _named(conditions: np.ndarray) -> dict[str, np.ndarray]:
+    columns = {name: np.ascontiguousarray(conditions[:, k]) for k, name in enumerate(CONDITIONS)}
+    if np.any(columns["moon_phase"] != 0):
+        found = columns["moon_phase"][columns["moon_phase"] != 0][0]
+        raise DataError(
+            f"moon_phase {found:g}: these noise tables hold a dark sky only; set moon_phase to 0"
+        )
+    return columns
+
+
+def sensitivity(tables: NoiseTables, conditions: np.ndarray) -> np.ndarray:
+    """Electrons per exposure for unit flux, in every pixel.
+
+    Parameters
+    ----------
+    tables : NoiseTables
+    conditions : float64 array, shape (n_spec, 8)
+        Columns in `CONDITIONS` order.
+
+    Returns
+    -------
+    sensitivity : float64 array, shape (n_spec, n_wave)
+        [electron per exposure / (1e-17 erg/s/cm²/Å)].
+
+    Raises
+    ------
+    DataError
+        If a condition lies outside the tables.
+    """
+    named = _named(conditions)
+    field, field_fraction = _bracket(tables.field_angle, named["field_angle"], "field_angle")
+    seeing, seeing_fraction = _bracket(tables.seeing, named["seeing"], "seeing")
+    energy = tables.encircled_energy
+    by_field = [
+        energy[seeing + step, field]
+        + field_fraction[:, None]
+        * (energy[seeing + step, field + 1] - energy[seeing + step, field])
+        for step in (0, 1)
+    ]
+    aperture = by_field[0] + seeing_fraction[:, None] * (by_field[1] - by_field[0])
+    airmass = 1.0 / np.cos(np.radians(named["zenith_angle"]))
+    smooth = aperture * 10.0 ** (-0.4 * tables.extinction * airmass[:, None])
+    area = np.interp(named["field_angle"], tables.field_angle, tables.collecting_area)
+    knot, knot_fraction = _bracket(tables.knot_wave, tables.wave, "wave")
+    out = np.empty((len(conditions), tables.wave.size))
+    fill_sensitivity(out, tables.conversion, knot, knot_fraction, smooth, area * named["exp_time"])
+    return out
+
+
+def background(tables: NoiseTables, conditions: np.ndarray) -> np.ndarray:
+    """Variance per exposure that is there without the star: sky, floor, stray, dark, read.
+
+    Returns
+    -------
+    background : float64 array, shape (n_spec, n_wave)
+        [electron² per exposure]. Arguments and errors as in `sensitivity`.
+    """
+    named = _named(conditions)
+    zenith, zenith_fraction = _bracket(tables.zenith_angle, named["zenith_angle"], "zenith_angle")
+    area = np.interp(named["field_angle"], tables.field_angle, tables.collecting_area)
+    fibre = np.interp(named["field_angle"], tables.field_angle, tables.fibre_area)
+    n_spec = len(conditions)
+    scalars = np.empty((n_spec, 4))
+    scalars[:, 0] = tables.variance_factor
+    scalars[:, 1] = tables.floor_fraction * np.sqrt(named["exp_count"])
+    scalars[:, 2] = tables.stray_fraction
+    scalars[:, 3] = tables.dark_rate * named["exp_time"] + tables.read_variance
+    out = np.empty((n_spec, tables.wave.size))
+    fill_background(
+        out, tables.sky_rate, zenith, zenith_fraction, area * fibre * named["exp_time"], scalars
+    )
+    return out
+
+
+def _error(tables: NoiseTables, flux: np.ndarray, conditions: np.ndarray) -> np.ndarray:
+    out = np.empty(flux.shape, dtype=np.float32)
+    fill_error(
+        out,
+        flux,
+        sensitivity(tables, conditions),
+        background(tables, conditions),
+        tables.sample_factor,
+        np.ascontiguousarray(conditions[:, CONDITIONS.index("exp_count")]),
+    )
+    return out
+
+
+def true_error(tables: NoiseTables, flux_model: np.ndarray, conditions: np.ndarray) -> np.ndarray:
+    """Standard deviation of the noise actually drawn; never shown to a learner.
+
+    Parameters
+    ----------
+    tables : NoiseTables
+    flux_model : float32 array, shape (n_spec, n_wave)
+        Noiseless flux density [1e-17 erg/s/cm²/Å].
+    conditions : float64 array, shape (n_spec, 8)
+
+    Returns
+    -------
+    sigma : float32 array, shape (n_spec, n_wave)
+        [1e-17 erg/s/cm²/Å], for the coadd of ``exp_count`` exposures.
+    """
+    return _error(tables, np.ascontiguousarray(flux_model, dtype=np.float32), conditions)
+
+
+def observe_flux(
+    tables: NoiseTables,
+    flux_model: np.ndarray,
+    conditions: np.ndarray,
+    key: tuple[int, str, np.ndarray],
+    stream: str = "noise",
+    sub: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the observed flux.
+
+    Parameters
+    ----------
+    tables : NoiseTables
+    flux_model : float32 array, shape (n_spec, n_wave)
+        [1e-17 erg/s/cm²/Å].
+    conditions : float64 array, shape (n_spec, 8)
+    key : (seed, split, index)
+        Index an int array of shape (n_spec,): the draw key of each spectrum.
+    stream, sub : str, int
+        ``"noise", 0`` is the draw of record; ``"training", epoch`` a fresh one.
+
+    Returns
+    -------
+    flux, sigma : float32 arrays, shape (n_spec, n_wave)
+        Observed flux and the standard deviation it was drawn with.
+    """
+    seed, split, index = key
+    sigma = true_error(tables, flux_model, conditions)
+    flux = normals(seed, stream, split, index, tables.wave.size, sub)
+    flux *= sigma
+    flux += flux_model
+    return flux, sigma
+
+
+def honest_error(
+    tables: NoiseTables, flux: np.ndarray, conditions: np.ndarray, kind: str = "observed"
+) -> np.ndarray:
+    """One-sigma error as an observer would estimate it, from the noisy flux alone.
+
+    Parameters
+    ----------
+    tables : NoiseTables
+    flux : float32 array, shape (n_spec, n_wave)
+        Observed flux [1e-17 erg/s/cm²/Å].
+    conditions : float64 array, shape (n_spec, 8)
+    kind : str
+        ``observed``: object photons from each noisy pixel (negative counts as none);
+        ``smooth``: object photons from a running mean over 801 pixels, so that no line
+        of the spectrum leaves a trace in its error.
+
+    Returns
+    -------
+    error : float32 array, shape (n_spec, n_wave)
+
+    Raises
+    ------
+    ValueError
+        If ``kind`` is not one of `ERROR_KINDS`.
+    """
+    if kind not in ERROR_KINDS:
+        raise ValueError(f"error kind {kind!r} is not one of {ERROR_KINDS}")
+    counted = np.ascontiguousarray(flux, dtype=np.float32)
+    if kind == "smooth":
+        running = np.empty(counted.shape)
+        smooth_rows(running, counted.astype(np.float64), SMOOTH_HALF_WIDTH)
+        counted = running.astype(np.float32)
+    return _error(tables, counted, conditions)
+
+
+def median_snr(flux_model: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    """Signal-to-noise of each spectrum: median over pixels of flux_model / sigma.
+
+    Parameters
+    ----------
+    flux_model, sigma : float32 arrays, shape (n_spec, n_wave)
+
+    Returns
+    -------
+    snr : float64 array, shape (n_spec,) [per pixel]
+    """
+    return np.median(flux_model / sigma, axis=1).astype(np.float64)

@@ -1,0 +1,111 @@
+"""Keyed random numbers: one table of streams, and arrays drawn from it.
+
+Philox4x32-10 with key (seed, stream) and counter (block, 0, spectrum index, split). A
+number depends on what it is for and on nothing else: not on batch size, order or the
+number of workers. The 32-bit words are the same on every machine.
+"""
+
+import numpy as np
+
+from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.kernels.philox import fill_normals, fill_words
+from starsmith.data_contract.names import SPLITS
+
+__all__ = ["STREAMS", "check_seed", "normals", "stream_key", "uniforms"]
+
+STREAMS = {
+    "labels": 1,
+    "conditions": 2,
+    "noise": 3,
+    "sky_residual": 4,
+    "training": 5,
+    "fisher": 6,
+    "population": 7,
+}
+"""Stream name -> high byte of the second key word; the low 24 bits count realisations."""
+
+WORD_LIMIT = 2**32
+SUB_LIMIT = 2**24
+
+
+def check_seed(seed: int) -> int:
+    """Return ``seed`` if it fits one key word, else raise ConfigError."""
+    if not 0 <= int(seed) < WORD_LIMIT:
+        raise ConfigError(
+            f"--seed {seed} is outside 0..{WORD_LIMIT - 1}; choose a seed in that range"
+        )
+    return int(seed)
+
+
+def stream_key(stream: str, sub: int = 0) -> int:
+    """Second key word of realisation ``sub`` of a named stream.
+
+    Raises
+    ------
+    ValueError
+        If ``sub`` does not fit 24 bits.
+    KeyError
+        If the stream is not in ``STREAMS``.
+    """
+    if not 0 <= sub < SUB_LIMIT:
+        raise ValueError(f"realisation {sub} of stream {stream!r} is outside 0..{SUB_LIMIT - 1}")
+    return STREAMS[stream] << 24 | sub
+
+
+def _counter(seed: int, stream: str, split: str, index: np.ndarray, sub: int) -> tuple:
+    rows = np.ascontiguousarray(index, dtype=np.int64)
+    if rows.size and not (rows.min() >= 0 and rows.max() < WORD_LIMIT):
+        raise ConfigError(
+            f"spectrum indices {rows.min()}..{rows.max()} are outside 0..{WORD_LIMIT - 1}"
+        )
+    return (
+        rows.astype(np.uint64),
+        np.uint64(SPLITS[split]),
+        np.uint64(check_seed(seed)),
+        np.uint64(stream_key(stream, sub)),
+    )
+
+
+def uniforms(
+    seed: int, stream: str, split: str, index: np.ndarray, n: int, sub: int = 0
+) -> np.ndarray:
+    """Uniform numbers in the open interval (0, 1), one row per spectrum.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the data set, 0..2**32-1.
+    stream : str
+        What the numbers are for: a name in ``STREAMS``.
+    split : str
+        train, val or test.
+    index : int array, shape (n_spec,)
+        Spectrum index within its split.
+    n : int
+        Numbers per spectrum.
+    sub : int
+        Realisation, 0..2**24-1.
+
+    Returns
+    -------
+    numbers : float64 array, shape (n_spec, n)
+    """
+    rows, split_word, key_0, key_1 = _counter(seed, stream, split, index, sub)
+    words = np.empty((rows.size, 4 * -(-n // 4)), dtype=np.uint32)
+    fill_words(words, rows, split_word, key_0, key_1)
+    return (words[:, :n].astype(np.float64) + 0.5) / WORD_LIMIT
+
+
+def normals(
+    seed: int, stream: str, split: str, index: np.ndarray, n: int, sub: int = 0
+) -> np.ndarray:
+    """Standard normal numbers; arguments as in `uniforms`.
+
+    Returns
+    -------
+    numbers : float32 array, shape (n_spec, n)
+    """
+    rows, split_word, key_0, key_1 = _counter(seed, stream, split, index, sub)
+    numbers = np.empty((rows.size, n), dtype=np.float32)
+    fill_normals(numbers, rows, split_word, key_0, key_1)
+    return numbers

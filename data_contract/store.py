@@ -1,0 +1,103 @@
+"""Small zarr helpers shared by grid, bank and dataset files."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import zarr
+
+from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.names import UNITS
+
+__all__ = ["open_group", "read_arrays", "staged_folder", "write_array", "write_json"]
+
+
+def write_json(path: Path, content: Mapping) -> None:
+    """Write JSON in one step: a reader sees the old file or the new one, never half."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+    os.replace(partial, path)
+
+
+@contextmanager
+def staged_folder(path: Path):
+    """Build a folder beside ``path`` and move it into place only when complete."""
+    staging = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    try:
+        yield staging
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(staging, path)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def write_array(
+    group: zarr.Group,
+    name: str,
+    values: np.ndarray,
+    dims: tuple[str, ...],
+    chunks: tuple[int, ...] | None = None,
+) -> None:
+    """Store one array compressed and checksummed, with dimension names and unit."""
+    values = np.asarray(values)
+    group.create_array(
+        name,
+        data=values,
+        chunks=chunks or tuple(max(1, n) for n in values.shape),
+        compressors=[
+            zarr.codecs.BloscCodec(
+                cname="lz4", clevel=5, shuffle="bitshuffle", typesize=values.dtype.itemsize
+            ),
+            zarr.codecs.Crc32cCodec(),
+        ],
+        dimension_names=dims,
+        attributes={"units": UNITS[name]} if name in UNITS else {},
+    )
+
+
+def open_group(path: Path, schema: str, version: int) -> zarr.Group:
+    """Open a zarr group of a known schema.
+
+    Raises
+    ------
+    DataError
+        If nothing is there, or it is something else, or it is of another version.
+    """
+    path = Path(path)
+    try:
+        group = zarr.open_group(path, mode="r")
+    except (FileNotFoundError, ValueError, KeyError) as problem:
+        raise DataError(
+            f"{path}: no {schema} found there ({problem or 'nothing exists'})"
+        ) from None
+    found = group.attrs.get("schema")
+    if found != schema:
+        raise DataError(
+            f"{path}: expected a {schema}, found {found or 'another kind of zarr group'}"
+        )
+    if group.attrs.get("schema_version") != version:
+        raise DataError(
+            f"{path}: {schema} version {group.attrs.get('schema_version')}, this starsmith reads "
+            f"version {version}; write the file again with this version"
+        )
+    return group
+
+
+def read_arrays(group: zarr.Group, path: Path) -> dict[str, np.ndarray]:
+    """Read every array of a group; a damaged chunk is a DataError naming the array."""
+    arrays = {}
+    for name, array in group.arrays():
+        try:
+            arrays[name] = np.asarray(array[...])
+        except (ValueError, RuntimeError) as problem:
+            raise DataError(
+                f"{path}: array {name!r} is damaged ({problem}); write it again"
+            ) from None
+    return arrays
