@@ -1,0 +1,35 @@
+"""Physical constants and every unit conversion of the simulator, derived once, as floats."""
+
+from math import pi
+
+from scipy import constants
+
+__all__ = [
+    "AB_FNU_CGS",
+    "ANGSTROM_PER_NM",
+    "ARCSEC_PER_RADIAN",
+    "CM2_PER_M2",
+    "ELECTRONVOLT_NM",
+    "FLUX_UNIT_CGS",
+    "LIGHT_SPEED_ANGSTROM_S",
+    "LIGHT_SPEED_KM_S",
+    "PHOTONS_PER_ERG_NM",
+]
+
+ANGSTROM_PER_NM = constants.nano / constants.angstrom
+LIGHT_SPEED_KM_S = constants.c / constants.kilo
+LIGHT_SPEED_ANGSTROM_S = constants.c / constants.angstrom
+ARCSEC_PER_RADIAN = 180.0 * 3600.0 / pi
+CM2_PER_M2 = 1.0e4
+
+PHOTONS_PER_ERG_NM = constants.erg * constants.nano / (constants.h * constants.c)
+"""Photons in one erg of light at 1 nm; times wavelength [nm] elsewhere."""
+
+ELECTRONVOLT_NM = constants.h * constants.c / (constants.eV * constants.nano)
+"""Photon energy [eV] times wavelength [nm]."""
+
+AB_FNU_CGS = 3631e-23
+"""Flux density of AB magnitude zero [erg/s/cm²/Hz]."""
+
+FLUX_UNIT_CGS = 1.0e-17
+"""The unit of ``flux`` in every file [erg/s/cm²/Å]."""

@@ -1,0 +1,178 @@
+"""Interpolation in a bank: tensor-product cubic splines in the labels, exact to rounding."""
+
+import numpy as np
+
+from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.errors import GridError
+from starsmith.simulator.kernels.spline import basis_rows, combine_rows
+
+__all__ = [
+    "interpolate",
+    "prefilter",
+    "spline_degree",
+    "spline_knots",
+    "spline_weights",
+    "touches_filled",
+]
+
+
+def spline_degree(n_node: int) -> int:
+    """Degree along an axis: cubic, or as high as the number of nodes allows."""
+    return min(3, n_node - 1)
+
+
+def spline_knots(nodes: np.ndarray) -> np.ndarray:
+    """Clamped not-a-knot knot vector of an axis.
+
+    Parameters
+    ----------
+    nodes : float64 array, shape (n_node,)
+
+    Returns
+    -------
+    knots : float64 array, shape (n_node + degree + 1,)
+    """
+    degree = spline_degree(nodes.size)
+    inner = nodes[2:-2] if degree == 3 else nodes[1:-1] if degree == 1 else nodes[:0]
+    ends = degree + 1
+    return np.concatenate([np.repeat(nodes[0], ends), inner, np.repeat(nodes[-1], ends)])
+
+
+def prefilter(values: np.ndarray, axes: tuple[np.ndarray, ...]) -> np.ndarray:
+    """Turn node values into B-spline coefficients along every axis in turn.
+
+    Parameters
+    ----------
+    values : float64 array, shape (n_1, n_2, ..., n_value)
+    axes : tuple of float64 arrays, shapes (n_1,), (n_2,), ...
+
+    Returns
+    -------
+    coef : float64 array, same shape
+        In place of each node value, the coefficient of the B-spline of that number.
+    """
+    coef = np.array(values, dtype=np.float64)
+    for k, nodes in enumerate(axes):
+        degree = spline_degree(nodes.size)
+        collocation = np.zeros((nodes.size, nodes.size))
+        first = np.empty(nodes.size, dtype=np.int64)
+        weights = np.empty((nodes.size, degree + 1))
+        basis_rows(spline_knots(nodes), degree, nodes, False, first, weights)
+        for p in range(degree + 1):
+            collocation[np.arange(nodes.size), first + p] = weights[:, p]
+        moved = np.moveaxis(coef, k, 0)
+        solved = np.linalg.solve(collocation, moved.reshape(nodes.size, -1))
+        coef = np.moveaxis(solved.reshape(moved.shape), 0, k)
+    return np.ascontiguousarray(coef)
+
+
+def _check_inside(bank: Bank, labels: np.ndarray) -> None:
+    for k, (name, nodes) in enumerate(zip(bank.label_names, bank.axes, strict=True)):
+        low, high = labels[:, k].min(), labels[:, k].max()
+        if not (low >= nodes[0] and high <= nodes[-1]):
+            raise GridError(
+                f"{name} {low:g}..{high:g} leaves the grid, which spans "
+                f"{nodes[0]:g}..{nodes[-1]:g}; "
+                f"narrow --{name.replace('_', '-')} or use a wider grid"
+            )
+
+
+def spline_weights(
+    bank: Bank, labels: np.ndarray, derivative: str | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bank rows a draw touches, and their weights.
+
+    Parameters
+    ----------
+    bank : Bank
+    labels : float64 array, shape (n_spec, n_label)
+        In ``bank.label_names`` order.
+    derivative : str, optional
+        Label to differentiate with respect to; the values themselves by default.
+
+    Returns
+    -------
+    rows : int32 array, shape (n_spec, n_support)
+        n_support is 4 per cubic axis, multiplied: 64 in three dimensions.
+    weights : float64 array, shape (n_spec, n_support)
+        They sum to 1 (to 0 for a derivative).
+
+    Raises
+    ------
+    GridError
+        If a label leaves the grid.
+    """
+    labels = np.ascontiguousarray(labels, dtype=np.float64)
+    if len(labels):
+        _check_inside(bank, labels)
+    n_spec = len(labels)
+    rows = np.zeros((n_spec, 1), dtype=np.int64)
+    weights = np.ones((n_spec, 1))
+    for k, nodes in enumerate(bank.axes):
+        degree = spline_degree(nodes.size)
+        first = np.empty(n_spec, dtype=np.int64)
+        along = np.empty((n_spec, degree + 1))
+        slope = bank.label_names[k] == derivative
+        values = np.ascontiguousarray(labels[:, k])
+        basis_rows(spline_knots(nodes), degree, values, slope, first, along)
+        step = first[:, None] + np.arange(degree + 1)
+        rows = (rows[:, :, None] * nodes.size + step[:, None, :]).reshape(n_spec, -1)
+        weights = (weights[:, :, None] * along[:, None, :]).reshape(n_spec, -1)
+    return rows.astype(np.int32), weights
+
+
+def touches_filled(bank: Bank, labels: np.ndarray) -> np.ndarray:
+    """Tell which draws lean on a node that the grid does not have.
+
+    Returns
+    -------
+    touches : bool array, shape (n_spec,)
+    """
+    rows, _ = spline_weights(bank, labels)
+    return bank.filled[rows].any(axis=1)
+
+
+def combine(bank: Bank, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted sums of bank coefficients, float32 (n_spec, n_wave).
+
+    ``rows`` int32 and ``weights`` float64 have shape (n_spec, n_support).
+    """
+    surplus = -rows.shape[1] % 4
+    if surplus:
+        rows = np.pad(rows, ((0, 0), (0, surplus)))
+        weights = np.pad(weights, ((0, 0), (0, surplus)))
+    flux = np.empty((len(rows), bank.wave.size), dtype=np.float32)
+    combine_rows(flux, bank.coef, rows, weights.astype(np.float32))
+    return flux
+
+
+def interpolate(bank: Bank, labels: np.ndarray, mag: np.ndarray) -> np.ndarray:
+    """Noiseless spectra of stars of given labels and magnitude.
+
+    Parameters
+    ----------
+    bank : Bank
+    labels : float64 array, shape (n_spec, n_label)
+    mag : float64 array, shape (n_spec,)
+        AB magnitude in ``bank.mag_band``.
+
+    Returns
+    -------
+    flux_model : float32 array, shape (n_spec, n_wave)
+        [1e-17 erg/s/cm²/Å].
+
+    Raises
+    ------
+    GridError
+        If a label leaves the grid, or a draw leans on a filled node.
+    """
+    rows, weights = spline_weights(bank, labels)
+    if bank.filled.any() and (bad := bank.filled[rows].any(axis=1)).any():
+        where = dict(zip(bank.label_names, np.asarray(labels)[bad][0].tolist(), strict=True))
+        raise GridError(
+            f"{int(bad.sum())} draws lean on nodes the grid does not have, the first at {where}; "
+            "narrow the label ranges or import the missing nodes"
+        )
+    maggies = np.einsum("ns,ns->n", weights, bank.band_coef[rows])
+    scale = 10.0 ** (-0.4 * np.asarray(mag, dtype=np.float64)) / maggies
+    return combine(bank, rows, weights * scale[:, None])

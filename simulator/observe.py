@@ -1,0 +1,130 @@
+"""Observing: from draws to noiseless spectra, noise and honest errors."""
+
+import numpy as np
+
+from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.draws import Draws, SpectrumBatch
+from starsmith.data_contract.errors import GridError
+from starsmith.data_contract.kernels.rounding import round_mantissa
+from starsmith.data_contract.noise import honest_error, median_snr, observe_flux, true_error
+from starsmith.simulator.interpolate import interpolate, touches_filled
+from starsmith.simulator.prior import Prior
+
+__all__ = ["KEEP_BITS", "draw_stars", "model_flux", "observe", "signal_to_noise"]
+
+KEEP_BITS = 12  # mantissa bits of a stored noiseless flux: relative error 2^-13
+MAX_ATTEMPTS = 64
+BLOCK = 256  # spectra at a time: working arrays stay in the last-level cache
+
+
+def draw_stars(bank: Bank, prior: Prior, seed: int, split: str, index: np.ndarray) -> Draws:
+    """Draw stars the bank can render.
+
+    A draw that leans on a hole of the grid takes the labels and magnitude of its key's next
+    attempt, so it does not depend on any other draw.
+
+    Parameters
+    ----------
+    bank : Bank
+    prior : Prior
+    seed : int
+    split : str
+    index : int array, shape (n_spec,)
+
+    Returns
+    -------
+    draws : Draws
+
+    Raises
+    ------
+    GridError
+        If the prior leaves the grid, or some keys find no star in 64 attempts.
+    """
+    draws = prior.draw(seed, split, index, bank.label_names)
+    if not bank.filled.any():
+        return draws
+    bad = np.flatnonzero(touches_filled(bank, draws.labels))
+    for attempt in range(1, MAX_ATTEMPTS):
+        if not bad.size:
+            return draws
+        again = prior.draw(seed, split, draws.index[bad], bank.label_names, attempt)
+        draws.labels[bad] = again.labels
+        draws.mag[bad] = again.mag
+        bad = bad[touches_filled(bank, again.labels)]
+    raise GridError(
+        f"{bad.size} draws met only holes of grid {bank.grid.get('name')!r} in {MAX_ATTEMPTS} "
+        "attempts; narrow the label ranges"
+    )
+
+
+def model_flux(bank: Bank, draws: Draws, keep_bits: int = KEEP_BITS) -> np.ndarray:
+    """Noiseless flux as a dataset stores it: rounded to ``keep_bits`` mantissa bits.
+
+    Returns
+    -------
+    flux_model : float32 array, shape (n_spec, n_wave) [1e-17 erg/s/cm²/Å]
+    """
+    flux_model = interpolate(bank, draws.labels, draws.mag)
+    round_mantissa(flux_model.view(np.uint32), keep_bits)
+    return flux_model
+
+
+def signal_to_noise(bank: Bank, flux_model: np.ndarray, draws: Draws) -> np.ndarray:
+    """Signal-to-noise of each draw, float64 (n_spec,): median of flux_model / true σ."""
+    snr = np.empty(len(draws))
+    for start in range(0, len(draws), BLOCK):
+        rows = slice(start, start + BLOCK)
+        sigma = true_error(bank.noise, flux_model[rows], draws.conditions[rows])
+        snr[rows] = median_snr(flux_model[rows], sigma)
+    return snr
+
+
+def observe(
+    bank: Bank,
+    draws: Draws,
+    *,
+    error: str = "observed",
+    stream: str = "noise",
+    sub: int = 0,
+    keep_bits: int = KEEP_BITS,
+) -> SpectrumBatch:
+    """Simulate the observation of every draw.
+
+    Parameters
+    ----------
+    bank : Bank
+    draws : Draws
+    error : str
+        ``observed`` or ``smooth``: how the honest error counts the star's photons.
+    stream, sub : str, int
+        Noise realisation; the default is the draw of record.
+    keep_bits : int
+        Mantissa bits of the noiseless flux.
+
+    Returns
+    -------
+    batch : SpectrumBatch
+        The same bits as a dataset of the same seed, for any subset of its draws.
+    """
+    shape = (len(draws), bank.wave.size)
+    flux_model = model_flux(bank, draws, keep_bits)
+    flux = np.empty(shape, dtype=np.float32)
+    sigma_observed = np.empty(shape, dtype=np.float32)
+    snr = np.empty(len(draws))
+    for start in range(0, len(draws), BLOCK):
+        rows = slice(start, start + BLOCK)
+        part = draws.take(rows)
+        flux[rows], sigma = observe_flux(
+            bank.noise, flux_model[rows], part.conditions, part.key, stream, sub
+        )
+        snr[rows] = median_snr(flux_model[rows], sigma)
+        sigma_observed[rows] = honest_error(bank.noise, flux[rows], part.conditions, error)
+    return SpectrumBatch(
+        wave=bank.wave,
+        flux_model=flux_model,
+        flux=flux,
+        error=sigma_observed,
+        mask=np.zeros(shape, dtype=np.uint32),
+        snr=snr,
+        draws=draws,
+    )
