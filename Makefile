@@ -1,0 +1,50 @@
+# make demo    set everything up, then simulate, train and bound on the built-in grid
+# make test    set everything up, then lint, check the layers, build the wheel and test
+# make lint    style and import contracts only
+# make bench   print speeds as ratios to named baselines
+#
+# PYTHON=python3.12       the interpreter to use
+# TORCH_INDEX=URL         a package index to take torch from, e.g. a CPU-only one
+
+USABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(or $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	"$$python" -c '$(USABLE)' 2>/dev/null && echo "$$python" && break; done),python3)
+TORCH_INDEX ?=
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP_FLAGS := --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test lint bench clean
+.DELETE_ON_ERROR:
+
+demo: $(STAMP)
+	$(BIN)/python -m starsmith.cli.demo --out demo
+
+test: lint
+	$(BIN)/pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks.generate
+
+# An environment made elsewhere (a moved folder) is stale: its scripts name the old path.
+$(shell [ "$$(cat $(STAMP) 2>/dev/null)" = "$$PWD" ] || rm -f $(STAMP))
+
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "No $(PYTHON) found; install Python 3.11, 3.12 or 3.13, or name one: make PYTHON=/path/to/python3.12" >&2; exit 2; }
+	@$(PYTHON) -c '$(USABLE)' || { echo "starsmith needs Python 3.11, 3.12 or 3.13; $(PYTHON) is $$($(PYTHON) -V 2>&1). Name another: make PYTHON=/path/to/python3.12" >&2; exit 2; }
+	@echo "Setting up $(VENV) with $$($(PYTHON) -V) (a minute or two) ..."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@rm -rf build *.egg-info
+	$(BIN)/python -m pip install $(PIP_FLAGS) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+	$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[learn,hdf5,dev]'
+	@echo "$$PWD" > $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info demo

@@ -1,0 +1,74 @@
+"""The wheel holds every package, and works without the checkout."""
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = ("data_contract", "simulator", "fisher", "learners", "cli")
+
+
+def test_package_list_matches_the_folders():
+    """A subpackage missing from the list would be silently absent from the wheel."""
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    found = {
+        "starsmith." + ".".join(init.parent.relative_to(ROOT).parts)
+        for folder in FOLDERS
+        for init in (ROOT / folder).rglob("__init__.py")
+    }
+    with_code = {
+        "starsmith." + ".".join(module.parent.relative_to(ROOT).parts)
+        for folder in FOLDERS
+        for module in (ROOT / folder).rglob("*.py")
+    }
+    assert set(listed) == found == with_code
+
+
+@pytest.fixture(scope="module")
+def clean_python(tmp_path_factory):
+    """A fresh environment that holds the built wheel, and the dependencies by path only."""
+    work = tmp_path_factory.mktemp("wheel")
+    source = work / "source"
+    skip = shutil.ignore_patterns(".git", ".venv", "demo", "build", "*.egg-info", "__pycache__")
+    shutil.copytree(ROOT, source, ignore=skip)
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(work), str(source)]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = work.glob("*.whl")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(work / "env")], check=True)
+    (site,) = (work / "env" / "lib").glob("python*/site-packages")
+    subprocess.run([*pip, "install", "--no-deps", "--target", str(site), str(wheel)], check=True)
+    # a path line adds the dependencies without running the editable install's hooks
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return work / "env" / "bin" / "python"
+
+
+def test_wheel_works_alone(clean_python):
+    """Every package and data file is found in the wheel, none in the checkout."""
+    script = """
+import starsmith.cli, starsmith.fisher, starsmith.learners
+from starsmith import simulator
+from starsmith.simulator.instruments import load_instrument
+assert load_instrument("pfs_mr").name == "pfs_mr"
+print(simulator.__file__)
+"""
+    found = subprocess.run(
+        [clean_python, "-c", script], capture_output=True, text=True, cwd="/", check=True
+    )
+    assert "site-packages" in found.stdout
+    assert str(ROOT) not in found.stdout
+
+
+@pytest.mark.parametrize("command", ["specsim", "speclearn", "specfisher", "specdata"])
+def test_commands_answer(clean_python, command):
+    """The four commands start from the wheel."""
+    script = f"import sys; sys.argv = ['{command}', '--help']; "
+    script += f"from starsmith.cli.{command} import main; main()"
+    found = subprocess.run([clean_python, "-c", script], capture_output=True, text=True, cwd="/")
+    assert found.returncode == 0, found.stderr
+    assert f"Usage: {command}" in found.stdout
