@@ -1,1 +1,14 @@
 """Instruments: figures with their sources, and the noise tables made from them."""
+
+from starsmith.simulator.instruments.config import Instrument, list_instruments, load_instrument
+from starsmith.simulator.instruments.tables import noise_tables
+from starsmith.simulator.instruments.validate import EtcComparison, compare_with_etc
+
+__all__ = [
+    "EtcComparison",
+    "Instrument",
+    "compare_with_etc",
+    "list_instruments",
+    "load_instrument",
+    "noise_tables",
+]

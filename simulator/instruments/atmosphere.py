@@ -1,0 +1,64 @@
+"""Atmosphere: continuum extinction and telluric lines as an arm sees them."""
+
+import numpy as np
+
+from starsmith.data_contract.errors import ConfigError
+from starsmith.simulator.instruments.config import Atmosphere, Instrument
+from starsmith.simulator.instruments.mtf import modulation, pixel_response
+
+__all__ = ["REACH_PIXEL", "airmass", "extinction", "object_airmass", "telluric"]
+
+REACH_PIXEL = 16.0
+"""Half-width of the window a line profile is followed over [pixel]."""
+
+PROFILE_STEP_PIXEL = 0.125
+PROFILE_KNOT_NM = 5.0
+
+
+def airmass(zenith_angle: np.ndarray) -> np.ndarray:
+    """Airmass of the glowing layer at ``zenith_angle`` [deg]; Krisciunas & Schaefer (1991)."""
+    return 1.0 / np.sqrt(1.0 - 0.96 * np.sin(np.radians(zenith_angle)) ** 2)
+
+
+def object_airmass(zenith_angle: np.ndarray) -> np.ndarray:
+    """Airmass in front of a star at ``zenith_angle`` [deg]: plane-parallel."""
+    return 1.0 / np.cos(np.radians(zenith_angle))
+
+
+def extinction(atmosphere: Atmosphere, wave_nm: np.ndarray) -> np.ndarray:
+    """Continuum extinction [mag/airmass] at ``wave_nm`` [nm], same shape."""
+    return np.interp(wave_nm, atmosphere.extinction_wave_nm, atmosphere.extinction_mag_per_airmass)
+
+
+def telluric(instrument: Instrument) -> np.ndarray:
+    """Transmission of the telluric lines through the line profile.
+
+    Returns
+    -------
+    transmission : float64 array, shape (n_wave,)
+        Mean over each pixel's response; continuum extinction not included.
+
+    Raises
+    ------
+    ConfigError
+        If the table ends within reach of a pixel.
+    """
+    arm, atmosphere = instrument.arm, instrument.atmosphere
+    line_wave, line_transmission = instrument.table(atmosphere.telluric_table)
+    offset = np.arange(-REACH_PIXEL, REACH_PIXEL + PROFILE_STEP_PIXEL / 2, PROFILE_STEP_PIXEL)
+    seen_nm = arm.wave_nm[:, None] + offset * arm.dispersion_nm
+    if seen_nm[0, 0] < line_wave[0] or seen_nm[-1, -1] > line_wave[-1]:
+        raise ConfigError(
+            f"telluric_table {atmosphere.telluric_table!r} spans {line_wave[0]:g}-"
+            f"{line_wave[-1]:g} nm, but the arm sees {seen_nm[0, 0]:.2f}-{seen_nm[-1, -1]:.2f} nm"
+        )
+    n_knot = 1 + int(np.ceil((arm.wave_max_nm - arm.wave_min_nm) / PROFILE_KNOT_NM))
+    knot = np.linspace(arm.wave_min_nm, arm.wave_max_nm, n_knot)
+    smoothed = atmosphere.telluric_smoothing_sigma_nm
+    profile = pixel_response(modulation(arm, knot, smoothed), offset)
+    step = (arm.wave_nm - knot[0]) / (knot[1] - knot[0])
+    left = np.minimum(step.astype(int), n_knot - 2)
+    fraction = (step - left)[:, None]
+    weight = (1.0 - fraction) * profile[left] + fraction * profile[left + 1]
+    transmission = np.interp(seen_nm, line_wave, line_transmission)
+    return np.sum(weight * transmission, axis=1) / np.sum(weight, axis=1)

@@ -1,0 +1,150 @@
+"""Line profile of an arm from its optics: modulation transfer, pixel response, trace fraction.
+
+The profile is the product of its causes in Fourier space: fibre image, pixel, camera, defocus
+within the silicon, scattering by the grating (Lorentz wings). Frequencies are in cycles per
+pixel; the inverse transform is a midpoint sum, as in the PFS exposure-time calculator.
+"""
+
+import numpy as np
+from scipy.special import j1
+
+from starsmith.simulator.constants import ELECTRONVOLT_NM
+from starsmith.simulator.instruments.config import Arm
+from starsmith.simulator.kernels.lsf import FWHM_TO_SIGMA
+
+__all__ = ["FREQUENCY", "modulation", "pixel_response", "trace_fraction"]
+
+FREQUENCY_STEP = 0.005
+FREQUENCY = (np.arange(1000) + 0.5) * FREQUENCY_STEP
+"""Midpoints of the Fourier sum [cycle/pixel], shape (n_frequency,)."""
+
+SILICON_SLABS = 3
+REFLECTED_WEIGHT = 0.3  # of light absorbed on its way back from the rear face
+
+# Real refractive index of silicon; D. Groom's table of optical constants (SPIE 1999).
+SILICON_INDEX_NM = np.arange(400.0, 1001.0, 50.0)
+SILICON_INDEX = (
+    *(5.5700, 4.6738, 4.2975, 4.0844, 3.9473, 3.8512, 3.7831),
+    *(3.7333, 3.6925, 3.6654, 3.6482, 3.6269, 3.6106),
+)
+
+
+def silicon_absorption_length_um(wave_nm: np.ndarray, temperature_k: float) -> np.ndarray:
+    """Absorption length of silicon [um]; Rajkanan, Singh & Shewchun (1979), SSE 22, 793."""
+    boltzmann, beta, gamma = 8.617e-5, 7.021e-4, 1108.0  # eV/K, eV/K, K
+    energy = ELECTRONVOLT_NM / wave_nm
+    gap_shift = beta * temperature_k**2 / (temperature_k + gamma)
+    absorption_per_cm = 1.052e6 * np.sqrt(np.maximum(energy - (3.2 - gap_shift), 0.0))
+    for gap, gap_weight in ((1.1557, 323.1), (2.5, 7237.0)):
+        for phonon, phonon_weight in ((1.827e-2, 5.5), (5.773e-2, 4.0)):
+            occupation = np.exp(phonon / (boltzmann * temperature_k))
+            absorbed = np.maximum(energy - (gap - gap_shift) + phonon, 0.0) ** 2
+            emitted = np.maximum(energy - (gap - gap_shift) - phonon, 0.0) ** 2
+            by_phonons = absorbed / (occupation - 1.0) + emitted / (1.0 - 1.0 / occupation)
+            absorption_per_cm = absorption_per_cm + gap_weight * phonon_weight * by_phonons
+    return 1e4 / absorption_per_cm
+
+
+def _defocus(arm: Arm, wave_nm: np.ndarray) -> np.ndarray:
+    """Mean over absorption depths of the blur of a converging beam, (n_wave, n_frequency)."""
+    optics = arm.optics
+    slab = optics.silicon_thickness_um / SILICON_SLABS
+    length = silicon_absorption_length_um(wave_nm, optics.silicon_temperature_k)
+    survived = np.exp(-slab / length)
+    mean_depth = length * (1.0 - (1.0 + slab / length) * survived) / (1.0 - survived)
+    index = np.interp(wave_nm, SILICON_INDEX_NM, SILICON_INDEX)
+    blurred = np.zeros((wave_nm.size, FREQUENCY.size))
+    total = np.zeros(wave_nm.size)
+    for k in range(2 * SILICON_SLABS):  # down through the slabs and back again
+        depth = mean_depth + slab * k
+        reflected = depth > optics.silicon_thickness_um
+        weight = survived**k * np.where(reflected, REFLECTED_WEIGHT, 1.0)
+        radius = depth / (2.0 * index * optics.camera_focal_ratio * optics.pixel_um)
+        phase = 2.0 * np.pi * radius[:, None] * FREQUENCY
+        # Uniform disc, averaged over six directions.
+        disc = np.cos(np.sqrt(0.75) * phase) / 6.0 + np.cos(0.5 * phase) / 2.0 + 1.0 / 3.0
+        blurred += weight[:, None] * disc
+        total += weight
+    return blurred / total[:, None]
+
+
+def modulation(arm: Arm, wave_nm: np.ndarray, smoothed_nm: float = 0.0) -> np.ndarray:
+    """Fourier transform of the line profile, pixel included.
+
+    Parameters
+    ----------
+    arm : Arm
+    wave_nm : float64 array, shape (n_wave,)
+        Vacuum wavelengths [nm].
+    smoothed_nm : float
+        Gaussian sigma the data were smoothed with before, divided out here [nm].
+
+    Returns
+    -------
+    modulation : float64 array, shape (n_wave, n_frequency)
+        Real transform at `FREQUENCY`; 1 at frequency 0.
+    """
+    wave_nm = np.asarray(wave_nm, dtype=np.float64)
+    smoothed = (smoothed_nm / arm.dispersion_nm) ** 2
+    if arm.profile == "gaussian":
+        sigma = FWHM_TO_SIGMA * np.interp(wave_nm, arm.lsf_wave_nm, arm.lsf_fwhm_pixel)
+        variance = (sigma**2 - smoothed)[:, None]
+        return np.exp(-2.0 * (np.pi * FREQUENCY) ** 2 * variance) * np.sinc(FREQUENCY)
+    optics = arm.optics
+    disc_phase = np.pi * optics.fibre_image_um / optics.pixel_um * FREQUENCY
+    variance = (optics.camera_spot_um / optics.pixel_um) ** 2 - smoothed
+    common = 2.0 * j1(disc_phase) / disc_phase * np.sinc(FREQUENCY)
+    common *= np.exp(-2.0 * (np.pi * FREQUENCY) ** 2 * variance)
+    scatter = wave_nm / arm.dispersion_nm / optics.grating_line_count
+    return common * _defocus(arm, wave_nm) * np.exp(-scatter[:, None] * FREQUENCY)
+
+
+def pixel_response(modulation: np.ndarray, offset_pixel: np.ndarray) -> np.ndarray:
+    """Fraction of a line's light in the pixel whose centre is ``offset_pixel`` away.
+
+    Parameters
+    ----------
+    modulation : float64 array, shape (n_wave, n_frequency)
+        From `modulation`.
+    offset_pixel : float64 array, shape (n_wave, n_offset) or (n_offset,)
+        Pixel centre minus line [pixel].
+
+    Returns
+    -------
+    response : float64 array, shape (n_wave, n_offset)
+        Sums to 1 over all pixels.
+    """
+    if np.ndim(offset_pixel) == 1:
+        return (
+            2.0
+            * FREQUENCY_STEP
+            * modulation
+            @ np.cos(2.0 * np.pi * np.outer(FREQUENCY, offset_pixel))
+        )
+    response = np.empty(offset_pixel.shape)
+    for i in range(len(offset_pixel)):
+        wave = np.cos(2.0 * np.pi * np.outer(offset_pixel[i], FREQUENCY))
+        response[i] = 2.0 * FREQUENCY_STEP * (wave @ modulation[i])
+    return response
+
+
+def trace_fraction(arm: Arm, wave_nm: np.ndarray, n_neighbour: int = 0) -> np.ndarray:
+    """Fraction of a fibre's light in the extracted pixels across the trace.
+
+    Parameters
+    ----------
+    arm : Arm
+    wave_nm : float64 array, shape (n_wave,)
+        Vacuum wavelengths [nm].
+    n_neighbour : int
+        Traces on either side whose wings are counted in (1 for sky, which all fibres see).
+
+    Returns
+    -------
+    fraction : float64 array, shape (n_wave,)
+    """
+    separation = arm.optics.trace_separation_um / arm.optics.pixel_um
+    across = np.arange(arm.trace_width_pixel) - (arm.trace_width_pixel - 1) / 2
+    traces = separation * np.arange(-n_neighbour, n_neighbour + 1)
+    offset = (across[:, None] - traces).ravel()
+    return pixel_response(modulation(arm, wave_nm), offset).sum(axis=1)

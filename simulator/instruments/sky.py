@@ -1,0 +1,107 @@
+"""Night sky: emission lines spread by the line profile, and the continuum between them."""
+
+import numpy as np
+
+from starsmith.simulator.constants import PHOTONS_PER_ERG_NM
+from starsmith.simulator.instruments.atmosphere import (
+    REACH_PIXEL,
+    airmass,
+    extinction,
+    object_airmass,
+)
+from starsmith.simulator.instruments.config import Instrument
+from starsmith.simulator.instruments.mtf import modulation, pixel_response, trace_fraction
+
+__all__ = ["efficiency", "sky_continuum", "sky_lines", "sky_rate"]
+
+LINE_UNIT_ERG = 1.0e-12  # of the line table, erg/s/m²/arcsec²
+
+
+def efficiency(instrument: Instrument, wave_nm: np.ndarray) -> np.ndarray:
+    """Electrons per photon from telescope to detector at ``wave_nm`` [nm], same shape."""
+    arm = instrument.arm
+    return arm.throughput_factor * np.interp(wave_nm, arm.throughput_wave_nm, arm.throughput)
+
+
+def sky_continuum(wave_nm: np.ndarray) -> np.ndarray:
+    """Dark-sky continuum above the atmosphere's absorption, at one airmass.
+
+    Continuum model 6 of the PFS exposure-time calculator: J. Gunn's sky spectrum, modified.
+
+    Parameters
+    ----------
+    wave_nm : float64 array, shape (n_wave,)
+        [nm], above 600.
+
+    Returns
+    -------
+    continuum : float64 array, shape (n_wave,)
+        [photon/s/m²/arcsec²/nm].
+    """
+    mag = 24.316 - 5.199e-3 * wave_nm + 1.465e-6 * wave_nm**2
+    mag -= 0.55 * np.exp(-0.005 * (wave_nm - 594.0) ** 2) + 6.14656e9 / wave_nm**4
+    surface = 1e-11 * 0.01089 * 10.0 ** (0.4 * (22.5 - mag)) * 1e6 / wave_nm**2
+    blue_correction = np.where(wave_nm > 800.0, 1.0, 1.774005 - 1.022782e-3 * wave_nm)
+    return surface * blue_correction * PHOTONS_PER_ERG_NM * wave_nm
+
+
+def sky_lines(instrument: Instrument, zenith_angle: np.ndarray) -> np.ndarray:
+    """Sky-line electrons in each extracted pixel.
+
+    Parameters
+    ----------
+    instrument : Instrument
+    zenith_angle : float64 array, shape (n_zenith,)
+        [deg].
+
+    Returns
+    -------
+    rate : float64 array, shape (n_zenith, n_wave)
+        [electron/s/m²/arcsec²].
+    """
+    arm, sky = instrument.arm, instrument.sky
+    wave, intensity = instrument.table(sky.line_table)
+    centre = (wave - arm.wave_nm[0]) / arm.dispersion_nm + sky.line_shift_pixel
+    near = (centre > -REACH_PIXEL) & (centre < arm.n_pixel - 1 + REACH_PIXEL)
+    wave, intensity, centre = wave[near], intensity[near], centre[near]
+
+    first = np.ceil(centre - REACH_PIXEL).astype(int)
+    pixel = first[:, None] + np.arange(int(2 * REACH_PIXEL))
+    response = pixel_response(modulation(arm, wave), pixel - centre[:, None])
+    rate = intensity * LINE_UNIT_ERG * PHOTONS_PER_ERG_NM * wave
+    rate *= efficiency(instrument, wave) * trace_fraction(arm, wave, n_neighbour=1)
+
+    path = airmass(zenith_angle)[:, None]
+    dimming = extinction(instrument.atmosphere, wave) * path
+    emitted = path / sky.line_airmass * 10.0 ** (-0.4 * dimming)
+    inside = (pixel >= 0) & (pixel < arm.n_pixel)
+    rates = np.empty((len(zenith_angle), arm.n_pixel))
+    for i in range(len(zenith_angle)):
+        light = (rate * emitted[i])[:, None] * response
+        rates[i] = np.bincount(pixel[inside], light[inside], minlength=arm.n_pixel)
+    return rates
+
+
+def sky_rate(instrument: Instrument, zenith_angle: np.ndarray, telluric: np.ndarray) -> np.ndarray:
+    """Sky electrons in each extracted pixel, lines and continuum.
+
+    Parameters
+    ----------
+    instrument : Instrument
+    zenith_angle : float64 array, shape (n_zenith,)
+        [deg].
+    telluric : float64 array, shape (n_wave,)
+        Transmission of the telluric lines.
+
+    Returns
+    -------
+    rate : float64 array, shape (n_zenith, n_wave)
+        [electron/s/m²/arcsec²].
+    """
+    arm = instrument.arm
+    wave = arm.wave_nm
+    per_pixel = sky_continuum(wave) * instrument.sky.continuum_scale * arm.dispersion_nm
+    per_pixel *= efficiency(instrument, wave) * trace_fraction(arm, wave, n_neighbour=1) * telluric
+    dimming = extinction(instrument.atmosphere, wave) * object_airmass(zenith_angle)[:, None]
+    continuum = airmass(zenith_angle)[:, None] * 10.0 ** (-0.4 * dimming) * per_pixel
+    return sky_lines(instrument, zenith_angle) + continuum

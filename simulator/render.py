@@ -1,0 +1,237 @@
+"""Render a stellar grid to an instrument's pixels: line profile, pixels, band, spline bank.
+
+Line profile, pixel integration and interpolation between nodes are all linear in flux, so
+they commute: each node is rendered once and spectra are interpolated at the pixels.
+"""
+
+import logging
+
+import numpy as np
+from scipy.interpolate import make_interp_spline
+from scipy.sparse import csr_array
+
+from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.errors import ConfigError, GridError
+from starsmith.data_contract.grid_file import GridData
+from starsmith.simulator.constants import ANGSTROM_PER_NM, FLUX_UNIT_CGS
+from starsmith.simulator.instruments import Instrument, noise_tables
+from starsmith.simulator.kernels.lsf import FWHM_TO_SIGMA, N_SIGMA, fill_pixel_weights
+
+__all__ = ["nearest_nodes", "pixel_operator", "prefilter", "render_bank"]
+
+log = logging.getLogger(__name__)
+
+SPLINE_DEGREE = 3
+NODES_AT_ONCE = 64  # bounds the float64 copy of grid spectra
+
+
+def pixel_operator(
+    grid_wave: np.ndarray, grid_resolution: float, instrument: Instrument
+) -> csr_array:
+    """Matrix from flux density at grid wavelengths to its mean over each pixel.
+
+    Each row is the instrument's Gaussian line profile, less the width the grid's spectra
+    already have (in quadrature), convolved with the pixel. Rows sum to one: a flat spectrum
+    stays flat up to the edges.
+
+    Parameters
+    ----------
+    grid_wave : float64 array, shape (n_grid,)
+        Increasing vacuum wavelengths, any spacing [Å].
+    grid_resolution : float
+        wave / FWHM of the Gaussian profile the grid's spectra carry.
+    instrument : Instrument
+
+    Returns
+    -------
+    operator : float64 csr_array, shape (n_wave, n_grid)
+
+    Raises
+    ------
+    GridError
+        If the grid is coarser than the instrument or does not cover it.
+    """
+    grid_wave = np.asarray(grid_wave, dtype=np.float64)
+    sigma = _remaining_sigma(grid_resolution, instrument)
+    arm = instrument.arm
+    edge = np.linspace(arm.wave_min_nm, arm.wave_max_nm, arm.n_pixel + 1) * ANGSTROM_PER_NM
+    lower, upper = edge[:-1] - N_SIGMA * sigma, edge[1:] + N_SIGMA * sigma
+    if grid_wave[0] > lower.min() or grid_wave[-1] < upper.max():
+        raise GridError(
+            f"the grid covers {grid_wave[0]:.1f}-{grid_wave[-1]:.1f} Å, but instrument "
+            f"{instrument.name!r} needs {lower.min():.1f}-{upper.max():.1f} Å; "
+            "import the grid again over a wider range"
+        )
+    first = np.searchsorted(grid_wave, lower)
+    count = np.searchsorted(grid_wave, upper, side="right") - first
+    step = np.diff(grid_wave)
+    nearest = np.searchsorted(grid_wave[1:-1], instrument.wave)
+    coarse = step[nearest] > sigma
+    if np.any(coarse):
+        worst = np.argmax(step[nearest] / sigma)
+        raise GridError(
+            f"the grid is sampled every {step[nearest][worst]:.3f} Å near "
+            f"{instrument.wave[worst]:.1f} Å, but instrument {instrument.name!r} needs "
+            f"{sigma[worst]:.3f} Å or finer; import the grid with more samples per line width"
+        )
+    cell = 0.5 * (np.append(step, 0.0) + np.insert(step, 0, 0.0))
+    row_start = np.concatenate([[0], np.cumsum(count)])
+    weight = np.empty(row_start[-1])
+    fill_pixel_weights(weight, first, count, row_start[:-1], edge, sigma, grid_wave, cell)
+    column = np.arange(row_start[-1]) - np.repeat(row_start[:-1] - first, count)
+    return csr_array((weight, column, row_start), shape=(arm.n_pixel, grid_wave.size))
+
+
+def _remaining_sigma(grid_resolution: float, instrument: Instrument) -> np.ndarray:
+    """Gaussian width still to be applied at each pixel [Å]."""
+    fwhm = instrument.lsf_fwhm(instrument.wave)
+    grid_fwhm = instrument.wave / grid_resolution
+    if np.any(grid_fwhm >= fwhm):
+        finest = np.max(instrument.wave / fwhm)
+        raise GridError(
+            f"the grid's resolution is {grid_resolution:g}, but instrument {instrument.name!r} "
+            f"reaches {finest:.0f} without its pixels; use a grid of higher resolution"
+        )
+    return FWHM_TO_SIGMA * np.sqrt(fwhm**2 - grid_fwhm**2)
+
+
+def nearest_nodes(axes: tuple[np.ndarray, ...], valid: np.ndarray) -> np.ndarray:
+    """Which valid node stands in for each node of a grid with holes.
+
+    Along the first axis every hole takes the nearest valid node; holes left over are
+    filled along the second axis from what is then known, and so on. Of two nodes equally
+    near, the lower is taken. Nothing is extrapolated or averaged.
+
+    Parameters
+    ----------
+    axes : tuple of float64 arrays
+        Nodes along each label.
+    valid : bool array, shape (n_1, n_2, ...)
+
+    Returns
+    -------
+    source : int64 array, shape (n_1, n_2, ...)
+        C-order index of the node to use; its own where valid.
+
+    Raises
+    ------
+    GridError
+        If no node is valid.
+    """
+    if not valid.any():
+        raise GridError("the grid has no valid node; import it again")
+    known = valid.copy()
+    source = np.arange(valid.size).reshape(valid.shape)
+    for axis, nodes in enumerate(axes):
+        lines = np.moveaxis(known, axis, -1)
+        distance = np.abs(nodes[:, None] - nodes)  # (hole, candidate)
+        blocked = np.where(lines[..., None, :], distance, np.inf)
+        nearest = np.moveaxis(np.argmin(blocked, axis=-1), -1, axis)
+        found = np.broadcast_to(known.any(axis=axis, keepdims=True), known.shape)
+        source = np.where(found & ~known, np.take_along_axis(source, nearest, axis), source)
+        known = known | found
+    return source
+
+
+def prefilter(axes: tuple[np.ndarray, ...], values: np.ndarray) -> np.ndarray:
+    """Coefficients of the tensor-product not-a-knot spline through node values.
+
+    Parameters
+    ----------
+    axes : tuple of float64 arrays
+        Nodes along each label.
+    values : float64 array, shape (n_1, n_2, ..., n_value)
+
+    Returns
+    -------
+    coef : float64 array, same shape
+        B-spline coefficients; degree 3, or one less than the nodes where there are fewer.
+    """
+    for axis, nodes in enumerate(axes):
+        if len(nodes) > 1:
+            degree = min(SPLINE_DEGREE, len(nodes) - 1)
+            spline = make_interp_spline(nodes, values, k=degree, axis=axis)
+            values = np.moveaxis(spline.c, 0, axis) if spline.c.shape != values.shape else spline.c
+    return values
+
+
+def render_bank(grid: GridData, instrument: Instrument, mag_band: str = "hsc2017-i") -> Bank:
+    """Render every node of a grid and prefilter the result for interpolation.
+
+    Parameters
+    ----------
+    grid : GridData
+    instrument : Instrument
+    mag_band : str
+        speclite name of the band magnitudes are given in; the grid must cover it.
+
+    Returns
+    -------
+    bank : Bank
+        Holes hold the spectrum of a neighbour, see `nearest_nodes`, and are flagged.
+
+    Raises
+    ------
+    GridError
+        If the grid does not cover the instrument and band, or is too coarse.
+    ConfigError
+        If speclite does not know the band.
+    """
+    axes = tuple(np.asarray(nodes, dtype=np.float64) for nodes in grid.axes.values())
+    operator = pixel_operator(grid.wave, grid.resolution, instrument)
+    band = _load_band(mag_band, grid)
+    spectra = grid.flux.reshape(-1, grid.wave.size)
+    nodes = np.flatnonzero(grid.valid)
+    flux = np.full((len(spectra), operator.shape[0]), np.nan)
+    maggies = np.full(len(spectra), np.nan)
+    for start in range(0, len(nodes), NODES_AT_ONCE):
+        some = nodes[start : start + NODES_AT_ONCE]
+        at_grid = spectra[some].astype(np.float64)
+        if not np.all(np.isfinite(at_grid)):
+            raise GridError(f"grid {grid.name!r}: a valid node holds NaN; import the grid again")
+        flux[some] = (operator @ at_grid.T).T
+        maggies[some] = band.get_ab_maggies(at_grid, grid.wave)
+        log.debug("rendered %d of %d nodes", start + len(some), len(nodes))
+
+    source = nearest_nodes(axes, grid.valid).ravel()
+    scale = np.median(flux[nodes])
+    shape = grid.valid.shape
+    coef = prefilter(axes, (flux[source] / scale).reshape(*shape, -1))
+    band_coef = prefilter(axes, (maggies[source] * FLUX_UNIT_CGS / scale).reshape(*shape, 1))
+    return Bank(
+        grid={
+            "name": grid.name,
+            "resolution": float(grid.resolution),
+            "provenance": grid.provenance,
+        },
+        instrument=instrument.resolved(),
+        label_names=grid.label_names,
+        axes=axes,
+        wave=instrument.wave,
+        coef=coef.reshape(len(spectra), -1).astype(np.float32),
+        band_coef=band_coef.ravel(),
+        filled=~grid.valid.ravel(),
+        mag_band=mag_band,
+        noise=noise_tables(instrument),
+        notice=grid.notice,
+    )
+
+
+def _load_band(mag_band: str, grid: GridData):
+    """speclite filter, checked to lie within the grid."""
+    import speclite.filters
+
+    try:
+        band = speclite.filters.load_filter(mag_band)
+    except ValueError as error:
+        raise ConfigError(
+            f"mag_band {mag_band!r} is not a speclite filter, e.g. hsc2017-i: {error}"
+        ) from None
+    first, last = band.wavelength[0], band.wavelength[-1]
+    if grid.wave[0] > first or grid.wave[-1] < last:
+        raise GridError(
+            f"grid {grid.name!r} covers {grid.wave[0]:.0f}-{grid.wave[-1]:.0f} Å, but band "
+            f"{mag_band!r} spans {first:.0f}-{last:.0f} Å; import the grid over that range "
+            "or choose a band it covers"
+        )
+    return band
