@@ -1,0 +1,237 @@
+"""Figures: arrays in, a file out; the grid's notice is printed on every one."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from starsmith.cli.files import staged_file
+from starsmith.data_contract.draws import SpectrumBatch
+from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.grid_file import GridData
+
+__all__ = [
+    "plot_errors",
+    "plot_grid",
+    "plot_magnitudes",
+    "plot_predictions",
+    "plot_r2",
+    "plot_spectrum",
+]
+
+SUFFIXES = (".pdf", ".png", ".svg")
+# Okabe & Ito (2008): told apart by colour-blind readers, and in grey
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+FLUX_AXIS = r"flux [$10^{-17}$ erg s$^{-1}$ cm$^{-2}$ Å$^{-1}$]"
+WAVE_AXIS = "vacuum wavelength [Å]"
+FEATURES = {"Na I": 8185.5, "Ca II": 8544.4, "Ca II ": 8664.5, "Ca II  ": 8500.4}
+
+
+def check_suffix(path: Path | None) -> None:
+    """Raise ConfigError, before any work, where a figure cannot be written in that format."""
+    if path is not None and Path(path).suffix not in SUFFIXES:
+        raise ConfigError(f"{path}: figures are written as {SUFFIXES}; give --plot one of these")
+
+
+def _new_figure(n_row: int, n_col: int, size: tuple[float, float], **kwargs):
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots(n_row, n_col, squeeze=False, **kwargs)
+
+
+def _save(figure: Figure, path: Path, notice: str) -> None:
+    check_suffix(path)
+    if notice:
+        figure.text(0.5, -0.01, notice, ha="center", va="top", fontsize=8, color="#B00020")
+    with staged_file(path) as partial:
+        figure.savefig(partial, dpi=150, bbox_inches="tight")
+
+
+def _mark_features(axes: Axes, wave: np.ndarray) -> None:
+    """Name the strong features above the spectrum."""
+    for name, centre in FEATURES.items():
+        if wave[0] < centre < wave[-1]:
+            axes.axvline(centre, color="0.6", lw=0.6, ls=":", zorder=0)
+            axes.annotate(
+                name.strip(),
+                (centre, 1.0),
+                xycoords=("data", "axes fraction"),
+                xytext=(0, 2),
+                textcoords="offset points",
+                ha="center",
+                fontsize=7,
+                color="0.4",
+            )
+
+
+def _spectrum_panel(axes: Axes, batch: SpectrumBatch, row: int, colour: str) -> None:
+    axes.plot(batch.wave, batch.flux[row], lw=0.4, color=colour, label="observed")
+    axes.plot(batch.wave, batch.flux_model[row], lw=0.7, color="0.25", label="noiseless")
+    # the noise decides the range, not its worst outlier
+    low, high = np.percentile(batch.flux[row], [0.2, 99.8])
+    pad = 0.15 * (high - low)
+    axes.set_ylim(min(0.0, low - pad), high + pad)
+    axes.margins(x=0.01)
+    text = f"mag {batch.draws.mag[row]:.2f}, S/N {batch.snr[row]:.1f} per pixel"
+    axes.text(0.01, 0.05, text, transform=axes.transAxes, fontsize=9, va="bottom")
+
+
+def plot_spectrum(path: Path, batch: SpectrumBatch, notice: str) -> None:
+    """Draw the first spectrum of a batch over its noiseless flux."""
+    figure, ((axes,),) = _new_figure(1, 1, (9, 3.6))
+    _spectrum_panel(axes, batch, 0, COLOURS[0])
+    _mark_features(axes, batch.wave)
+    axes.set(xlabel=WAVE_AXIS, ylabel=FLUX_AXIS)
+    axes.legend(loc="upper right", fontsize=8)
+    _save(figure, path, notice)
+
+
+def plot_magnitudes(path: Path, batch: SpectrumBatch, notice: str) -> None:
+    """Draw the same star at several magnitudes, noisy over noiseless, one panel each."""
+    figure, grid = _new_figure(len(batch), 1, (9, 2.0 * len(batch)), sharex=True)
+    for row, (axes,) in enumerate(grid):
+        _spectrum_panel(axes, batch, row, COLOURS[row % len(COLOURS)])
+    _mark_features(grid[0, 0], batch.wave)
+    grid[0, 0].legend(loc="upper right", fontsize=8)
+    grid[-1, 0].set_xlabel(WAVE_AXIS)
+    figure.supylabel(FLUX_AXIS, fontsize=10)
+    _save(figure, path, notice)
+
+
+def plot_errors(path: Path, batch: SpectrumBatch, sigma: np.ndarray, notice: str) -> None:
+    """Draw the 1σ noise against wavelength, absolute and relative, one curve per magnitude.
+
+    Parameters
+    ----------
+    path : Path
+    batch : SpectrumBatch
+        The same star at several magnitudes.
+    sigma : float32 array, shape (n_spec, n_wave)
+        Standard deviation of the noise [1e-17 erg/s/cm²/Å].
+    notice : str
+    """
+    figure, ((absolute, relative),) = _new_figure(1, 2, (11, 4))
+    for row in range(len(batch)):
+        style = {"lw": 0.6, "color": COLOURS[row % len(COLOURS)]}
+        style["label"] = f"mag {batch.draws.mag[row]:g}"
+        absolute.plot(batch.wave, sigma[row], **style)
+        relative.plot(batch.wave, sigma[row] / batch.flux_model[row], **style)
+    absolute.set(ylabel=FLUX_AXIS.replace("flux", r"$\sigma$"), yscale="log", xlabel=WAVE_AXIS)
+    relative.set(ylabel=r"$\sigma$ / flux", yscale="log", xlabel=WAVE_AXIS)
+    relative.legend(fontsize=8)
+    _save(figure, path, notice)
+
+
+def plot_r2(
+    path: Path,
+    edges: Sequence[float],
+    ceilings: Mapping[str, Sequence[float]],
+    models: Mapping[str, Sequence[float]],
+    notice: str,
+    errors: Mapping[str, Sequence[float]] | None = None,
+) -> None:
+    """Draw R² in S/N bins: models as points, ceilings as dashed lines.
+
+    Parameters
+    ----------
+    path : Path
+    edges : sequence of float, length n_bin + 1
+        S/N per pixel; the last may be infinite.
+    ceilings, models : dict of name to n_bin values of R²
+        NaN where a bin is empty.
+    notice : str
+    errors : dict of name to n_bin standard errors, optional
+        Drawn as bars on the curve of that name.
+    """
+    errors = errors or {}
+    closed = np.array(edges, dtype=float)
+    if np.isinf(closed[-1]):
+        closed[-1] = 1.5 * closed[-2]
+    centre = 0.5 * (closed[1:] + closed[:-1])
+    figure, ((axes,),) = _new_figure(1, 1, (7, 4.6))
+    for k, (name, values) in enumerate(ceilings.items()):
+        axes.errorbar(
+            centre, values, errors.get(name), ls="--", lw=1.3, color=str(0.65 * k / len(ceilings)),
+            capsize=2, label=f"ceiling: {name}",
+        )  # fmt: skip
+    for k, (name, values) in enumerate(models.items()):
+        axes.errorbar(
+            centre, values, errors.get(name), marker="o", ms=4, lw=1, color=COLOURS[k],
+            capsize=2, label=name,
+        )  # fmt: skip
+    axes.set(
+        xlabel="S/N per pixel (bin centre)",
+        ylabel=r"$R^2$",
+        ylim=(min(-0.05, _lowest(models)), 1.02),
+    )
+    axes.legend(fontsize=8, loc="lower right")
+    _save(figure, path, notice)
+
+
+def _lowest(curves: Mapping[str, Sequence[float]]) -> float:
+    """Lowest finite R² of any curve, not below -1 so that one bad bin leaves the rest readable."""
+    values = np.concatenate([np.asarray(v, dtype=float) for v in curves.values()] or [[0.0]])
+    values = values[np.isfinite(values)]
+    return max(-1.0, float(values.min()) - 0.05) if values.size else 0.0
+
+
+def plot_predictions(
+    path: Path, truth: np.ndarray, predicted: Mapping[str, np.ndarray], label: str, notice: str
+) -> None:
+    """Draw predicted against true, a density panel per model, and all residuals.
+
+    Parameters
+    ----------
+    path : Path
+    truth : float array, shape (n_spec,)
+    predicted : dict of model name to float array, shape (n_spec,)
+    label : str
+        Axis text of the quantity, with its unit.
+    notice : str
+    """
+    n_panel = len(predicted) + 1
+    figure, (panels,) = _new_figure(1, n_panel, (3.6 * n_panel, 3.6))
+    span = float(truth.min()), float(truth.max())
+    residual_span = (span[0] - span[1]) / 2, (span[1] - span[0]) / 2
+    for k, (name, values) in enumerate(predicted.items()):
+        axes = panels[k]
+        axes.hist2d(truth, values, bins=60, range=(span, span), cmin=1, cmap="viridis")
+        axes.plot(span, span, ls="--", lw=1, color="k")
+        r2 = 1 - np.mean((values - truth) ** 2) / np.var(truth)
+        axes.set(xlabel=f"true {label}", ylabel=f"predicted {label}", aspect="equal")
+        axes.set_title(f"{name}, $R^2$ = {r2:.3f}", fontsize=10)
+        panels[-1].hist(
+            values - truth, bins=80, range=residual_span, histtype="step",
+            color=COLOURS[k], label=f"{name}, MAE {np.mean(np.abs(values - truth)):.3f}",
+        )  # fmt: skip
+    panels[-1].axvline(0, color="k", ls="--", lw=0.8)
+    panels[-1].set(xlabel=f"predicted − true {label}", ylabel="spectra per bin")
+    panels[-1].legend(fontsize=8)
+    _save(figure, path, notice)
+
+
+def plot_grid(path: Path, grid: GridData) -> None:
+    """Draw which (Teff, log g) nodes a grid fills, and one of its spectra per temperature."""
+    figure, ((coverage, spectra),) = _new_figure(1, 2, (11, 4))
+    names = list(grid.axes)
+    filled = grid.valid.reshape(*grid.valid.shape[:2], -1).mean(axis=-1)
+    x, y = np.meshgrid(grid.axes[names[0]], grid.axes[names[1]], indexing="ij")
+    dots = coverage.scatter(x.ravel(), y.ravel(), c=filled.ravel(), vmin=0, vmax=1, cmap="viridis")
+    figure.colorbar(dots, ax=coverage, label="fraction of nodes with a model")
+    coverage.set(xlabel=f"{names[0]} [K]", ylabel=f"{names[1]} [dex(cgs)]")
+    coverage.invert_xaxis()
+    coverage.invert_yaxis()
+    middle = tuple(n // 2 for n in grid.valid.shape[1:])
+    step = max(1, grid.wave.size // 4000)
+    for k, teff in enumerate(grid.axes[names[0]][:: max(1, len(grid.axes[names[0]]) // 4)]):
+        node = (int(np.searchsorted(grid.axes[names[0]], teff)), *middle)
+        if grid.valid[node]:
+            flux = grid.flux[node]
+            spectra.plot(
+                grid.wave[::step], flux[::step] / np.nanmedian(flux), lw=0.5,
+                color=COLOURS[k % len(COLOURS)], label=f"{teff:g} K",
+            )  # fmt: skip
+    spectra.set(xlabel=WAVE_AXIS, ylabel="flux / median")
+    spectra.legend(fontsize=8)
+    _save(figure, path, grid.notice)

@@ -1,0 +1,45 @@
+"""Output files: refused when they exist, complete when they appear."""
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+from starsmith.data_contract.errors import DataError
+
+__all__ = ["refuse_existing", "staged_file", "write_table"]
+
+TABLE_FORMATS = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".fits": "fits"}
+
+
+def refuse_existing(path: Path | None, overwrite: bool) -> None:
+    """Raise DataError where ``path`` exists and may not, or must not, be replaced."""
+    if path is None or not path.exists():
+        return
+    if not overwrite:
+        raise DataError(f"{path} exists already; choose another --out or pass --overwrite")
+    if path.is_dir() and any(path.iterdir()) and not (path / "zarr.json").exists():
+        raise DataError(f"{path} is a folder starsmith did not write; choose another --out")
+
+
+@contextmanager
+def staged_file(path: Path):
+    """Yield a name to write to; the file takes its place only when complete."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{os.getpid()}.partial{path.suffix}")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_table(path: Path, table) -> None:
+    """Write an astropy table as ECSV, CSV or FITS, whichever the suffix says."""
+    path = Path(path)
+    if path.suffix not in TABLE_FORMATS:
+        raise DataError(
+            f"{path}: tables are written as {sorted(TABLE_FORMATS)}; give --out one of these"
+        )
+    with staged_file(path) as partial:
+        table.write(partial, format=TABLE_FORMATS[path.suffix], overwrite=True)

@@ -1,0 +1,88 @@
+"""What `specsim generate` was asked for: sizes, resolved configuration, estimate, run."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from starsmith.cli.options import BankSource, typed_first
+from starsmith.data_contract.names import CONDITIONS
+from starsmith.data_contract.schema import SHARD_ROWS
+from starsmith.simulator.generate import split_counts
+from starsmith.simulator.prior import Prior
+
+__all__ = ["Request"]
+
+STORED_ARRAYS = {"noiseless": 1, "frozen": 2, "keys": 0}
+BYTES_PER_VALUE = 2.0  # rounded float32 after compression
+SCALARS_PER_ROW = 6 + len(CONDITIONS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A data set to write.
+
+    Attributes
+    ----------
+    source : BankSource
+    prior : Prior
+    counts : dict of str to int
+        Spectra in each split.
+    seed : int
+    out : Path
+    store : str
+        ``noiseless``, ``frozen`` or ``keys``.
+    layout : str
+        ``zarr`` or ``hdf5``.
+    workers : int
+    overwrite : bool
+    """
+
+    source: BankSource
+    prior: Prior
+    counts: dict[str, int]
+    seed: int
+    out: Path
+    store: str
+    layout: str
+    workers: int
+    overwrite: bool
+
+    @classmethod
+    def from_options(cls, **options) -> "Request":
+        """Settle the split sizes; UsageError unless exactly one of -n and --splits is given."""
+        sizes = typed_first("n", "splits")
+        if len(sizes) != 1:
+            raise click.UsageError("give the number of spectra as -n 1e6, or --splits, not both")
+        del options["n"], options["splits"]
+        counts = sizes.get("splits") or split_counts(sizes["n"])
+        return cls(counts=counts, **options)
+
+    def resolved(self) -> dict:
+        """Everything that decides the data, in the vocabulary of the command's TOML file."""
+        ranges = {name: list(bounds) for name, bounds in self.prior.ranges.items()}
+        decided = {"splits": self.counts, "seed": self.seed, "store": self.store}
+        return {**self.source.describe(), **decided, "layout": self.layout, **ranges}
+
+    def estimate(self) -> dict:
+        """Rows, shards and bytes that would be written, and the room there is."""
+        per_row = SCALARS_PER_ROW * 8 + STORED_ARRAYS[self.store] * BYTES_PER_VALUE * self._n_wave()
+        folder = next(parent for parent in self.out.absolute().parents if parent.exists())
+        return {
+            "out": str(self.out),
+            "counts": self.counts,
+            "n_spectra": sum(self.counts.values()),
+            "n_shards": sum(-(-count // SHARD_ROWS) for count in self.counts.values()),
+            "bytes": int(per_row * sum(self.counts.values())),
+            "bytes_free": shutil.disk_usage(folder).free,
+            "config": self.resolved(),
+            "dry_run": True,
+        }
+
+    def _n_wave(self) -> int:
+        if self.source.bank is not None:
+            return self.source.open().wave.size
+        from starsmith.simulator.instruments import load_instrument
+
+        return load_instrument(self.source.instrument).wave.size

@@ -1,0 +1,172 @@
+"""Options that several commands share: where stars come from, and the TOML file behind flags."""
+
+import functools
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from starsmith.cli.progress import progress_bar
+from starsmith.cli.types import Range
+
+__all__ = [
+    "CONFIG_PATH",
+    "RANGES",
+    "BankSource",
+    "bank_options",
+    "config_option",
+    "prior_options",
+    "typed_first",
+]
+
+RANGES = {
+    "mag": "AB magnitude",
+    "teff": "Effective temperature [K]",
+    "logg": "Surface gravity log g [dex(cgs)]",
+    "m_h": "Metallicity [M/H] [dex]",
+    "a_m": "[alpha/M] [dex]",
+    "c_m": "[C/M] [dex]",
+    "seeing": "Seeing FWHM at 800 nm [arcsec]",
+    "zenith_angle": "Zenith angle [deg]",
+    "field_angle": "Angle from the field centre [deg]",
+    "moon_zenith_angle": "Moon's zenith angle [deg]",
+    "moon_target_angle": "Moon to target [deg]",
+    "moon_phase": "Moon phase, 0 new to 1 full",
+    "exp_time": "Seconds per exposure",
+    "exp_count": "Number of exposures",
+}
+"""Every range of the prior, in the order of the help."""
+
+
+CONFIG_PATH = "starsmith.config"
+
+
+def flag(name: str) -> str:
+    """Command-line spelling of a name: ``m_h`` -> ``--m-h``."""
+    return f"--{name.replace('_', '-')}"
+
+
+def typed_first(*names: str) -> dict:
+    """Values of rival options: those typed on the command line, else those of the TOML file."""
+    context = click.get_current_context()
+    given = {name: context.params[name] for name in names if context.params[name] is not None}
+    typed = {
+        name: value
+        for name, value in given.items()
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    }
+    return typed or given
+
+
+@dataclass(frozen=True)
+class BankSource:
+    """Where a command finds its bank: a file, or a grid and an instrument to render."""
+
+    grid: str = "demo"
+    instrument: str = "pfs_mr"
+    bank: Path | None = None
+
+    def open(self):
+        """Load the bank, rendering it first (and building the demo grid) where needed."""
+        if self.bank is not None:
+            from starsmith.data_contract.bank import load_bank
+
+            return load_bank(self.bank)
+        from starsmith.simulator import cached_bank
+
+        with progress_bar(f"grid {self.grid}", "models") as report:
+            return cached_bank(self.grid, self.instrument, progress=report)
+
+    def describe(self) -> dict[str, str]:
+        """Return the part of a resolved configuration that names the bank."""
+        if self.bank is not None:
+            return {"bank": str(self.bank)}
+        return {"grid": self.grid, "instrument": self.instrument}
+
+
+def bank_options(function):
+    """Add ``--grid --instrument --bank``; the command receives one ``source``."""
+
+    @click.option("--grid", help="Stellar grid: demo or a grid file.  [default: demo]")
+    @click.option("--instrument", help="pfs_mr or an instrument file.  [default: pfs_mr]")
+    @click.option(
+        "--bank",
+        type=click.Path(exists=True, path_type=Path),
+        help="A rendered bank, instead of --grid and --instrument.",
+    )
+    @functools.wraps(function)
+    def with_source(*args, **kwargs):
+        named = typed_first("grid", "instrument", "bank")
+        if "bank" in named and len(named) > 1:
+            raise click.UsageError(
+                "--bank already fixes the grid and the instrument; drop --grid and --instrument"
+            )
+        for name in ("grid", "instrument", "bank"):
+            del kwargs[name]
+        return function(*args, source=BankSource(**named), **kwargs)
+
+    return with_source
+
+
+def prior_options(function):
+    """Add a range option per label and condition; the command receives one ``prior``."""
+
+    @functools.wraps(function)
+    def with_prior(*args, **kwargs):
+        from starsmith.simulator.prior import Prior
+
+        given = {name: kwargs.pop(name) for name in RANGES}
+        ranges = {name: bounds for name, bounds in given.items() if bounds is not None}
+        return function(*args, prior=Prior.default().with_ranges(**ranges), **kwargs)
+
+    for name, meaning in reversed(RANGES.items()):
+        option = click.option(flag(name), name, type=Range(), help=f"{meaning}.")
+        with_prior = option(with_prior)
+    return with_prior
+
+
+def config_option(*unused: str):
+    """Add ``--config``: a TOML file of option values, each overridden by its flag.
+
+    Parameters
+    ----------
+    *unused : str
+        Keys a file may hold without effect here, so that commands can share one.
+    """
+
+    def read(context: click.Context, parameter: click.Parameter, path: Path | None):
+        if path is not None:
+            values = read_config(path)
+            known = {option.name for option in context.command.params if option.expose_value}
+            known -= {"as_json", "dry_run"}
+            if unknown := sorted(set(values) - known - set(unused)):
+                raise click.BadParameter(
+                    f"{path}: unknown key(s) {unknown}; known are {sorted(known)}"
+                )
+            context.meta[CONFIG_PATH] = path
+            context.default_map = {k: v for k, v in values.items() if k in known - set(unused)}
+        return path
+
+    return click.option(
+        "--config",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        callback=read,
+        is_eager=True,
+        expose_value=False,
+        help="TOML file of these options (m_h = [-1, 0]); flags override it.",
+    )
+
+
+def read_config(path: Path) -> dict:
+    """Read a flat TOML file.
+
+    Raises
+    ------
+    click.BadParameter
+        If it is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise click.BadParameter(f"{path} is not TOML: {problem}") from None

@@ -1,0 +1,71 @@
+"""Progress on stderr: a bar on a terminal, otherwise a line now and then."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+
+from starsmith.cli.common import loudness
+
+__all__ = ["progress_bar"]
+
+SECONDS_BETWEEN_LINES = 30.0
+
+
+@contextmanager
+def progress_bar(label: str, unit: str = "") -> Iterator[Callable[[int, int], None]]:
+    """Yield ``report(n_done, n_total)``; silent with -q.
+
+    Parameters
+    ----------
+    label : str
+        What is being done, e.g. ``spectra``.
+    unit : str
+        Noun after the numbers.
+    """
+    if loudness() < 0:
+        yield lambda n_done, n_total: None
+    elif sys.stderr.isatty():
+        with _terminal_bar(label, unit) as report:
+            yield report
+    else:
+        yield _lines(label, unit)
+
+
+@contextmanager
+def _terminal_bar(label: str, unit: str):
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda n_done, n_total: bar.update(task, completed=n_done, total=n_total)
+
+
+def _lines(label: str, unit: str) -> Callable[[int, int], None]:
+    start = last = time.monotonic()
+
+    def report(n_done: int, n_total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= SECONDS_BETWEEN_LINES:
+            last = now
+            noun = f" {unit}" if unit else ""
+            click.echo(f"{label}: {n_done}/{n_total}{noun}, {now - start:.0f} s", err=True)
+
+    return report

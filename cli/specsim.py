@@ -1,0 +1,225 @@
+"""``specsim``: grids, banks, data sets and single spectra."""
+
+from pathlib import Path
+
+import click
+
+from starsmith.cli.common import CommandGroup, echo_json, json_option, version_option
+from starsmith.cli.options import bank_options, config_option, prior_options
+from starsmith.cli.progress import progress_bar
+from starsmith.cli.types import SPLIT_NAMES, Count, SplitCounts
+
+__all__ = ["main"]
+
+UNUSED_BY_ONE_SPECTRUM = ("n", "splits", "store", "layout", "workers", "overwrite", "out")
+
+
+@click.group(cls=CommandGroup, name="specsim")
+@version_option()
+def main():
+    """Simulate Subaru/PFS spectra of stars."""
+
+
+def out_option(help_text: str):
+    """``--out``, required."""
+    return click.option("--out", type=click.Path(path_type=Path), required=True, help=help_text)
+
+
+seed_option = click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
+)
+
+
+@main.command(
+    examples=(
+        "specsim generate --mag 20.5-22.5 -n 1e6 --out data.zarr",
+        "specsim generate -n 2000 --logg 1-3 --seeing 0.8 --out giants.zarr --seed 7",
+        "specsim generate --config run.toml --out data.zarr --dry-run",
+    ),
+    resume="finished shards are kept; run the same command again to continue",
+)
+@click.option("-n", type=Count(), help="Spectra in all: 80 % train, val and test at most 1e4 each.")
+@click.option("--splits", type=SplitCounts(), help="Spectra of each split, instead of -n.")
+@out_option("Where to write the data set.")
+@seed_option
+@click.option(
+    "--format",
+    "layout",
+    type=click.Choice(["zarr", "hdf5"]),
+    default="zarr",
+    show_default=True,
+    help="zarr, or the published HDF5 layout (one file per split).",
+)
+@click.option(
+    "--store",
+    type=click.Choice(["noiseless", "frozen", "keys"]),
+    default="noiseless",
+    show_default=True,
+    help="What is stored: noiseless flux, that and one noisy flux, or only the keys.",
+)
+@click.option("--workers", type=click.IntRange(1, 1024), default=2, show_default=True)
+@click.option("--overwrite", is_flag=True, help="Replace a data set of another configuration.")
+@click.option("--dry-run", is_flag=True, help="Say what would be written, write nothing.")
+@json_option()
+@bank_options
+@prior_options
+@config_option()
+def generate(source, prior, dry_run, as_json, **request):
+    """Write simulated spectra, divided into train, val and test, as a data set.
+
+    The same command gives the same spectra whatever --workers is, and goes on where an
+    interrupted one stopped.
+    """
+    from starsmith.cli.generate import Request
+
+    run = Request.from_options(source=source, prior=prior, **request)
+    if dry_run:
+        report = run.estimate()
+    else:
+        with progress_bar("spectra") as progress:
+            report = run.write(progress)
+    if as_json:
+        echo_json("specsim.generate", report)
+    else:
+        click.echo(run.describe(report))
+
+
+@main.command(
+    examples=(
+        "specsim spectrum --index 1234 --seed 7 --out spec.ecsv",
+        "specsim spectrum --config data.zarr/config.toml --split test --index 0 --plot spec.png",
+    ),
+)
+@click.option("--index", type=Count(minimum=0), required=True, help="Which spectrum of the split.")
+@click.option("--split", type=click.Choice(SPLIT_NAMES), default="train", show_default=True)
+@seed_option
+@click.option("--out", type=click.Path(path_type=Path), help="ECSV table to write.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Figure to write (png, pdf, svg).")
+@json_option()
+@bank_options
+@prior_options
+@config_option(*UNUSED_BY_ONE_SPECTRUM)
+def spectrum(source, prior, index, split, seed, out, plot, as_json):
+    """Simulate one spectrum of a data set, bit for bit the one `generate` writes.
+
+    The table holds wave, flux, error and mask: what `speclearn predict` reads.
+    """
+    from starsmith.cli.figures import plot_spectrum
+    from starsmith.cli.spectra import single_spectrum, spectrum_summary, write_spectrum
+
+    bank = source.open()
+    batch = single_spectrum(bank, prior, seed, split, index)
+    if out:
+        write_spectrum(out, batch, bank.notice)
+    if plot:
+        plot_spectrum(plot, batch, bank.notice)
+    summary = spectrum_summary(batch)
+    if as_json:
+        echo_json("specsim.spectrum", summary)
+    else:
+        click.echo("  ".join(f"{name} {value:g}" for name, value in summary.items()))
+
+
+@main.command(
+    examples=("specsim bank --grid demo --instrument pfs_mr --out bank.zarr",),
+)
+@bank_options
+@out_option("Where to write the bank.")
+@click.option("--overwrite", is_flag=True, help="Replace what is there.")
+@json_option()
+def bank(source, out, overwrite, as_json):
+    """Render a stellar grid to an instrument's pixels, once and for all."""
+    from starsmith.cli.files import refuse_existing
+
+    refuse_existing(out, overwrite)
+    rendered = source.open()
+    rendered.save(out)
+    report = {
+        "out": str(out),
+        "digest": rendered.digest,
+        "n_node": len(rendered.coef),
+        "n_wave": rendered.wave.size,
+        "notice": rendered.notice,
+    }
+    if as_json:
+        echo_json("specsim.bank", report)
+    else:
+        click.echo(f"{report['n_node']} models at {report['n_wave']} pixels in {out}")
+        _echo_notice(rendered.notice)
+
+
+@main.group()
+def grid():
+    """Build, import and look at stellar grids."""
+
+
+@grid.command("build", examples=("specsim grid build", "specsim grid build --out demo.zarr"))
+@click.option("--out", type=click.Path(path_type=Path), help="Also write the grid as a file.")
+@click.option("--overwrite", is_flag=True, help="Replace what is there.")
+def grid_build(out, overwrite):
+    """Build the demonstration grid (about 5 minutes on two cores), or find it in the cache."""
+    from starsmith.cli.files import refuse_existing
+    from starsmith.data_contract.grid_file import write_grid
+    from starsmith.simulator.grids import StellarGrid
+
+    if out:
+        refuse_existing(out, overwrite)
+    with progress_bar("demo grid", "models") as report:
+        built = StellarGrid.open("demo", progress=report)
+    if out:
+        write_grid(out, built)
+    click.echo(f"{built.valid.sum()} models of grid {built.name} ready")
+    _echo_notice(built.notice)
+
+
+@grid.command(
+    "import",
+    examples=("specsim grid import bosz2017/ --out bosz.zarr --wave-min 6900 --wave-max 9100",),
+)
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@out_option("Grid file to write.")
+@click.option("--wave-min", type=float, help="First vacuum wavelength kept [Angstrom].")
+@click.option("--wave-max", type=float, help="Last vacuum wavelength kept [Angstrom].")
+@click.option("--overwrite", is_flag=True, help="Replace what is there.")
+def grid_import(folder, out, wave_min, wave_max, overwrite):
+    """Turn a FOLDER of BOSZ 2017 spectra into a grid file."""
+    from starsmith.cli.files import refuse_existing
+    from starsmith.data_contract.grid_file import write_grid
+    from starsmith.simulator.grids.bosz2017 import import_bosz
+
+    refuse_existing(out, overwrite)
+    limits = {"wave_min": wave_min, "wave_max": wave_max}
+    imported = import_bosz(folder, **{k: v for k, v in limits.items() if v is not None})
+    write_grid(out, imported)
+    click.echo(f"{imported.valid.sum()} models in {out}")
+
+
+@grid.command("info", examples=("specsim grid info demo", "specsim grid info bosz.zarr --json"))
+@click.argument("grid_name", metavar="GRID")
+@click.option("--plot", type=click.Path(path_type=Path), help="Figure of its coverage.")
+@json_option()
+def grid_info(grid_name, plot, as_json):
+    """Show the axes, coverage and origin of a GRID (demo or a grid file)."""
+    from starsmith.cli.figures import plot_grid
+    from starsmith.cli.spectra import grid_summary
+    from starsmith.simulator.grids import StellarGrid
+
+    with progress_bar(f"grid {grid_name}", "models") as report:
+        opened = StellarGrid.open(grid_name, progress=report)
+    summary = grid_summary(opened)
+    if plot:
+        plot_grid(plot, opened)
+    if as_json:
+        echo_json("specsim.grid", summary)
+        return
+    for name, value in summary.items():
+        click.echo(f"{name:12s} {value}")
+
+
+def _echo_notice(notice: str) -> None:
+    if notice:
+        click.echo(notice, err=True)
+
+
+if __name__ == "__main__":
+    main()

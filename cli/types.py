@@ -1,0 +1,117 @@
+"""Option types whose complaint contains the fix."""
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import pairwise
+
+import click
+
+__all__ = ["LABEL_NAMES", "SPLIT_NAMES", "Count", "Edges", "Range", "SplitCounts"]
+
+LABEL_NAMES = ("teff", "logg", "m_h", "a_m", "c_m")
+SPLIT_NAMES = ("train", "val", "test")
+MAX_COUNT = 2**32 - 1  # a spectrum index is one 32-bit word of the random counter
+
+PLAIN = r"\d{1,15}(?:\.\d{1,15})?"
+SIGNED = rf"[+-]?{PLAIN}"
+
+
+class Count(click.ParamType):
+    """``2000``, ``1e6`` or ``1.5e3`` -> int, at least ``minimum``."""
+
+    name = "N"
+
+    def __init__(self, minimum: int = 1, maximum: int = MAX_COUNT):
+        self.minimum = minimum
+        self.maximum = maximum
+
+    def convert(self, value, param, ctx) -> int:
+        """Return the whole number, or fail with how to write one."""
+        text = str(value).strip()
+        allowed = f"write a whole number from {self.minimum} to {self.maximum}, like 2000 or 1e6"
+        if not re.fullmatch(rf"{PLAIN}(?:[eE]\+?\d{{1,2}})?", text, re.ASCII):
+            self.fail(f"{text!r} is not a count; {allowed}", param, ctx)
+        number = Decimal(text)
+        if number != int(number) or not self.minimum <= number <= self.maximum:
+            self.fail(f"{text!r} is out of range; {allowed}", param, ctx)
+        return int(number)
+
+
+class Range(click.ParamType):
+    """``20.5-22.5`` or ``-2.5..0.75`` -> (min, max); one number -> (it, it)."""
+
+    name = "MIN..MAX"
+
+    def convert(self, value, param, ctx) -> tuple[float, float]:
+        """Return (min, max), or fail with the range that was probably meant."""
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            value = "..".join(str(bound) for bound in value)
+        text = str(value).strip()
+        match = re.fullmatch(rf"({SIGNED})(?:\.\.({SIGNED}))?", text, re.ASCII)
+        dots = match is not None
+        match = match or re.fullmatch(rf"({PLAIN})-({PLAIN})", text, re.ASCII)
+        if match is None:
+            self.fail(
+                f"{text!r} is not a range; write it as 20.5-22.5 or 20.5..22.5, "
+                "with negative bounds as -2.5..0.75",
+                param,
+                ctx,
+            )
+        low, high = float(match[1]), float(match[2] or match[1])
+        if low > high:
+            mark = ".." if dots else "-"
+            self.fail(f"{text!r} runs downwards; did you mean {high:g}{mark}{low:g}?", param, ctx)
+        return low, high
+
+
+class Edges(click.ParamType):
+    """``0,5,10,inf`` -> increasing bin edges; ``default`` -> the standard ones."""
+
+    name = "EDGES"
+
+    def convert(self, value, param, ctx) -> tuple[float, ...]:
+        """Return the edges, or fail with an example."""
+        if isinstance(value, tuple):
+            return value
+        if value == "default":
+            from starsmith.data_contract.names import SNR_EDGES
+
+            return SNR_EDGES
+        parts = [part.strip() for part in str(value).split(",")]
+        if not all(re.fullmatch(rf"{PLAIN}|inf", part, re.ASCII) for part in parts):
+            self.fail(
+                f"{value!r} are not bin edges; write numbers with commas, like 0,5,10,inf",
+                param,
+                ctx,
+            )
+        edges = tuple(float(part) for part in parts)
+        if len(edges) < 2 or any(a >= b for a, b in pairwise(edges)):
+            self.fail(
+                f"{value!r}: edges must increase and be at least two, like 0,5,10,inf", param, ctx
+            )
+        return edges
+
+
+class SplitCounts(click.ParamType):
+    """``train=8000,val=1000,test=1000`` -> {split: count}."""
+
+    name = "train=N,val=N,test=N"
+
+    def convert(self, value, param, ctx) -> dict[str, int]:
+        """Return the counts by split, or fail with an example."""
+        if isinstance(value, dict):
+            value = ",".join(f"{split}={count}" for split, count in value.items())
+        counts = {}
+        for part in str(value).split(","):
+            split, equals, count = part.strip().partition("=")
+            if not equals or split not in SPLIT_NAMES or split in counts:
+                self.fail(
+                    f"{value!r} are not split sizes; write train=8000,val=1000,test=1000",
+                    param,
+                    ctx,
+                )
+            counts[split] = Count().convert(count, param, ctx)
+        if missing := [split for split in SPLIT_NAMES if split not in counts]:
+            self.fail(f"{value!r} lacks {missing}; every split needs a size", param, ctx)
+        return {split: counts[split] for split in SPLIT_NAMES}
