@@ -1,1 +1,61 @@
-"""What a dataset is: schema, shards, banks, splits, keyed random numbers and the noise view."""
+"""What a dataset is: schema, shards, banks, splits, keyed random numbers and the noise view.
+
+Names are imported on first use, so that a module that needs only the errors or the glossary
+does not wait for zarr and numba.
+"""
+
+from importlib import import_module
+
+_HOME = {
+    "bank": ("Bank", "load_bank"),
+    "dataset": ("Dataset", "Split", "open_dataset"),
+    "draws": ("Draws", "SpectrumBatch"),
+    "errors": (
+        "ConfigError",
+        "ContractError",
+        "DataError",
+        "GridError",
+        "InputError",
+        "LeakError",
+        "StarsmithError",
+    ),
+    "grid_file": ("GridData", "read_grid", "write_grid"),
+    "manifest": ("Manifest", "read_manifest"),
+    "names": ("CONDITIONS", "FLUX_UNIT", "LABELS", "SNR_EDGES", "SPLITS", "UNITS"),
+    "noise": (
+        "NoiseTables",
+        "background",
+        "honest_error",
+        "median_snr",
+        "observe_flux",
+        "sensitivity",
+        "true_error",
+    ),
+    "random": ("normals", "uniforms"),
+    "schema": ("DatasetHeader",),
+    "shards": (
+        "Shard",
+        "create_dataset",
+        "finish_dataset",
+        "finished_shards",
+        "open_run",
+        "plan_shards",
+        "write_shard",
+        "writer_lock",
+    ),
+    "training": ("SpectrumView", "TrainingSplit", "TrainingView"),
+}
+
+_MODULE = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = sorted(_MODULE)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULE[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULE})

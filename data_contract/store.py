@@ -13,14 +13,44 @@ import zarr
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.names import UNITS
 
-__all__ = ["open_group", "read_arrays", "staged_folder", "write_array", "write_json"]
+__all__ = [
+    "json_bytes",
+    "open_group",
+    "read_arrays",
+    "read_json",
+    "staged_folder",
+    "write_array",
+    "write_json",
+]
+
+
+def json_bytes(content: Mapping) -> bytes:
+    """The one spelling of a JSON file: equal content is equal bytes."""
+    return (json.dumps(content, indent=2, sort_keys=True) + "\n").encode()
 
 
 def write_json(path: Path, content: Mapping) -> None:
     """Write JSON in one step: a reader sees the old file or the new one, never half."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+    partial.write_bytes(json_bytes(content))
     os.replace(partial, path)
+
+
+def read_json(path: Path) -> dict:
+    """Read a JSON object.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or damaged.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError) as problem:
+        raise DataError(f"{path} is missing or damaged ({problem}); write it again") from None
+    if not isinstance(content, dict):
+        raise DataError(f"{path} holds no JSON object; write it again")
+    return content
 
 
 @contextmanager

@@ -1,0 +1,129 @@
+"""The arrays of a split on disk: created, written one shard at a time, read."""
+
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import numpy as np
+import zarr
+import zarr.core.codec_pipeline
+
+from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.kernels.rounding import FLOAT32_MANTISSA_BITS, round_mantissa
+from starsmith.data_contract.names import UNITS
+from starsmith.data_contract.schema import CHUNK_ROWS, Column, DatasetHeader
+
+__all__ = [
+    "chunk_file",
+    "create_column",
+    "open_column",
+    "read_rows",
+    "rounded",
+    "write_rows",
+]
+
+# what zarr and its codecs raise on damaged metadata or chunks
+DAMAGE = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
+
+
+def create_column(group: zarr.Group, column: Column, n_rows: int, header: DatasetHeader) -> None:
+    """Create one empty array: a shard file per ``shard_rows`` spectra, checksummed inside."""
+    n_wave = header.wave.shape if len(column.dims) == 2 else ()
+    shard = (header.shard_rows, *n_wave)
+    group.create_array(
+        column.name,
+        shape=(n_rows, *n_wave),
+        dtype=column.dtype,
+        shards=shard if n_wave else None,
+        chunks=(CHUNK_ROWS, *n_wave) if n_wave else shard,
+        compressors=[
+            zarr.codecs.BloscCodec(
+                cname="lz4",
+                clevel=5,
+                shuffle="bitshuffle",
+                typesize=np.dtype(column.dtype).itemsize,
+            ),
+            zarr.codecs.Crc32cCodec(),
+        ],
+        fill_value=column.fill_value,
+        dimension_names=column.dims,
+        attributes={"units": UNITS[column.name]},
+    )
+
+
+def chunk_file(split: str, column: Column, number: int) -> str:
+    """Path of a shard's file of one array, relative to the dataset."""
+    return f"{split}/{column.name}/c/{number}" + "/0" * (len(column.dims) - 1)
+
+
+def open_column(path: Path, split: str, name: str, mode: str = "r") -> zarr.Array:
+    """Open one array of a split.
+
+    Raises
+    ------
+    DataError
+        If it is missing or its metadata is damaged.
+    """
+    try:
+        with _fast_pipeline():
+            return zarr.open_array(path / split / name, mode=mode)
+    except DAMAGE as problem:
+        raise DataError(
+            f"{path}: array {split}/{name} cannot be opened ({problem}); "
+            f"`specdata verify {path}` says what is damaged"
+        ) from None
+
+
+def read_rows(array: zarr.Array, rows: slice | np.ndarray = slice(None)) -> np.ndarray:
+    """Read rows of an array opened by `open_column`, in the order given.
+
+    Raises
+    ------
+    DataError
+        If a chunk is damaged.
+    """
+    try:
+        with _fast_pipeline():
+            return np.asarray(array.oindex[rows])
+    except DAMAGE as problem:
+        path = Path(array.store_path.store.root)
+        raise DataError(
+            f"{path}: a chunk of it is damaged ({problem}); "
+            f"`specdata verify {path.parent.parent}` names the shard"
+        ) from None
+
+
+def write_rows(path: Path, split: str, name: str, rows: slice, values: np.ndarray) -> None:
+    """Write the rows of one shard in one assignment."""
+    open_column(path, split, name, mode="r+")[rows] = values
+
+
+def rounded(spectra: np.ndarray, keep_bits: int) -> np.ndarray:
+    """Spectra rounded to ``keep_bits`` mantissa bits, relative error 2^-(keep_bits + 1).
+
+    Parameters
+    ----------
+    spectra : float32 array, shape (n_spec, n_wave)
+        Finite.
+    keep_bits : int
+        1..22.
+
+    Returns
+    -------
+    rounded : float32 array, shape (n_spec, n_wave)
+        ``spectra`` itself where it is rounded already, else a copy.
+    """
+    spectra = np.ascontiguousarray(spectra, dtype=np.float32)
+    dropped = np.uint32((1 << (FLOAT32_MANTISSA_BITS - keep_bits)) - 1)
+    if not np.bitwise_or.reduce(spectra.view(np.uint32), axis=None) & dropped:
+        return spectra
+    copy = spectra.copy()
+    round_mantissa(copy.view(np.uint32), keep_bits)
+    return copy
+
+
+def _fast_pipeline() -> AbstractContextManager:
+    """Zarr's fused codec pipeline, in the versions that have one."""
+    if hasattr(zarr.core.codec_pipeline, "FusedCodecPipeline"):
+        path = "zarr.core.codec_pipeline.FusedCodecPipeline"
+        return zarr.config.set({"codec_pipeline.path": path})
+    return nullcontext()

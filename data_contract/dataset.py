@@ -1,0 +1,378 @@
+"""Datasets as they are read: draws, noiseless flux, and the observed view of it."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from starsmith.data_contract.columns import open_column, read_rows, rounded
+from starsmith.data_contract.draws import Draws
+from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.manifest import Manifest, read_manifest
+from starsmith.data_contract.names import CONDITIONS
+from starsmith.data_contract.noise import NoiseTables, honest_error, observe_flux
+from starsmith.data_contract.schema import CHUNK_ROWS, DatasetHeader
+from starsmith.data_contract.shards import finished_shards, open_run, plan_shards
+from starsmith.data_contract.training import SpectrumView, TrainingSplit, TrainingView
+
+__all__ = ["Dataset", "Split", "open_dataset"]
+
+CACHED_SHARDS = 8  # decoded shards kept in memory; 33 MB each at 4096 pixels
+BLOCK_ROWS = 512  # spectra observed at a time; 34 MB of float64 working space at 4096 pixels
+
+Regenerate = Callable[[Draws], np.ndarray]
+Rows = np.ndarray | slice | None
+
+
+class Source(Protocol):
+    """Where spectra come from."""
+
+    def read(self, rows: np.ndarray | slice) -> np.ndarray:
+        """Float32 spectra (n_rows, n_wave) of some rows."""
+
+
+class StoredSpectra:
+    """Spectra decoded from the file."""
+
+    def __init__(self, path: Path, split: str, name: str):
+        self._array = open_column(path, split, name)
+
+    def read(self, rows: np.ndarray | slice) -> np.ndarray:
+        """Float32 spectra (n_rows, n_wave) of some rows."""
+        return read_rows(self._array, rows)
+
+
+class RegeneratedSpectra:
+    """Noiseless spectra computed again from their draws."""
+
+    def __init__(self, split: "Split", regenerate: Regenerate):
+        self._split = split
+        self._regenerate = regenerate
+
+    def read(self, rows: np.ndarray | slice) -> np.ndarray:
+        """Float32 spectra (n_rows, n_wave) of some rows."""
+        draws = self._split.draws.take(rows)
+        return rounded(self._regenerate(draws), self._split.header.keep_bits)
+
+
+class ShardCache:
+    """Reads rows of a source in any order, keeping decoded shards in memory.
+
+    Whole shards are decoded unless only a few chunks of one are wanted.
+    """
+
+    def __init__(self, source: Source, n_rows: int, n_wave: int, shard_rows: int):
+        self._source = source
+        self._n_rows, self._n_wave, self._shard_rows = n_rows, n_wave, shard_rows
+        self._capacity = CACHED_SHARDS
+        self._shards: OrderedDict[int, np.ndarray] = OrderedDict()
+
+    def load(self) -> None:
+        """Keep every shard in memory from now on."""
+        self._capacity = -(-self._n_rows // self._shard_rows)
+        for number in range(self._capacity):
+            self._shard(number)
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Float32 spectra (n_rows, n_wave), in the order of ``rows``."""
+        out = np.empty((rows.size, self._n_wave), dtype=np.float32)
+        number = rows // self._shard_rows
+        order = np.argsort(number, kind="stable")
+        breaks = np.flatnonzero(np.diff(number[order])) + 1
+        for place in np.split(order, breaks) if rows.size else ():
+            out[place] = self._within(int(number[place[0]]), rows[place])
+        return out
+
+    def _within(self, number: int, rows: np.ndarray) -> np.ndarray:
+        chunks = np.unique(rows // CHUNK_ROWS).size
+        if number in self._shards or 4 * chunks * CHUNK_ROWS > self._shard_rows:
+            return self._shard(number)[rows - number * self._shard_rows]
+        unique, inverse = np.unique(rows, return_inverse=True)
+        return self._source.read(unique)[inverse]
+
+    def _shard(self, number: int) -> np.ndarray:
+        if number not in self._shards:
+            start = number * self._shard_rows
+            stop = min(start + self._shard_rows, self._n_rows)
+            self._shards[number] = self._source.read(slice(start, stop))
+        self._shards.move_to_end(number)
+        while len(self._shards) > self._capacity:
+            self._shards.popitem(last=False)
+        return self._shards[number]
+
+
+class Split:
+    """One split of a dataset: its draws, and its spectra as views computed on request.
+
+    Rows are an int array, a boolean array, a slice, or None for all; results keep their
+    order. For repeated reading in random order call `load` first.
+    """
+
+    def __init__(self, path: Path, name: str, header: DatasetHeader, regenerate: Regenerate | None):
+        self.name = name
+        self.header = header
+        self.wave = header.wave
+        self._path = path
+        self._regenerate = regenerate
+
+    def __len__(self) -> int:
+        return self.header.counts[self.name]
+
+    @cached_property
+    def draws(self) -> Draws:
+        """Keys, labels, magnitudes and conditions of all spectra."""
+        names = self.header.label_names
+        return Draws(
+            seed=self.header.seed,
+            split=self.name,
+            index=self._column("index"),
+            label_names=names,
+            labels=np.stack([self._column(n) for n in names], axis=1),
+            mag=self._column("mag"),
+            conditions=np.stack([self._column(n) for n in CONDITIONS], axis=1),
+        )
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Labels, float64 (n_spec, n_label) [K, dex, dex, ...]."""
+        return self.draws.labels
+
+    def label(self, name: str) -> np.ndarray:
+        """One label, float64 (n_spec,)."""
+        if name not in self.header.label_names:
+            raise DataError(
+                f"{self._path}: label {name!r} is not in it; it has {self.header.label_names}"
+            )
+        return self.draws.label(name)
+
+    @cached_property
+    def snr(self) -> np.ndarray:
+        """Median over pixels of flux_model / true σ, float64 (n_spec,) [per pixel]."""
+        return self._column("snr")
+
+    def load(self) -> "Split":
+        """Decode all spectra into memory: 16 kB each at 4096 pixels; returns itself."""
+        for cache in self._caches.values():
+            cache.load()
+        return self
+
+    def flux_model(self, rows: Rows = None) -> np.ndarray:
+        """Noiseless flux.
+
+        Returns
+        -------
+        flux_model : float32 array, shape (n_rows, n_wave) [1e-17 erg/s/cm²/Å]
+
+        Raises
+        ------
+        DataError
+            If the store does not hold it: a frozen one, or keys without the forward model.
+        """
+        if "flux_model" not in self._caches:
+            raise DataError(
+                f"{self._path}: a frozen store holds no noiseless flux; "
+                "generate with --store noiseless"
+            )
+        return self._caches["flux_model"].read(self._rows(rows))
+
+    def observe(
+        self,
+        rows: Rows = None,
+        stream: str = "noise",
+        sub: int = 0,
+        error: str | None = None,
+    ) -> SpectrumView:
+        """Observe spectra: noisy flux, honest error and mask.
+
+        Parameters
+        ----------
+        rows : int or bool array, slice or None
+        stream, sub : str, int
+            ``"noise", 0`` is the draw of record; ``"training", epoch`` a fresh one.
+        error : str, optional
+            ``observed`` or ``smooth``; the dataset's own kind unless given.
+
+        Returns
+        -------
+        view : SpectrumView
+
+        Raises
+        ------
+        DataError
+            If a frozen store is asked for another draw or error than the one it holds.
+        """
+        rows = self._rows(rows)
+        kind = error or self.header.error_kind
+        if self.header.store == "frozen":
+            return self._frozen(rows, stream, sub, kind)
+        shape = (rows.size, self.wave.size)
+        flux, sigma = np.empty(shape, np.float32), np.empty(shape, np.float32)
+        noise = self.header.noise
+        for start in range(0, rows.size, BLOCK_ROWS):
+            block = slice(start, start + BLOCK_ROWS)
+            draws = self.draws.take(rows[block])
+            model = self.flux_model(rows[block])
+            flux[block], _ = observe_flux(noise, model, draws.conditions, draws.key, stream, sub)
+            sigma[block] = honest_error(noise, flux[block], draws.conditions, kind)
+        return SpectrumView(flux=flux, error=sigma, mask=np.zeros(shape, np.uint32))
+
+    def _frozen(self, rows: np.ndarray, stream: str, sub: int, kind: str) -> SpectrumView:
+        if (stream, sub) != ("noise", 0) or kind != self.header.error_kind:
+            raise DataError(
+                f"{self._path}: a frozen store holds one noise draw with the "
+                f"{self.header.error_kind!r} error, not {stream!r} {sub} with {kind!r}; "
+                "generate with --store noiseless"
+            )
+        flux = self._caches["flux"].read(rows)
+        error = self._caches["error"].read(rows)
+        return SpectrumView(flux=flux, error=error, mask=np.zeros(flux.shape, np.uint32))
+
+    @cached_property
+    def _caches(self) -> dict[str, ShardCache]:
+        sources: dict[str, Source] = {
+            column.name: StoredSpectra(self._path, self.name, column.name)
+            for column in self.header.columns.values()
+            if len(column.dims) == 2
+        }
+        if self.header.store == "keys":
+            if self._regenerate is None:
+                raise DataError(
+                    f"{self._path}: a keys store holds no spectra; open it with "
+                    "regenerate=, a function from draws to noiseless flux (the bank's)"
+                )
+            sources["flux_model"] = RegeneratedSpectra(self, self._regenerate)
+        return {
+            name: ShardCache(source, len(self), self.wave.size, self.header.shard_rows)
+            for name, source in sources.items()
+        }
+
+    def _column(self, name: str) -> np.ndarray:
+        return read_rows(open_column(self._path, self.name, name))
+
+    def _rows(self, rows: Rows) -> np.ndarray:
+        if rows is None or isinstance(rows, slice):
+            return np.arange(len(self))[rows if rows is not None else slice(None)]
+        rows = np.atleast_1d(np.asarray(rows))
+        if rows.dtype == bool and rows.shape == (len(self),):
+            return np.flatnonzero(rows)
+        rows = rows.astype(np.int64, casting="same_kind")
+        if rows.size and not (rows.min() >= 0 and rows.max() < len(self)):
+            raise DataError(
+                f"{self._path}: rows {rows.min()}..{rows.max()} asked for, but split "
+                f"{self.name!r} has rows 0..{len(self) - 1}"
+            )
+        return rows
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset:
+    """A finished dataset.
+
+    Attributes
+    ----------
+    path : Path
+    header : DatasetHeader
+    manifest : Manifest
+    splits : dict of str to Split
+    """
+
+    path: Path
+    header: DatasetHeader
+    manifest: Manifest
+    splits: dict[str, Split]
+
+    @property
+    def wave(self) -> np.ndarray:
+        """Pixel centres, float64 (n_wave,) [vacuum Å]."""
+        return self.header.wave
+
+    @property
+    def noise(self) -> NoiseTables:
+        """The instrument's noise tables."""
+        return self.header.noise
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Columns of every label array."""
+        return self.header.label_names
+
+    @property
+    def notice(self) -> str:
+        """Label of a demonstration grid, else empty."""
+        return self.header.notice
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 that names the dataset: equal digests are equal datasets."""
+        return self.manifest.digest
+
+    def split(self, name: str) -> Split:
+        """Return one split; DataError if the dataset has none of that name."""
+        if name not in self.splits:
+            raise DataError(f"{self.path}: no split {name!r}; it has {sorted(self.splits)}")
+        return self.splits[name]
+
+    def training(self) -> TrainingView:
+        """Return what a learner may see while it is trained: train and val, observed."""
+        fresh = self.header.store != "frozen"
+        return TrainingView(
+            train=TrainingSplit.of(self.split("train"), fresh_noise=fresh),
+            val=TrainingSplit.of(self.split("val"), fresh_noise=False),
+        )
+
+
+def open_dataset(path: Path | str, regenerate: Regenerate | None = None) -> Dataset:
+    """Open a finished dataset.
+
+    The manifest is checked, and that every file it lists is there and of its size;
+    `verify_dataset` checks every byte.
+
+    Parameters
+    ----------
+    path : path
+    regenerate : callable, optional
+        Function from `Draws` to noiseless flux, float32 (n_spec, n_wave); a keys store has
+        no spectra without it.
+
+    Returns
+    -------
+    dataset : Dataset
+
+    Raises
+    ------
+    DataError
+        If there is no dataset, or it is unfinished, damaged or incomplete.
+    """
+    path = Path(path)
+    header = open_run(path)
+    try:
+        manifest = read_manifest(path)
+    except FileNotFoundError:
+        plan = plan_shards(header.counts, header.shard_rows)
+        raise DataError(
+            f"{path} is not finished: {len(finished_shards(path))} of {len(plan)} shards are "
+            "written; run the command that started it again: it resumes (its configuration is "
+            f"in {path / 'run.json'})"
+        ) from None
+    if problems := [
+        text for name in manifest.files if (text := _size_problem(path, manifest, name))
+    ]:
+        raise DataError(
+            f"{path}: {'; '.join(problems[:5])}; {len(problems)} file(s) in all: run the command "
+            "that wrote the dataset again: it rewrites what is missing"
+        )
+    splits = {name: Split(path, name, header, regenerate) for name in header.counts}
+    return Dataset(path=path, header=header, manifest=manifest, splits=splits)
+
+
+def _size_problem(path: Path, manifest: Manifest, name: str) -> str:
+    expected = manifest.files[name]["bytes"]
+    try:
+        found = (path / name).stat().st_size
+    except FileNotFoundError:
+        return f"{name} is missing"
+    return "" if found == expected else f"{name} has {found} bytes, expected {expected}"

@@ -1,0 +1,209 @@
+"""What a dataset holds: its header and the columns of each split."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.names import CONDITIONS, LABELS, SPLITS
+from starsmith.data_contract.noise import ERROR_KINDS, NoiseTables
+from starsmith.data_contract.random import check_seed
+
+__all__ = [
+    "CHUNK_ROWS",
+    "DATASET_SCHEMA",
+    "DATASET_VERSION",
+    "SHARD_ROWS",
+    "STORES",
+    "Column",
+    "DatasetHeader",
+    "differing_keys",
+]
+
+DATASET_SCHEMA = "starsmith.dataset"
+DATASET_VERSION = 1
+
+STORES = {"noiseless": ("flux_model",), "frozen": ("flux", "error"), "keys": ()}
+"""Store kind -> spectra kept in the file; everything else is a view."""
+
+SHARD_ROWS = 2048
+CHUNK_ROWS = 16  # rows decoded together: 256 kB of a 4096-pixel spectrum
+NO_INDEX = -1  # fill value of ``index``; an index is never negative
+
+ARRAYS = ("wave", "noise")
+ENTRIES = ("config", "grid", "instrument", "prior", "versions")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One array of a split: its name, dtype and dimension names."""
+
+    name: str
+    dtype: str
+    dims: tuple[str, ...] = ("spectrum",)
+
+    @property
+    def fill_value(self) -> float:
+        """What a missing row reads as; no written row ever holds it."""
+        return NO_INDEX if self.name == "index" else float("nan")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DatasetHeader:
+    """Everything that decides the contents of a dataset.
+
+    Attributes
+    ----------
+    wave : float64, shape (n_wave,)
+        Pixel centres, vacuum [Å].
+    noise : NoiseTables
+    label_names : tuple of str
+        In `LABELS` order.
+    counts : dict of str to int
+        Spectra in each split.
+    seed : int
+    store : str
+        ``noiseless``, ``frozen`` or ``keys``: which spectra the file holds.
+    keep_bits : int
+        Mantissa bits kept of every stored spectrum: relative rounding 2^-(keep_bits + 1).
+    error_kind : str
+        ``observed`` or ``smooth``: what `honest_error` makes unless asked otherwise.
+    shard_rows : int
+        Spectra in a shard, a multiple of 16.
+    mag_band : str
+        speclite name of the magnitude's band.
+    notice : str
+        Label of a demonstration grid, else empty.
+    config : dict
+        The resolved configuration of the run.
+    bank_digest : str
+        SHA-256 of the bank the spectra were interpolated in.
+    grid, instrument : dict
+        Names and resolved figures.
+    prior : dict of str to (min, max)
+        Declared range of labels, mag and conditions.
+    versions : dict
+        Software that wrote the data.
+    """
+
+    wave: np.ndarray
+    noise: NoiseTables
+    label_names: tuple[str, ...]
+    counts: dict[str, int]
+    seed: int
+    store: str = "noiseless"
+    keep_bits: int = 12
+    error_kind: str = "observed"
+    shard_rows: int = SHARD_ROWS
+    mag_band: str = ""
+    notice: str = ""
+    config: dict = field(default_factory=dict)
+    bank_digest: str = ""
+    grid: dict = field(default_factory=dict)
+    instrument: dict = field(default_factory=dict)
+    prior: dict = field(default_factory=dict)
+    versions: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        plain = {name: _plain(name, getattr(self, name)) for name in ENTRIES}
+        plain["wave"] = np.asarray(self.wave, dtype=np.float64)
+        plain["label_names"] = tuple(self.label_names)
+        plain["counts"] = {s: int(self.counts[s]) for s in SPLITS if s in self.counts}
+        plain["seed"] = check_seed(self.seed)
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
+        if problems := list(self._problems()):
+            raise DataError("dataset header: " + "; ".join(problems))
+
+    def _problems(self):
+        if unknown := sorted(set(self.counts) ^ set(self.counts) & set(SPLITS)):
+            yield f"splits {unknown} are not among {list(SPLITS)}"
+        if not self.counts or min(self.counts.values()) < 1:
+            yield f"counts {self.counts} must name at least one split and hold 1 or more spectra"
+        if list(self.label_names) != [name for name in LABELS if name in self.label_names]:
+            yield f"labels {self.label_names} must be among and in order of {LABELS}"
+        if self.store not in STORES:
+            yield f"store {self.store!r} is not one of {list(STORES)}"
+        if self.error_kind not in ERROR_KINDS:
+            yield f"error_kind {self.error_kind!r} is not one of {ERROR_KINDS}"
+        if not 1 <= self.keep_bits <= 22:
+            yield f"keep_bits {self.keep_bits} is outside 1..22"
+        if self.shard_rows < CHUNK_ROWS or self.shard_rows % CHUNK_ROWS:
+            yield f"shard_rows {self.shard_rows} is not a multiple of {CHUNK_ROWS}"
+        if not np.array_equal(self.wave, self.noise.wave):
+            yield "wave differs from the wave of the noise tables"
+        if np.any(np.diff(self.wave) <= 0):
+            yield "wave does not increase"
+        for name, bounds in self.prior.items():
+            if not (isinstance(bounds, list) and len(bounds) == 2 and bounds[0] <= bounds[1]):
+                yield f"prior range of {name!r} is {bounds!r}, expected (min, max)"
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        """Arrays of every split: draw key, labels, mag, conditions, snr, then spectra."""
+        scalars = (*self.label_names, "mag", *CONDITIONS, "snr")
+        table = [Column("index", "int64"), *(Column(name, "float64") for name in scalars)]
+        table += [Column(s, "float32", ("spectrum", "wavelength")) for s in STORES[self.store]]
+        return {column.name: column for column in table}
+
+    def run(self) -> dict:
+        """The header as JSON: what ``run.json`` holds and what a resumed run must equal."""
+        scalars = {k: getattr(self, k) for k in self.__dataclass_fields__ if k not in ARRAYS}
+        return {
+            **scalars,
+            "label_names": list(self.label_names),
+            "schema": DATASET_SCHEMA,
+            "schema_version": DATASET_VERSION,
+            "wave_sha256": _sha256({"wave": self.wave}),
+            "noise_sha256": _sha256(self.noise.arrays()),
+        }
+
+    @classmethod
+    def from_run(cls, run: dict, wave: np.ndarray, noise: NoiseTables) -> "DatasetHeader":
+        """Inverse of `run`, given the arrays.
+
+        Raises
+        ------
+        DataError
+            If entries are missing or unknown, or the arrays are not those of the run.
+        """
+        known = set(cls.__dataclass_fields__) - set(ARRAYS)
+        entries = {key: run[key] for key in known & set(run)}
+        if missing := sorted(known - set(entries)):
+            raise DataError(f"dataset header: entries {missing} are missing")
+        header = cls(wave=wave, noise=noise, **entries)
+        if keys := differing_keys(run, header.run()):
+            raise DataError(f"dataset header: {', '.join(keys)} do not match the stored arrays")
+        return header
+
+
+def differing_keys(first: object, second: object, prefix: str = "") -> list[str]:
+    """Dotted names of the entries in which two JSON objects differ."""
+    if not (isinstance(first, dict) and isinstance(second, dict)):
+        return [] if first == second else [prefix]
+    names = []
+    for key in sorted(set(first) | set(second)):
+        name = f"{prefix}.{key}" if prefix else key
+        if key in first and key in second:
+            names += differing_keys(first[key], second[key], name)
+        else:
+            names.append(name)
+    return names
+
+
+def _plain(name: str, value: object) -> object:
+    """Value as JSON gives it back, so that a header read equals the header written."""
+    try:
+        return json.loads(json.dumps(value))
+    except TypeError as problem:
+        raise DataError(f"dataset header: {name} cannot be written as JSON: {problem}") from None
+
+
+def _sha256(arrays: dict[str, np.ndarray]) -> str:
+    total = hashlib.sha256()
+    for name, values in sorted(arrays.items()):
+        total.update(name.encode())
+        total.update(np.ascontiguousarray(values, dtype="<f8"))
+    return total.hexdigest()

@@ -1,0 +1,122 @@
+"""What a learner may see while it is trained.
+
+The objects here hold no path to the test split, the noiseless flux or the true noise: a
+learner cannot reach them by accident. That is a guard of the interface, not secrecy: whoever
+opens the files can read everything in them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from starsmith.data_contract.dataset import Split
+
+__all__ = ["SpectrumView", "TrainingSplit", "TrainingView"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpectrumView:
+    """Observed spectra.
+
+    Attributes
+    ----------
+    flux, error : float32, shape (n_spec, n_wave)
+        Observed flux and honest 1σ error [1e-17 erg/s/cm²/Å].
+    mask : uint32, shape (n_spec, n_wave)
+        Bit flags, 0 = good.
+    """
+
+    flux: np.ndarray
+    error: np.ndarray
+    mask: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.flux)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class TrainingSplit:
+    """Labels and observed spectra of one split, nothing else.
+
+    Attributes
+    ----------
+    name : str
+        train or val.
+    wave : float64, shape (n_wave,)
+        Vacuum [Å].
+    label_names : tuple of str
+    labels : float64, shape (n_spec, n_label)
+    snr : float64, shape (n_spec,)
+        Per pixel.
+    index : int64, shape (n_spec,)
+        Draw keys within the split.
+    fresh_noise : bool
+        True where every epoch draws its noise anew.
+    observe : callable
+        ``observe(rows=None, epoch=None) -> SpectrumView``. With ``fresh_noise`` an epoch
+        (0, 1, ...) has its own noise; without, or with ``epoch=None``, it is the draw of
+        record.
+    load : callable
+        ``load()`` decodes all spectra into memory, once.
+    """
+
+    name: str
+    wave: np.ndarray
+    label_names: tuple[str, ...]
+    labels: np.ndarray
+    snr: np.ndarray
+    index: np.ndarray
+    fresh_noise: bool
+    observe: Callable[..., SpectrumView]
+    load: Callable[[], None]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def label(self, name: str) -> np.ndarray:
+        """One label, float64 (n_spec,)."""
+        return self.labels[:, self.label_names.index(name)]
+
+    @classmethod
+    def of(cls, split: "Split", fresh_noise: bool) -> "TrainingSplit":
+        """Restrict a split; it stays inside two functions, out of reach of attributes."""
+
+        def observe(
+            rows: np.ndarray | slice | None = None, epoch: int | None = None
+        ) -> SpectrumView:
+            """Observed spectra of some rows; see `TrainingSplit`."""
+            if fresh_noise and epoch is not None:
+                return split.observe(rows, stream="training", sub=epoch)
+            return split.observe(rows)
+
+        def load() -> None:
+            """Decode all spectra into memory."""
+            split.load()
+
+        return cls(
+            name=split.name,
+            wave=split.wave,
+            label_names=split.header.label_names,
+            labels=split.labels,
+            snr=split.snr,
+            index=split.draws.index,
+            fresh_noise=fresh_noise,
+            observe=observe,
+            load=load,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class TrainingView:
+    """The training and validation splits as a learner may see them.
+
+    Attributes
+    ----------
+    train, val : TrainingSplit
+    """
+
+    train: TrainingSplit
+    val: TrainingSplit
