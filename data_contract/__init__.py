@@ -31,6 +31,7 @@ _HOME = {
         "sensitivity",
         "true_error",
     ),
+    "published": ("Published", "read_published", "write_published"),
     "random": ("normals", "uniforms"),
     "schema": ("DatasetHeader",),
     "shards": (
@@ -43,7 +44,9 @@ _HOME = {
         "write_shard",
         "writer_lock",
     ),
+    "summary": ("describe", "identify"),
     "training": ("SpectrumView", "TrainingSplit", "TrainingView"),
+    "verify": ("Report", "verify_dataset"),
 }
 
 _MODULE = {name: module for module, names in _HOME.items() for name in names}

@@ -15,6 +15,7 @@ from starsmith.data_contract.schema import CHUNK_ROWS, Column, DatasetHeader
 __all__ = [
     "chunk_file",
     "create_column",
+    "is_rounded",
     "open_column",
     "read_rows",
     "rounded",
@@ -113,12 +114,18 @@ def rounded(spectra: np.ndarray, keep_bits: int) -> np.ndarray:
         ``spectra`` itself where it is rounded already, else a copy.
     """
     spectra = np.ascontiguousarray(spectra, dtype=np.float32)
-    dropped = np.uint32((1 << (FLOAT32_MANTISSA_BITS - keep_bits)) - 1)
-    if not np.bitwise_or.reduce(spectra.view(np.uint32), axis=None) & dropped:
+    if is_rounded(spectra, keep_bits):
         return spectra
     copy = spectra.copy()
     round_mantissa(copy.view(np.uint32), keep_bits)
     return copy
+
+
+def is_rounded(spectra: np.ndarray, keep_bits: int) -> bool:
+    """True if no float32 number needs more than ``keep_bits`` mantissa bits."""
+    dropped = np.uint32((1 << (FLOAT32_MANTISSA_BITS - keep_bits)) - 1)
+    bits = np.ascontiguousarray(spectra, dtype=np.float32).view(np.uint32)
+    return not np.bitwise_or.reduce(bits, axis=None) & dropped
 
 
 def _fast_pipeline() -> AbstractContextManager:

@@ -1,108 +1,33 @@
 """Datasets as they are read: draws, noiseless flux, and the observed view of it."""
 
-from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
-from starsmith.data_contract.columns import open_column, read_rows, rounded
+from starsmith.data_contract.columns import open_column, read_rows
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.manifest import Manifest, read_manifest
 from starsmith.data_contract.names import CONDITIONS
 from starsmith.data_contract.noise import NoiseTables, honest_error, observe_flux
-from starsmith.data_contract.schema import CHUNK_ROWS, DatasetHeader
+from starsmith.data_contract.schema import DatasetHeader
 from starsmith.data_contract.shards import finished_shards, open_run, plan_shards
+from starsmith.data_contract.spectra import (
+    Regenerate,
+    RegeneratedSpectra,
+    ShardCache,
+    Source,
+    StoredSpectra,
+)
 from starsmith.data_contract.training import SpectrumView, TrainingSplit, TrainingView
 
 __all__ = ["Dataset", "Split", "open_dataset"]
 
-CACHED_SHARDS = 8  # decoded shards kept in memory; 33 MB each at 4096 pixels
 BLOCK_ROWS = 512  # spectra observed at a time; 34 MB of float64 working space at 4096 pixels
 
-Regenerate = Callable[[Draws], np.ndarray]
 Rows = np.ndarray | slice | None
-
-
-class Source(Protocol):
-    """Where spectra come from."""
-
-    def read(self, rows: np.ndarray | slice) -> np.ndarray:
-        """Float32 spectra (n_rows, n_wave) of some rows."""
-
-
-class StoredSpectra:
-    """Spectra decoded from the file."""
-
-    def __init__(self, path: Path, split: str, name: str):
-        self._array = open_column(path, split, name)
-
-    def read(self, rows: np.ndarray | slice) -> np.ndarray:
-        """Float32 spectra (n_rows, n_wave) of some rows."""
-        return read_rows(self._array, rows)
-
-
-class RegeneratedSpectra:
-    """Noiseless spectra computed again from their draws."""
-
-    def __init__(self, split: "Split", regenerate: Regenerate):
-        self._split = split
-        self._regenerate = regenerate
-
-    def read(self, rows: np.ndarray | slice) -> np.ndarray:
-        """Float32 spectra (n_rows, n_wave) of some rows."""
-        draws = self._split.draws.take(rows)
-        return rounded(self._regenerate(draws), self._split.header.keep_bits)
-
-
-class ShardCache:
-    """Reads rows of a source in any order, keeping decoded shards in memory.
-
-    Whole shards are decoded unless only a few chunks of one are wanted.
-    """
-
-    def __init__(self, source: Source, n_rows: int, n_wave: int, shard_rows: int):
-        self._source = source
-        self._n_rows, self._n_wave, self._shard_rows = n_rows, n_wave, shard_rows
-        self._capacity = CACHED_SHARDS
-        self._shards: OrderedDict[int, np.ndarray] = OrderedDict()
-
-    def load(self) -> None:
-        """Keep every shard in memory from now on."""
-        self._capacity = -(-self._n_rows // self._shard_rows)
-        for number in range(self._capacity):
-            self._shard(number)
-
-    def read(self, rows: np.ndarray) -> np.ndarray:
-        """Float32 spectra (n_rows, n_wave), in the order of ``rows``."""
-        out = np.empty((rows.size, self._n_wave), dtype=np.float32)
-        number = rows // self._shard_rows
-        order = np.argsort(number, kind="stable")
-        breaks = np.flatnonzero(np.diff(number[order])) + 1
-        for place in np.split(order, breaks) if rows.size else ():
-            out[place] = self._within(int(number[place[0]]), rows[place])
-        return out
-
-    def _within(self, number: int, rows: np.ndarray) -> np.ndarray:
-        chunks = np.unique(rows // CHUNK_ROWS).size
-        if number in self._shards or 4 * chunks * CHUNK_ROWS > self._shard_rows:
-            return self._shard(number)[rows - number * self._shard_rows]
-        unique, inverse = np.unique(rows, return_inverse=True)
-        return self._source.read(unique)[inverse]
-
-    def _shard(self, number: int) -> np.ndarray:
-        if number not in self._shards:
-            start = number * self._shard_rows
-            stop = min(start + self._shard_rows, self._n_rows)
-            self._shards[number] = self._source.read(slice(start, stop))
-        self._shards.move_to_end(number)
-        while len(self._shards) > self._capacity:
-            self._shards.popitem(last=False)
-        return self._shards[number]
 
 
 class Split:
@@ -112,9 +37,17 @@ class Split:
     order. For repeated reading in random order call `load` first.
     """
 
-    def __init__(self, path: Path, name: str, header: DatasetHeader, regenerate: Regenerate | None):
+    def __init__(
+        self,
+        path: Path,
+        name: str,
+        header: DatasetHeader,
+        regenerate: Regenerate | None,
+        digest: str,
+    ):
         self.name = name
         self.header = header
+        self.digest = digest
         self.wave = header.wave
         self._path = path
         self._regenerate = regenerate
@@ -244,7 +177,9 @@ class Split:
                     f"{self._path}: a keys store holds no spectra; open it with "
                     "regenerate=, a function from draws to noiseless flux (the bank's)"
                 )
-            sources["flux_model"] = RegeneratedSpectra(self, self._regenerate)
+            sources["flux_model"] = RegeneratedSpectra(
+                self.draws, self._regenerate, self.header.keep_bits
+            )
         return {
             name: ShardCache(source, len(self), self.wave.size, self.header.shard_rows)
             for name, source in sources.items()
@@ -322,6 +257,8 @@ class Dataset:
         return TrainingView(
             train=TrainingSplit.of(self.split("train"), fresh_noise=fresh),
             val=TrainingSplit.of(self.split("val"), fresh_noise=False),
+            digest=self.digest,
+            notice=self.notice,
         )
 
 
@@ -365,7 +302,9 @@ def open_dataset(path: Path | str, regenerate: Regenerate | None = None) -> Data
             f"{path}: {'; '.join(problems[:5])}; {len(problems)} file(s) in all: run the command "
             "that wrote the dataset again: it rewrites what is missing"
         )
-    splits = {name: Split(path, name, header, regenerate) for name in header.counts}
+    splits = {
+        name: Split(path, name, header, regenerate, manifest.digest) for name in header.counts
+    }
     return Dataset(path=path, header=header, manifest=manifest, splits=splits)
 
 

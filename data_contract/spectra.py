@@ -1,0 +1,102 @@
+"""Where the spectra of a split come from, and the decoded shards kept in memory."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from starsmith.data_contract.columns import open_column, read_rows, rounded
+from starsmith.data_contract.draws import Draws
+from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.schema import CHUNK_ROWS
+
+__all__ = ["Regenerate", "RegeneratedSpectra", "ShardCache", "Source", "StoredSpectra"]
+
+CACHED_SHARDS = 8  # decoded shards kept in memory; 33 MB each at 4096 pixels
+
+Regenerate = Callable[[Draws], np.ndarray]
+"""The forward model: draws to noiseless flux, float32 (n_spec, n_wave)."""
+
+
+class Source(Protocol):
+    """Where spectra come from."""
+
+    def read(self, rows: np.ndarray | slice) -> np.ndarray:
+        """Float32 spectra (n_rows, n_wave) of some rows."""
+
+
+class StoredSpectra:
+    """Spectra decoded from the file."""
+
+    def __init__(self, path: Path, split: str, name: str):
+        self._array = open_column(path, split, name)
+
+    def read(self, rows: np.ndarray | slice) -> np.ndarray:
+        """Float32 spectra (n_rows, n_wave) of some rows."""
+        return read_rows(self._array, rows)
+
+
+class RegeneratedSpectra:
+    """Noiseless spectra computed again from their draws."""
+
+    def __init__(self, draws: Draws, regenerate: Regenerate, keep_bits: int):
+        self._draws, self._regenerate, self._keep_bits = draws, regenerate, keep_bits
+
+    def read(self, rows: np.ndarray | slice) -> np.ndarray:
+        """Float32 spectra (n_rows, n_wave) of some rows."""
+        draws = self._draws.take(rows)
+        spectra = self._regenerate(draws)
+        if len(spectra) != len(draws) or not np.isfinite(spectra).all():
+            raise DataError(
+                f"the forward model returned {spectra.shape} or NaN for {len(draws)} draws; "
+                "pass the bank the dataset was made from"
+            )
+        return rounded(spectra, self._keep_bits)
+
+
+class ShardCache:
+    """Reads rows of a source in any order, keeping decoded shards in memory.
+
+    Whole shards are decoded unless only a few chunks of one are wanted.
+    """
+
+    def __init__(self, source: Source, n_rows: int, n_wave: int, shard_rows: int):
+        self._source = source
+        self._n_rows, self._n_wave, self._shard_rows = n_rows, n_wave, shard_rows
+        self._capacity = CACHED_SHARDS
+        self._shards: OrderedDict[int, np.ndarray] = OrderedDict()
+
+    def load(self) -> None:
+        """Keep every shard in memory from now on."""
+        self._capacity = -(-self._n_rows // self._shard_rows)
+        for number in range(self._capacity):
+            self._shard(number)
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Float32 spectra (n_rows, n_wave), in the order of ``rows``."""
+        out = np.empty((rows.size, self._n_wave), dtype=np.float32)
+        number = rows // self._shard_rows
+        order = np.argsort(number, kind="stable")
+        breaks = np.flatnonzero(np.diff(number[order])) + 1
+        for place in np.split(order, breaks) if rows.size else ():
+            out[place] = self._within(int(number[place[0]]), rows[place])
+        return out
+
+    def _within(self, number: int, rows: np.ndarray) -> np.ndarray:
+        chunks = np.unique(rows // CHUNK_ROWS).size
+        if number in self._shards or 4 * chunks * CHUNK_ROWS > self._shard_rows:
+            return self._shard(number)[rows - number * self._shard_rows]
+        unique, inverse = np.unique(rows, return_inverse=True)
+        return self._source.read(unique)[inverse]
+
+    def _shard(self, number: int) -> np.ndarray:
+        if number not in self._shards:
+            start = number * self._shard_rows
+            stop = min(start + self._shard_rows, self._n_rows)
+            self._shards[number] = self._source.read(slice(start, stop))
+        self._shards.move_to_end(number)
+        while len(self._shards) > self._capacity:
+            self._shards.popitem(last=False)
+        return self._shards[number]

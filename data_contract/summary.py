@@ -1,0 +1,162 @@
+"""What a file is and holds, in a few numbers."""
+
+from pathlib import Path
+
+import numpy as np
+
+from starsmith.data_contract.bank import BANK_SCHEMA, BANK_VERSION
+from starsmith.data_contract.dataset import Split
+from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.grid_file import GRID_SCHEMA, GRID_VERSION
+from starsmith.data_contract.manifest import read_manifest
+from starsmith.data_contract.names import SNR_EDGES
+from starsmith.data_contract.published import describe_published
+from starsmith.data_contract.schema import DATASET_SCHEMA
+from starsmith.data_contract.shards import finished_shards, open_run, plan_shards
+from starsmith.data_contract.store import open_group, read_json
+
+__all__ = ["describe", "identify"]
+
+KINDS = {GRID_SCHEMA: "grid", BANK_SCHEMA: "bank", DATASET_SCHEMA: "dataset"}
+
+
+def identify(path: Path | str) -> str:
+    """Kind of a file: ``grid``, ``bank``, ``dataset`` or ``published``.
+
+    Raises
+    ------
+    DataError
+        If it is none of them.
+    """
+    path = Path(path)
+    if path.is_file() and path.suffix in {".h5", ".hdf5"}:
+        return "published"
+    if not path.exists():
+        raise DataError(f"{path}: nothing is there")
+    try:
+        return KINDS[read_json(path / "zarr.json")["attributes"]["schema"]]
+    except (DataError, LookupError, TypeError):
+        raise DataError(
+            f"{path}: not a starsmith grid, bank or dataset, nor an HDF5 file in the published "
+            "layout"
+        ) from None
+
+
+def describe(path: Path | str) -> dict:
+    """Summarise a grid, bank, dataset or published file.
+
+    Returns
+    -------
+    summary : dict
+        JSON-able; ``kind`` says which of the four it is.
+
+    Raises
+    ------
+    DataError
+        If the file is none of them, or damaged.
+    """
+    path = Path(path)
+    kind = identify(path)
+    summary = {"kind": kind, "path": str(path), "bytes": _bytes(path)}
+    return summary | {
+        "grid": _grid,
+        "bank": _bank,
+        "dataset": _dataset,
+        "published": describe_published,
+    }[kind](path)
+
+
+def _bytes(path: Path) -> int:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files)
+
+
+def _range(values: np.ndarray) -> list[float]:
+    return [float(values.min()), float(values.max())]
+
+
+def _axes(group, names: list[str]) -> dict:
+    axes = {name: np.asarray(group[name][...]) for name in names}
+    return {name: {"n": nodes.size, "range": _range(nodes)} for name, nodes in axes.items()}
+
+
+def _grid(path: Path) -> dict:
+    group = open_group(path, GRID_SCHEMA, GRID_VERSION)
+    attrs = group.attrs
+    valid = np.asarray(group["valid"][...])
+    return {
+        "name": attrs["name"],
+        "axes": _axes(group, attrs["label_names"]),
+        "wave": _wave(np.asarray(group["wave"][...])),
+        "resolution": attrs["resolution"],
+        "nodes": int(valid.size),
+        "holes": int((~valid).sum()),
+        "continuum": "continuum" in group,
+        "provenance": attrs["provenance"],
+        "notice": attrs["notice"],
+    }
+
+
+def _bank(path: Path) -> dict:
+    group = open_group(path, BANK_SCHEMA, BANK_VERSION)
+    attrs = group.attrs
+    filled = np.asarray(group["filled"][...])
+    return {
+        "grid": attrs["grid"],
+        "instrument": attrs["instrument"],
+        "axes": _axes(group, attrs["label_names"]),
+        "wave": _wave(np.asarray(group["wave"][...])),
+        "nodes": int(filled.size),
+        "filled": int(filled.sum()),
+        "mag_band": attrs["mag_band"],
+        "digest": attrs["digest"],
+        "notice": attrs["notice"],
+    }
+
+
+def _dataset(path: Path) -> dict:
+    header = open_run(path)
+    plan = plan_shards(header.counts, header.shard_rows)
+    done = finished_shards(path)
+    summary = {
+        "store": header.store,
+        "counts": header.counts,
+        "shards": {"written": len(done), "planned": len(plan), "rows": header.shard_rows},
+        "bytes_per_spectrum": _bytes(path) / max(1, sum(s.stop - s.start for s in done)),
+        "wave": _wave(header.wave),
+        "seed": header.seed,
+        "keep_bits": header.keep_bits,
+        "mag_band": header.mag_band,
+        "grid": header.grid,
+        "instrument": header.instrument,
+        "prior": header.prior,
+        "bank_digest": header.bank_digest,
+        "versions": header.versions,
+        "notice": header.notice,
+        "finished": False,
+    }
+    try:
+        manifest = read_manifest(path)
+    except FileNotFoundError:
+        return summary
+    splits = {name: Split(path, name, header, None) for name in header.counts}
+    draws = [split.draws for split in splits.values()]
+    labels = {n: _range(np.concatenate([d.label(n) for d in draws])) for n in header.label_names}
+    return summary | {
+        "finished": True,
+        "created": manifest.created,
+        "digest": manifest.digest,
+        "ranges": labels | {"mag": _range(np.concatenate([d.mag for d in draws]))},
+        "snr": {name: _snr_histogram(split.snr) for name, split in splits.items()},
+    }
+
+
+def _wave(wave: np.ndarray) -> dict:
+    return {"n": wave.size, "range": _range(wave), "medium": "vacuum", "unit": "Angstrom"}
+
+
+def _snr_histogram(snr: np.ndarray) -> dict[str, int]:
+    """Number of spectra in each bin of `SNR_EDGES`."""
+    counts, _ = np.histogram(snr, bins=SNR_EDGES)
+    edges = zip(SNR_EDGES[:-1], SNR_EDGES[1:], counts, strict=True)
+    return {f"{low:g}..{high:g}": int(n) for low, high, n in edges}
