@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 import click
 
-__all__ = ["CommandGroup", "echo_json", "json_option", "loudness", "version_option"]
+__all__ = ["CONFIG_PATH", "CommandGroup", "echo_json", "json_option", "loudness", "version_option"]
 
 EXTRAS = {
     "torch": "learn",
@@ -23,6 +23,7 @@ EXTRAS = {
     "tables": "hdf5",
 }
 LOUDNESS = "starsmith.loudness"
+CONFIG_PATH = "starsmith.config"  # context entry: the TOML file in use
 INTERRUPTED = 130
 EPIPE_EXIT = 1
 
@@ -171,7 +172,7 @@ def explain_usage(problem: click.ClickException) -> str:
     if parameter is not None:
         source = context.get_parameter_source(parameter.name)
         if source is click.core.ParameterSource.DEFAULT_MAP:
-            text = f"{context.meta.get('starsmith.config', 'config file')}: {text}"
+            text = f"{context.meta.get(CONFIG_PATH, 'config file')}: {text}"
     return f"{text.rstrip('.')} (see {context.command_path} --help)"
 
 

@@ -1,12 +1,13 @@
 """Output files: refused when they exist, complete when they appear."""
 
+import json
 import os
 from contextlib import contextmanager
 from pathlib import Path
 
 from starsmith.data_contract.errors import DataError
 
-__all__ = ["refuse_existing", "staged_file", "write_table"]
+__all__ = ["refuse_existing", "staged_file", "write_table", "write_toml"]
 
 TABLE_FORMATS = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".fits": "fits"}
 
@@ -43,3 +44,17 @@ def write_table(path: Path, table) -> None:
         )
     with staged_file(path) as partial:
         table.write(partial, format=TABLE_FORMATS[path.suffix], overwrite=True)
+
+
+def write_toml(path: Path, values: dict) -> None:
+    """Write a flat TOML file of strings, numbers, lists of numbers and inline tables."""
+    with staged_file(path) as partial:
+        lines = (f"{name} = {_toml(value)}" for name, value in values.items())
+        partial.write_text("\n".join(lines) + "\n")
+
+
+def _toml(value) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{name} = {_toml(item)}" for name, item in value.items()) + " }"
+    # JSON strings, numbers, booleans and lists are TOML as they are
+    return json.dumps(value, allow_nan=False)

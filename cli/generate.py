@@ -1,18 +1,21 @@
 """What `specsim generate` was asked for: sizes, resolved configuration, estimate, run."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
+from starsmith.cli.files import refuse_existing, write_toml
 from starsmith.cli.options import BankSource, typed_first
+from starsmith.data_contract.manifest import MANIFEST_FILE
 from starsmith.data_contract.names import CONDITIONS
 from starsmith.data_contract.schema import SHARD_ROWS
-from starsmith.simulator.generate import split_counts
+from starsmith.simulator.generate import Settings, check_prior, split_counts, write_dataset
 from starsmith.simulator.prior import Prior
 
-__all__ = ["Request"]
+__all__ = ["Request", "describe"]
 
 STORED_ARRAYS = {"noiseless": 1, "frozen": 2, "keys": 0}
 BYTES_PER_VALUE = 2.0  # rounded float32 after compression
@@ -33,7 +36,7 @@ class Request:
     out : Path
     store : str
         ``noiseless``, ``frozen`` or ``keys``.
-    layout : str
+    format : str
         ``zarr`` or ``hdf5``.
     workers : int
     overwrite : bool
@@ -45,7 +48,7 @@ class Request:
     seed: int
     out: Path
     store: str
-    layout: str
+    format: str
     workers: int
     overwrite: bool
 
@@ -63,7 +66,7 @@ class Request:
         """Everything that decides the data, in the vocabulary of the command's TOML file."""
         ranges = {name: list(bounds) for name, bounds in self.prior.ranges.items()}
         decided = {"splits": self.counts, "seed": self.seed, "store": self.store}
-        return {**self.source.describe(), **decided, "layout": self.layout, **ranges}
+        return {**self.source.describe(), **decided, "format": self.format, **ranges}
 
     def estimate(self) -> dict:
         """Rows, shards and bytes that would be written, and the room there is."""
@@ -80,9 +83,61 @@ class Request:
             "dry_run": True,
         }
 
+    def write(self, progress: Callable[[int, int], None]) -> dict:
+        """Write the data set, or finish an interrupted one.
+
+        Returns
+        -------
+        report : dict
+            Counts, bytes, digest and resolved configuration.
+        """
+        bank = self.source.open()
+        if self.overwrite and self.out.exists():
+            check_prior(bank, self.prior)  # while the old data are still there
+            refuse_existing(self.out, overwrite=True)
+            shutil.rmtree(self.out)
+        complete = (self.out / MANIFEST_FILE).exists()
+        self.out.parent.mkdir(parents=True, exist_ok=True)
+        manifest = write_dataset(
+            bank,
+            self.prior,
+            self.counts,
+            self.out,
+            self.seed,
+            Settings(store=self.store, config=self.resolved()),
+            self.workers,
+            progress,
+        )
+        config_file = self.out.with_name(f"{self.out.name}.toml")
+        write_toml(config_file, self.resolved())
+        return {
+            "out": str(self.out),
+            "counts": self.counts,
+            "n_spectra": sum(self.counts.values()),
+            "bytes": manifest.n_bytes,
+            "digest": manifest.digest,
+            "already_complete": complete,
+            "config_file": str(config_file),
+            "notice": bank.notice,
+        }
+
     def _n_wave(self) -> int:
         if self.source.bank is not None:
             return self.source.open().wave.size
         from starsmith.simulator.instruments import load_instrument
 
         return load_instrument(self.source.instrument).wave.size
+
+
+def describe(report: dict) -> str:
+    """One line on what was, or would be, written."""
+    splits = " + ".join(f"{count} {split}" for split, count in report["counts"].items())
+    size = f"{report['bytes'] / 1e6:.1f} MB"
+    if report.get("dry_run"):
+        room = f"{report['bytes_free'] / 1e9:.1f} GB free"
+        return (
+            f"would write {splits} spectra in {report['n_shards']} shards, about {size} "
+            f"({room}), to {report['out']}"
+        )
+    state = "already complete" if report["already_complete"] else "written"
+    return f"{splits} spectra, {size}, {state}: {report['out']}"

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
+from starsmith.cli.common import CONFIG_PATH
 from starsmith.cli.progress import progress_bar
 from starsmith.cli.types import Range
 
 __all__ = [
-    "CONFIG_PATH",
     "RANGES",
     "BankSource",
     "bank_options",
@@ -21,25 +21,22 @@ __all__ = [
 ]
 
 RANGES = {
-    "mag": "AB magnitude",
-    "teff": "Effective temperature [K]",
-    "logg": "Surface gravity log g [dex(cgs)]",
-    "m_h": "Metallicity [M/H] [dex]",
-    "a_m": "[alpha/M] [dex]",
-    "c_m": "[C/M] [dex]",
-    "seeing": "Seeing FWHM at 800 nm [arcsec]",
-    "zenith_angle": "Zenith angle [deg]",
-    "field_angle": "Angle from the field centre [deg]",
-    "moon_zenith_angle": "Moon's zenith angle [deg]",
-    "moon_target_angle": "Moon to target [deg]",
-    "moon_phase": "Moon phase, 0 new to 1 full",
-    "exp_time": "Seconds per exposure",
-    "exp_count": "Number of exposures",
+    "mag": ("AB magnitude", "20.5..22.5"),
+    "teff": ("Effective temperature [K]", "3750..6000"),
+    "logg": ("Surface gravity log g [dex(cgs)]", "1..5"),
+    "m_h": ("Metallicity [M/H] [dex]", "-2.5..0.75"),
+    "a_m": ("[alpha/M] [dex]", "0"),
+    "c_m": ("[C/M] [dex]", "0"),
+    "seeing": ("Seeing FWHM at 800 nm [arcsec]", "0.5..1.5"),
+    "zenith_angle": ("Zenith angle [deg]", "0..45"),
+    "field_angle": ("Angle from the field centre [deg]", "0..0.65"),
+    "moon_zenith_angle": ("Moon's zenith angle [deg]", "30..90"),
+    "moon_target_angle": ("Moon to target [deg]", "60..180"),
+    "moon_phase": ("Moon phase, 0 new to 1 full", "0"),
+    "exp_time": ("Seconds per exposure", "900"),
+    "exp_count": ("Number of exposures", "12"),
 }
-"""Every range of the prior, in the order of the help."""
-
-
-CONFIG_PATH = "starsmith.config"
+"""Name -> (meaning, default) of every range of the prior, in the order of the help."""
 
 
 def flag(name: str) -> str:
@@ -116,12 +113,13 @@ def prior_options(function):
     def with_prior(*args, **kwargs):
         from starsmith.simulator.prior import Prior
 
-        given = {name: kwargs.pop(name) for name in RANGES}
-        ranges = {name: bounds for name, bounds in given.items() if bounds is not None}
-        return function(*args, prior=Prior.default().with_ranges(**ranges), **kwargs)
+        ranges = {name: kwargs.pop(name) for name in RANGES}
+        return function(*args, prior=Prior(ranges), **kwargs)
 
-    for name, meaning in reversed(RANGES.items()):
-        option = click.option(flag(name), name, type=Range(), help=f"{meaning}.")
+    for name, (meaning, default) in reversed(RANGES.items()):
+        option = click.option(
+            flag(name), name, type=Range(), default=default, show_default=True, help=f"{meaning}."
+        )
         with_prior = option(with_prior)
     return with_prior
 

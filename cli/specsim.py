@@ -11,7 +11,7 @@ from starsmith.cli.types import SPLIT_NAMES, Count, SplitCounts
 
 __all__ = ["main"]
 
-UNUSED_BY_ONE_SPECTRUM = ("n", "splits", "store", "layout", "workers", "overwrite", "out")
+UNUSED_BY_ONE_SPECTRUM = ("n", "splits", "store", "format", "workers", "overwrite", "out")
 
 
 @click.group(cls=CommandGroup, name="specsim")
@@ -44,11 +44,10 @@ seed_option = click.option(
 @seed_option
 @click.option(
     "--format",
-    "layout",
     type=click.Choice(["zarr", "hdf5"]),
     default="zarr",
     show_default=True,
-    help="zarr, or the published HDF5 layout (one file per split).",
+    help="zarr, or the published HDF5 format (one file per split).",
 )
 @click.option(
     "--store",
@@ -70,7 +69,7 @@ def generate(source, prior, dry_run, as_json, **request):
     The same command gives the same spectra whatever --workers is, and goes on where an
     interrupted one stopped.
     """
-    from starsmith.cli.generate import Request
+    from starsmith.cli.generate import Request, describe
 
     run = Request.from_options(source=source, prior=prior, **request)
     if dry_run:
@@ -81,7 +80,8 @@ def generate(source, prior, dry_run, as_json, **request):
     if as_json:
         echo_json("specsim.generate", report)
     else:
-        click.echo(run.describe(report))
+        click.echo(describe(report))
+        _echo_notice(report.get("notice", ""))
 
 
 @main.command(

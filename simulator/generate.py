@@ -14,6 +14,7 @@ import numba
 import numpy as np
 
 from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError, StarsmithError
 from starsmith.data_contract.manifest import Manifest
 from starsmith.data_contract.names import CONDITIONS, SPLITS
@@ -37,7 +38,7 @@ from starsmith.simulator.observe import (
 )
 from starsmith.simulator.prior import Prior
 
-__all__ = ["Settings", "make_shard", "split_counts", "write_dataset"]
+__all__ = ["Settings", "check_prior", "make_shard", "split_counts", "write_dataset"]
 
 HELD_OUT_FRACTION = 0.1
 HELD_OUT_MOST = 10_000
@@ -83,6 +84,29 @@ def split_counts(n: int) -> dict[str, int]:
             f"-n {n} is too few for three splits; ask for at least {round(1 / HELD_OUT_FRACTION)}"
         )
     return counts
+
+
+def check_prior(bank: Bank, prior: Prior) -> None:
+    """Refuse a prior with draws the bank cannot render or observe.
+
+    Ranges are refused one by one, so rendering their lower and their upper ends is enough.
+
+    Raises
+    ------
+    ConfigError, DataError, GridError
+        Naming the range and what the grid or the instrument allows.
+    """
+    draw_stars(bank, prior, 0, "train", np.arange(1))
+    ends = Draws(
+        seed=0,
+        split="train",
+        index=np.arange(2),
+        label_names=bank.label_names,
+        labels=np.array([prior.ranges[name] for name in bank.label_names]).T,
+        mag=np.array(prior.ranges["mag"]),
+        conditions=np.array([prior.ranges[name] for name in CONDITIONS]).T,
+    )
+    signal_to_noise(bank, model_flux(bank, ends), ends)
 
 
 def make_shard(bank: Bank, prior: Prior, header: DatasetHeader, shard: Shard) -> dict:
@@ -197,7 +221,7 @@ def write_dataset(
         )
     out = Path(out)
     header = _make_header(bank, prior, counts, seed, settings or Settings())
-    draw_stars(bank, prior, seed, "train", np.arange(1))  # refuse an impossible prior first
+    check_prior(bank, prior)
     create_dataset(out, header)
     with writer_lock(out):
         plan = plan_shards(counts, header.shard_rows)
