@@ -1,5 +1,7 @@
 """Grid files: stellar spectra on label nodes, as zarr."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,10 +12,14 @@ from starsmith.data_contract.errors import GridError
 from starsmith.data_contract.names import LABELS
 from starsmith.data_contract.store import open_group, read_arrays, staged_folder, write_array
 
-__all__ = ["GRID_SCHEMA", "GridData", "read_grid", "write_grid"]
+__all__ = ["GRID_SCHEMA", "GridData", "GridWriter", "grid_writer", "read_grid", "write_grid"]
 
 GRID_SCHEMA = "starsmith.grid"
 GRID_VERSION = 1
+SPECTRA_CODECS = [
+    zarr.codecs.BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle", typesize=4),
+    zarr.codecs.Crc32cCodec(),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,34 +80,115 @@ class GridData:
         return tuple(self.axes)
 
 
-def write_grid(path: Path | str, grid: GridData) -> None:
-    """Write a grid file; ``path`` appears only when it is complete."""
+class GridWriter:
+    """Fill the nodes of a grid file one at a time; `grid_writer` makes one.
+
+    Attributes
+    ----------
+    valid : bool, shape (n_1, n_2, ...)
+        True where a node has been written.
+    """
+
+    def __init__(self, group: zarr.Group, shape: tuple[int, ...]):
+        self._group = group
+        self.valid = np.zeros(shape, dtype=bool)
+
+    def write_node(
+        self, position: tuple[int, ...], flux: np.ndarray, continuum: np.ndarray | None = None
+    ) -> None:
+        """Store one node and mark it valid.
+
+        Parameters
+        ----------
+        position : tuple of int
+            Index along each axis.
+        flux, continuum : float32 arrays, shape (n_wave,)
+            Surface flux [erg/s/cm²/Å].
+        """
+        position = tuple(int(i) for i in position)
+        self._group["flux"][position] = flux
+        if continuum is not None:
+            self._group["continuum"][position] = continuum
+        self.valid[position] = True
+
+
+@contextmanager
+def grid_writer(
+    path: Path | str,
+    axes: Mapping[str, np.ndarray],
+    wave: np.ndarray,
+    attributes: Mapping[str, object],
+    continuum: bool = True,
+) -> Iterator[GridWriter]:
+    """Write a grid node by node; ``path`` appears only when the block ends without error.
+
+    Nodes never written are holes: their flux reads as NaN and costs no space.
+
+    Parameters
+    ----------
+    path : Path or str
+    axes : mapping of str to float64 array
+        Nodes of each label, in `LABELS` order.
+    wave : float64 array, shape (n_wave,)
+        Vacuum [Å].
+    attributes : mapping
+        The scalars of `GridData`: name, resolution, provenance, notice.
+    continuum : bool
+        Whether nodes have a continuum too.
+    """
     path = Path(path)
-    dims = (*grid.label_names, "wavelength")
-    one_node = (*(1,) * len(grid.axes), grid.wave.size)
+    names = tuple(axes)
+    shape = tuple(len(nodes) for nodes in axes.values())
     with staged_folder(path) as staging:
         group = zarr.open_group(staging, mode="w-")
-        for name, nodes in grid.axes.items():
+        for name, nodes in axes.items():
             write_array(group, name, np.asarray(nodes, dtype=np.float64), (name,))
-        write_array(group, "wave", np.asarray(grid.wave, dtype=np.float64), ("wavelength",))
-        write_array(group, "valid", grid.valid, grid.label_names)
-        write_array(group, "flux", grid.flux.astype(np.float32, copy=False), dims, one_node)
-        if grid.continuum is not None:
-            continuum = grid.continuum.astype(np.float32, copy=False)
-            write_array(group, "continuum", continuum, dims, one_node)
+        write_array(group, "wave", np.asarray(wave, dtype=np.float64), ("wavelength",))
+        for name in ("flux", "continuum") if continuum else ("flux",):
+            _create_spectra(group, name, (*shape, len(wave)), (*names, "wavelength"))
         group.attrs.update(
             {
                 "schema": GRID_SCHEMA,
                 "schema_version": GRID_VERSION,
-                "name": grid.name,
-                "label_names": list(grid.label_names),
-                "resolution": float(grid.resolution),
+                "label_names": list(names),
                 "medium": "vacuum",
                 "flux_unit": "erg s-1 cm-2 Angstrom-1 at the stellar surface",
-                "provenance": grid.provenance,
-                "notice": grid.notice,
+                **attributes,
             }
         )
+        writer = GridWriter(group, shape)
+        yield writer
+        write_array(group, "valid", writer.valid, names)
+
+
+def _create_spectra(
+    group: zarr.Group, name: str, shape: tuple[int, ...], dims: tuple[str, ...]
+) -> None:
+    """Lay out one spectrum per chunk; a chunk never written reads as NaN."""
+    group.create_array(
+        name,
+        shape=shape,
+        dtype=np.float32,
+        chunks=(*(1,) * (len(shape) - 1), shape[-1]),
+        compressors=SPECTRA_CODECS,
+        fill_value=np.nan,
+        dimension_names=dims,
+    )
+
+
+def write_grid(path: Path | str, grid: GridData) -> None:
+    """Write a grid file; ``path`` appears only when it is complete."""
+    attributes = {
+        "name": grid.name,
+        "resolution": float(grid.resolution),
+        "provenance": grid.provenance,
+        "notice": grid.notice,
+    }
+    has_continuum = grid.continuum is not None
+    with grid_writer(path, grid.axes, grid.wave, attributes, has_continuum) as writer:
+        for position in zip(*np.nonzero(grid.valid), strict=True):
+            continuum = grid.continuum[position] if has_continuum else None
+            writer.write_node(position, grid.flux[position], continuum)
 
 
 def read_grid(path: Path | str) -> GridData:
