@@ -116,7 +116,13 @@ class TrainingView:
     Attributes
     ----------
     train, val : TrainingSplit
+    digest : str
+        SHA-256 that names the dataset.
+    notice : str
+        Label of a demonstration grid, else empty.
     """
 
     train: TrainingSplit
     val: TrainingSplit
+    digest: str
+    notice: str

@@ -1,1 +1,33 @@
 """The attempt: estimators trained on simulated spectra."""
+
+from starsmith.learners.evaluate import Evaluation, compare, evaluate, evaluate_predictions
+from starsmith.learners.models import create_model, list_models, register_model
+from starsmith.learners.plots import plot_predictions, plot_training
+from starsmith.learners.predict import Predictor, load_checkpoint, predict, predict_spectrum
+from starsmith.learners.predictions import Predictions, read_ecsv, write_ecsv
+from starsmith.learners.recipe import list_recipes, load_recipe
+from starsmith.learners.run_folder import TrainingResult
+from starsmith.learners.train import fit
+
+__all__ = [
+    "Evaluation",
+    "Predictions",
+    "Predictor",
+    "TrainingResult",
+    "compare",
+    "create_model",
+    "evaluate",
+    "evaluate_predictions",
+    "fit",
+    "list_models",
+    "list_recipes",
+    "load_checkpoint",
+    "load_recipe",
+    "plot_predictions",
+    "plot_training",
+    "predict",
+    "predict_spectrum",
+    "read_ecsv",
+    "register_model",
+    "write_ecsv",
+]

@@ -1,1 +1,22 @@
-"""Networks, one per file."""
+"""The networks: one file per family, found by name."""
+
+from starsmith.learners.models import bilstm, deep_cnn, hybrids, resnet18, specvit
+from starsmith.learners.models.registry import (
+    CLASSICAL,
+    count_parameters,
+    create_model,
+    list_models,
+    register_model,
+)
+
+FAMILIES = (bilstm, deep_cnn, hybrids, resnet18, specvit)
+"""Modules whose import registers the networks."""
+
+__all__ = [
+    "CLASSICAL",
+    "FAMILIES",
+    "count_parameters",
+    "create_model",
+    "list_models",
+    "register_model",
+]

@@ -1,0 +1,158 @@
+"""Checkpoint folders: weights as safetensors, everything else in a readable card."""
+
+import hashlib
+import json
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from starsmith.data_contract.errors import ContractError, DataError
+from starsmith.data_contract.names import UNITS
+from starsmith.learners.preprocess import Statistics
+from starsmith.learners.recipe import Recipe, recipe_to_table
+
+__all__ = [
+    "CARD",
+    "SCHEMA",
+    "SCHEMA_VERSION",
+    "WEIGHTS",
+    "make_card",
+    "read_checkpoint",
+    "wave_hash",
+    "write_checkpoint",
+    "write_text",
+]
+
+SCHEMA, SCHEMA_VERSION = "starsmith.checkpoint", 1
+CARD, WEIGHTS = "card.json", "model.safetensors"
+PACKAGES = ("starsmith", "numpy", "scipy", "torch", "lightgbm", "safetensors")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in one step: a reader sees the old one or the new one."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.write_text(text)
+    os.replace(partial, path)
+
+
+def wave_hash(wave: np.ndarray) -> str:
+    """SHA-256 of a wavelength grid rounded to 1e-6 Å, so that it survives a text file."""
+    return hashlib.sha256(np.round(np.asarray(wave) * 1e6).astype("<i8").tobytes()).hexdigest()
+
+
+def make_card(model: str, labels: tuple[str, ...], recipe: Recipe, view) -> dict:
+    """Describe a model before it is trained: what it is, and what it may be used for.
+
+    Parameters
+    ----------
+    model : str
+    labels : tuple of str
+    recipe : Recipe
+    view : TrainingView
+
+    Returns
+    -------
+    card : dict
+        The checkpoint's card but for ``metrics``, ``finished`` and ``weights_sha256``.
+    """
+    train, wave = view.train, view.train.wave
+    spans = {name: _span(train.label(name)) for name in train.label_names}
+    table = recipe_to_table(recipe)
+    return {
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "kind": table["kind"],
+        "model": model,
+        "options": table.get("options", {}),
+        "labels": list(labels),
+        "units": [UNITS[name] for name in labels],
+        "recipe": table,
+        "dataset": {
+            "digest": view.digest,
+            "notice": view.notice,
+            "n_train": len(train),
+            "n_val": len(view.val),
+        },
+        "wave": {
+            "n_wave": int(wave.size),
+            "min": float(wave[0]),
+            "max": float(wave[-1]),
+            "unit": UNITS["wave"],
+            "sha256": wave_hash(wave),
+        },
+        "limits": {"labels": spans, "snr": _span(train.snr)},
+        "versions": {name: version(name) for name in PACKAGES}
+        | {"python": platform.python_version()},
+    }
+
+
+def _span(values: np.ndarray) -> list[float]:
+    return [float(np.min(values)), float(np.max(values))]
+
+
+def write_checkpoint(
+    folder: Path, card: dict, weights: dict[str, np.ndarray], statistics: Statistics
+) -> None:
+    """Write weights and card; the card comes last, so a card means a whole checkpoint.
+
+    Parameters
+    ----------
+    folder : Path
+    card : dict
+        From `make_card`, with ``metrics`` and ``finished`` added.
+    weights : dict of arrays
+        The estimator's own tensors, by name.
+    statistics : Statistics
+    """
+    tensors = {f"model.{name}": np.ascontiguousarray(value) for name, value in weights.items()}
+    tensors |= statistics.tensors()
+    (folder / CARD).unlink(missing_ok=True)
+    partial = folder / f".{WEIGHTS}.{os.getpid()}.partial"
+    save_file(tensors, partial)
+    digest = hashlib.sha256(partial.read_bytes()).hexdigest()
+    os.replace(partial, folder / WEIGHTS)
+    content = card | {"weights_sha256": digest}
+    write_text(folder / CARD, json.dumps(content, indent=2) + "\n")
+
+
+def read_checkpoint(folder: Path) -> tuple[dict, dict[str, np.ndarray]]:
+    """Read a card and its tensors.
+
+    Raises
+    ------
+    DataError
+        If the folder is no checkpoint, or one of another version.
+    ContractError
+        If the weights are not those the card was written for.
+    """
+    folder = Path(folder)
+    card_path, weights_path = folder / CARD, folder / WEIGHTS
+    if not (card_path.is_file() and weights_path.is_file()):
+        raise DataError(
+            f"{folder}: no checkpoint there (expected {CARD} and {WEIGHTS}); give the folder "
+            f"that `speclearn fit --out` wrote"
+        )
+    try:
+        card = json.loads(card_path.read_text())
+    except json.JSONDecodeError as problem:
+        raise DataError(f"{card_path}: not a card ({problem}); fit the model again") from None
+    found = (card.get("schema"), card.get("schema_version"))
+    if found != (SCHEMA, SCHEMA_VERSION):
+        raise DataError(
+            f"{card_path}: found {found[0]} version {found[1]}, this starsmith reads {SCHEMA} "
+            f"version {SCHEMA_VERSION}; fit the model again with this version"
+        )
+    if hashlib.sha256(weights_path.read_bytes()).hexdigest() != card["weights_sha256"]:
+        raise ContractError(
+            f"{weights_path}: not the weights its card was written for; copy the folder again "
+            f"or fit the model again"
+        )
+    try:
+        return card, load_file(weights_path)
+    except SafetensorError as problem:
+        raise ContractError(f"{weights_path}: damaged ({problem}); copy it again") from None

@@ -1,0 +1,181 @@
+"""Parts shared by the networks: tokenizers, encoder, recurrent context, initialisation.
+
+Shape legend: B spectra, P pixels, T tokens, D channels, H heads.
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from starsmith.data_contract.errors import ConfigError
+
+__all__ = [
+    "ConvStem",
+    "ConvTokenizer",
+    "Encoder",
+    "RecurrentContext",
+    "UnfoldTokenizer",
+    "linear_init",
+]
+
+LAYER_NORM_EPS = 1e-6
+INIT_STD = 0.02
+
+
+def linear_init(module: nn.Module) -> None:
+    """Truncated normal weights of width 0.02 and zero biases, for every linear layer."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.trunc_normal_(layer.weight, std=INIT_STD)
+            nn.init.zeros_(layer.bias)
+
+
+def count_tokens(n_wave: int, patch: int, stride: int) -> int:
+    """Return how many whole patches fit; raises ConfigError if none does."""
+    if n_wave < patch:
+        raise ConfigError(f"spectra of {n_wave} pixels hold no patch of {patch}; lower patch")
+    return (n_wave - patch) // stride + 1
+
+
+class ConvTokenizer(nn.Module):
+    """Patches of a spectrum as tokens, by one strided convolution: (B, P) -> (B, T, D)."""
+
+    def __init__(self, n_wave: int, dim: int, patch: int, stride: int):
+        super().__init__()
+        self.n_token = count_tokens(n_wave, patch, stride)
+        self.embed = nn.Conv1d(1, dim, kernel_size=patch, stride=stride)
+        # Standardised pixels then give tokens of unit variance, whatever the patch.
+        nn.init.trunc_normal_(self.embed.weight, std=patch**-0.5)
+        nn.init.zeros_(self.embed.bias)
+
+    def forward(self, flux_BP: torch.Tensor) -> torch.Tensor:
+        """Embed every patch."""
+        return self.embed(flux_BP.unsqueeze(1)).transpose(1, 2)  # (B, T, D)
+
+
+class UnfoldTokenizer(nn.Module):
+    """The same map as `ConvTokenizer`, written as sliding windows and a linear layer."""
+
+    def __init__(self, n_wave: int, dim: int, patch: int, stride: int):
+        super().__init__()
+        self.n_token = count_tokens(n_wave, patch, stride)
+        self.patch, self.stride = patch, stride
+        self.embed = nn.Linear(patch, dim)
+        nn.init.trunc_normal_(self.embed.weight, std=patch**-0.5)
+        nn.init.zeros_(self.embed.bias)
+
+    def forward(self, flux_BP: torch.Tensor) -> torch.Tensor:
+        """Embed every patch."""
+        return self.embed(flux_BP.unfold(1, self.patch, self.stride))  # (B, T, D)
+
+
+class ConvStem(nn.Module):
+    """Four strided convolutions, 16 pixels per token, each seeing 31: (B, P) -> (B, T, D)."""
+
+    def __init__(self, n_wave: int, widths: tuple[int, ...]):
+        super().__init__()
+        layers: list[nn.Module] = []
+        n_token, below = n_wave, 1
+        for width in widths:
+            layers += [
+                nn.Conv1d(below, width, kernel_size=3, stride=2, padding=1),
+                nn.BatchNorm1d(width),
+                nn.GELU(),
+            ]
+            n_token, below = (n_token + 1) // 2, width
+        self.layers = nn.Sequential(*layers)
+        self.n_token = n_token
+        for layer in self.layers:
+            if isinstance(layer, nn.Conv1d):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)
+
+    def forward(self, flux_BP: torch.Tensor) -> torch.Tensor:
+        """Embed overlapping windows."""
+        return self.layers(flux_BP.unsqueeze(1)).transpose(1, 2)  # (B, T, D)
+
+
+class RecurrentContext(nn.Module):
+    """Tokens told about their neighbours: e + projected BiLSTM(e), normalised."""
+
+    def __init__(self, dim: int, hidden: int):
+        super().__init__()
+        self.lstm = nn.LSTM(dim, hidden, batch_first=True, bidirectional=True)
+        self.project = nn.Linear(2 * hidden, dim)
+        self.norm = nn.LayerNorm(dim, eps=LAYER_NORM_EPS)
+        linear_init(self.project)
+
+    def forward(self, tokens_BTD: torch.Tensor) -> torch.Tensor:
+        """Return tokens of the same shape."""
+        context, _ = self.lstm(tokens_BTD)
+        return self.norm(tokens_BTD + self.project(context))
+
+
+class EncoderBlock(nn.Module):
+    """Pre-normalised self-attention and MLP, each with a residual connection."""
+
+    def __init__(self, dim: int, n_head: int, dropout: float):
+        super().__init__()
+        self.n_head, self.dropout = n_head, dropout
+        self.attention_norm = nn.LayerNorm(dim, eps=LAYER_NORM_EPS)
+        self.query_key_value = nn.Linear(dim, 3 * dim)
+        self.project = nn.Linear(dim, dim)
+        self.mlp_norm = nn.LayerNorm(dim, eps=LAYER_NORM_EPS)
+        self.expand = nn.Linear(dim, 4 * dim)
+        self.contract = nn.Linear(4 * dim, dim)
+
+    def _drop(self, values: torch.Tensor) -> torch.Tensor:
+        return functional.dropout(values, self.dropout, self.training)
+
+    def _attend(self, tokens_BTD: torch.Tensor) -> torch.Tensor:
+        batch, n_token, dim = tokens_BTD.shape
+        heads = self.query_key_value(tokens_BTD).view(batch, n_token, 3, self.n_head, -1)
+        query, key, value = heads.permute(2, 0, 3, 1, 4)  # each (B, H, T, D/H)
+        mixed = functional.scaled_dot_product_attention(
+            query, key, value, dropout_p=self.dropout if self.training else 0.0
+        )
+        return self.project(mixed.transpose(1, 2).reshape(batch, n_token, dim))
+
+    def forward(self, tokens_BTD: torch.Tensor) -> torch.Tensor:
+        """Return tokens of the same shape."""
+        tokens_BTD = tokens_BTD + self._drop(self._attend(self.attention_norm(tokens_BTD)))
+        hidden = functional.gelu(self.expand(self.mlp_norm(tokens_BTD)))
+        return tokens_BTD + self._drop(self.contract(hidden))
+
+
+class Encoder(nn.Module):
+    """Summary token, learned positions, encoder blocks, linear head: (B, T, D) -> (B, n_output).
+
+    The head reads the summary token, or with ``readout="mean"`` the average of all tokens.
+    """
+
+    def __init__(
+        self,
+        n_token: int,
+        dim: int,
+        depth: int,
+        n_head: int,
+        n_output: int,
+        dropout: float = 0.1,
+        readout: str = "summary",
+    ):
+        super().__init__()
+        self.dropout, self.readout = dropout, readout
+        self.summary = nn.Parameter(torch.empty(1, 1, dim))
+        self.positions = nn.Parameter(torch.empty(1, n_token + 1, dim))
+        self.blocks = nn.ModuleList(EncoderBlock(dim, n_head, dropout) for _ in range(depth))
+        self.norm = nn.LayerNorm(dim, eps=LAYER_NORM_EPS)
+        self.head = nn.Linear(dim, n_output)
+        linear_init(self)
+        nn.init.trunc_normal_(self.summary, std=INIT_STD)
+        nn.init.trunc_normal_(self.positions, std=INIT_STD)
+
+    def forward(self, tokens_BTD: torch.Tensor) -> torch.Tensor:
+        """Read the labels off a sequence of tokens."""
+        summary = self.summary.expand(len(tokens_BTD), -1, -1)
+        tokens_BTD = torch.cat([summary, tokens_BTD], dim=1) + self.positions  # (B, T + 1, D)
+        tokens_BTD = functional.dropout(tokens_BTD, self.dropout, self.training)
+        for block in self.blocks:
+            tokens_BTD = block(tokens_BTD)
+        normed = self.norm(tokens_BTD)
+        return self.head(normed[:, 0] if self.readout == "summary" else normed.mean(dim=1))

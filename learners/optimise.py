@@ -1,0 +1,96 @@
+"""Losses, weight-decay groups, learning-rate schedule and running mean of the weights."""
+
+import copy
+import math
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from starsmith.data_contract.errors import ConfigError
+from starsmith.learners.recipe import LOSSES, NetworkRecipe
+
+__all__ = [
+    "AveragedModel",
+    "decay_groups",
+    "learning_rate",
+    "loss_function",
+    "split_uncertainty",
+]
+
+UNDECAYED = ("positions", "summary")
+LOG_VARIANCE_LIMIT = 10.0  # z-score sigma between 0.007 and 150: no overflow in exp
+
+
+def split_uncertainty(output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and log variance of z-scores from the ``2 n_label`` outputs of a network."""
+    mean, raw = output.chunk(2, dim=1)
+    return mean, LOG_VARIANCE_LIMIT * torch.tanh(raw / LOG_VARIANCE_LIMIT)
+
+
+def gaussian_nll(output: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """Mean negative log likelihood, without its constant, of independent Gaussians."""
+    mean, log_variance = split_uncertainty(output)
+    return 0.5 * (log_variance + (truth - mean) ** 2 * torch.exp(-log_variance)).mean()
+
+
+def loss_function(name: str) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """Return the loss of that exact name; raises ConfigError for any other."""
+    table = {"mse": functional.mse_loss, "l1": functional.l1_loss, "gaussian_nll": gaussian_nll}
+    if name not in table:
+        raise ConfigError(f"loss {name!r} is not one of {', '.join(LOSSES)}")
+    return table[name]
+
+
+def decay_groups(model: nn.Module, weight_decay: float) -> list[dict]:
+    """Parameter groups for AdamW: matrices decay; norms, biases and positions do not."""
+    decayed, free = [], []
+    for name, parameter in model.named_parameters():
+        is_free = parameter.ndim <= 1 or name.rsplit(".", 1)[-1] in UNDECAYED or "bias" in name
+        (free if is_free else decayed).append(parameter)
+    return [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": free, "weight_decay": 0.0},
+    ]
+
+
+def learning_rate(recipe: NetworkRecipe, step: int, n_step: int) -> float:
+    """Learning rate of one step: linear rise, then a cosine that ends with the last step.
+
+    Parameters
+    ----------
+    recipe : NetworkRecipe
+    step : int
+        Steps taken before this one, 0..n_step-1.
+    n_step : int
+        Steps of the whole training.
+    """
+    n_warmup = round(recipe.warmup * n_step)
+    if step < n_warmup:
+        return recipe.learning_rate * (step + 1) / n_warmup
+    phase = (step - n_warmup) / max(1, n_step - 1 - n_warmup)
+    span = recipe.learning_rate - recipe.learning_rate_min
+    return recipe.learning_rate_min + 0.5 * span * (1.0 + math.cos(math.pi * min(phase, 1.0)))
+
+
+class AveragedModel:
+    """Exponential running mean of a network's weights; with decay 0, the network itself."""
+
+    def __init__(self, model: nn.Module, decay: float):
+        self.decay = decay
+        self.module = copy.deepcopy(model).requires_grad_(False) if decay else model
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        """Move towards the weights after ``step`` steps; the first steps move faster."""
+        if not self.decay:
+            return
+        keep = min(self.decay, (1.0 + step) / (10.0 + step))
+        for mean, current in zip(
+            self.module.state_dict().values(), model.state_dict().values(), strict=True
+        ):
+            if mean.dtype.is_floating_point:
+                mean.lerp_(current, 1.0 - keep)
+            else:
+                mean.copy_(current)

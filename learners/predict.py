@@ -1,0 +1,248 @@
+"""Use a trained model: on the spectra of a split, or on one spectrum of your own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from starsmith.data_contract.errors import ContractError, DataError
+from starsmith.learners.checkpoint import read_checkpoint
+from starsmith.learners.models import create_model
+from starsmith.learners.network import NetworkEstimator
+from starsmith.learners.predictions import Predictions
+from starsmith.learners.preprocess import Statistics, iterate_blocks, select_labels
+from starsmith.learners.ridge import RidgeEstimator
+from starsmith.learners.run_folder import TREES
+from starsmith.learners.train import pick_device
+from starsmith.learners.trees import load_trees
+
+__all__ = ["LabelEstimate", "Predictor", "load_checkpoint", "predict", "predict_spectrum"]
+
+PREFIX = "model."
+WAVE_TOLERANCE = 0.01  # Å; a fortieth of a PFS pixel, 0.35 km/s
+AIR_RATIO = 1.000275  # vacuum over air wavelength in the red, to 2e-6
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A trained model that answers in label units.
+
+    Attributes
+    ----------
+    card : dict
+        What it is and what it was trained on; see ``docs/learners.md``.
+    statistics : Statistics
+    estimator : callable
+        Standardised flux -> (z-scores, their 1σ or None).
+    """
+
+    card: dict
+    statistics: Statistics
+    estimator: Callable
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What it predicts."""
+        return tuple(self.card["labels"])
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Unit of each label."""
+        return tuple(self.card["units"])
+
+    @property
+    def wave(self) -> np.ndarray:
+        """The wavelength grid it accepts, float64 (n_wave,) [vacuum Å]."""
+        return self.statistics.wave
+
+    def predict(
+        self, flux: np.ndarray, error: np.ndarray | None = None, mask: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Predict labels of spectra on the model's own wavelength grid.
+
+        Parameters
+        ----------
+        flux : float array, shape (n_spec, n_wave)
+            Observed flux, any linear unit.
+        error : float array, optional
+            1σ; no present model uses it.
+        mask : uint32 array, shape (n_spec, n_wave), optional
+            0 = good; all good by default.
+
+        Returns
+        -------
+        value : float64 array, shape (n_spec, n_label)
+            In label units.
+        uncertainty : float64 array, shape (n_spec, n_label), or None
+            1σ, for models trained with ``gaussian_nll``.
+        """
+        flux = np.asarray(flux, dtype=np.float32)
+        mask = np.zeros(flux.shape, np.uint32) if mask is None else np.asarray(mask)
+        if flux.ndim != 2 or flux.shape[1] != self.wave.size or mask.shape != flux.shape:
+            raise DataError(
+                f"spectra of shape {flux.shape} with mask {mask.shape}; this model expects "
+                f"(n_spec, {self.wave.size}) for both"
+            )
+        if not np.isfinite(flux[mask == 0]).all():
+            raise DataError("flux is not finite in unmasked pixels; set mask there")
+        scaled = self.statistics.normaliser.apply(np.where(mask == 0, flux, 0), mask)
+        value, width = self.estimator(scaled)
+        scale = self.statistics.scale
+        return scale.to_labels(value), None if width is None else scale.to_uncertainty(width)
+
+
+def load_checkpoint(path: Path | str, device: str | None = None) -> Predictor:
+    """Read a checkpoint folder.
+
+    Parameters
+    ----------
+    path : path
+        What `fit` wrote.
+    device : str, optional
+        torch device of networks; a GPU by default where there is one.
+
+    Raises
+    ------
+    DataError, ContractError
+        If the folder is no checkpoint, or is damaged.
+    """
+    path = Path(path)
+    card, tensors = read_checkpoint(path)
+    weights = {n.removeprefix(PREFIX): v for n, v in tensors.items() if n.startswith(PREFIX)}
+    if card["kind"] == "ridge":
+        estimator: Callable = RidgeEstimator(weights["weights"], weights["intercept"])
+    elif card["kind"] == "trees":
+        estimator = load_trees(path / TREES, tuple(card["labels"]), card["recipe"]["threads"])
+    else:
+        estimator = _network(path, card, weights, pick_device(device))
+    return Predictor(card, Statistics.from_tensors(tensors), estimator)
+
+
+def _network(
+    path: Path, card: dict, weights: dict[str, np.ndarray], device: torch.device
+) -> NetworkEstimator:
+    uncertainty = card["recipe"]["loss"] == "gaussian_nll"
+    model = create_model(
+        card["model"],
+        card["labels"],
+        n_wave=card["wave"]["n_wave"],
+        uncertainty=uncertainty,
+        **card["options"],
+    )
+    try:
+        model.load_state_dict({name: torch.from_numpy(v) for name, v in weights.items()})
+    except RuntimeError as problem:
+        raise ContractError(
+            f"{path}: the weights do not fit model {card['model']!r} ({problem}); fit it again"
+        ) from None
+    return NetworkEstimator(model.to(device).eval(), uncertainty)
+
+
+def check_wave(predictor: Predictor, wave: np.ndarray, what: str) -> None:
+    """Refuse any wavelength grid but the model's own; raises DataError saying what differs."""
+    wave, own = np.asarray(wave, dtype=np.float64), predictor.wave
+    if wave.shape == own.shape and np.abs(wave - own).max() <= WAVE_TOLERANCE:
+        return
+    expected = f"{own.size} pixels, {own[0]:.3f}..{own[-1]:.3f} Å (vacuum)"
+    found = f"{wave.size} pixels, {wave.min():.3f}..{wave.max():.3f}" if wave.size else "none"
+    hint = "resample the spectrum onto the model's grid, or train on a data set with this grid"
+    if wave.shape == own.shape:
+        ratio = float(np.median(own / wave))
+        found += f", off by up to {np.abs(wave - own).max():.3g} Å"
+        if abs(ratio - AIR_RATIO) < 1e-5:
+            hint = "these look like air wavelengths: convert them to vacuum"
+        elif abs(ratio - 10.0) < 1e-3:
+            hint = "these look like nanometres: multiply them by 10"
+    raise DataError(f"{what}: wavelength grid has {found}; the model expects {expected}; {hint}")
+
+
+@dataclass(frozen=True)
+class LabelEstimate:
+    """One predicted label of one spectrum.
+
+    Attributes
+    ----------
+    label, unit : str
+    value : float
+    uncertainty : float or None
+        1σ.
+    """
+
+    label: str
+    value: float
+    uncertainty: float | None
+    unit: str
+
+
+def predict_spectrum(
+    predictor: Predictor,
+    wave: np.ndarray,
+    flux: np.ndarray,
+    error: np.ndarray | None = None,
+    mask: np.ndarray | None = None,
+) -> tuple[LabelEstimate, ...]:
+    """Predict the labels of one spectrum.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    wave : float array, shape (n_wave,)
+        Vacuum [Å]; must be the model's own grid.
+    flux, error : float arrays, shape (n_wave,)
+        Any linear flux unit.
+    mask : uint32 array, shape (n_wave,), optional
+        0 = good.
+
+    Returns
+    -------
+    estimates : tuple of LabelEstimate
+
+    Raises
+    ------
+    DataError
+        If the grid differs, or the spectrum cannot be used.
+    """
+    check_wave(predictor, wave, "spectrum")
+    rows = [None if a is None else np.asarray(a)[None] for a in (flux, error, mask)]
+    value, uncertainty = predictor.predict(*rows)
+    widths = [None] * len(predictor.labels) if uncertainty is None else uncertainty[0].tolist()
+    columns = zip(predictor.labels, value[0].tolist(), widths, predictor.units, strict=True)
+    return tuple(LabelEstimate(*column) for column in columns)
+
+
+def predict(predictor: Predictor, split) -> Predictions:
+    """Predict the labels of every spectrum of a split, under its draw of record.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    split : Split
+
+    Raises
+    ------
+    DataError
+        If the split has another wavelength grid or lacks a label.
+    """
+    check_wave(predictor, split.wave, f"split {split.name!r}")
+    values, widths = [], []
+    for rows in iterate_blocks(len(split)):
+        seen = split.observe(rows)
+        value, width = predictor.predict(seen.flux, seen.error, seen.mask)
+        values.append(value)
+        widths.append(width)
+    return Predictions(
+        split=split.name,
+        seed=split.draws.seed,
+        index=split.draws.index,
+        snr=split.snr,
+        labels=predictor.labels,
+        units=predictor.units,
+        truth=select_labels(split, predictor.labels),
+        value=np.concatenate(values),
+        uncertainty=None if widths[0] is None else np.concatenate(widths),
+        model=predictor.card["model"],
+        dataset=split.digest,
+        notice=split.header.notice,
+    )

@@ -1,0 +1,138 @@
+"""Predictions beside the truth, keyed by draw, and their file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from starsmith.data_contract.errors import ContractError, DataError
+from starsmith.data_contract.names import UNITS
+
+__all__ = ["Predictions", "read_ecsv", "write_ecsv"]
+
+SCHEMA, SCHEMA_VERSION = "starsmith.predictions", 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """What a model says about the spectra of a split.
+
+    Attributes
+    ----------
+    split : str
+    seed : int
+        With ``split`` and ``index``: the draw key of each spectrum.
+    index : int64, shape (n_spec,)
+    snr : float64, shape (n_spec,)
+        Per pixel.
+    labels, units : tuple of str
+    truth, value : float64, shape (n_spec, n_label)
+        In ``units``.
+    uncertainty : float64, shape (n_spec, n_label), or None
+        1σ.
+    model : str
+    dataset : str
+        Digest of the data set.
+    notice : str
+        Of the grid behind the data set.
+    """
+
+    split: str
+    seed: int
+    index: np.ndarray
+    snr: np.ndarray
+    labels: tuple[str, ...]
+    units: tuple[str, ...]
+    truth: np.ndarray
+    value: np.ndarray
+    uncertainty: np.ndarray | None
+    model: str
+    dataset: str
+    notice: str
+
+    def __post_init__(self):
+        expected = tuple(UNITS[name] for name in self.labels)
+        if self.units != expected:
+            raise ContractError(
+                f"predictions of {self.labels} are in {self.units}, not {expected}: scores are "
+                f"only taken in label units; denormalise them with the checkpoint's Predictor"
+            )
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def column(self, label: str) -> int:
+        """Position of a label; raises DataError if it was not predicted."""
+        if label not in self.labels:
+            raise DataError(f"label {label!r} was not predicted; found {', '.join(self.labels)}")
+        return self.labels.index(label)
+
+
+def write_ecsv(path: Path | str, predictions: Predictions) -> None:
+    """Write predictions as an ECSV table: one row per spectrum, units and origin in its head.
+
+    Columns are ``split, index, snr`` and, for each label, ``logg_true``, ``logg`` and, where
+    there is one, ``logg_uncertainty``.
+    """
+    from astropy.table import Column, Table
+
+    table = Table()
+    table["split"] = np.full(len(predictions), predictions.split)
+    table["index"] = predictions.index
+    table["snr"] = predictions.snr
+    for k, (label, unit) in enumerate(zip(predictions.labels, predictions.units, strict=True)):
+        columns = {f"{label}_true": predictions.truth, label: predictions.value}
+        if predictions.uncertainty is not None:
+            columns[f"{label}_uncertainty"] = predictions.uncertainty
+        for name, values in columns.items():
+            table[name] = Column(values[:, k], unit=unit)
+    table.meta = {
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "split": predictions.split,
+        "seed": predictions.seed,
+        "labels": list(predictions.labels),
+        "units": list(predictions.units),
+        "model": predictions.model,
+        "dataset": predictions.dataset,
+        "notice": predictions.notice,
+    }
+    table.write(path, format="ascii.ecsv", overwrite=True)
+
+
+def read_ecsv(path: Path | str) -> Predictions:
+    """Read what `write_ecsv` wrote; raises DataError for any other file."""
+    from astropy.table import Table
+
+    try:
+        table = Table.read(path, format="ascii.ecsv")
+    except (OSError, ValueError) as problem:
+        raise DataError(f"{path}: not an ECSV table ({problem})") from None
+    meta = table.meta
+    if (meta.get("schema"), meta.get("schema_version")) != (SCHEMA, SCHEMA_VERSION):
+        raise DataError(
+            f"{path}: found {meta.get('schema')} version {meta.get('schema_version')}, expected "
+            f"{SCHEMA} version {SCHEMA_VERSION}; write it with `speclearn predict`"
+        )
+    labels = tuple(meta["labels"])
+
+    def gather(pattern: str) -> np.ndarray:
+        columns = [table[pattern.format(label)] for label in labels]
+        return np.stack([np.asarray(c, dtype=np.float64) for c in columns], axis=1)
+
+    return Predictions(
+        split=meta["split"],
+        seed=meta["seed"],
+        index=np.asarray(table["index"], dtype=np.int64),
+        snr=np.asarray(table["snr"], dtype=np.float64),
+        labels=labels,
+        units=tuple(meta["units"]),
+        truth=gather("{}_true"),
+        value=gather("{}"),
+        uncertainty=gather("{}_uncertainty")
+        if f"{labels[0]}_uncertainty" in table.colnames
+        else None,
+        model=meta["model"],
+        dataset=meta["dataset"],
+        notice=meta["notice"],
+    )

@@ -1,0 +1,251 @@
+"""Recipes: everything that decides how a model is trained, from one TOML file."""
+
+import tomllib
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from importlib.resources import files
+from pathlib import Path
+
+from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.random import check_seed
+
+__all__ = [
+    "LOSSES",
+    "NetworkRecipe",
+    "Recipe",
+    "RidgeRecipe",
+    "TreesRecipe",
+    "list_recipes",
+    "load_recipe",
+    "recipe_to_toml",
+]
+
+LOSSES = ("mse", "l1", "gaussian_nll")
+PRECISIONS = ("float32", "bfloat16")
+NOISES = ("fresh", "fixed")
+
+
+def _require(condition: bool, key: str, found: object, expected: str) -> None:
+    if not condition:
+        raise ConfigError(f"recipe key {key} = {found!r}; expected {expected}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkRecipe:
+    """How a network is trained.
+
+    Attributes
+    ----------
+    loss : str
+        ``mse`` (posterior mean), ``l1`` (posterior median) or ``gaussian_nll`` (mean and
+        uncertainty).
+    learning_rate, learning_rate_min : float
+        Peak and end of the cosine schedule.
+    weight_decay : float
+        Of matrices only; norms, biases and positions are never decayed.
+    batch_size, epochs : int
+    warmup : float
+        Fraction of all steps over which the learning rate rises from zero.
+    grad_clip : float
+        Largest gradient norm.
+    ema : float
+        Decay per step of the running mean of the weights that is evaluated; 0 for none.
+    patience : int
+        Stop after this many epochs without a better validation MAE; 0 for never.
+    noise : str
+        ``fresh``: a new draw of the noise every epoch; ``fixed``: the draw of record.
+    precision : str
+        ``float32`` or ``bfloat16`` (mixed).
+    seed : int
+        Of the initial weights, the order of spectra and dropout.
+    options : dict
+        Passed to the network's builder.
+    """
+
+    loss: str = "mse"
+    learning_rate: float = 3e-4
+    learning_rate_min: float = 1e-5
+    weight_decay: float = 1e-4
+    batch_size: int = 256
+    epochs: int = 100
+    warmup: float = 0.03
+    grad_clip: float = 0.5
+    ema: float = 0.0
+    patience: int = 0
+    noise: str = "fresh"
+    precision: str = "float32"
+    seed: int = 0
+    options: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        _require(self.loss in LOSSES, "loss", self.loss, f"one of {', '.join(LOSSES)}")
+        _require(self.noise in NOISES, "noise", self.noise, f"one of {', '.join(NOISES)}")
+        _require(
+            self.precision in PRECISIONS,
+            "precision",
+            self.precision,
+            f"one of {', '.join(PRECISIONS)}",
+        )
+        for key in ("learning_rate", "batch_size", "epochs", "grad_clip"):
+            _require(getattr(self, key) > 0, key, getattr(self, key), "a positive number")
+        for key in ("learning_rate_min", "weight_decay", "patience"):
+            _require(getattr(self, key) >= 0, key, getattr(self, key), "zero or more")
+        for key in ("warmup", "ema"):
+            _require(0 <= getattr(self, key) < 1, key, getattr(self, key), "a number in [0, 1)")
+        check_seed(self.seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RidgeRecipe:
+    """How ridge regression is trained.
+
+    Attributes
+    ----------
+    penalties : tuple of float
+        Candidate penalties per training spectrum; alpha = penalty x n_spec. The one with
+        the smallest validation error is kept.
+    noise_copies : int
+        Noise realisations of every training spectrum: the draw of record, then fresh ones.
+    """
+
+    penalties: tuple[float, ...] = (1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0)
+    noise_copies: int = 1
+
+    def __post_init__(self):
+        _require(
+            len(self.penalties) > 0 and min(self.penalties) > 0,
+            "penalties",
+            self.penalties,
+            "a list of positive numbers",
+        )
+        _require(self.noise_copies >= 1, "noise_copies", self.noise_copies, "one or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TreesRecipe:
+    """How gradient-boosted trees are trained.
+
+    Attributes
+    ----------
+    learning_rate, n_leaves, row_fraction, column_fraction : numbers
+        LightGBM's ``learning_rate``, ``num_leaves``, ``bagging_fraction`` and
+        ``feature_fraction``.
+    rounds, patience : int
+        Most trees, and how many without a better validation error end the search.
+    noise_copies : int
+        As in `RidgeRecipe`.
+    threads, seed : int
+        Results are reproducible for one number of threads.
+    """
+
+    learning_rate: float = 0.05
+    n_leaves: int = 63
+    row_fraction: float = 0.8
+    column_fraction: float = 0.8
+    rounds: int = 5000
+    patience: int = 50
+    noise_copies: int = 1
+    threads: int = 2
+    seed: int = 0
+
+    def __post_init__(self):
+        for key in ("learning_rate", "n_leaves", "rounds", "patience", "noise_copies", "threads"):
+            _require(getattr(self, key) > 0, key, getattr(self, key), "a positive number")
+        for key in ("row_fraction", "column_fraction"):
+            _require(0 < getattr(self, key) <= 1, key, getattr(self, key), "a number in (0, 1]")
+        check_seed(self.seed)
+
+
+Recipe = NetworkRecipe | RidgeRecipe | TreesRecipe
+
+KINDS = {"network": NetworkRecipe, "ridge": RidgeRecipe, "trees": TreesRecipe}
+
+
+def list_recipes() -> list[str]:
+    """Names of the packaged recipes; each trains the model of the same name."""
+    folder = files("starsmith.learners") / "recipes"
+    return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name[-5:] == ".toml")
+
+
+def load_recipe(name_or_path: str | Path, **overrides: object) -> Recipe:
+    """Read a packaged recipe by name, or a TOML file by path.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        One of `list_recipes`, or a file ending in ``.toml``.
+    overrides
+        Keys that win over the file, e.g. ``epochs=3``.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such recipe, or a key or value is not understood.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        if str(name_or_path) not in list_recipes():
+            raise ConfigError(
+                f"no recipe is called {str(name_or_path)!r}; choose one of "
+                f"{', '.join(list_recipes())}, or give a .toml file"
+            )
+        path = files("starsmith.learners") / "recipes" / f"{name_or_path}.toml"
+    try:
+        table = tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as problem:
+        raise ConfigError(f"recipe {name_or_path}: cannot be read ({problem})") from None
+    return recipe_from_table(table | overrides, str(name_or_path))
+
+
+def recipe_from_table(table: dict, source: str) -> Recipe:
+    """Build a recipe from its keys; ``kind`` says which."""
+    table = dict(table)
+    kind = table.pop("kind", "network")
+    if kind not in KINDS:
+        raise ConfigError(f"recipe {source}: kind {kind!r} is not one of {', '.join(KINDS)}")
+    known = {f.name: f for f in fields(KINDS[kind])}
+    if unknown := sorted(set(table) - set(known)):
+        raise ConfigError(
+            f"recipe {source}: unknown key(s) {', '.join(unknown)}; a {kind} recipe knows "
+            f"{', '.join(sorted(known))}"
+        )
+    typed = {key: _typed(source, known[key], value) for key, value in table.items()}
+    return KINDS[kind](**typed)
+
+
+def _typed(source: str, key: Field, value: object) -> object:
+    """Return ``value`` as the type of the key's default, where TOML writes it differently."""
+    default = key.default if key.default is not MISSING else key.default_factory()
+    if isinstance(default, float) and type(value) is int:
+        return float(value)
+    if isinstance(default, tuple) and isinstance(value, list):
+        return tuple(value)
+    if type(value) is not type(default):
+        raise ConfigError(
+            f"recipe {source}: {key.name} = {value!r} is a {type(value).__name__}; "
+            f"expected a {type(default).__name__}, e.g. {default!r}"
+        )
+    return value
+
+
+def recipe_to_table(recipe: Recipe) -> dict:
+    """Return every key of a recipe, ``kind`` first: the inverse of `recipe_from_table`."""
+    kind = next(name for name, cls in KINDS.items() if isinstance(recipe, cls))
+    return {"kind": kind} | asdict(recipe)
+
+
+def recipe_to_toml(recipe: Recipe) -> str:
+    """Return the resolved recipe as a TOML file."""
+    table = recipe_to_table(recipe)
+    options = table.pop("options", {})
+    lines = [f"{key} = {_toml(value)}" for key, value in table.items()]
+    if options:
+        lines += ["", "[options]", *(f"{key} = {_toml(value)}" for key, value in options.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    return f'"{value}"' if isinstance(value, str) else repr(value)

@@ -1,0 +1,136 @@
+"""The folder a training run writes: what it may contain, when it is continued or refused."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from starsmith.data_contract.errors import ConfigError, DataError
+from starsmith.learners.checkpoint import CARD, WEIGHTS, write_text
+from starsmith.learners.recipe import Recipe, recipe_to_table, recipe_to_toml
+
+__all__ = [
+    "METRICS",
+    "RESUME",
+    "RUNNING",
+    "TREES",
+    "TrainingResult",
+    "clear_run",
+    "close_run",
+    "is_closed",
+    "open_run",
+    "result_from_card",
+]
+
+RUN, RECIPE, METRICS, RESUME, TREES = (
+    "run.json",
+    "recipe.toml",
+    "metrics.jsonl",
+    "state.safetensors",
+    "trees",
+)
+RUNNING = "running"
+OWN_FILES = (CARD, WEIGHTS, RUN, RECIPE, METRICS, RESUME, TREES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingResult:
+    """What came out of a training run.
+
+    Attributes
+    ----------
+    path : Path
+        Checkpoint folder, ready for `load_checkpoint`.
+    model : str
+    labels : tuple of str
+    metrics : dict
+        Validation scores of the weights kept: ``val_mae``, ``val_rmse``, ``val_r2`` by label,
+        in label units, and what was chosen (epoch, penalty, number of trees).
+    stop_reason : str
+        Why training ended.
+    seconds : float
+        Wall-clock spent training, over all resumed parts.
+    """
+
+    path: Path
+    model: str
+    labels: tuple[str, ...]
+    metrics: dict
+    stop_reason: str
+    seconds: float
+
+
+def open_run(out: Path, model: str, labels: tuple[str, ...], recipe: Recipe, view) -> bool:
+    """Prepare a run folder; True if it holds the same run already.
+
+    Parameters
+    ----------
+    out : Path
+    model, labels, recipe, view
+        What is to be trained, on what.
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds a different run.
+    DataError
+        If the folder holds something else.
+    """
+    wanted = {
+        "model": model,
+        "labels": list(labels),
+        "recipe": recipe_to_table(recipe),
+        "dataset": view.digest,
+    }
+    wanted = json.loads(json.dumps(wanted))  # tuples become lists, as they will be read back
+    if (out / RUN).is_file():
+        found = json.loads((out / RUN).read_text())
+        if found == wanted:
+            return True
+        differing = [key for key in wanted if found.get(key) != wanted[key]]
+        raise ConfigError(
+            f"{out}: holds a different run ({', '.join(differing)} differ from {RUN}); "
+            f"choose another --out, or --overwrite it"
+        )
+    if out.exists() and any(out.iterdir()):
+        raise DataError(f"{out}: exists and is not a training run; choose another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(out / RECIPE, recipe_to_toml(recipe))
+    write_text(out / RUN, json.dumps(wanted, indent=2) + "\n")
+    return False
+
+
+def clear_run(out: Path) -> None:
+    """Remove what a run wrote, and nothing else; a folder without a run is left alone."""
+    if not (out / RUN).is_file():
+        return
+    for name in OWN_FILES:
+        if (out / name).is_dir():
+            shutil.rmtree(out / name)
+        else:
+            (out / name).unlink(missing_ok=True)
+
+
+def close_run(out: Path, finished: dict) -> None:
+    """Write into the card why and when training ended; the weights stay as they are."""
+    card = json.loads((out / CARD).read_text())
+    write_text(out / CARD, json.dumps(card | {"finished": finished}, indent=2) + "\n")
+
+
+def is_closed(out: Path) -> bool:
+    """Whether the run in a folder came to its end."""
+    if not (out / CARD).is_file():
+        return False
+    return json.loads((out / CARD).read_text())["finished"]["reason"] != RUNNING
+
+
+def result_from_card(out: Path, card: dict) -> TrainingResult:
+    """Return the result of a run whose checkpoint is written."""
+    return TrainingResult(
+        path=out,
+        model=card["model"],
+        labels=tuple(card["labels"]),
+        metrics=card["metrics"],
+        stop_reason=card["finished"]["reason"],
+        seconds=card["finished"]["seconds"],
+    )

@@ -1,0 +1,87 @@
+"""Everything a killed training run needs to go on, in one safetensors file."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+__all__ = ["Ledger", "load_state", "save_state"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ledger:
+    """How far a run has come.
+
+    Attributes
+    ----------
+    epoch, step : int
+        Completed.
+    best_epoch : int
+        Whose weights are in the checkpoint; 0 before the first.
+    best_error : float
+        Their validation error, in units of the labels' spread.
+    seconds : float
+        Wall-clock spent, over all parts of the run.
+    rows : tuple of dict
+        One line of ``metrics.jsonl`` per epoch.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    best_epoch: int = 0
+    best_error: float = float("inf")
+    seconds: float = 0.0
+    rows: tuple[dict, ...] = ()
+
+
+def save_state(
+    path: Path,
+    ledger: Ledger,
+    networks: dict[str, nn.Module],
+    optimizer: torch.optim.Optimizer,
+) -> None:
+    """Write weights, optimizer moments and ledger in one step.
+
+    Random numbers need no state: every epoch draws from its own key.
+    """
+    tensors = {
+        f"{role}.{name}": value.detach().cpu().clone()
+        for role, network in networks.items()
+        for name, value in network.state_dict().items()
+    }
+    for index, moments in optimizer.state_dict()["state"].items():
+        for name, value in moments.items():
+            tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value).detach().cpu().clone()
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    save_file(tensors, partial, metadata={"ledger": json.dumps(asdict(ledger))})
+    os.replace(partial, path)
+
+
+def load_state(
+    path: Path, networks: dict[str, nn.Module], optimizer: torch.optim.Optimizer
+) -> Ledger:
+    """Fill networks and optimizer from a file of `save_state`; an absent file is epoch 0."""
+    if not path.is_file():
+        return Ledger()
+    with safe_open(path, framework="pt") as stored:
+        table = json.loads(stored.metadata()["ledger"])
+        tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    for role, network in networks.items():
+        prefix = f"{role}."
+        network.load_state_dict(
+            {n[len(prefix) :]: v for n, v in tensors.items() if n.startswith(prefix)}
+        )
+    moments: dict[int, dict[str, torch.Tensor]] = {}
+    for key, value in tensors.items():
+        role, _, rest = key.partition(".")
+        if role == "optimizer":
+            index, name = rest.split(".")
+            moments.setdefault(int(index), {})[name] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": moments, "param_groups": groups})
+    return Ledger(**(table | {"rows": tuple(table["rows"])}))

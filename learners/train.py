@@ -1,0 +1,137 @@
+"""Fit any model to a data set: one call for networks, ridge and trees."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from starsmith.data_contract.errors import ConfigError, DataError
+from starsmith.learners.checkpoint import read_checkpoint
+from starsmith.learners.models import CLASSICAL, list_models
+from starsmith.learners.network import train_network
+from starsmith.learners.recipe import (
+    NetworkRecipe,
+    Recipe,
+    RidgeRecipe,
+    TreesRecipe,
+    load_recipe,
+)
+from starsmith.learners.ridge import train_ridge
+from starsmith.learners.run_folder import (
+    TrainingResult,
+    clear_run,
+    is_closed,
+    open_run,
+    result_from_card,
+)
+from starsmith.learners.trees import train_trees
+
+__all__ = ["fit", "pick_device"]
+
+RECIPES = {"ridge": RidgeRecipe, "lightgbm": TreesRecipe}
+MEMORY_BYTES = 4 * 2**30
+"""Training spectra smaller than this are decoded once and kept."""
+
+
+def pick_device(device: str | None = None) -> torch.device:
+    """Return the named torch device, else the GPU if there is one, else the CPU."""
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(device)
+
+
+def check_request(view, model: str, labels: tuple[str, ...], recipe: Recipe) -> None:
+    """Refuse what cannot be trained, before anything is written.
+
+    Raises
+    ------
+    ConfigError
+        If the model or a target is unknown, or the recipe is for another kind of model.
+    DataError
+        If a split holds no spectra.
+    """
+    if model not in list_models():
+        raise ConfigError(f"unknown model {model!r}; choose one of {', '.join(list_models())}")
+    if not labels or (unknown := sorted(set(labels) - set(view.train.label_names))):
+        raise ConfigError(
+            f"--target {','.join(labels) or '(none)'}: not a label of this data set; it has "
+            f"{', '.join(view.train.label_names)}" + (f", not {unknown}" if labels else "")
+        )
+    kind = RECIPES.get(model, NetworkRecipe)
+    if not isinstance(recipe, kind):
+        raise ConfigError(
+            f"model {model!r} needs a {kind.__name__}, found a {type(recipe).__name__}; use the "
+            f"packaged recipe {model!r} or set kind in the file"
+        )
+    for split in (view.train, view.val):
+        if not len(split):
+            raise DataError(f"split {split.name!r} of the data set holds no spectra")
+
+
+def fit(
+    model: str,
+    view,
+    target: str | Sequence[str],
+    recipe: Recipe | None = None,
+    out: Path | str = "checkpoint",
+    progress: Callable[[dict], None] | None = None,
+    resume: bool = True,
+    device: str | None = None,
+) -> TrainingResult:
+    """Train a model and leave its best checkpoint in a folder.
+
+    Parameters
+    ----------
+    model : str
+        One of `list_models`.
+    view : TrainingView
+        ``open_dataset(path).training()``: observed spectra of train and val, nothing else.
+    target : str or sequence of str
+        Label(s) to predict, e.g. ``"logg"``.
+    recipe : Recipe, optional
+        By default the packaged recipe of the same name as the model.
+    out : path
+        Checkpoint folder. One that holds the same run is continued, or returned as it is if
+        the run is complete; any other is refused.
+    progress : callable, optional
+        Called with a dict of scores after every epoch, penalty or batch of trees.
+    resume : bool
+        If False, a run found in ``out`` is removed and started afresh.
+    device : str, optional
+        torch device of networks; a GPU by default where there is one.
+
+    Returns
+    -------
+    result : TrainingResult
+
+    Raises
+    ------
+    ConfigError, DataError
+        If the request cannot be trained, or ``out`` holds something else.
+    StarsmithError
+        If training diverges; the best weights so far are in ``out``.
+    """
+    out = Path(out)
+    labels = (target,) if isinstance(target, str) else tuple(target)
+    if recipe is None:
+        recipe = load_recipe(model)
+    check_request(view, model, labels, recipe)
+    if not resume:
+        clear_run(out)
+    open_run(out, model, labels, recipe, view)
+    if not is_closed(out):
+        load_if_small(view)
+        if model in CLASSICAL:
+            train = train_ridge if model == "ridge" else train_trees
+            train(view, labels, recipe, out, progress)
+        else:
+            train_network(view, labels, model, recipe, out, progress, pick_device(device))
+    return result_from_card(out, read_checkpoint(out)[0])
+
+
+def load_if_small(view) -> None:
+    """Decode both splits into memory if they fit `MEMORY_BYTES`; else they are streamed."""
+    n_spec = len(view.train) + len(view.val)
+    if n_spec * view.train.wave.size * 4 <= MEMORY_BYTES:
+        view.train.load()
+        view.val.load()
