@@ -1,0 +1,262 @@
+"""The exact posterior mean by Monte Carlo over the simulator itself.
+
+Templates are drawn from the prior; each is weighted by its likelihood given the star's
+noisy flux and variance, the amplitude integrated out under the prior's flat range of
+magnitudes. No estimator that sees the same has a smaller mean squared error. Stars that
+too few templates resemble are drawn again around their best fit.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.errors import ConfigError
+from starsmith.fisher.kernels.posterior import accumulate
+from starsmith.fisher.local import redraw
+from starsmith.fisher.templates import Basis, Stars, Templates, build_basis, build_templates
+from starsmith.fisher.variance import variance_of
+from starsmith.simulator.interpolate import combine, spline_weights
+from starsmith.simulator.prior import Prior
+
+__all__ = ["GridPosterior", "PosteriorOptions", "amplitude_limits", "posterior_mean"]
+
+ESS_MIN = 100.0  # Monte Carlo bias of the variance is about 1 / ESS
+STAR_BLOCK = 256
+TEMPLATE_BLOCK = 4096
+N_BASIS_STAR = 400
+
+
+@dataclass(frozen=True, kw_only=True)
+class PosteriorOptions:
+    """How hard to try.
+
+    Attributes
+    ----------
+    n_template : int
+        Prior draws shared by all stars.
+    n_local : int
+        Draws around each star that too few of the shared ones resemble; 0 for none.
+    normalise : str
+        ``free``: amplitude unknown; ``known``: noise-free median known; ``absolute``:
+        magnitude known. The latter two need ``amplitude``.
+    seed : int
+    """
+
+    n_template: int = 40_000
+    n_local: int = 1024
+    normalise: str = "free"
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridPosterior:
+    """Posterior moments of every label of every star.
+
+    Attributes
+    ----------
+    label_names : tuple of str
+    mean, var : float64, shape (n_spec, n_label)
+        [label, label²].
+    half_var : float64, shape (n_spec, n_label)
+        Mean of the variances from either half of the draws: shows Monte Carlo bias.
+    ess : float64, shape (n_spec,)
+        Effective number of templates the moments rest on.
+    local : bool, shape (n_spec,)
+        True where the star was drawn again around its best fit.
+    flagged : bool, shape (n_spec,)
+        True where even that left too few: the moments are those of the local linear model.
+    basis_loss : float
+        Largest template error of the reduced basis [σ of the brightest star].
+    """
+
+    label_names: tuple[str, ...]
+    mean: np.ndarray
+    var: np.ndarray
+    half_var: np.ndarray
+    ess: np.ndarray
+    local: np.ndarray
+    flagged: np.ndarray
+    basis_loss: float
+
+    def of(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Mean, variance and effective number of templates for one label, each (n_spec,)."""
+        k = self.label_names.index(name)
+        return self.mean[:, k], self.var[:, k], self.ess
+
+
+def amplitude_limits(prior: Prior, normalise: str, amplitude: np.ndarray | None, n: int):
+    """Low, high and known amplitude of each star relative to a template, float64 (n, 3).
+
+    ``amplitude`` is the noise-free median flux for ``known``, the magnitude for ``absolute``.
+    """
+    faint_to_bright = np.sort(np.asarray(prior.ranges["mag"]))[::-1]
+    low, high = 10.0 ** (-0.4 * (faint_to_bright - np.mean(faint_to_bright)))
+    limits = np.full((n, 3), np.nan)
+    limits[:, 0], limits[:, 1] = low, high
+    if normalise == "free" and low == high:
+        limits[:, 2] = low
+    if normalise == "free":
+        return limits
+    if amplitude is None:
+        raise ConfigError(f"normalise {normalise!r} needs the known amplitude of every star")
+    if normalise == "absolute":
+        amplitude = 10.0 ** (-0.4 * (np.asarray(amplitude) - np.mean(faint_to_bright)))
+    limits[:, 2] = amplitude
+    return limits
+
+
+@dataclass(frozen=True)
+class _Moments:
+    """``mean``, ``var`` (n_spec, n_label); ``amplitude``, ``ess`` (n_spec,)."""
+
+    mean: np.ndarray
+    var: np.ndarray
+    amplitude: np.ndarray
+    ess: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Running sums of all stars, as filled by the kernel ``accumulate``."""
+
+    sums: np.ndarray
+    best_labels: np.ndarray
+    centre: np.ndarray
+    spread: np.ndarray
+
+    def moments(self, half: int | None = None) -> _Moments:
+        """Moments from all templates, or from every other one; NaN where none fits."""
+        total = self.sums.sum(axis=1) if half is None else self.sums[:, half]
+        n_label = self.centre.size
+        weight = np.where(total[:, 0] > 0.0, total[:, 0], np.nan)
+        mean = total[:, 3 : 3 + n_label] / weight[:, None]
+        var = total[:, 3 + n_label :] / weight[:, None] - mean**2
+        return _Moments(
+            mean=self.centre + self.spread * mean,
+            var=self.spread**2 * np.maximum(var, 0.0),
+            amplitude=total[:, 2] / weight,
+            ess=np.nan_to_num(weight**2 / np.maximum(total[:, 1], 1e-300)),
+        )
+
+
+def _weigh(basis: Basis, templates: Templates, stars: Stars) -> _Sums:
+    """Weigh every template against every star, in blocks of both."""
+    n_spec, n_label = len(stars), templates.labels.shape[1]
+    centre, spread = templates.labels.mean(axis=0), templates.labels.std(axis=0)
+    spread = np.where(spread > 0.0, spread, 1.0)
+    standard = (templates.labels - centre) / spread
+    sums = np.zeros((n_spec, 2, 3 + 2 * n_label))
+    best = np.zeros(n_spec, dtype=np.int64)
+    peak = np.full(n_spec, -np.inf)
+    for start in range(0, n_spec, STAR_BLOCK):
+        some = slice(start, start + STAR_BLOCK)
+        part = stars.take(some)
+        star_cross, star_square = basis.star_sums(part)
+        for first in range(0, len(standard), TEMPLATE_BLOCK):
+            rows = slice(first, first + TEMPLATE_BLOCK)
+            accumulate(
+                sums[some],
+                peak[some],
+                best[some],
+                star_cross @ templates.short[rows].T,
+                star_square @ templates.square[rows].T,
+                standard[rows],
+                part.limits,
+                first,
+            )
+    return _Sums(sums, templates.labels[best], centre, spread)
+
+
+def _with_fitted_variance(
+    bank: Bank, basis: Basis, stars: Stars, moments: _Moments, conditions: np.ndarray
+) -> Stars:
+    """Give each star the variance it would have if it were its own posterior mean."""
+    variance = stars.variance.copy()
+    known = np.isfinite(moments.amplitude)
+    for rows in np.array_split(np.flatnonzero(known), -(-len(stars) // STAR_BLOCK)):
+        nodes, weights = spline_weights(bank, moments.mean[rows])
+        maggies = np.einsum("ns,ns->n", weights, bank.band_coef[nodes])
+        unit = 10.0 ** (-0.4 * basis.mag) / maggies
+        flux = combine(bank, nodes, weights * unit[:, None]).astype(np.float64)
+        if basis.normalise == "known":
+            flux /= np.median(flux, axis=1)[:, None]
+        flux *= moments.amplitude[rows, None]
+        fitted = variance_of(bank.noise, flux, conditions[rows])
+        variance[rows] = np.where(np.isfinite(variance[rows]), fitted, np.inf)
+    return Stars(stars.flux, variance, stars.limits)
+
+
+def posterior_mean(
+    bank: Bank,
+    prior: Prior,
+    flux: np.ndarray,
+    error: np.ndarray,
+    conditions: np.ndarray | None = None,
+    amplitude: np.ndarray | None = None,
+    options: PosteriorOptions | None = None,
+) -> GridPosterior:
+    """Posterior mean and variance of the labels of observed stars.
+
+    Parameters
+    ----------
+    bank : Bank
+    prior : Prior
+        Labels uniform within its ranges, magnitude uniform, as in the data sets.
+    flux, error : float arrays, shape (n_spec, n_wave)
+        Observed flux and its 1σ error [1e-17 erg/s/cm²/Å]; infinite error masks a pixel.
+    conditions : float64 array, shape (n_spec, 8), optional
+        If given, the variance is refined once: that of the star's own posterior mean, so
+        that it carries no noise of the observation. Otherwise ``error`` is taken as it is.
+    amplitude : float64 array, shape (n_spec,), optional
+        Noise-free median flux for ``known``, magnitude for ``absolute``.
+    options : PosteriorOptions, optional
+
+    Returns
+    -------
+    posterior : GridPosterior
+    """
+    options = options or PosteriorOptions()
+    variance = np.asarray(error, dtype=np.float64) ** 2
+    limits = amplitude_limits(prior, options.normalise, amplitude, len(flux))
+    stars = Stars(np.asarray(flux, dtype=np.float64), variance, limits)
+    probe = stars.take(np.unique(np.linspace(0, len(stars) - 1, N_BASIS_STAR).astype(int)))
+    basis = build_basis(bank, prior, probe, options.normalise, options.seed)
+    templates = build_templates(bank, prior, basis, options.n_template, options.seed)
+    found = _weigh(basis, templates, stars)
+    if conditions is not None:
+        stars = _with_fitted_variance(bank, basis, stars, found.moments(), conditions)
+        found = _weigh(basis, templates, stars)
+    return _with_local(bank, prior, basis, stars, found, options)
+
+
+def _with_local(
+    bank: Bank,
+    prior: Prior,
+    basis: Basis,
+    stars: Stars,
+    found: "_Sums",
+    options: PosteriorOptions,
+) -> GridPosterior:
+    """Replace the moments of stars that too few templates resemble."""
+    moments = found.moments()
+    mean, var, ess = moments.mean, moments.var, moments.ess
+    half_var = np.mean([found.moments(half).var for half in (0, 1)], axis=0)
+    weak = ~(ess >= ESS_MIN)
+    flagged = weak.copy()
+    local = weak if options.n_local else np.zeros_like(weak)
+    if local.any():
+        start = found.best_labels[local]
+        again = redraw(bank, prior, basis, stars.take(local), start, options.n_local, options.seed)
+        mean[local], var[local], half_var[local] = again.mean, again.var, again.half_var
+        ess[local], flagged[local] = again.ess, again.flagged
+    return GridPosterior(
+        label_names=tuple(bank.label_names),
+        mean=mean,
+        var=var,
+        half_var=half_var,
+        ess=ess,
+        local=local,
+        flagged=flagged,
+        basis_loss=basis.loss,
+    )
