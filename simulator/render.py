@@ -7,7 +7,6 @@ they commute: each node is rendered once and spectra are interpolated at the pix
 import logging
 
 import numpy as np
-from scipy.interpolate import make_interp_spline
 from scipy.sparse import csr_array
 
 from starsmith.data_contract.bank import Bank
@@ -15,13 +14,13 @@ from starsmith.data_contract.errors import ConfigError, GridError
 from starsmith.data_contract.grid_file import GridData
 from starsmith.simulator.constants import ANGSTROM_PER_NM, FLUX_UNIT_CGS
 from starsmith.simulator.instruments import Instrument, noise_tables
+from starsmith.simulator.interpolate import prefilter
 from starsmith.simulator.kernels.lsf import FWHM_TO_SIGMA, N_SIGMA, fill_pixel_weights
 
-__all__ = ["nearest_nodes", "pixel_operator", "prefilter", "render_bank"]
+__all__ = ["nearest_nodes", "pixel_operator", "render_bank"]
 
 log = logging.getLogger(__name__)
 
-SPLINE_DEGREE = 3
 NODES_AT_ONCE = 64  # bounds the float64 copy of grid spectra
 
 
@@ -133,28 +132,6 @@ def nearest_nodes(axes: tuple[np.ndarray, ...], valid: np.ndarray) -> np.ndarray
     return source
 
 
-def prefilter(axes: tuple[np.ndarray, ...], values: np.ndarray) -> np.ndarray:
-    """Coefficients of the tensor-product not-a-knot spline through node values.
-
-    Parameters
-    ----------
-    axes : tuple of float64 arrays
-        Nodes along each label.
-    values : float64 array, shape (n_1, n_2, ..., n_value)
-
-    Returns
-    -------
-    coef : float64 array, same shape
-        B-spline coefficients; degree 3, or one less than the nodes where there are fewer.
-    """
-    for axis, nodes in enumerate(axes):
-        if len(nodes) > 1:
-            degree = min(SPLINE_DEGREE, len(nodes) - 1)
-            spline = make_interp_spline(nodes, values, k=degree, axis=axis)
-            values = np.moveaxis(spline.c, 0, axis) if spline.c.shape != values.shape else spline.c
-    return values
-
-
 def render_bank(grid: GridData, instrument: Instrument, mag_band: str = "hsc2017-i") -> Bank:
     """Render every node of a grid and prefilter the result for interpolation.
 
@@ -196,8 +173,8 @@ def render_bank(grid: GridData, instrument: Instrument, mag_band: str = "hsc2017
     source = nearest_nodes(axes, grid.valid).ravel()
     scale = np.median(flux[nodes])
     shape = grid.valid.shape
-    coef = prefilter(axes, (flux[source] / scale).reshape(*shape, -1))
-    band_coef = prefilter(axes, (maggies[source] * FLUX_UNIT_CGS / scale).reshape(*shape, 1))
+    coef = prefilter((flux[source] / scale).reshape(*shape, -1), axes)
+    band_coef = prefilter((maggies[source] * FLUX_UNIT_CGS / scale).reshape(*shape, 1), axes)
     return Bank(
         grid={
             "name": grid.name,
@@ -218,7 +195,7 @@ def render_bank(grid: GridData, instrument: Instrument, mag_band: str = "hsc2017
 
 
 def _load_band(mag_band: str, grid: GridData):
-    """speclite filter, checked to lie within the grid."""
+    """Filter from speclite, checked to lie within the grid."""
     import speclite.filters
 
     try:

@@ -4,7 +4,7 @@ import numpy as np
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.simulator.instruments.config import Atmosphere, Instrument
-from starsmith.simulator.instruments.mtf import modulation, pixel_response
+from starsmith.simulator.instruments.mtf import modulation, pixel_response, profile_knots
 
 __all__ = ["REACH_PIXEL", "airmass", "extinction", "object_airmass", "telluric"]
 
@@ -12,7 +12,6 @@ REACH_PIXEL = 16.0
 """Half-width of the window a line profile is followed over [pixel]."""
 
 PROFILE_STEP_PIXEL = 0.125
-PROFILE_KNOT_NM = 5.0
 
 
 def airmass(zenith_angle: np.ndarray) -> np.ndarray:
@@ -52,12 +51,11 @@ def telluric(instrument: Instrument) -> np.ndarray:
             f"telluric_table {atmosphere.telluric_table!r} spans {line_wave[0]:g}-"
             f"{line_wave[-1]:g} nm, but the arm sees {seen_nm[0, 0]:.2f}-{seen_nm[-1, -1]:.2f} nm"
         )
-    n_knot = 1 + int(np.ceil((arm.wave_max_nm - arm.wave_min_nm) / PROFILE_KNOT_NM))
-    knot = np.linspace(arm.wave_min_nm, arm.wave_max_nm, n_knot)
+    knot = profile_knots(arm)
     smoothed = atmosphere.telluric_smoothing_sigma_nm
     profile = pixel_response(modulation(arm, knot, smoothed), offset)
     step = (arm.wave_nm - knot[0]) / (knot[1] - knot[0])
-    left = np.minimum(step.astype(int), n_knot - 2)
+    left = np.minimum(step.astype(int), knot.size - 2)
     fraction = (step - left)[:, None]
     weight = (1.0 - fraction) * profile[left] + fraction * profile[left + 1]
     transmission = np.interp(seen_nm, line_wave, line_transmission)

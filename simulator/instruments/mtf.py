@@ -12,11 +12,14 @@ from starsmith.simulator.constants import ELECTRONVOLT_NM
 from starsmith.simulator.instruments.config import Arm
 from starsmith.simulator.kernels.lsf import FWHM_TO_SIGMA
 
-__all__ = ["FREQUENCY", "modulation", "pixel_response", "trace_fraction"]
+__all__ = ["FREQUENCY", "modulation", "pixel_response", "profile_knots", "trace_fraction"]
 
 FREQUENCY_STEP = 0.005
 FREQUENCY = (np.arange(1000) + 0.5) * FREQUENCY_STEP
 """Midpoints of the Fourier sum [cycle/pixel], shape (n_frequency,)."""
+
+KNOT_STEP_NM = 5.0
+"""Over this the profile changes by less than linear interpolation shows (1e-5)."""
 
 SILICON_SLABS = 3
 REFLECTED_WEIGHT = 0.3  # of light absorbed on its way back from the rear face
@@ -128,6 +131,12 @@ def pixel_response(modulation: np.ndarray, offset_pixel: np.ndarray) -> np.ndarr
     return response
 
 
+def profile_knots(arm: Arm) -> np.ndarray:
+    """Wavelengths [nm] the profile is computed at, to be interpolated between: (n_knot,)."""
+    n_step = int(np.ceil((arm.wave_max_nm - arm.wave_min_nm) / KNOT_STEP_NM))
+    return np.linspace(arm.wave_min_nm, arm.wave_max_nm, n_step + 1)
+
+
 def trace_fraction(arm: Arm, wave_nm: np.ndarray, n_neighbour: int = 0) -> np.ndarray:
     """Fraction of a fibre's light in the extracted pixels across the trace.
 
@@ -135,7 +144,7 @@ def trace_fraction(arm: Arm, wave_nm: np.ndarray, n_neighbour: int = 0) -> np.nd
     ----------
     arm : Arm
     wave_nm : float64 array, shape (n_wave,)
-        Vacuum wavelengths [nm].
+        Vacuum wavelengths within the arm [nm].
     n_neighbour : int
         Traces on either side whose wings are counted in (1 for sky, which all fibres see).
 
@@ -147,4 +156,5 @@ def trace_fraction(arm: Arm, wave_nm: np.ndarray, n_neighbour: int = 0) -> np.nd
     across = np.arange(arm.trace_width_pixel) - (arm.trace_width_pixel - 1) / 2
     traces = separation * np.arange(-n_neighbour, n_neighbour + 1)
     offset = (across[:, None] - traces).ravel()
-    return pixel_response(modulation(arm, wave_nm), offset).sum(axis=1)
+    knot = profile_knots(arm)
+    return np.interp(wave_nm, knot, pixel_response(modulation(arm, knot), offset).sum(axis=1))
