@@ -13,6 +13,7 @@ import numpy as np
 from starsmith.data_contract.errors import ConfigError
 from starsmith.simulator.constants import ANGSTROM_PER_NM
 from starsmith.simulator.instruments.figures import (
+    covers,
     fraction,
     increasing,
     positive,
@@ -154,6 +155,8 @@ class Arm:
             raise ConfigError(
                 f"wave_min_nm ({self.wave_min_nm}) must be below wave_max_nm ({self.wave_max_nm})"
             )
+        covers(self, "lsf_wave_nm", self.wave_min_nm, self.wave_max_nm)
+        covers(self, "throughput_wave_nm", self.wave_min_nm, self.wave_max_nm)
         if self.profile not in PROFILES:
             raise ConfigError(f"profile is {self.profile!r}; choose one of {PROFILES}")
 
@@ -191,6 +194,10 @@ class Instrument:
     sky: Sky
     arms: tuple[Arm, ...]
     folder: Path
+
+    def __post_init__(self):
+        for arm in self.arms:
+            covers(self.atmosphere, "extinction_wave_nm", arm.wave_min_nm, arm.wave_max_nm)
 
     @property
     def arm(self) -> Arm:
@@ -324,10 +331,8 @@ def _build_instrument(document: dict, path: Path) -> Instrument:
         )
     shared = {key: _build(kind, document[key], f"{path}: [{key}]") for key, kind in parts.items()}
     arms = tuple(_build_arm(table, str(path)) for table in document["arm"])
-    return Instrument(
-        name=document["name"],
-        description=document["description"],
-        arms=arms,
-        folder=path.parent,
-        **shared,
-    )
+    naming = {key: document[key] for key in ("name", "description")}
+    try:
+        return Instrument(**naming, arms=arms, folder=path.parent, **shared)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None

@@ -4,7 +4,7 @@ import numpy as np
 
 from starsmith.data_contract.errors import ConfigError
 
-__all__ = ["fraction", "increasing", "positive", "same_length"]
+__all__ = ["covers", "fraction", "increasing", "positive", "same_length"]
 
 
 def positive(owner: object, *names: str, zero: bool = False) -> None:
@@ -36,3 +36,12 @@ def same_length(owner: object, *names: str) -> None:
     lengths = {name: len(getattr(owner, name)) for name in names}
     if len(set(lengths.values())) > 1:
         raise ConfigError(f"lists of different lengths: {lengths}")
+
+
+def covers(owner: object, name: str, low: float, high: float) -> None:
+    """Refuse a list of wavelengths that would have to be extrapolated over low..high [nm]."""
+    value = getattr(owner, name)
+    if value[0] > low or value[-1] < high:
+        raise ConfigError(
+            f"{name} spans {value[0]:g}-{value[-1]:g} nm, expected to cover {low:g}-{high:g} nm"
+        )

@@ -8,6 +8,7 @@ pixel; the inverse transform is a midpoint sum, as in the PFS exposure-time calc
 import numpy as np
 from scipy.special import j1
 
+from starsmith.data_contract.errors import ConfigError
 from starsmith.simulator.constants import ELECTRONVOLT_NM
 from starsmith.simulator.instruments.config import Arm
 from starsmith.simulator.kernels.lsf import FWHM_TO_SIGMA
@@ -86,18 +87,35 @@ def modulation(arm: Arm, wave_nm: np.ndarray, smoothed_nm: float = 0.0) -> np.nd
     -------
     modulation : float64 array, shape (n_wave, n_frequency)
         Real transform at `FREQUENCY`; 1 at frequency 0.
+
+    Raises
+    ------
+    ConfigError
+        If the data were smoothed more than the profile would.
     """
     wave_nm = np.asarray(wave_nm, dtype=np.float64)
     smoothed = (smoothed_nm / arm.dispersion_nm) ** 2
-    if arm.profile == "gaussian":
-        sigma = FWHM_TO_SIGMA * np.interp(wave_nm, arm.lsf_wave_nm, arm.lsf_fwhm_pixel)
-        variance = (sigma**2 - smoothed)[:, None]
-        return np.exp(-2.0 * (np.pi * FREQUENCY) ** 2 * variance) * np.sinc(FREQUENCY)
+    sigma = FWHM_TO_SIGMA * np.interp(wave_nm, arm.lsf_wave_nm, arm.lsf_fwhm_pixel)
+    camera = arm.optics.camera_spot_um / arm.optics.pixel_um
+    if smoothed >= (camera if arm.profile == "optics" else sigma.min()) ** 2:
+        raise ConfigError(
+            f"a table smoothed by {smoothed_nm} nm is blurred more than arm {arm.name!r} would; "
+            "lower telluric_smoothing_sigma_nm and use a sharper telluric_table"
+        )
+    if arm.profile == "optics":
+        return _optics_modulation(arm, wave_nm, smoothed)
+    return _gaussian(sigma[:, None] ** 2 - smoothed) * np.sinc(FREQUENCY)
+
+
+def _gaussian(variance: np.ndarray) -> np.ndarray:
+    return np.exp(-2.0 * (np.pi * FREQUENCY) ** 2 * variance)
+
+
+def _optics_modulation(arm: Arm, wave_nm: np.ndarray, smoothed: float = 0.0) -> np.ndarray:
     optics = arm.optics
     disc_phase = np.pi * optics.fibre_image_um / optics.pixel_um * FREQUENCY
-    variance = (optics.camera_spot_um / optics.pixel_um) ** 2 - smoothed
-    common = 2.0 * j1(disc_phase) / disc_phase * np.sinc(FREQUENCY)
-    common *= np.exp(-2.0 * (np.pi * FREQUENCY) ** 2 * variance)
+    camera = _gaussian((optics.camera_spot_um / optics.pixel_um) ** 2 - smoothed)
+    common = 2.0 * j1(disc_phase) / disc_phase * np.sinc(FREQUENCY) * camera
     scatter = wave_nm / arm.dispersion_nm / optics.grating_line_count
     return common * _defocus(arm, wave_nm) * np.exp(-scatter[:, None] * FREQUENCY)
 
@@ -118,16 +136,12 @@ def pixel_response(modulation: np.ndarray, offset_pixel: np.ndarray) -> np.ndarr
         Sums to 1 over all pixels.
     """
     if np.ndim(offset_pixel) == 1:
-        return (
-            2.0
-            * FREQUENCY_STEP
-            * modulation
-            @ np.cos(2.0 * np.pi * np.outer(FREQUENCY, offset_pixel))
-        )
+        waves = np.cos(2.0 * np.pi * np.outer(FREQUENCY, offset_pixel))
+        return 2.0 * FREQUENCY_STEP * (modulation @ waves)
     response = np.empty(offset_pixel.shape)
     for i in range(len(offset_pixel)):
-        wave = np.cos(2.0 * np.pi * np.outer(offset_pixel[i], FREQUENCY))
-        response[i] = 2.0 * FREQUENCY_STEP * (wave @ modulation[i])
+        waves = np.cos(2.0 * np.pi * np.outer(offset_pixel[i], FREQUENCY))
+        response[i] = 2.0 * FREQUENCY_STEP * (waves @ modulation[i])
     return response
 
 
@@ -157,4 +171,5 @@ def trace_fraction(arm: Arm, wave_nm: np.ndarray, n_neighbour: int = 0) -> np.nd
     traces = separation * np.arange(-n_neighbour, n_neighbour + 1)
     offset = (across[:, None] - traces).ravel()
     knot = profile_knots(arm)
-    return np.interp(wave_nm, knot, pixel_response(modulation(arm, knot), offset).sum(axis=1))
+    across_trace = pixel_response(_optics_modulation(arm, knot), offset)
+    return np.interp(wave_nm, knot, across_trace.sum(axis=1))

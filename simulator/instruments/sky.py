@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from starsmith.data_contract.errors import ConfigError
 from starsmith.simulator.constants import PHOTONS_PER_ERG_NM
 from starsmith.simulator.instruments.atmosphere import (
     REACH_PIXEL,
@@ -14,6 +15,7 @@ from starsmith.simulator.instruments.mtf import modulation, pixel_response, trac
 
 __all__ = ["efficiency", "sky_continuum", "sky_lines", "sky_rate"]
 
+CONTINUUM_FROM_NM = 600.0
 LINE_UNIT_ERG = 1.0e-12  # of the line table, erg/s/m²/arcsec²
 
 
@@ -97,9 +99,19 @@ def sky_rate(instrument: Instrument, zenith_angle: np.ndarray, telluric: np.ndar
     -------
     rate : float64 array, shape (n_zenith, n_wave)
         [electron/s/m²/arcsec²].
+
+    Raises
+    ------
+    ConfigError
+        If the arm begins where the sky continuum is not known.
     """
     arm = instrument.arm
     wave = arm.wave_nm
+    if wave[0] < CONTINUUM_FROM_NM:
+        raise ConfigError(
+            f"arm {arm.name!r} begins at {arm.wave_min_nm} nm, but the sky continuum is known "
+            f"from {CONTINUUM_FROM_NM:g} nm; raise wave_min_nm"
+        )
     per_pixel = sky_continuum(wave) * instrument.sky.continuum_scale * arm.dispersion_nm
     per_pixel *= efficiency(instrument, wave) * trace_fraction(arm, wave, n_neighbour=1) * telluric
     dimming = extinction(instrument.atmosphere, wave) * object_airmass(zenith_angle)[:, None]

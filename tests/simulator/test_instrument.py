@@ -1,5 +1,6 @@
 """The PFS MR instrument: its figures, its noise tables, and the official calculator."""
 
+import dataclasses
 import itertools
 import json
 
@@ -26,7 +27,7 @@ from starsmith.simulator.instruments.mtf import (
     pixel_response,
     trace_fraction,
 )
-from starsmith.simulator.instruments.sky import sky_continuum, sky_lines
+from starsmith.simulator.instruments.sky import sky_continuum, sky_lines, sky_rate
 from tests.reference import instrument as plain
 
 
@@ -257,6 +258,8 @@ def edited(tmp_path, instrument):
         ("0.94, 0.90, 0.84", "1.94, 0.90, 0.84", r"vignetting is .*expected 0 to 1"),
         ("0.0, 0.1625, 0.325", "0.0, 0.325, 0.1625", "expected increasing"),
         ('profile = "optics"', 'profile = "lorentz"', "choose one of"),
+        ("wave_min_nm = 710.0", "wave_min_nm = 705.0", r"lsf_wave_nm spans .* cover 705-885 nm"),
+        ("= [650.0, 700.0,", "= [711.0, 720.0,", r"extinction_wave_nm spans 711-900 nm"),
         ("schema = 1", "schema = 2", "schema is 2"),
         ("[sky]", "[skies]", r"unknown or missing key"),
         ("\n[arm.optics]\n", "\n[arm.lens]\n", r"lacks its table \[arm.optics\]"),
@@ -279,6 +282,36 @@ def test_missing_table_is_refused(edited):
     other = load_instrument(edited('"sky_lines_mr.csv"', '"no_such_table.csv"'))
     with pytest.raises(ConfigError, match=r"no_such_table\.csv"):
         noise_tables(other)
+
+
+def test_sharp_profile_cannot_undo_a_smooth_table(edited):
+    smoother = load_instrument(edited("sigma_nm = 0.03845", "sigma_nm = 0.05"))
+    with pytest.raises(ConfigError, match="sharper telluric_table"):
+        noise_tables(smoother)
+
+
+def test_telluric_table_must_reach_beyond_the_arm(edited, tmp_path):
+    (tmp_path / "short.csv").write_text("wave_nm,transmission\n709.9,1\n886.0,1\n")
+    short = load_instrument(edited('"telluric_mr.csv"', '"short.csv"'))
+    with pytest.raises(ConfigError, match=r"'short\.csv' spans 709\.9-886 nm"):
+        noise_tables(short)
+
+
+def test_sky_continuum_is_not_extrapolated(instrument):
+    bluer = dataclasses.replace(
+        instrument.arm,
+        wave_min_nm=590.0,
+        lsf_wave_nm=(590.0, 885.0),
+        lsf_fwhm_pixel=(3.1, 3.1),
+        throughput_wave_nm=(590.0, 885.0),
+        throughput=(0.2, 0.2),
+    )
+    atmosphere = dataclasses.replace(
+        instrument.atmosphere, extinction_wave_nm=(550.0, 700.0, 800.0, 900.0)
+    )
+    other = dataclasses.replace(instrument, arms=(bluer,), atmosphere=atmosphere)
+    with pytest.raises(ConfigError, match="sky continuum is known from 600 nm"):
+        sky_rate(other, np.array([0.0]), np.ones(4096))
 
 
 def test_every_built_in_instrument_makes_tables():
