@@ -1,0 +1,252 @@
+"""From information to R²: six statistics that answer six different questions."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.draws import Draws
+from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.noise import median_snr
+from starsmith.fisher.information import CrlbBatch, crlb_batch, crlb_from_gram, whitened_gram
+from starsmith.fisher.jacobian import continuum_columns, label_columns, velocity_column
+from starsmith.fisher.variance import variance_of
+
+__all__ = [
+    "STATISTICS",
+    "Nuisances",
+    "StarBounds",
+    "bayes_gauss",
+    "fisher_information",
+    "mean_clip",
+    "paper_median",
+    "unbiased_mean",
+    "van_trees",
+]
+
+STATISTICS = (
+    "paper_median",
+    "mean_clip",
+    "unbiased_mean",
+    "bayes_gauss",
+    "posterior_mean",
+    "van_trees",
+)
+
+BLOCK = 32
+N_TAPER = 25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nuisances:
+    """What has to be fitted beside the labels and the amplitude.
+
+    Attributes
+    ----------
+    continuum : int
+        Degree of a Chebyshev polynomial that multiplies the flux; 0 for none.
+    velocity : bool
+        Radial velocity, column ``rv`` [km/s].
+    priors : tuple of (str, float)
+        Gaussian prior σ of named columns, e.g. (("rv", 5.0),); 0 means known.
+    """
+
+    continuum: int = 0
+    velocity: bool = False
+    priors: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class StarBounds:
+    """Information on a set of stars.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Columns: labels, then nuisances.
+    labels : int
+        How many of them are labels.
+    gram : float64, shape (n_spec, n_column, n_column)
+        Information matrices, priors of nuisances included.
+    bounds : CrlbBatch
+        Of the target.
+    snr : float64, shape (n_spec,)
+    cond : float64, shape (n_spec,)
+        Condition number of the unit-diagonal information matrix.
+    """
+
+    names: tuple[str, ...]
+    labels: int
+    gram: np.ndarray
+    bounds: CrlbBatch
+    snr: np.ndarray
+    cond: np.ndarray
+
+
+def _prior_precision(names: tuple[str, ...], nuisances: Nuisances) -> np.ndarray:
+    precision = np.zeros(len(names))
+    for name, sigma in nuisances.priors:
+        if name not in names:
+            raise ConfigError(f"--nuisance prior on {name!r}: columns are {', '.join(names)}")
+        precision[names.index(name)] = sigma**-2.0 if np.isfinite(sigma) else 0.0
+    return np.diag(precision)
+
+
+def _scaled_condition(gram: np.ndarray) -> np.ndarray:
+    scale = np.sqrt(np.diagonal(gram, axis1=1, axis2=2))
+    scale = np.where(scale > 0.0, scale, 1.0)
+    values = np.linalg.eigvalsh(gram / (scale[:, :, None] * scale[:, None, :]))
+    with np.errstate(divide="ignore"):
+        return np.where(values[:, 0] > 0.0, values[:, -1] / np.abs(values[:, 0]), np.inf)
+
+
+def fisher_information(
+    bank: Bank,
+    draws: Draws,
+    target: str = "logg",
+    names: tuple[str, ...] | None = None,
+    normalise: str = "free",
+    nuisances: Nuisances | None = None,
+) -> StarBounds:
+    """Fisher information of stars under their own conditions and true noise.
+
+    Parameters
+    ----------
+    bank : Bank
+    draws : Draws
+    target : str
+        Label the bounds are for.
+    names : tuple of str, optional
+        Labels that are not known; all of the bank's by default.
+    normalise : str
+        What is known of the amplitude: ``free``, ``known`` or ``absolute``.
+    nuisances : Nuisances, optional
+
+    Returns
+    -------
+    stars : StarBounds
+    """
+    names = tuple(names or bank.label_names)
+    nuisances = nuisances or Nuisances()
+    if target not in names:
+        raise ConfigError(f"--target {target!r} is not among the free labels {', '.join(names)}")
+    parts = []
+    for start in range(0, len(draws), BLOCK):
+        some = draws.take(slice(start, start + BLOCK))
+        columns = label_columns(bank, some.labels, some.mag, names, normalise)
+        variance = variance_of(bank.noise, columns.flux, some.conditions)
+        if nuisances.continuum:
+            extra = continuum_columns(columns.flux, bank.wave, nuisances.continuum)
+            columns = columns.extended("continuum", extra)
+        if nuisances.velocity:
+            columns = columns.extended("rv", velocity_column(columns.flux, bank.wave))
+        used = [k for k, name in enumerate(columns.names) if (name, 0.0) not in nuisances.priors]
+        kept = tuple(columns.names[k] for k in used)
+        values = columns.values[:, used]
+        free = Nuisances(priors=tuple(p for p in nuisances.priors if p[1] != 0.0))
+        precision = _prior_precision(kept, free)
+        gram = whitened_gram(values, variance) + precision
+        if precision.any():
+            bounds = crlb_from_gram(gram, kept.index(target))
+        else:
+            bounds = crlb_batch(values, variance, kept.index(target))
+        snr = median_snr(columns.flux, np.sqrt(variance))
+        parts.append((gram, bounds, snr))
+    joined = CrlbBatch(
+        *(
+            np.concatenate([getattr(bounds, field) for _, bounds, _ in parts])
+            for field in ("sigma2", "fixed", "rho")
+        )
+    )
+    gram = np.concatenate([gram for gram, _, _ in parts])
+    snr = np.concatenate([snr for _, _, snr in parts])
+    n_label = sum(name in names for name in kept)
+    return StarBounds(kept, n_label, gram, joined, snr, _scaled_condition(gram))
+
+
+def paper_median(sigma2: np.ndarray, variance: float) -> tuple[float, float, float]:
+    """10th, 50th and 90th percentile of clip(1 - CRLB / Var, 0, 1).
+
+    The definition behind the published R²_max, for comparison only: a median of clipped
+    values bounds no R² measured over a set of stars.
+    """
+    clipped = np.clip(1.0 - sigma2 / variance, 0.0, 1.0)
+    low, middle, high = np.percentile(clipped, [10.0, 50.0, 90.0])
+    return float(low), float(middle), float(high)
+
+
+def mean_clip(sigma2: np.ndarray, variance: float) -> np.ndarray:
+    """Squared error per star whose mean gives 1 - E[min(CRLB, Var)] / Var."""
+    return np.minimum(sigma2, variance)
+
+
+def unbiased_mean(sigma2: np.ndarray) -> np.ndarray:
+    """Squared error per star of the best unbiased estimator; R² may be negative."""
+    return sigma2
+
+
+def bayes_gauss(stars: StarBounds, target: str, label_covariance: np.ndarray) -> np.ndarray:
+    """Posterior variance per star if the prior were Gaussian and the spectra linear.
+
+    Parameters
+    ----------
+    stars : StarBounds
+    target : str
+    label_covariance : float64 array, shape (n_label, n_label)
+        Covariance of the labels among the stars that are scored.
+
+    Returns
+    -------
+    variance : float64 array, shape (n_spec,)
+        ((I + Λ)^-1) of the target, Λ the inverse of ``label_covariance``.
+    """
+    precision = np.zeros(stars.gram.shape[1:])
+    inverse = np.linalg.solve(label_covariance, np.eye(stars.labels))
+    precision[: stars.labels, : stars.labels] = inverse
+    return crlb_from_gram(stars.gram + precision, stars.names.index(target)).sigma2
+
+
+def _tapers(position: np.ndarray, width: float) -> tuple[np.ndarray, float]:
+    """Sine-edged taper of a uniform prior on 0..1: values, and the mean squared slope."""
+    edge = np.minimum(position, 1.0 - position) / width
+    return np.sin(0.5 * np.pi * np.minimum(edge, 1.0)), (0.5 * np.pi / width) ** 2 * width
+
+
+def van_trees(
+    gram: np.ndarray, labels: np.ndarray, low: np.ndarray, high: np.ndarray, target: int
+) -> float:
+    """Weighted van Trees bound on the mean squared error under a uniform prior.
+
+    Gill & Levit (1995): for fields C_k = c_k h_k(θ_k) that vanish at the prior's edges,
+    MSE >= E[C_g]² / (E[C' I C] + E[(div C)²]). Maximised over c in closed form,
+
+        MSE >= E[h_g]² [(M + D)^-1]_gg,  M_kl = E[h_k h_l I_kl],  D = diag E[h_k'²],
+
+    and over the width of the tapers' edges by search.
+
+    Parameters
+    ----------
+    gram : float64 array, shape (n_spec, n_label, n_label)
+        Information at draws from the prior.
+    labels : float64 array, shape (n_spec, n_label)
+        The draws.
+    low, high : float64 arrays, shape (n_label,)
+        Edges of the prior.
+    target : int
+
+    Returns
+    -------
+    bound : float
+        Rigorous but loose [label²].
+    """
+    position = (labels - low) / (high - low)
+    best = 0.0
+    for width in np.geomspace(0.02, 0.5, N_TAPER):
+        taper, slope = _tapers(position, width)
+        weighted = np.mean(taper[:, :, None] * taper[:, None, :] * gram, axis=0)
+        total = weighted + np.diag(slope / (high - low) ** 2)
+        others = np.delete(np.arange(len(total)), target)
+        factor = np.linalg.cholesky(total[np.ix_([*others, target], [*others, target])])
+        mean = 1.0 - 2.0 * width * (1.0 - 2.0 / np.pi)
+        best = max(best, (mean / factor[-1, -1]) ** 2)
+    return float(best)

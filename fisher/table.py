@@ -1,0 +1,211 @@
+"""The ceiling table: one row per signal-to-noise bin, six statistics, every assumption named."""
+
+import io
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+__all__ = ["CeilingRow", "CeilingTable", "StarCeiling"]
+
+MEANING = {
+    "paper_median": "median over grid nodes of clip(1 - CRLB/Var_nodes, 0, 1); not a bound",
+    "mean_clip": "1 - E[min(CRLB, Var)]/Var; not a bound either way",
+    "unbiased_mean": "1 - E[CRLB]/Var: ceiling of unbiased estimators, may be below 0",
+    "bayes_gauss": "1 - E[((I + Lambda)^-1)_gg]/Var: Gaussian prior, linearised spectra; proxy",
+    "posterior_mean": "1 - E[Var(label | spectrum)]/Var: no estimator does better",
+    "van_trees": "1 - weighted van Trees bound/Var: rigorous, loose",
+}
+
+
+def _plain(value):
+    """JSON has no infinity or NaN: null stands for both."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@dataclass(frozen=True, kw_only=True)
+class CeilingRow:
+    """Ceilings of the stars of one bin.
+
+    Attributes
+    ----------
+    name : str
+        ``all`` or the bin's edges.
+    low, high : float
+        Stars with low <= snr < high.
+    n : int
+    snr : float
+        Median over the bin's stars [per pixel].
+    variance : float
+        Of the target among the bin's stars [label²].
+    sigma : tuple of three floats
+        10th, 50th and 90th percentile of the Cramér-Rao bound on σ [label].
+    rho : float
+        Median share of the target's information that the nuisances leave.
+    cond : float
+        Median condition number of the unit-diagonal information matrix.
+    r2 : dict of str to (float, float)
+        Statistic -> R² and its standard error.
+    paper_spread : tuple of two floats
+        10th and 90th percentile over nodes that go with ``paper_median``.
+    realised : (float, float)
+        R² the posterior mean itself attains on these stars, and its standard error; must
+        agree with ``posterior_mean``.
+    halving : float
+        R² from half the templates less R² from all: the Monte Carlo bias is below it.
+    ess : tuple of two floats
+        5th and 50th percentile of the effective number of templates.
+    flags : tuple of str
+    """
+
+    name: str
+    low: float
+    high: float
+    n: int
+    snr: float
+    variance: float
+    sigma: tuple[float, float, float]
+    rho: float
+    cond: float
+    r2: dict[str, tuple[float, float]]
+    paper_spread: tuple[float, float]
+    realised: tuple[float, float]
+    halving: float
+    ess: tuple[float, float]
+    flags: tuple[str, ...] = ()
+
+    def flat(self) -> dict:
+        """One level of columns, for tables."""
+        out = {"bin": self.name, "n": self.n, "snr": self.snr, "variance": self.variance}
+        out |= dict(zip(("sigma_p10", "sigma_p50", "sigma_p90"), self.sigma, strict=True))
+        out["rho"] = self.rho
+        for name, (value, error) in self.r2.items():
+            out[name] = value
+            out[f"{name}_se"] = error
+        out["realised"], out["realised_se"] = self.realised
+        out["ess_p05"], out["ess_p50"] = self.ess
+        out["flags"] = " ".join(self.flags)
+        return out
+
+
+@dataclass(frozen=True, kw_only=True)
+class StarCeiling:
+    """What the table was made from, star by star; arrays of shape (n_spec,).
+
+    ``index`` is the draw key within ``split`` of ``seed``; ``label`` the true label, ``mean``,
+    ``var`` and ``ess`` those of the posterior (NaN if it was not asked for).
+    """
+
+    seed: int
+    split: str
+    index: np.ndarray
+    snr: np.ndarray
+    mag: np.ndarray
+    label: np.ndarray
+    sigma2: np.ndarray
+    mean: np.ndarray
+    var: np.ndarray
+    ess: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class CeilingTable:
+    """Ceilings pooled and per signal-to-noise bin.
+
+    Attributes
+    ----------
+    target : str
+    unit : str
+    header : dict
+        Every assumption: what is known, what is marginalised, the noise, the population.
+    rows : tuple of CeilingRow
+        The pooled row first.
+    stars : StarCeiling
+        Not written to files.
+    notice : str
+        Label of a demonstration grid, else empty.
+    """
+
+    target: str
+    unit: str
+    header: dict
+    rows: tuple[CeilingRow, ...]
+    stars: StarCeiling = field(repr=False)
+    notice: str = ""
+
+    @property
+    def statistics(self) -> tuple[str, ...]:
+        """Names of the statistics in the table."""
+        return tuple(self.rows[0].r2)
+
+    def row(self, name: str) -> CeilingRow:
+        """Return the row of a bin, e.g. ``all`` or ``5-7``."""
+        return next(row for row in self.rows if row.name == name)
+
+    def to_dict(self) -> dict:
+        """Plain types only; NaN and infinity as None."""
+        meaning = {name: MEANING[name] for name in self.statistics}
+        content = {
+            "schema": "starsmith.ceiling",
+            "schema_version": 1,
+            "target": self.target,
+            "unit": self.unit,
+            "notice": self.notice,
+            "header": self.header,
+            "statistics": meaning,
+            "rows": [asdict(row) for row in self.rows],
+        }
+        return _plain(content)
+
+    def to_json(self) -> str:
+        """Return the table as JSON text."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+
+    def to_ecsv(self) -> str:
+        """Return the table as ECSV text, header in its metadata."""
+        from astropy.table import Table
+
+        flat = [row.flat() for row in self.rows]
+        table = Table({name: [row[name] for row in flat] for name in flat[0]})
+        for name in ("sigma_p10", "sigma_p50", "sigma_p90"):
+            table[name].description = f"Cramér-Rao bound on the standard deviation [{self.unit}]"
+        table.meta = {k: v for k, v in self.to_dict().items() if k != "rows"}
+        text = io.StringIO()
+        table.write(text, format="ascii.ecsv")
+        return text.getvalue()
+
+    def to_markdown(self) -> str:
+        """Return the table as Markdown, assumptions above it."""
+        lines = [f"**Ceilings for {self.target}** (R², standard error in the last digits)", ""]
+        lines += [f"> {self.notice}", ""] if self.notice else []
+        lines += [f"- {name.replace('_', ' ')}: {value}" for name, value in self.header.items()]
+        head = ["S/N", "n", "median S/N", "Var", "σ p10", "σ p50", "σ p90", "ρ"]
+        head += [*self.statistics, "flags"]
+        lines += ["", "| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+        for row in self.rows:
+            cells = [row.name, str(row.n), f"{row.snr:.1f}", f"{row.variance:.3f}"]
+            cells += [f"{value:.3g}" for value in row.sigma] + [f"{row.rho:.2f}"]
+            cells += [_with_error(*row.r2[name]) for name in self.statistics]
+            lines.append("| " + " | ".join([*cells, ", ".join(row.flags)]) + " |")
+        lines += ["", *(f"- `{name}`: {MEANING[name]}" for name in self.statistics)]
+        return "\n".join(lines) + "\n"
+
+    def write(self, path: Path | str) -> None:
+        """Write JSON, ECSV or Markdown, as the suffix of ``path`` says."""
+        path = Path(path)
+        writers = {".json": self.to_json, ".ecsv": self.to_ecsv, ".md": self.to_markdown}
+        path.write_text(writers[path.suffix](), encoding="utf-8")
+
+
+def _with_error(value: float, error: float) -> str:
+    if not math.isfinite(value):
+        return "-" if math.isnan(value) else "-inf"
+    return f"{value:.3f}" + (f" ± {error:.3f}" if math.isfinite(error) else "")
