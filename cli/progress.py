@@ -15,8 +15,8 @@ SECONDS_BETWEEN_LINES = 30.0
 
 
 @contextmanager
-def progress_bar(label: str, unit: str = "") -> Iterator[Callable[[int, int], None]]:
-    """Yield ``report(n_done, n_total)``; silent with -q.
+def progress_bar(label: str, unit: str = "") -> Iterator[Callable[..., None]]:
+    """Yield ``report(n_done, n_total, note="")``; silent with -q.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def progress_bar(label: str, unit: str = "") -> Iterator[Callable[[int, int], No
         Noun after the numbers.
     """
     if loudness() < 0:
-        yield lambda n_done, n_total: None
+        yield lambda n_done, n_total, note="": None
     elif sys.stderr.isatty():
         with _terminal_bar(label, unit) as report:
             yield report
@@ -51,21 +51,27 @@ def _terminal_bar(label: str, unit: str):
         MofNCompleteColumn(),
         TextColumn(unit),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=None)
-        yield lambda n_done, n_total: bar.update(task, completed=n_done, total=n_total)
+        task = bar.add_task(label, total=None, note="")
+
+        def report(n_done: int, n_total: int, note: str = "") -> None:
+            bar.update(task, completed=n_done, total=n_total, note=note)
+
+        yield report
 
 
-def _lines(label: str, unit: str) -> Callable[[int, int], None]:
+def _lines(label: str, unit: str) -> Callable[..., None]:
     start = last = time.monotonic()
 
-    def report(n_done: int, n_total: int) -> None:
+    def report(n_done: int, n_total: int, note: str = "") -> None:
         nonlocal last
         now = time.monotonic()
         if now - last >= SECONDS_BETWEEN_LINES:
             last = now
             noun = f" {unit}" if unit else ""
-            click.echo(f"{label}: {n_done}/{n_total}{noun}, {now - start:.0f} s", err=True)
+            text = f"{label}: {n_done}/{n_total}{noun}, {now - start:.0f} s  {note}"
+            click.echo(text.rstrip(), err=True)
 
     return report

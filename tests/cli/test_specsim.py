@@ -27,7 +27,9 @@ def test_generate_divides_n_and_states_what_it_wrote(dataset):
 def test_running_again_finds_the_data_set_complete(dataset, bank_file):
     before = read_manifest(dataset).digest
 
-    done = call("specsim generate -n 500 --seed 7 --workers 1 --json", "--bank", bank_file, "--out", dataset)
+    done = call(
+        "specsim generate -n 500 --seed 7 --workers 1 --json", "--bank", bank_file, "--out", dataset
+    )
 
     assert done.exit_code == 0
     assert json.loads(done.stdout)["already_complete"]
@@ -54,7 +56,9 @@ def test_another_configuration_is_refused_unless_overwritten(bank_file, tmp_path
 def test_overwrite_never_deletes_a_folder_of_something_else(bank_file, tmp_path):
     (tmp_path / "thesis.tex").write_text("ten years of work")
 
-    done = call("specsim generate -n 20 --workers 1 --overwrite", "--bank", bank_file, "--out", tmp_path)
+    done = call(
+        "specsim generate -n 20 --workers 1 --overwrite", "--bank", bank_file, "--out", tmp_path
+    )
 
     assert done.exit_code == 2
     assert (tmp_path / "thesis.tex").exists()

@@ -1,0 +1,97 @@
+"""``specdata``: what a file is, whether it is intact, and conversion."""
+
+from pathlib import Path
+
+import click
+
+from starsmith.cli.common import CommandGroup, echo_json, json_option, version_option
+
+__all__ = ["main"]
+
+
+@click.group(cls=CommandGroup, name="specdata")
+@version_option()
+def main():
+    """Look at, verify and convert starsmith data sets."""
+
+
+path_argument = click.argument("path", type=click.Path(exists=True, path_type=Path))
+
+
+@main.command(examples=("specdata info data.zarr", "specdata info bank.zarr --json"))
+@path_argument
+@json_option()
+def info(path, as_json):
+    """Say what PATH is (data set, bank, grid or published HDF5) and what is in it."""
+    from starsmith.data_contract.summary import describe
+
+    summary = describe(path)
+    if as_json:
+        echo_json("specdata.info", summary)
+    else:
+        _echo_tree(summary)
+
+
+@main.command(examples=("specdata verify data.zarr", "specdata verify data.zarr --json"))
+@path_argument
+@json_option()
+def verify(path, as_json):
+    """Check every byte and every promise of the data set at PATH; exit code 3 if one is broken."""
+    from starsmith.data_contract.verify import verify_dataset
+
+    report = verify_dataset(path)
+    if as_json:
+        echo_json(
+            "specdata.verify",
+            {
+                "path": str(path),
+                "ok": report.ok,
+                "problems": report.problems,
+                "n_files": report.n_files,
+                "n_bytes": report.n_bytes,
+            },
+        )
+    elif report.ok:
+        click.echo(f"{path}: {report.n_files} files, {report.n_bytes / 1e6:.1f} MB, all intact")
+    report.require()
+
+
+@main.command(examples=("specdata convert data.zarr published/ --format hdf5",))
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "layout",
+    type=click.Choice(["hdf5"]),
+    default="hdf5",
+    show_default=True,
+    help="The layout of the published networks: noiseless, median-normalised flux.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+def convert(source, target, layout, overwrite):
+    """Export the data set SOURCE to the folder TARGET, one file per split."""
+    from starsmith.cli.datasets import export_published
+
+    for file in export_published(source, target, overwrite):
+        click.echo(file)
+
+
+def _echo_tree(content: dict, indent: int = 0) -> None:
+    """Print nested entries, one line each."""
+    width = max((len(str(name)) for name in content), default=0)
+    for name, value in content.items():
+        if isinstance(value, dict) and value:
+            click.echo(f"{'':{indent}}{name}")
+            _echo_tree(value, indent + 2)
+        elif value not in (None, "", {}):
+            click.echo(f"{'':{indent}}{name:{width}s}  {_plain(value)}")
+
+
+def _plain(value) -> str:
+    if isinstance(value, list | tuple):
+        return " ".join(_plain(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    main()
