@@ -197,7 +197,7 @@ def _load(job: _Job) -> LoadedFile | tuple[str, str]:
         flux_verified = check_flux_factor(spectrum, job.name)
         spectrum = spectrum.crop(job.wave_min, job.wave_max)
         check_physical(spectrum)
-    except InputError as problem:
+    except (InputError, OSError) as problem:
         return job.file, str(problem)
     digest = hashlib.sha256(content).hexdigest()
     return LoadedFile(job.file, digest, job.name, spectrum, medium_verified, flux_verified)

@@ -62,13 +62,15 @@ def read_bosz2017(content: bytes, file_name: str, name: ArchiveName) -> ArchiveS
 def _read_ascii(content: bytes, compressed: bool) -> np.ndarray:
     try:
         text = bz2.decompress(content) if compressed else content
-    except (ValueError, OSError, EOFError) as problem:
+    except (ValueError, OSError) as problem:
         raise DataError(f"archive is damaged or cut short ({problem}); fetch it again") from None
+    if not text:
+        raise DataError("file is empty; fetch it again")
     try:
         table = np.loadtxt(io.BytesIO(text), ndmin=2, comments=None)
     except ValueError as problem:
         raise DataError(f"text is damaged ({problem}); fetch it again") from None
-    if table.size == 0 or table.shape[1] != len(COLUMNS):
+    if table.shape[1] != len(COLUMNS):
         raise DataError(f"has {table.shape[1]} columns, expected {len(COLUMNS)}: {COLUMNS}")
     return table.T
 

@@ -137,8 +137,8 @@ def bosz2017_url(labels: NodeLabels, resolution: int, file_format: str = "fits")
         raise ConfigError(f"--format {file_format}: choose one of {', '.join(FORMATS)}")
     name = bosz2017_name(labels, resolution, FORMATS[file_format])
     return (
-        f"{ARCHIVE}/{file_format}/insbroad_{resolution:06d}/metal_{labels.m_h:+.2f}"
-        f"/carbon_{labels.c_m:+.2f}/alpha_{labels.a_m:+.2f}/{name}"
+        f"{ARCHIVE}/{file_format}/insbroad_{resolution:06d}/metal_{labels.m_h + 0.0:+.2f}"
+        f"/carbon_{labels.c_m + 0.0:+.2f}/alpha_{labels.a_m + 0.0:+.2f}/{name}"
     )
 
 
