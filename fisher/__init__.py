@@ -1,1 +1,34 @@
 """The ceiling: how good any estimator of a stellar label could be."""
+
+from starsmith.fisher.bounds import STATISTICS, Nuisances, fisher_information
+from starsmith.fisher.ceiling import CeilingOptions, ceiling
+from starsmith.fisher.compare import Comparison, check_leak, compare, match_keys
+from starsmith.fisher.information import CrlbResult, crlb, crlb_batch
+from starsmith.fisher.nodes import node_spectra
+from starsmith.fisher.plots import plot_ceiling
+from starsmith.fisher.posterior import GridPosterior, PosteriorOptions, posterior_mean
+from starsmith.fisher.selftest import run_selftest
+from starsmith.fisher.table import CeilingRow, CeilingTable
+
+__all__ = [
+    "STATISTICS",
+    "CeilingOptions",
+    "CeilingRow",
+    "CeilingTable",
+    "Comparison",
+    "CrlbResult",
+    "GridPosterior",
+    "Nuisances",
+    "PosteriorOptions",
+    "ceiling",
+    "check_leak",
+    "compare",
+    "crlb",
+    "crlb_batch",
+    "fisher_information",
+    "match_keys",
+    "node_spectra",
+    "plot_ceiling",
+    "posterior_mean",
+    "run_selftest",
+]

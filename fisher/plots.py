@@ -1,0 +1,95 @@
+"""Figures of ceilings."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from starsmith.fisher.table import CeilingRow, CeilingTable
+
+__all__ = ["plot_ceiling"]
+
+LINES = {
+    "posterior_mean": ("exact posterior mean: the ceiling", "#111111", "-", 2.4),
+    "bayes_gauss": ("Gaussian prior, linearised", "#0072b2", "--", 1.6),
+    "unbiased_mean": ("unbiased estimators", "#009e73", "-.", 1.4),
+    "mean_clip": ("mean of clipped bounds", "#cc79a7", ":", 1.4),
+    "paper_median": ("median over nodes (published definition)", "#d55e00", "-", 1.4),
+    "van_trees": ("van Trees", "#999999", ":", 1.2),
+}
+MARKERS = "osD^vP*X"
+FEW_STARS = 30  # a bin of fewer says little: its label variance alone is uncertain by a quarter
+
+
+def _binned(table: CeilingTable) -> list[CeilingRow]:
+    return [row for row in table.rows if row.name != "all" and row.n >= FEW_STARS]
+
+
+def _draw_ceilings(axes, table: CeilingTable) -> None:
+    rows = _binned(table)
+    snr = np.array([row.snr for row in rows])
+    for name in (n for n in LINES if n in table.statistics):
+        text, colour, style, width = LINES[name]
+        value = np.array([row.r2[name][0] for row in rows])
+        error = np.array([row.r2[name][1] for row in rows])
+        if not np.isfinite(value).any():
+            continue
+        axes.plot(snr, value, style, color=colour, lw=width, label=text, zorder=3)
+        if name == "posterior_mean":
+            axes.fill_between(
+                snr, value - 2 * error, value + 2 * error, color=colour, alpha=0.12, lw=0
+            )
+            axes.fill_between(snr, value, 1.0, color="#f2e8d5", alpha=0.7, lw=0, zorder=0)
+
+
+def plot_ceiling(
+    table: CeilingTable,
+    path: Path | str,
+    models: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
+    notice: str | None = None,
+) -> None:
+    """Draw R² against signal-to-noise: every ceiling, and models beneath them.
+
+    Parameters
+    ----------
+    table : CeilingTable
+    path : path
+        Its suffix chooses the format.
+    models : mapping of name to (mapping of bin name to (R², low, high)), optional
+        Scores of models in the table's bins, with the ends of their intervals.
+    notice : str, optional
+        Printed on the figure; the table's own by default.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.0, 5.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    _draw_ceilings(axes, table)
+    snr_of = {row.name: row.snr for row in _binned(table)}
+    for marker, (name, scores) in zip(MARKERS * 4, (models or {}).items(), strict=False):
+        bins = [b for b in snr_of if b in scores]
+        r2, low, high = np.array([scores[b] for b in bins], dtype=float).reshape(-1, 3).T
+        x = [snr_of[b] for b in bins]
+        axes.errorbar(
+            x, r2, [r2 - low, high - r2], fmt=marker, ms=6, capsize=2, label=name, zorder=4
+        )
+    axes.set_xscale("log")
+    ticks = [t for t in (1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 100) if _within(t, snr_of)]
+    axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
+    axes.minorticks_off()
+    axes.set_ylim(-0.1, 1.02)
+    axes.set_xlabel("median S/N per pixel of the stars in each bin")
+    axes.set_ylabel(f"$R^2$ of {table.target}")
+    axes.grid(alpha=0.25)
+    axes.set_title(f"Best possible $R^2$; amplitude {table.header['amplitude']}", fontsize=10)
+    axes.legend(loc="lower right", fontsize=8, framealpha=0.95)
+    words = table.notice if notice is None else notice
+    if words:
+        figure.supxlabel(words, fontsize=8, color="#a00000")
+    figure.savefig(path, dpi=160)
+
+
+def _within(tick: float, snr_of: Mapping[str, float]) -> bool:
+    return 0.7 * min(snr_of.values()) <= tick <= 1.4 * max(snr_of.values())
