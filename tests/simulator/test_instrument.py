@@ -101,6 +101,15 @@ def test_line_profile_has_the_calculators_width(instrument):
     np.testing.assert_allclose(light, 1.0, atol=1e-3)
 
 
+@pytest.mark.parametrize("profile", ["optics", "gaussian"])
+def test_smoothing_of_a_table_is_divided_out(instrument, profile):
+    """A table blurred beforehand, through what is left of the profile, is blurred once."""
+    arm = dataclasses.replace(instrument.arm, profile=profile)
+    wave = np.array([715.0, 880.0])
+    before = np.exp(-2 * (np.pi * FREQUENCY * 0.03845 / arm.dispersion_nm) ** 2)
+    np.testing.assert_allclose(modulation(arm, wave, 0.03845) * before, modulation(arm, wave))
+
+
 def test_lsf_table_is_the_profile_without_its_pixel(instrument):
     """The instrument file's widths agree with the optics they were computed from."""
     arm = instrument.arm
