@@ -180,18 +180,26 @@ def grid_build(out, overwrite):
 @out_option("Grid file to write.")
 @click.option("--wave-min", type=float, help="First vacuum wavelength kept [Angstrom].")
 @click.option("--wave-max", type=float, help="Last vacuum wavelength kept [Angstrom].")
+@click.option("--resolution", type=int, help="R of the files to take.  [default: the commonest]")
 @click.option("--overwrite", is_flag=True, help="Replace what is there.")
-def grid_import(folder, out, wave_min, wave_max, overwrite):
-    """Turn a FOLDER of BOSZ 2017 spectra into a grid file."""
+def grid_import(folder, out, wave_min, wave_max, resolution, overwrite):
+    """Turn a FOLDER of BOSZ spectra into a grid file; files it cannot use are named."""
     from starsmith.cli.files import refuse_existing
-    from starsmith.data_contract.grid_file import write_grid
-    from starsmith.simulator.grids.bosz2017 import import_bosz
+    from starsmith.simulator.grids import import_bosz
 
     refuse_existing(out, overwrite)
-    limits = {"wave_min": wave_min, "wave_max": wave_max}
-    imported = import_bosz(folder, **{k: v for k, v in limits.items() if v is not None})
-    write_grid(out, imported)
-    click.echo(f"{imported.valid.sum()} models in {out}")
+    with progress_bar("spectra", "files") as report:
+        imported = import_bosz(
+            folder, out, wave_min, wave_max, resolution, overwrite=overwrite, progress=report
+        )
+    for file, reason in imported.refused:
+        click.echo(f"left out {file}: {reason}", err=True)
+    for file, kept in imported.merged:
+        click.echo(f"left out {file}: same spectrum as {kept}", err=True)
+    click.echo(
+        f"{len(imported.imported)} models in {out}, {len(imported.holes)} holes, "
+        f"wavelengths {imported.provenance['medium']}"
+    )
 
 
 @grid.command("info", examples=("specsim grid info demo", "specsim grid info bosz.zarr --json"))
