@@ -1,6 +1,6 @@
 """Figures: arrays in, a file out; the grid's notice is printed on every one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,6 @@ __all__ = [
     "plot_grid",
     "plot_magnitudes",
     "plot_predictions",
-    "plot_r2",
     "plot_spectrum",
 ]
 
@@ -123,59 +122,6 @@ def plot_errors(path: Path, batch: SpectrumBatch, sigma: np.ndarray, notice: str
     _save(figure, path, notice)
 
 
-def plot_r2(
-    path: Path,
-    edges: Sequence[float],
-    ceilings: Mapping[str, Sequence[float]],
-    models: Mapping[str, Sequence[float]],
-    notice: str,
-    errors: Mapping[str, Sequence[float]] | None = None,
-) -> None:
-    """Draw R² in S/N bins: models as points, ceilings as dashed lines.
-
-    Parameters
-    ----------
-    path : Path
-    edges : sequence of float, length n_bin + 1
-        S/N per pixel; the last may be infinite.
-    ceilings, models : dict of name to n_bin values of R²
-        NaN where a bin is empty.
-    notice : str
-    errors : dict of name to n_bin standard errors, optional
-        Drawn as bars on the curve of that name.
-    """
-    errors = errors or {}
-    closed = np.array(edges, dtype=float)
-    if np.isinf(closed[-1]):
-        closed[-1] = 1.5 * closed[-2]
-    centre = 0.5 * (closed[1:] + closed[:-1])
-    figure, ((axes,),) = _new_figure(1, 1, (7, 4.6))
-    for k, (name, values) in enumerate(ceilings.items()):
-        axes.errorbar(
-            centre, values, errors.get(name), ls="--", lw=1.3, color=str(0.65 * k / len(ceilings)),
-            capsize=2, label=f"ceiling: {name}",
-        )  # fmt: skip
-    for k, (name, values) in enumerate(models.items()):
-        axes.errorbar(
-            centre, values, errors.get(name), marker="o", ms=4, lw=1, color=COLOURS[k],
-            capsize=2, label=name,
-        )  # fmt: skip
-    axes.set(
-        xlabel="S/N per pixel (bin centre)",
-        ylabel=r"$R^2$",
-        ylim=(min(-0.05, _lowest(models)), 1.02),
-    )
-    axes.legend(fontsize=8, loc="lower right")
-    _save(figure, path, notice)
-
-
-def _lowest(curves: Mapping[str, Sequence[float]]) -> float:
-    """Lowest finite R² of any curve, not below -1 so that one bad bin leaves the rest readable."""
-    values = np.concatenate([np.asarray(v, dtype=float) for v in curves.values()] or [[0.0]])
-    values = values[np.isfinite(values)]
-    return max(-1.0, float(values.min()) - 0.05) if values.size else 0.0
-
-
 def plot_predictions(
     path: Path, truth: np.ndarray, predicted: Mapping[str, np.ndarray], label: str, notice: str
 ) -> None:
@@ -207,7 +153,8 @@ def plot_predictions(
         )  # fmt: skip
     panels[-1].axvline(0, color="k", ls="--", lw=0.8)
     panels[-1].set(xlabel=f"predicted − true {label}", ylabel="spectra per bin")
-    panels[-1].legend(fontsize=8)
+    panels[-1].set_ylim(0, 1.3 * panels[-1].get_ylim()[1])  # room for the legend
+    panels[-1].legend(fontsize=8, loc="upper right")
     _save(figure, path, notice)
 
 

@@ -16,8 +16,10 @@ __all__ = [
     "BankSource",
     "bank_options",
     "config_option",
+    "flag",
     "prior_options",
     "typed_first",
+    "typed_on_command_line",
 ]
 
 RANGES = {
@@ -44,16 +46,17 @@ def flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
+def typed_on_command_line(*names: str) -> list[str]:
+    """Those of the options that were typed, rather than read from a file or left alone."""
+    source = click.get_current_context().get_parameter_source
+    return [name for name in names if source(name) is click.core.ParameterSource.COMMANDLINE]
+
+
 def typed_first(*names: str) -> dict:
     """Values of rival options: those typed on the command line, else those of the TOML file."""
-    context = click.get_current_context()
-    given = {name: context.params[name] for name in names if context.params[name] is not None}
-    typed = {
-        name: value
-        for name, value in given.items()
-        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-    }
-    return typed or given
+    values = click.get_current_context().params
+    given = [name for name in names if values[name] is not None]
+    return {name: values[name] for name in typed_on_command_line(*given) or given}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,135 @@
+"""``specfisher``: how good any estimator could be."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from starsmith.cli.common import CommandGroup, echo_json, json_option, version_option
+from starsmith.cli.options import bank_options, config_option, prior_options
+from starsmith.cli.tables import text_table
+from starsmith.cli.types import LABEL_NAMES, Count, Edges
+
+__all__ = ["main"]
+
+UNUSED_BY_CEILINGS = ("n", "splits", "store", "format", "workers", "overwrite", "out", "seed")
+
+
+@click.group(cls=CommandGroup, name="specfisher")
+@version_option()
+def main():
+    """Bound what any estimator can learn from a spectrum."""
+
+
+def effort_options(function):
+    """Add ``--normalise --n-star --n-template --seed``."""
+    options = (
+        click.option(
+            "--normalise",
+            type=click.Choice(["free", "known", "absolute"]),
+            default="free",
+            show_default=True,
+            help="Amplitude unknown; its noise-free median known; the magnitude known.",
+        ),
+        click.option(
+            "--n-star", type=Count(2), default=2000, show_default=True, help="Test stars scored."
+        ),
+        click.option(
+            "--n-template",
+            type=Count(1000),
+            default=40_000,
+            show_default=True,
+            help="Prior draws behind the posterior mean.",
+        ),
+        click.option(
+            "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+snr_bins_option = click.option(
+    "--snr-bins",
+    type=Edges(),
+    is_flag=False,
+    flag_value="default",
+    help="Also in bins of S/N: bare for 0,2,3,4,5,7,10,15,25,inf, or your own edges.",
+)
+target_option = click.option(
+    "--target", type=click.Choice(LABEL_NAMES), default="logg", show_default=True
+)
+
+
+@main.command(
+    examples=(
+        "specfisher ceiling --snr-bins",
+        "specfisher ceiling --data data.zarr --snr-bins 0,5,10,inf --plot ceiling.png",
+        "specfisher ceiling --mag 22-22.5 --target teff --out ceiling.ecsv",
+    ),
+)
+@snr_bins_option
+@target_option
+@click.option(
+    "--data",
+    type=click.Path(exists=True, path_type=Path),
+    help="Score the test stars of this data set, with its bank and prior.",
+)
+@effort_options
+@click.option("--out", type=click.Path(path_type=Path), help="Table: .ecsv, .json or .md.")
+@click.option("--plot", type=click.Path(path_type=Path), help="R2 against S/N (png, pdf, svg).")
+@click.option("--overwrite", is_flag=True, help="Replace what is there.")
+@json_option()
+@bank_options
+@prior_options
+@config_option(*UNUSED_BY_CEILINGS)
+def ceiling(source, prior, data, target, snr_bins, as_json, **choices):
+    """Compute the best R2 any estimator can reach.
+
+    `posterior_mean` is the one true ceiling; the other statistics are there to compare with
+    what papers quote.
+    """
+    from starsmith.cli.ceilings import Population, check_outputs, compute_ceiling, write_ceiling
+
+    out, plot = choices.pop("out"), choices.pop("plot")
+    check_outputs(out, plot, choices.pop("overwrite"))
+    population = Population.of_options(data, source, prior)
+    table = compute_ceiling(population, target, snr_bins, **choices)
+    write_ceiling(table, out, plot)
+    click.echo(table.to_json() if as_json else table.to_markdown())
+
+
+@main.command(
+    examples=("specfisher compare predictions.ecsv --data data.zarr",),
+)
+@click.argument("predictions", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--data",
+    type=click.Path(exists=True, path_type=Path),
+    required=True,
+    help="The data set the predictions are for.",
+)
+@click.option("--target", type=click.Choice(LABEL_NAMES), help="Which label.  [default: first]")
+@click.option("--snr-bins", type=Edges(), default="default", help="Bin edges, like 0,5,10,inf.")
+@effort_options
+@json_option()
+def compare(predictions, data, target, snr_bins, as_json, **choices):
+    """Set PREDICTIONS beside the best possible ones for the same stars.
+
+    A model that does better than the posterior mean knows something it cannot know: exit code 3.
+    """
+    from starsmith.cli.ceilings import compare_predictions
+    from starsmith.fisher.compare import check_leak
+
+    comparison, model = compare_predictions(predictions, data, target, snr_bins, **choices)
+    rows = [asdict(row) for row in comparison.rows]
+    if as_json:
+        echo_json("specfisher.compare", {"model": model, "rows": rows})
+    else:
+        click.echo(text_table(rows))
+    check_leak(comparison, model)
+
+
+if __name__ == "__main__":
+    main()
