@@ -23,11 +23,35 @@ from starsmith.data_contract.spectra import (
 )
 from starsmith.data_contract.training import SpectrumView, TrainingSplit, TrainingView
 
-__all__ = ["Dataset", "Split", "open_dataset"]
+__all__ = ["Dataset", "Split", "open_dataset", "read_draws"]
 
 BLOCK_ROWS = 512  # spectra observed at a time; 34 MB of float64 working space at 4096 pixels
 
 Rows = np.ndarray | slice | None
+
+
+def read_draws(path: Path, split: str, header: DatasetHeader) -> Draws:
+    """Read keys, labels, magnitudes and conditions of a split, finished or not.
+
+    Raises
+    ------
+    DataError
+        If one of their arrays is damaged.
+    """
+    columns = {
+        column.name: read_rows(open_column(path, split, column.name))
+        for column in header.columns.values()
+        if len(column.dims) == 1
+    }
+    return Draws(
+        seed=header.seed,
+        split=split,
+        index=columns["index"],
+        label_names=header.label_names,
+        labels=np.stack([columns[name] for name in header.label_names], axis=1),
+        mag=columns["mag"],
+        conditions=np.stack([columns[name] for name in CONDITIONS], axis=1),
+    )
 
 
 class Split:
@@ -58,16 +82,7 @@ class Split:
     @cached_property
     def draws(self) -> Draws:
         """Keys, labels, magnitudes and conditions of all spectra."""
-        names = self.header.label_names
-        return Draws(
-            seed=self.header.seed,
-            split=self.name,
-            index=self._column("index"),
-            label_names=names,
-            labels=np.stack([self._column(n) for n in names], axis=1),
-            mag=self._column("mag"),
-            conditions=np.stack([self._column(n) for n in CONDITIONS], axis=1),
-        )
+        return read_draws(self._path, self.name, self.header)
 
     @property
     def labels(self) -> np.ndarray:
@@ -85,7 +100,7 @@ class Split:
     @cached_property
     def snr(self) -> np.ndarray:
         """Median over pixels of flux_model / true σ, float64 (n_spec,) [per pixel]."""
-        return self._column("snr")
+        return read_rows(open_column(self._path, self.name, "snr"))
 
     def load(self) -> "Split":
         """Decode all spectra into memory: 16 kB each at 4096 pixels; returns itself."""
@@ -184,9 +199,6 @@ class Split:
             name: ShardCache(source, len(self), self.wave.size, self.header.shard_rows)
             for name, source in sources.items()
         }
-
-    def _column(self, name: str) -> np.ndarray:
-        return read_rows(open_column(self._path, self.name, name))
 
     def _rows(self, rows: Rows) -> np.ndarray:
         if rows is None or isinstance(rows, slice):

@@ -110,7 +110,8 @@ class DatasetHeader:
         plain = {name: _plain(name, getattr(self, name)) for name in ENTRIES}
         plain["wave"] = np.asarray(self.wave, dtype=np.float64)
         plain["label_names"] = tuple(self.label_names)
-        plain["counts"] = {s: int(self.counts[s]) for s in SPLITS if s in self.counts}
+        order = sorted(self.counts, key=lambda split: SPLITS.get(split, len(SPLITS)))
+        plain["counts"] = {split: int(self.counts[split]) for split in order}
         plain["seed"] = check_seed(self.seed)
         for name, value in plain.items():
             object.__setattr__(self, name, value)
@@ -118,7 +119,7 @@ class DatasetHeader:
             raise DataError("dataset header: " + "; ".join(problems))
 
     def _problems(self):
-        if unknown := sorted(set(self.counts) ^ set(self.counts) & set(SPLITS)):
+        if unknown := sorted(set(self.counts) - set(SPLITS)):
             yield f"splits {unknown} are not among {list(SPLITS)}"
         if not self.counts or min(self.counts.values()) < 1:
             yield f"counts {self.counts} must name at least one split and hold 1 or more spectra"

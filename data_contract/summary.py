@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.data_contract.bank import BANK_SCHEMA, BANK_VERSION
-from starsmith.data_contract.dataset import Split
+from starsmith.data_contract.columns import open_column, read_rows
+from starsmith.data_contract.dataset import read_draws
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.grid_file import GRID_SCHEMA, GRID_VERSION
 from starsmith.data_contract.manifest import read_manifest
@@ -139,15 +140,15 @@ def _dataset(path: Path) -> dict:
         manifest = read_manifest(path)
     except FileNotFoundError:
         return summary
-    splits = {name: Split(path, name, header, None) for name in header.counts}
-    draws = [split.draws for split in splits.values()]
+    draws = [read_draws(path, name, header) for name in header.counts]
+    snr = {name: read_rows(open_column(path, name, "snr")) for name in header.counts}
     labels = {n: _range(np.concatenate([d.label(n) for d in draws])) for n in header.label_names}
     return summary | {
         "finished": True,
         "created": manifest.created,
         "digest": manifest.digest,
         "ranges": labels | {"mag": _range(np.concatenate([d.mag for d in draws]))},
-        "snr": {name: _snr_histogram(split.snr) for name, split in splits.items()},
+        "snr": {name: _snr_histogram(values) for name, values in snr.items()},
     }
 
 

@@ -1,0 +1,60 @@
+"""The header: complete at birth, equal after a round trip, refused when it contradicts itself."""
+
+import json
+
+import numpy as np
+import pytest
+
+from starsmith.data_contract.errors import ConfigError, DataError
+from starsmith.data_contract.noise import NoiseTables
+from starsmith.data_contract.schema import DatasetHeader, differing_keys
+from tests.data_contract.example import make_header
+
+
+def test_header_survives_json(noise):
+    """What is read back equals what was written, entry by entry."""
+    header = make_header(noise, config={"mag": (20.5, 22.5), "out": "data.zarr"})
+    run = json.loads(json.dumps(header.run()))
+    again = DatasetHeader.from_run(run, header.wave, noise)
+    assert differing_keys(again.run(), header.run()) == []
+
+
+def test_header_names_what_it_was_given_wrong(noise):
+    """All faults in one message."""
+    with pytest.raises(DataError) as caught:
+        make_header(
+            noise,
+            store="noisy",
+            keep_bits=23,
+            shard_rows=100,
+            error_kind="true",
+            label_names=("logg", "teff"),
+            prior={"teff": (6000, 4000)},
+            counts={"train": 10, "holdout": 3},
+        )
+    for word in ("noisy", "23", "100", "'true'", "logg", "teff", "holdout"):
+        assert word in str(caught.value)
+
+
+def test_header_refuses_a_seed_that_wraps(noise):
+    """Seed 2^32 would be seed 0."""
+    with pytest.raises(ConfigError, match="seed"):
+        make_header(noise, seed=2**32)
+
+
+def test_header_refuses_foreign_noise_tables(noise):
+    """Tables of another instrument do not pass for the run's own."""
+    run = make_header(noise).run()
+    other = NoiseTables.from_arrays({**noise.arrays(), "read_variance": np.array(81.0)})
+    with pytest.raises(DataError, match="noise_sha256"):
+        DatasetHeader.from_run(run, noise.wave, other)
+    with pytest.raises(DataError, match="seed"):
+        DatasetHeader.from_run({k: v for k, v in run.items() if k != "seed"}, noise.wave, noise)
+
+
+def test_differing_keys_are_dotted():
+    """The message says which entry of which table."""
+    first = {"config": {"mag": [20, 21], "n": 5}, "seed": 0}
+    second = {"config": {"mag": [20, 22], "n": 5}, "seed": 0, "extra": 1}
+    assert differing_keys(first, second) == ["config.mag", "extra"]
+    assert differing_keys(first, first) == []

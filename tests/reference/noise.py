@@ -1,0 +1,67 @@
+"""Slow twin of the noise view: one pixel of one spectrum at a time, in Python floats."""
+
+import math
+
+
+def between(nodes, values, x):
+    """Linear interpolation of scalars, by search from the left."""
+    k = 0
+    while k < len(nodes) - 2 and x >= nodes[k + 1]:
+        k += 1
+    part = (x - nodes[k]) / (nodes[k + 1] - nodes[k])
+    return values[k] + part * (values[k + 1] - values[k])
+
+
+def pixel_sensitivity(tables, conditions, j):
+    """Electrons per exposure for unit flux in pixel ``j``."""
+    seeing, zenith, field, exp_time = (float(conditions[k]) for k in (0, 1, 2, 6))
+    smooth = []
+    for knot in range(len(tables.knot_wave)):
+        by_seeing = [
+            between(tables.field_angle, tables.encircled_energy[s, :, knot], field)
+            for s in range(len(tables.seeing))
+        ]
+        airmass = 1 / math.cos(math.radians(zenith))
+        transmission = 10 ** (-0.4 * tables.extinction[knot] * airmass)
+        smooth.append(between(tables.seeing, by_seeing, seeing) * transmission)
+    area = between(tables.field_angle, tables.collecting_area, field)
+    factor = between(tables.knot_wave, smooth, tables.wave[j])
+    return area * exp_time * tables.conversion[j] * factor
+
+
+def sky_electrons(tables, conditions):
+    """Sky counts of every pixel, one exposure."""
+    zenith, field, exp_time = (float(conditions[k]) for k in (1, 2, 6))
+    area = between(tables.field_angle, tables.collecting_area, field)
+    fibre = between(tables.field_angle, tables.fibre_area, field)
+    return [
+        area * fibre * exp_time * between(tables.zenith_angle, tables.sky_rate[:, j], zenith)
+        for j in range(len(tables.wave))
+    ]
+
+
+def pixel_background(tables, conditions, j):
+    """Variance of one exposure without the star in pixel ``j`` [electron²]."""
+    exp_time, exp_count = float(conditions[6]), float(conditions[7])
+    sky = sky_electrons(tables, conditions)
+    residual = tables.floor_fraction * max(sky[max(j - 1, 0) : j + 2]) * math.sqrt(exp_count)
+    stray = tables.stray_fraction * sum(sky) / len(sky)
+    detector = tables.dark_rate * exp_time + tables.read_variance
+    return tables.variance_factor * (sky[j] + residual**2 + stray + detector)
+
+
+def pixel_error(tables, flux, conditions, j):
+    """1σ of a coadd in pixel ``j``, object photons from ``flux`` there."""
+    sensitivity = pixel_sensitivity(tables, conditions, j)
+    electrons = max(float(flux) * sensitivity, 0.0) * tables.sample_factor
+    variance = (electrons + pixel_background(tables, conditions, j)) / float(conditions[7])
+    return math.sqrt(variance) / sensitivity
+
+
+def running_mean(row, half_width):
+    """Mean of the pixels within ``half_width`` of each, fewer at the ends."""
+    return [
+        sum(row[max(j - half_width, 0) : j + half_width + 1])
+        / len(row[max(j - half_width, 0) : j + half_width + 1])
+        for j in range(len(row))
+    ]
