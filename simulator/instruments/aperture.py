@@ -21,7 +21,7 @@ def _at(field_angle: np.ndarray, telescope: Telescope, values: tuple[float, ...]
     return np.interp(field_angle, telescope.field_angle_deg, values)
 
 
-def _angle_arcsec(length_um: np.ndarray, focal_length_m: np.ndarray) -> np.ndarray:
+def _angle_arcsec(length_um: float | np.ndarray, focal_length_m: float | np.ndarray):
     return length_um * MICRON / focal_length_m * ARCSEC_PER_RADIAN
 
 

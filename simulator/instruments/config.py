@@ -5,7 +5,6 @@ import json
 import tomllib
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +32,7 @@ __all__ = [
 ]
 
 SCHEMA = 1
-BUILTIN = "starsmith.simulator.instruments"
+BUILTIN = Path(__file__).parent
 PROFILES = ("optics", "gaussian")
 
 
@@ -182,7 +181,7 @@ class Instrument:
         What all arms share.
     arms : tuple of Arm
         One arm in this version of the schema.
-    folder : Path or Traversable
+    folder : Path
         Where the tables named in the file lie, unless they are built in.
     """
 
@@ -216,12 +215,29 @@ class Instrument:
         return fwhm_pixel * arm.dispersion_nm * ANGSTROM_PER_NM
 
     def table(self, name: str) -> np.ndarray:
-        """Columns of a CSV table, beside the instrument file or built in: (n_column, n_row)."""
-        lines = [row for row in self._table_bytes(name).decode().splitlines() if row[:1] != "#"]
-        return np.loadtxt(lines, delimiter=",", skiprows=1, ndmin=2).T
+        """Columns of a CSV table beside the instrument file, or built in.
+
+        Parameters
+        ----------
+        name : str
+            File of one header line and rows ``wave_nm,value``; lines with ``#`` are comments.
+
+        Returns
+        -------
+        columns : float64 array, shape (2, n_row)
+            Wavelength, increasing [nm], and value.
+        """
+        rows = [row for row in self._table_bytes(name).decode().splitlines() if row[:1] != "#"]
+        try:
+            columns = np.loadtxt(rows, delimiter=",", skiprows=1, ndmin=2).T
+        except ValueError as error:
+            raise ConfigError(f"table {name!r} is not columns of numbers: {error}") from None
+        if len(columns) != 2 or not np.all(np.diff(columns[0]) > 0):
+            raise ConfigError(f"table {name!r} needs rows wave_nm,value with wave_nm increasing")
+        return columns
 
     def _table_bytes(self, name: str) -> bytes:
-        for folder in (self.folder, resources.files(BUILTIN)):
+        for folder in (self.folder, BUILTIN):
             if (source := folder / name).is_file():
                 return source.read_bytes()
         raise ConfigError(
@@ -246,6 +262,8 @@ class Instrument:
 
 def _build(kind: type, table: dict, where: str):
     """Dataclass from a TOML table; unknown, missing and impossible keys refused by name."""
+    if not isinstance(table, dict):
+        raise ConfigError(f"{where} is {table!r}, expected a table; see pfs_mr.toml")
     known = {field.name for field in fields(kind)}
     if unknown := sorted(set(table) - known):
         raise ConfigError(f"{where} has unknown key(s) {unknown}; known are {sorted(known)}")
@@ -261,29 +279,29 @@ def _build(kind: type, table: dict, where: str):
 
 
 def _check_type(field, value, where: str) -> None:
-    kinds = {str: str, int: int, float: (int, float)}
+    kinds: dict[type, tuple[type, ...]] = {str: (str,), int: (int,), float: (int, float)}
     if field.type in kinds:
         fits, expected = isinstance(value, kinds[field.type]), field.type.__name__
-    elif isinstance(value, tuple):
-        fits, expected = all(isinstance(v, (int, float)) for v in value), "a list of numbers"
+    elif field.type is Optics:
+        return
     else:
-        fits, expected = isinstance(value, field.type), "a table"
+        numbers = value if isinstance(value, tuple) else ("",)
+        fits, expected = all(isinstance(v, (int, float)) for v in numbers), "a list of numbers"
     if not fits or isinstance(value, bool):
         raise ConfigError(f"{where}: {field.name} is {value!r}, expected {expected}")
 
 
 def _build_arm(table: dict, where: str) -> Arm:
     where = f"{where}: [[arm]] {table.get('name', '?')!r}"
-    optics = table.get("optics")
-    if not isinstance(optics, dict):
+    if "optics" not in table:
         raise ConfigError(f"{where} lacks its table [arm.optics]; copy it from pfs_mr.toml")
-    return _build(Arm, {**table, "optics": _build(Optics, optics, f"{where} [optics]")}, where)
+    optics = _build(Optics, table["optics"], f"{where} [arm.optics]")
+    return _build(Arm, {**table, "optics": optics}, where)
 
 
 def list_instruments() -> tuple[str, ...]:
     """Names of the built-in instruments."""
-    folder = resources.files(BUILTIN)
-    return tuple(sorted(p.name[:-5] for p in folder.iterdir() if p.name.endswith(".toml")))
+    return tuple(sorted(path.stem for path in BUILTIN.glob("*.toml")))
 
 
 def load_instrument(name: str | Path) -> Instrument:
@@ -304,16 +322,15 @@ def load_instrument(name: str | Path) -> Instrument:
     ConfigError
         If the file is missing or a key is unknown, missing or impossible; names the key.
     """
-    builtin = resources.files(BUILTIN)
-    path = builtin / f"{name}.toml" if str(name) in list_instruments() else Path(name)
+    path = BUILTIN / f"{name}.toml" if str(name) in list_instruments() else Path(name)
     if not path.is_file():
         raise ConfigError(
             f"instrument {str(name)!r} is neither built in ({', '.join(list_instruments())}) "
             "nor a file; give one of these names or the path of a .toml file"
         )
     try:
-        document = tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as error:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
     return _build_instrument(document, path)
 
@@ -325,13 +342,12 @@ def _build_instrument(document: dict, path: Path) -> Instrument:
         raise ConfigError(f"{path} has unknown or missing key(s) {problems}; see pfs_mr.toml")
     if document["schema"] != SCHEMA:
         raise ConfigError(f"{path}: schema is {document['schema']!r}, this version reads {SCHEMA}")
-    if len(document["arm"]) != 1:
-        raise ConfigError(
-            f"{path} has {len(document['arm'])} [[arm]] tables; keep one arm per file"
-        )
+    arm = document["arm"]
+    if not isinstance(arm, list) or len(arm) != 1 or not isinstance(arm[0], dict):
+        raise ConfigError(f"{path}: expected exactly one [[arm]] table; keep one arm per file")
     shared = {key: _build(kind, document[key], f"{path}: [{key}]") for key, kind in parts.items()}
-    arms = tuple(_build_arm(table, str(path)) for table in document["arm"])
-    naming = {key: document[key] for key in ("name", "description")}
+    arms = tuple(_build_arm(table, str(path)) for table in arm)
+    naming = {key: str(document[key]) for key in ("name", "description")}
     try:
         return Instrument(**naming, arms=arms, folder=path.parent, **shared)
     except ConfigError as error:

@@ -107,7 +107,7 @@ def modulation(arm: Arm, wave_nm: np.ndarray, smoothed_nm: float = 0.0) -> np.nd
     return _gaussian(sigma[:, None] ** 2 - smoothed) * np.sinc(FREQUENCY)
 
 
-def _gaussian(variance: np.ndarray) -> np.ndarray:
+def _gaussian(variance: float | np.ndarray) -> np.ndarray:
     return np.exp(-2.0 * (np.pi * FREQUENCY) ** 2 * variance)
 
 

@@ -114,4 +114,4 @@ def _read_etc(path: Path) -> tuple[dict[str, float], dict[str, np.ndarray]]:
         raise DataError(f"{path}: {missing} not found; expected output of the ETC")
     values = np.loadtxt(rows[1:], delimiter=",", ndmin=2).T
     columns = {name: values[names.index(name)] for name in COLUMNS}
-    return {name: float(match[1]) for name, match in found.items()}, columns
+    return {name: float(match[1]) for name, match in found.items() if match}, columns

@@ -269,9 +269,13 @@ def edited(tmp_path, instrument):
         ('profile = "optics"', 'profile = "lorentz"', "choose one of"),
         ("wave_min_nm = 710.0", "wave_min_nm = 705.0", r"lsf_wave_nm spans .* cover 705-885 nm"),
         ("= [650.0, 700.0,", "= [711.0, 720.0,", r"extinction_wave_nm spans 711-900 nm"),
+        ("throughput = [", "throughput = 0.2\nsilent = [", r"unknown key.*silent"),
+        ("lsf_wave_nm = [710.0, 755.0, 800.0, 842.5, 885.0]", "lsf_wave_nm = 710.0", "a list of"),
+        ("schema = 1", "schema = 1\nfibre = 3", "not valid TOML"),
         ("schema = 1", "schema = 2", "schema is 2"),
         ("[sky]", "[skies]", r"unknown or missing key"),
         ("\n[arm.optics]\n", "\n[arm.lens]\n", r"lacks its table \[arm.optics\]"),
+        ("[[arm]]", "[arm]", "exactly one"),
         ("[[arm]]", "[[arm]]\nname = 'blue'\n[[arm]]", "keep one arm per file"),
         ("schema = 1", "schema = ", "not valid TOML"),
         ("diameter_m = 8.3", "diameter_m = nan", "diameter_m is nan"),
@@ -297,6 +301,14 @@ def test_sharp_profile_cannot_undo_a_smooth_table(edited):
     smoother = load_instrument(edited("sigma_nm = 0.03845", "sigma_nm = 0.05"))
     with pytest.raises(ConfigError, match="sharper telluric_table"):
         noise_tables(smoother)
+
+
+@pytest.mark.parametrize("rows", ["700,1\n690,1\n", "700,a\n", "700,1,2\n710,1,2\n"])
+def test_spoiled_table_is_refused(edited, tmp_path, rows):
+    (tmp_path / "spoiled.csv").write_text(f"wave_nm,transmission\n{rows}")
+    other = load_instrument(edited('"telluric_mr.csv"', '"spoiled.csv"'))
+    with pytest.raises(ConfigError, match=r"spoiled\.csv"):
+        noise_tables(other)
 
 
 def test_telluric_table_must_reach_beyond_the_arm(edited, tmp_path):
