@@ -1,0 +1,243 @@
+"""The demonstration grid: the project's own LTE synthesis on label nodes, never to be taken for BOSZ."""
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from itertools import product
+from multiprocessing import get_context
+from pathlib import Path
+from shutil import rmtree
+
+import numpy as np
+from platformdirs import user_cache_path
+
+from starsmith.data_contract.errors import GridError
+from starsmith.data_contract.grid_file import GridData
+from starsmith.data_contract.names import LABELS
+from starsmith.simulator.synthesis import PHYSICS_VERSION, Sampling, table_digest
+
+__all__ = ["DEMO_NOTICE", "build_demo_grid", "demo_axes", "demo_cache_key"]
+
+DEMO_NOTICE = "DEMO GRID (own LTE synthesis, not BOSZ): not for science"
+CITATION = (
+    "Temperature law: regression of MARCS models (Gustafsson et al. 2008, A&A 486, 951); opacities, "
+    "equation of state and lines as cited in docs/physics_synthesis.md"
+)
+
+logger = logging.getLogger(__name__)
+
+
+def _nodes(first: float, last: float, step: float) -> np.ndarray:
+    return np.linspace(first, last, round((last - first) / step) + 1)
+
+
+def demo_axes(box: str = "3d") -> dict[str, np.ndarray]:
+    """Label nodes of a named box.
+
+    ``3d`` (2,496 nodes, the default grid), ``5d`` (7,056 nodes, coarser, with [α/M] and [C/M]) or
+    ``small`` (64 nodes, for trials).
+    """
+    boxes = {
+        "3d": {
+            "teff": _nodes(3500, 6500, 250),
+            "logg": _nodes(0.0, 5.5, 0.5),
+            "m_h": _nodes(-2.75, 1.0, 0.25),
+        },
+        "5d": {
+            "teff": _nodes(3500, 6500, 500),
+            "logg": _nodes(0.0, 5.5, 0.5),
+            "m_h": np.linspace(-2.75, 0.75, 7),
+            "a_m": _nodes(-0.25, 0.5, 0.25),
+            "c_m": _nodes(-0.5, 0.5, 0.5),
+        },
+        "small": {
+            "teff": _nodes(4000, 5500, 500),
+            "logg": _nodes(1.0, 4.0, 1.0),
+            "m_h": _nodes(-1.5, 0.0, 0.5),
+        },
+    }
+    if box not in boxes:
+        raise GridError(f"demo grid: no box {box!r}; choose one of {', '.join(boxes)} or give axes")
+    return boxes[box]
+
+
+def demo_cache_key(
+    axes: Mapping[str, np.ndarray] | None = None, sampling: Sampling | None = None
+) -> str:
+    """Hash of everything that decides the grid's numbers: nodes, sampling, tables, physics version."""
+    parts = {
+        "axes": {name: list(map(float, nodes)) for name, nodes in (axes or demo_axes()).items()},
+        "sampling": asdict(sampling or Sampling()),
+        "tables": table_digest(),
+        "physics": PHYSICS_VERSION,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Nodes that share all labels but log g, computed together and kept in one file."""
+
+    labels: tuple[dict[str, float], ...]
+    position: tuple[int, ...]  # index along every axis but logg
+    path: Path
+
+
+def build_demo_grid(
+    box: str = "3d",
+    axes: Mapping[str, np.ndarray] | None = None,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    cache_dir: Path | str | None = None,
+    sampling: Sampling | None = None,
+) -> GridData:
+    """Synthesize the demonstration grid.
+
+    Parameters
+    ----------
+    box : str
+        A box of `demo_axes`; ignored when ``axes`` is given.
+    axes : mapping of str to float64 array, optional
+        Nodes of ``teff`` and ``logg`` and any other labels; absent labels are solar.
+    workers : int, optional
+        Processes; by default one per available core. The result does not depend on it.
+    progress : callable, optional
+        Called with (nodes done, nodes in all).
+    cache_dir : path, optional
+        Where finished nodes are kept until the grid is whole, so that an interrupted build resumes;
+        by default in the user's cache.
+    sampling : Sampling, optional
+        640-900 nm at R = 20,000 by default.
+
+    Returns
+    -------
+    GridData
+        Name ``demo``, every node valid.
+    """
+    axes = {k: np.asarray(v, dtype=np.float64) for k, v in (axes or demo_axes(box)).items()}
+    _check_axes(axes)
+    sampling = sampling or Sampling()
+    folder = Path(cache_dir or user_cache_path("starsmith") / "nodes")
+    folder = folder / demo_cache_key(axes, sampling)
+    folder.mkdir(parents=True, exist_ok=True)
+    blocks = list(_blocks(axes, folder))
+    n_total = sum(len(block.labels) for block in blocks)
+    n_done = 0
+    for block in _finished(blocks, sampling, workers):
+        n_done += len(block.labels)
+        if progress is not None:
+            progress(n_done, n_total)
+    grid = _assemble(axes, blocks, sampling)
+    rmtree(folder)
+    return grid
+
+
+def _check_axes(axes: Mapping[str, np.ndarray]) -> None:
+    unknown = [name for name in axes if name not in LABELS]
+    if unknown or "teff" not in axes or "logg" not in axes:
+        raise GridError(
+            f"demo grid axes {list(axes)}: teff and logg are needed, others must be among {LABELS}"
+        )
+
+
+def _blocks(axes: Mapping[str, np.ndarray], folder: Path) -> Iterator[_Block]:
+    """Blocks ordered by composition, so that a worker reuses its opacity table."""
+    others = [name for name in LABELS if name in axes and name != "logg"]
+    order = [name for name in others if name != "teff"] + ["teff"]
+    for chosen in product(*(range(axes[name].size) for name in order)):
+        index = dict(zip(order, chosen, strict=True))
+        fixed = {name: float(axes[name][i]) for name, i in index.items()}
+        yield _Block(
+            labels=tuple(fixed | {"logg": float(logg)} for logg in axes["logg"]),
+            position=tuple(index[name] for name in others),
+            path=folder / ("-".join(map(str, chosen)) + ".npy"),
+        )
+
+
+def _finished(blocks: list[_Block], sampling: Sampling, workers: int | None) -> Iterator[_Block]:
+    """Yield blocks as their files come to exist: those found first, then those computed."""
+    found = [block for block in blocks if block.path.exists()]
+    missing = [block for block in blocks if not block.path.exists()]
+    yield from found
+    workers = workers or len(os.sched_getaffinity(0))
+    if workers > 1 and len(missing) > 1:
+        try:
+            yield from _compute_in_parallel(missing, sampling, workers)
+        except BrokenProcessPool:
+            logger.warning("worker processes could not start; synthesizing in this process")
+    for block in missing:
+        if not block.path.exists():
+            _compute_block(block, sampling)
+            yield block
+
+
+def _compute_in_parallel(
+    missing: list[_Block], sampling: Sampling, workers: int
+) -> Iterator[_Block]:
+    context = get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
+        futures = {pool.submit(_compute_block, block, sampling): block for block in missing}
+        try:
+            for future in as_completed(futures):
+                future.result()
+                yield futures[future]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _one_thread() -> None:
+    """Leave the other cores to the other workers."""
+    import numba
+
+    numba.set_num_threads(1)
+
+
+def _compute_block(block: _Block, sampling: Sampling) -> None:
+    """Synthesize a block's nodes and write flux and continuum, float32 (2, n_logg, n_wave)."""
+    from starsmith.simulator.synthesis import synthesize
+
+    spectra = [synthesize(**labels, sampling=sampling) for labels in block.labels]
+    values = np.array([[s.flux for s in spectra], [s.continuum for s in spectra]], dtype=np.float32)
+    partial = block.path.with_suffix(f".{os.getpid()}.partial")
+    with partial.open("wb") as file:
+        np.save(file, values)
+    partial.replace(block.path)
+
+
+def _assemble(axes: Mapping[str, np.ndarray], blocks: list[_Block], sampling: Sampling) -> GridData:
+    """Gather the blocks' files into one grid."""
+    from starsmith.simulator.synthesis import wavelength_grid
+
+    names = [name for name in LABELS if name in axes]
+    wave = wavelength_grid(sampling)
+    shape = tuple(axes[name].size for name in names)
+    flux = np.empty((*shape, wave.size), dtype=np.float32)
+    continuum = np.empty_like(flux)
+    logg = names.index("logg")
+    for block in blocks:
+        place = (*block.position[:logg], slice(None), *block.position[logg:])
+        flux[place], continuum[place] = np.load(block.path)
+    return GridData(
+        name="demo",
+        axes={name: axes[name] for name in names},
+        wave=wave,
+        flux=flux,
+        continuum=continuum,
+        resolution=sampling.resolution,
+        valid=np.ones(shape, dtype=bool),
+        provenance={
+            "release": f"physics version {PHYSICS_VERSION}",
+            "source": "starsmith.simulator.synthesis",
+            "citation": CITATION,
+            "licence": "MIT",
+            "tables_sha256": table_digest(),
+            "sampling": asdict(sampling),
+        },
+        notice=DEMO_NOTICE,
+    )

@@ -1,0 +1,162 @@
+"""Opacity of a spectrum's lines on its depth grid, and the emergent flux."""
+
+import math
+from collections import namedtuple
+
+import numpy as np
+from numba import njit, prange
+
+from starsmith.simulator.kernels.synthesis_voigt import voigt
+
+__all__ = ["Bands", "Lines", "Smooth", "emergent_flux", "flux_from_opacity"]
+
+CHUNK = 1024  # wavelengths worked on together: 50 depths of opacity stay in the second-level cache
+E4_MAX = 24.0  # beyond this optical depth nothing escapes: E4(24) = 1.4e-12
+E4_PER_UNIT = 32  # table cells per unit optical depth; cubic Hermite, error below 2e-7
+
+Lines = namedtuple("Lines", "position strength width damping reach")
+"""Atomic lines: ``position`` float64 (n_line,) [step of the fine grid]; ``strength`` (n_line,
+n_depth) opacity at the centre of an undamped profile over the standard opacity; ``width`` Doppler
+width [step]; ``damping`` Voigt parameter; ``reach`` half-width of the window [step]."""
+
+Smooth = namedtuple("Smooth", "opacity source stride")
+"""What varies slowly: ``opacity`` over the standard one and ``source`` function, float64 (n_depth,
+n_coarse), on every ``stride``-th point of the fine grid."""
+
+Bands = namedtuple("Bands", "table amount row fraction")
+"""Molecular bands: ``table`` float32 (n_band, n_row, n_wave) cross-section [cm²] by temperature;
+``amount`` (n_band, n_depth) molecules over the standard opacity [1/cm²]; ``row``, ``fraction``
+(n_depth,) place of each depth between two rows."""
+
+
+@njit(cache=True, parallel=True)
+def emergent_flux(tau, smooth, hydrogen, lines, bands, e4_table, n_wave):
+    """Flux leaving a plane-parallel atmosphere at every point of a fine wavelength grid.
+
+    Parameters
+    ----------
+    tau : float64 array, shape (n_depth,)
+        Optical depth in the standard opacity, increasing.
+    smooth : Smooth
+        Continuum and source function.
+    hydrogen : Smooth
+        Hydrogen lines; the source is not read.
+    lines : Lines
+    bands : Bands
+    e4_table : float64 array, shape (n_cell, 4)
+        From `exponential_integral_table`.
+    n_wave : int
+        Points of the fine grid.
+
+    Returns
+    -------
+    flux : float64 array, shape (n_wave,)
+        π times the mean intensity of the disc, in the unit of the source function.
+    """
+    flux = np.empty(n_wave)
+    n_chunk = (n_wave + CHUNK - 1) // CHUNK
+    for i in prange(n_chunk):
+        start = i * CHUNK
+        stop = min(start + CHUNK, n_wave)
+        opacity = np.zeros((tau.size, stop - start))
+        source = np.zeros((tau.size, stop - start))
+        add_smooth(opacity, smooth.opacity, smooth.stride, start)
+        add_smooth(source, smooth.source, smooth.stride, start)
+        add_smooth(opacity, hydrogen.opacity, hydrogen.stride, start)
+        add_bands(opacity, bands, start)
+        add_lines(opacity, lines, start)
+        flux_from_opacity(flux[start:stop], tau, opacity, source, e4_table)
+    return flux
+
+
+@njit(cache=True)
+def add_smooth(values, coarse, stride, start):
+    """Add ``coarse`` (n_depth, n_coarse), interpolated linearly, to ``values`` from ``start`` on."""
+    last_cell = coarse.shape[1] - 2
+    for k in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            place = start + j
+            cell = min(place // stride, last_cell)
+            right = (place - cell * stride) / stride
+            values[k, j] += coarse[k, cell] + right * (coarse[k, cell + 1] - coarse[k, cell])
+
+
+@njit(cache=True)
+def add_bands(opacity, bands, start):
+    """Add molecular bands to ``opacity`` (n_depth, n) from fine point ``start`` on."""
+    stop = start + opacity.shape[1]
+    for band in range(bands.amount.shape[0]):
+        for k in range(opacity.shape[0]):
+            amount = bands.amount[band, k]
+            if amount <= 0.0:
+                continue
+            cool = bands.table[band, bands.row[k], start:stop]
+            hot = bands.table[band, bands.row[k] + 1, start:stop]
+            weight_hot = amount * bands.fraction[k]
+            weight_cool = amount - weight_hot
+            for j in range(stop - start):
+                opacity[k, j] += weight_cool * cool[j] + weight_hot * hot[j]
+
+
+@njit(cache=True)
+def add_lines(opacity, lines, start):
+    """Add Voigt profiles, each within its reach, to ``opacity`` (n_depth, n) from ``start`` on."""
+    n_depth, n = opacity.shape
+    for i in range(lines.position.size):
+        centre = lines.position[i] - start
+        for k in range(n_depth):
+            reach = lines.reach[i, k]
+            first = max(0, math.ceil(centre - reach))
+            last = min(n - 1, math.floor(centre + reach))
+            strength, a = lines.strength[i, k], lines.damping[i, k]
+            per_width = 1.0 / lines.width[i, k]
+            for j in range(first, last + 1):
+                opacity[k, j] += strength * voigt(a, (j - centre) * per_width)
+
+
+@njit(cache=True)
+def flux_from_opacity(flux, tau, opacity, source, e4_table):
+    """Exact flux of a source function linear in optical depth between the depth points.
+
+    F = 2π [S(0)/2 + Σ (dS/dτ) (E4(τ_k) - E4(τ_k+1))] (Hubeny & Mihalas 2014, ch. 11, integrated by
+    parts), the source being constant above the first depth.
+
+    Parameters
+    ----------
+    flux : float64 array, shape (n,)
+        Overwritten with the flux.
+    tau : float64 array, shape (n_depth,)
+        Standard optical depth.
+    opacity, source : float64 array, shape (n_depth, n)
+        Opacity over the standard one; source function.
+    e4_table : float64 array, shape (n_cell, 4)
+    """
+    n_depth, n = opacity.shape
+    depth = np.empty(n)
+    e4_above = np.empty(n)
+    for j in range(n):
+        depth[j] = opacity[0, j] * tau[0]
+        e4_above[j] = exponential_integral(depth[j], e4_table)
+        flux[j] = 0.5 * source[0, j]
+    for k in range(1, n_depth):
+        half_step = 0.5 * (tau[k] - tau[k - 1])
+        for j in range(n):
+            step = half_step * (opacity[k - 1, j] + opacity[k, j])
+            depth[j] += step
+            e4_below = exponential_integral(depth[j], e4_table)
+            slope = (source[k, j] - source[k - 1, j]) / step
+            flux[j] += slope * (e4_above[j] - e4_below)
+            e4_above[j] = e4_below
+    for j in range(n):
+        flux[j] *= 2.0 * math.pi
+
+
+@njit(cache=True, inline="always")
+def exponential_integral(x, e4_table):
+    """E4(x) from its table of cubic pieces; zero beyond the table."""
+    place = x * E4_PER_UNIT
+    cell = int(min(place, e4_table.shape[0] - 1.0))
+    t = place - cell
+    c = e4_table[cell]
+    value = c[0] + t * (c[1] + t * (c[2] + t * c[3]))
+    return value if place < e4_table.shape[0] else 0.0

@@ -1,0 +1,136 @@
+"""The model atmosphere: a temperature law and hydrostatic equilibrium on optical depth."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy.interpolate import CubicSpline, PchipInterpolator, RectBivariateSpline
+
+from starsmith.simulator.synthesis.blanketing import blanketed_flux, open_fraction
+from starsmith.simulator.synthesis.composition import composition
+from starsmith.simulator.synthesis.constants import LIGHT_SPEED, SIGMA_SB
+from starsmith.simulator.synthesis.continuum import continuum_opacity, rosseland_mean
+from starsmith.simulator.synthesis.equation_of_state import Gas, solve_gas
+from starsmith.simulator.synthesis.tables import numbers
+
+__all__ = ["Atmosphere", "build_atmosphere", "depth_grid", "rosseland_table", "temperature_law"]
+
+LAW = "temperature_law.csv"
+LAW_TERMS = ("one", "t", "g", "f", "tt", "gg", "ff", "tg", "tf", "gf")
+LAW_RANGE = ((3400.0, 6700.0), (-0.5, 5.0), (-3.0, 0.5))  # Teff, log g, [M/H]; clipped outside
+MEAN_WAVE = np.geomspace(1500.0, 2.0e5, 140)  # Rosseland mean [Å]
+TABLE_LOG_T = np.linspace(np.log(1800.0), np.log(16000.0), 56)
+TABLE_LOG_P = np.linspace(np.log(1e-3), np.log(3e7), 48)
+FLUX_WAVE = np.geomspace(2000.0, 1.5e5, 80)  # integrated flux [Å]
+FLUX_RESPONSE = 0.6  # d ln flux / d ln scale, from the slope of the temperature law
+N_FLUX_ITERATION = 4
+MAX_SCALE = 0.7  # of the logarithm of the factor on the mean opacity
+N_ITERATION = 25  # of the damped fixed point; the change falls five-fold each time
+RADIATION_FLOOR = 0.1  # least fraction of gravity left after radiation pressure
+
+
+@dataclass(frozen=True)
+class Atmosphere:
+    """A star's outer layers, from the top down.
+
+    Attributes
+    ----------
+    tau : float64, shape (n_depth,)
+        Rosseland optical depth.
+    opacity : float64, shape (n_depth,)
+        Rosseland mean opacity [cm²/g].
+    gas : Gas
+        State at each depth.
+    """
+
+    tau: np.ndarray
+    opacity: np.ndarray
+    gas: Gas
+
+
+def depth_grid(n_depth: int = 50) -> np.ndarray:
+    """Rosseland optical depths, log τ from -5 to +2, shape (n_depth,)."""
+    return np.logspace(-5.0, 2.0, n_depth)
+
+
+def temperature_law(tau: np.ndarray, teff: float, logg: float, m_h: float) -> np.ndarray:
+    """T(τ_Ross) [K], shape of ``tau``, never falling inward.
+
+    Regression of MARCS models (see ``temperature_law.csv``), monotone cubic in log τ, continued
+    with the end slopes in log τ. Labels beyond the regression's range act through its edge.
+    """
+    labels = [float(np.clip(v, *r)) for v, r in zip((teff, logg, m_h), LAW_RANGE, strict=True)]
+    t, g, f = (labels[0] - 5777.0) / 1000.0, labels[1] - 4.44, labels[2]
+    terms = np.array([1.0, t, g, f, t * t, g * g, f * f, t * g, t * f, g * f])
+    knots = numbers(LAW, "log_tau")
+    ratio = np.array([numbers(LAW, term) for term in LAW_TERMS]).T @ terms
+    ratio = np.maximum.accumulate(ratio)
+    log_tau = np.log10(tau)
+    inside = np.clip(log_tau, knots[0], knots[-1])
+    slope_top = (ratio[1] - ratio[0]) / (knots[1] - knots[0])
+    slope_bottom = (ratio[-1] - ratio[-2]) / (knots[-1] - knots[-2])
+    beyond = slope_top * np.minimum(log_tau - knots[0], 0.0)
+    beyond += slope_bottom * np.maximum(log_tau - knots[-1], 0.0)
+    return teff * (PchipInterpolator(knots, ratio)(inside) + beyond)
+
+
+@lru_cache(maxsize=8)
+def rosseland_table(m_h: float, a_m: float, c_m: float) -> RectBivariateSpline:
+    """Ln κ_Ross [cm²/g] of one composition, cubic spline in (ln T, ln P)."""
+    gas = composition(m_h, a_m, c_m)
+    log_t, log_p = np.meshgrid(TABLE_LOG_T, TABLE_LOG_P, indexing="ij")
+    state = solve_gas(np.exp(log_t).ravel(), np.exp(log_p).ravel(), gas)
+    opacity = continuum_opacity(MEAN_WAVE, state)
+    opacity /= open_fraction(MEAN_WAVE, opacity, state)
+    mean = rosseland_mean(MEAN_WAVE, opacity, state.temperature) / state.density
+    return RectBivariateSpline(TABLE_LOG_T, TABLE_LOG_P, np.log(mean).reshape(log_t.shape))
+
+
+def build_atmosphere(
+    teff: float, logg: float, m_h: float = 0.0, a_m: float = 0.0, c_m: float = 0.0
+) -> Atmosphere:
+    """Atmosphere in hydrostatic equilibrium, dP/dτ = g/κ less the radiation force.
+
+    The law gives T on the optical depth of models whose opacity is richer than ours: one factor on
+    the mean opacity is set so that the flux leaving the star, lines included, is σTeff⁴.
+    """
+    tau = depth_grid()
+    temperature = temperature_law(tau, teff, logg, m_h)
+    gas_mixture = composition(m_h, a_m, c_m)
+    table = rosseland_table(m_h, a_m, c_m)
+    log_scale = 0.0
+    for _ in range(N_FLUX_ITERATION):
+        log_pressure = hydrostatic_pressure(tau, temperature, 10.0**logg, teff, table, log_scale)
+        gas = solve_gas(temperature, np.exp(log_pressure), gas_mixture)
+        opacity = np.exp(table.ev(np.log(temperature), log_pressure) + log_scale)
+        atmosphere = Atmosphere(tau=tau, opacity=opacity, gas=gas)
+        continuum = continuum_opacity(FLUX_WAVE, gas)
+        flux = blanketed_flux(tau, FLUX_WAVE, continuum, opacity * gas.density, gas)
+        excess = np.log(flux / (SIGMA_SB * teff**4))
+        log_scale = float(np.clip(log_scale - excess / FLUX_RESPONSE, -MAX_SCALE, MAX_SCALE))
+    return atmosphere
+
+
+def hydrostatic_pressure(
+    tau: np.ndarray,
+    temperature: np.ndarray,
+    gravity: float,
+    teff: float,
+    table: RectBivariateSpline,
+    log_scale: float = 0.0,
+) -> np.ndarray:
+    """Ln P_gas on ``tau``, shape (n_depth,), by a damped fixed point over the whole atmosphere.
+
+    Radiation pushes back with σTeff⁴/c per unit τ; at least a tenth of gravity is kept, which only
+    matters beyond the Eddington limit (log g near 0 above 6000 K).
+    """
+    log_tau, log_t = np.log(tau), np.log(temperature)
+    push = SIGMA_SB * teff**4 / LIGHT_SPEED
+    log_p = np.log(gravity * tau ** (2.0 / 3.0) / 1e-2 * 1e-1 + 1e-2)
+    for _ in range(N_ITERATION):
+        inside = np.clip(log_p, TABLE_LOG_P[0], TABLE_LOG_P[-1])
+        weight = gravity / np.exp(table.ev(log_t, inside) + log_scale)
+        gradient = np.maximum(weight - push, RADIATION_FLOOR * weight) * tau
+        pressure = gradient[0] + CubicSpline(log_tau, gradient).antiderivative()(log_tau)
+        log_p = 0.5 * (log_p + np.log(np.maximum(pressure, 1e-3)))
+    return log_p

@@ -1,0 +1,144 @@
+"""Molecular bands of TiO (γ, γ', δ, ε) and CN (red system): an approximate model.
+
+Rotational lines follow from spectroscopic constants, vibrational strengths from Franck-Condon
+factors of Morse oscillators. Heads, shading and temperature dependence are right; single lines are
+not: TiO has no isotopes, spin uncoupling or perturbations.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+from starsmith.simulator.kernels.synthesis_bands import band_cross_section
+from starsmith.simulator.kernels.synthesis_transfer import Bands
+from starsmith.simulator.synthesis.atmosphere import Atmosphere
+from starsmith.simulator.synthesis.constants import (
+    AMU,
+    BOLTZMANN,
+    BOLTZMANN_EV,
+    CLASSICAL_CROSS_SECTION,
+    HC_OVER_K,
+    LIGHT_SPEED,
+    LIGHT_SPEED_KM_S,
+)
+from starsmith.simulator.synthesis.cyanogen import cyanogen_lines
+from starsmith.simulator.synthesis.equation_of_state import molecule_densities
+from starsmith.simulator.synthesis.franck_condon import franck_condon
+from starsmith.simulator.synthesis.lines import MICROTURBULENCE
+from starsmith.simulator.synthesis.molecules import molecular_partition
+from starsmith.simulator.synthesis.rotational import RotationalLines
+from starsmith.simulator.synthesis.tables import numbers, read_table
+
+__all__ = ["MOLECULES", "band_opacity", "band_tables", "titanium_oxide_lines"]
+
+MOLECULES = {"CN": 26.018, "TiO": 63.866}  # mass [u]
+TABLE = "bands.csv"
+THETA = np.arange(0.7, 3.0, 0.1)  # 5040/T of the tables' rows
+EV_PER_WAVENUMBER = BOLTZMANN_EV * HC_OVER_K  # [eV cm]
+J_MAX = 150
+V_MAX = 6
+NEGLIGIBLE = 1e-3  # bands weaker than this fraction of the continuum are left out
+
+
+def titanium_oxide_lines() -> RotationalLines:
+    """Rotational lines of every TiO system in ``bands.csv``, each spin component a singlet."""
+    columns = [name for name in read_table(TABLE) if name not in ("molecule", "system")]
+    table = np.array([numbers(TABLE, name) for name in columns]).T
+    parts = [_component_lines(dict(zip(columns, row, strict=True))) for row in table]
+    return RotationalLines(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _component_lines(c: dict[str, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Wavenumbers, gf and lower energies of one spin component."""
+    low = (c["we_low"], c["wexe_low"], c["be_low"], c["ae_low"])
+    up = (c["we_up"], c["wexe_up"], c["be_up"], c["ae_up"])
+    overlap = franck_condon(low, up, 48.0 * 16.0 / 64.0, V_MAX)
+    v = np.arange(V_MAX)
+    vibration = [s[0] * v - s[1] * v * (v + 1.0) for s in (low, up)]  # above v = 0
+    rotation = [s[2] - s[3] * (v + 0.5) for s in (low, up)]
+    stretch = [4.0 * b**3 / s[0] ** 2 for b, s in zip(rotation, (low, up), strict=True)]
+    j = np.arange(3.0, J_MAX)
+    jj = j * (j + 1.0)
+    rotor = rotation[0][:, None] * jj - stretch[0][:, None] * jj**2
+    weight = 2.0  # Λ doublet
+    wavenumber, gf, energy = [], [], []
+    for low_v in range(V_MAX):
+        for up_v in range(V_MAX):
+            band = c["origin"] + vibration[1][up_v] - vibration[0][low_v]
+            strength = c["f"] * overlap[up_v, low_v] * band / c["origin"]
+            for step, share in enumerate(honl_london(j, c["lambda_low"], c["lambda_up"]), start=-1):
+                k = j + step
+                upper = rotation[1][up_v] * k * (k + 1.0) - stretch[1][up_v] * (k * (k + 1.0)) ** 2
+                wavenumber.append(band + upper - rotor[low_v])
+                gf.append(strength * weight * (2.0 * j + 1.0) * share)
+                energy.append((c["term"] + vibration[0][low_v] + rotor[low_v]) * EV_PER_WAVENUMBER)
+    return np.concatenate(wavenumber), np.concatenate(gf), np.concatenate(energy)
+
+
+def honl_london(j: np.ndarray, lower: float, upper: float) -> list[np.ndarray]:
+    """Shares of the P, Q and R lines leaving level J, summing to one, for Λ' = Λ'' ± 1."""
+    m = lower if upper > lower else -lower
+    total = 2.0 * (2.0 * j + 1.0)
+    p = (j - 1.0 - m) * (j - m) / j
+    q = (j + 1.0 + m) * (j - m) * (2.0 * j + 1.0) / (j * (j + 1.0))
+    r = (j + 2.0 + m) * (j + 1.0 + m) / (j + 1.0)
+    return [p / total, q / total, r / total]
+
+
+@lru_cache(maxsize=2)
+def band_tables(wave_min: float, step: float, n_wave: int) -> np.ndarray:
+    """Cross-section per molecule over its partition function, float32 (n_molecule, n_row, n_wave).
+
+    The grid starts at ``wave_min`` [Å] with ``step`` in ln λ; rows are `THETA`, molecules in the
+    order of `MOLECULES`; the unit is 1e-20 cm².
+    """
+    temperature = 5040.0 / THETA
+    tables = np.empty((len(MOLECULES), THETA.size, n_wave), dtype=np.float32)
+    sources = {"CN": cyanogen_lines, "TiO": titanium_oxide_lines}
+    for i, (molecule, mass) in enumerate(MOLECULES.items()):
+        wavenumber, gf, energy = _fields(sources[molecule]())
+        position = np.log(1e8 / np.maximum(wavenumber, 1.0) / wave_min) / step
+        inside = (position > -50.0) & (position < n_wave + 50.0)
+        # ∫σ dν = πe²/mc f; dν = c ν̃ d(ln λ)
+        strength = CLASSICAL_CROSS_SECTION * gf / (LIGHT_SPEED * wavenumber * step) * 1e20
+        speed = np.sqrt(2.0 * BOLTZMANN * temperature / (mass * AMU) * 1e-10 + MICROTURBULENCE**2)
+        tables[i] = band_cross_section(
+            position[inside],
+            strength[inside],
+            energy[inside],
+            1.0 / (BOLTZMANN_EV * temperature),
+            speed / (LIGHT_SPEED_KM_S * step),
+            n_wave,
+        )
+    return tables
+
+
+def _fields(lines: RotationalLines) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return lines.wavenumber, lines.gf, lines.energy
+
+
+def band_opacity(atmosphere: Atmosphere, tables: np.ndarray, continuum: np.ndarray) -> Bands:
+    """Band opacities of an atmosphere for the formal solution.
+
+    ``tables`` from `band_tables`; ``continuum`` (n_depth,) continuous opacity over the standard one,
+    below which bands are dropped depth by depth.
+    """
+    gas = atmosphere.gas
+    found = molecule_densities(gas)
+    theta = np.clip(5040.0 / gas.temperature, THETA[0], THETA[-1] - 1e-9)
+    place = (theta - THETA[0]) / (THETA[1] - THETA[0])
+    row = np.minimum(place.astype(np.int64), THETA.size - 2)
+    amount = np.empty((len(MOLECULES), theta.size))
+    for i, molecule in enumerate(MOLECULES):
+        per_state = found[molecule] / molecular_partition(molecule, gas.temperature)
+        stimulated = -np.expm1(-HC_OVER_K * 1.25e4 / gas.temperature)  # at 800 nm
+        amount[i] = 1e-20 * per_state * stimulated / (atmosphere.opacity * gas.density)
+        strongest = band_peaks(tables, i)[row]
+        amount[i] = np.where(amount[i] * strongest > NEGLIGIBLE * continuum, amount[i], 0.0)
+    return Bands(table=tables, amount=amount, row=row, fraction=place - row)
+
+
+def band_peaks(tables: np.ndarray, molecule: int) -> np.ndarray:
+    """Largest cross-section of each temperature row, the cooler or hotter neighbour included."""
+    peak = tables[molecule].max(axis=1).astype(np.float64)
+    return np.maximum(peak, np.append(peak[1:], peak[-1]))

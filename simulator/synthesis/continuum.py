@@ -1,0 +1,134 @@
+"""Continuous absorption and scattering of hydrogen, its ions and molecule, and electrons [1/cm].
+
+Scattering is counted as absorption (S = B), the usual simplification of LTE synthesis.
+"""
+
+import numpy as np
+
+from starsmith.simulator.synthesis.constants import (
+    BOLTZMANN,
+    BOLTZMANN_EV,
+    HC_OVER_K,
+    LIGHT_SPEED,
+    RYDBERG_EV,
+    THOMSON,
+)
+from starsmith.simulator.synthesis.equation_of_state import Gas
+
+__all__ = [
+    "continuum_opacity",
+    "h_minus_bound_free",
+    "h_minus_free_free",
+    "rosseland_mean",
+]
+
+H_MINUS_THRESHOLD = 1.6419  # [µm]
+N_HYDROGEN_LEVEL = 12  # bound-free edges
+
+# John (1988, A&A 193, 189) table 2: bound-free coefficients C1..C6 [µm]
+BOUND_FREE = (152.519, 49.534, -118.858, 92.536, -34.194, 4.982)
+# Tables 3a (0.1823-0.3645 µm) and 3b (> 0.3645 µm): rows n = 1..6, columns A..F
+FREE_FREE_SHORT = np.array(
+    [
+        [518.1021, -734.8666, 1021.1775, -479.0721, 93.1373, -6.4285],
+        [473.2636, 1443.4137, -1977.3395, 922.3575, -178.9275, 12.3600],
+        [-482.2089, -737.1616, 1096.8827, -521.1341, 101.7963, -7.0571],
+        [115.5291, 169.6374, -245.6490, 114.2430, -21.9972, 1.5097],
+    ]
+)
+FREE_FREE_LONG = np.array(
+    [
+        [2483.3460, 285.8270, -2054.2910, 2827.7760, -1341.5370, 208.9520],
+        [-3449.8890, -1158.3820, 8746.5230, -11485.6320, 5303.6090, -812.9390],
+        [2200.0400, 2427.7190, -13651.1050, 16755.5240, -7510.4940, 1132.7380],
+        [-696.2710, -1841.4000, 8624.9700, -10051.5300, 4400.0670, -655.0200],
+        [88.2830, 444.5170, -1863.8640, 2095.2880, -901.7880, 132.9850],
+    ]
+)
+
+
+def h_minus_bound_free(wave: np.ndarray) -> np.ndarray:
+    """Photodetachment cross-section of H- at wavelengths [Å] -> [cm²], any shape (John 1988, eq. 4-5)."""
+    micron = np.asarray(wave, dtype=np.float64) * 1e-4
+    x = np.maximum(1.0 / micron - 1.0 / H_MINUS_THRESHOLD, 0.0)
+    f = sum(c * x ** (n / 2.0) for n, c in enumerate(BOUND_FREE))
+    return np.where(micron > 0.125, 1e-18 * micron**3 * x**1.5 * f, 0.0)
+
+
+def h_minus_free_free(wave: np.ndarray, temperature: np.ndarray) -> np.ndarray:
+    """Free-free absorption of H- per neutral atom and electron pressure [cm⁴/dyn] (John 1988, eq. 6).
+
+    ``wave`` (n_wave,) [Å] and ``temperature`` (n_point,) [K] give (n_wave, n_point); stimulated
+    emission is included. 1400-10080 K; temperatures outside are clipped.
+    """
+    micron = np.maximum(np.asarray(wave, dtype=np.float64) * 1e-4, 0.1823)
+    theta = 5040.0 / np.clip(temperature, 1400.0, 10080.0)
+    powers = np.array(
+        [micron**2, np.ones_like(micron), *(micron ** -float(i) for i in range(1, 5))]
+    )
+    short, long = FREE_FREE_SHORT @ powers, FREE_FREE_LONG @ powers  # (n, n_wave)
+    series_short = np.array([theta ** (1.0 + 0.5 * n) for n in range(4)])
+    series_long = np.array([theta ** (1.5 + 0.5 * n) for n in range(5)])
+    value = np.where((micron < 0.3645)[:, None], short.T @ series_short, long.T @ series_long)
+    return 1e-29 * value
+
+
+def hydrogen_bound_free(wave: np.ndarray, temperature: np.ndarray) -> np.ndarray:
+    """Photoionisation per neutral H atom [cm²], (n_wave, n_point), before stimulated emission.
+
+    Kramers' cross-section with the Gaunt factor of Menzel & Pekeris (1935); Gray (2005) eq. 8.8.
+    """
+    cross_section = np.zeros((wave.size, temperature.size))
+    inverse = wave * RYDBERG_EV / 12398.42  # λR, dimensionless
+    for n in range(1, N_HYDROGEN_LEVEL + 1):
+        gaunt = 1.0 - 0.3456 / np.cbrt(inverse) * (inverse / n**2 - 0.5)
+        edge = inverse <= n**2
+        sigma = np.where(edge, 7.907e-18 * n * (inverse / n**2) ** 3 * gaunt, 0.0)
+        cross_section += sigma[:, None] * hydrogen_level(n, temperature)
+    return cross_section
+
+
+def hydrogen_level(n: int, temperature: np.ndarray) -> np.ndarray:
+    """Fraction of neutral hydrogen in level ``n``: n² exp(-χ/kT), the partition function being 2."""
+    energy = RYDBERG_EV * (1.0 - 1.0 / n**2)
+    return n**2 * np.exp(-energy / (BOLTZMANN_EV * temperature))
+
+
+def hydrogen_free_free(wave: np.ndarray, temperature: np.ndarray) -> np.ndarray:
+    """Bremsstrahlung per electron and proton [cm⁵], (n_wave, n_point), before stimulated emission."""
+    frequency = (LIGHT_SPEED * 1e8 / wave)[:, None]
+    inverse = (wave * RYDBERG_EV / 12398.42)[:, None]
+    kinetic = BOLTZMANN_EV * temperature * wave[:, None] / 12398.42
+    gaunt = 1.0 + 0.3456 / np.cbrt(inverse) * (kinetic + 0.5)
+    return 3.692e8 * gaunt / (np.sqrt(temperature) * frequency**3)
+
+
+def continuum_opacity(wave: np.ndarray, gas: Gas) -> np.ndarray:
+    """Continuous opacity [1/cm], shape (n_wave, n_point).
+
+    H- (John 1988), H (Kramers), Rayleigh scattering by H and H2 (Dalgarno; Dalgarno & Williams 1962)
+    and Thomson scattering; ``wave`` (n_wave,) in vacuum [Å].
+    """
+    wave = np.asarray(wave, dtype=np.float64)
+    t = gas.temperature
+    stimulated = -np.expm1(-HC_OVER_K * 1e8 / (wave[:, None] * t))
+    electron_pressure = gas.n_electron * BOLTZMANN * t
+    opacity = h_minus_bound_free(wave)[:, None] * gas.n_h_minus * stimulated
+    opacity += h_minus_free_free(wave, t) * gas.n_hydrogen * electron_pressure
+    opacity += hydrogen_bound_free(wave, t) * gas.n_hydrogen * stimulated
+    opacity += hydrogen_free_free(wave, t) * gas.n_electron * gas.n_proton * stimulated
+    inverse2 = np.maximum(wave, 1215.67 * 1.2)[:, None] ** -2.0
+    atoms = inverse2**2 * (5.799e-13 + inverse2 * (1.422e-6 + inverse2 * 2.784))
+    pairs = inverse2**2 * (8.14e-13 + inverse2 * (1.28e-6 + inverse2 * 1.61))
+    return opacity + atoms * gas.n_hydrogen + pairs * gas.n_h2 + THOMSON * gas.n_electron
+
+
+def rosseland_mean(wave: np.ndarray, opacity: np.ndarray, temperature: np.ndarray) -> np.ndarray:
+    """Harmonic mean of ``opacity`` (n_wave, n_point) weighted by dB/dT, shape (n_point,).
+
+    Trapezoid in ln λ over ``wave`` (n_wave,) [Å]; same unit as ``opacity``.
+    """
+    x = np.minimum(HC_OVER_K * 1e8 / (wave[:, None] * temperature), 200.0)
+    weight = x**5 * np.exp(-x) / np.expm1(-x) ** 2  # dB_λ/dT · λ
+    log_wave = np.log(wave)
+    return np.trapezoid(weight, log_wave, axis=0) / np.trapezoid(weight / opacity, log_wave, axis=0)

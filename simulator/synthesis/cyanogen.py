@@ -1,0 +1,147 @@
+"""Rotational lines of the CN red system, A 2Π - X 2Σ+.
+
+Levels of A from the 2x2 Hamiltonian of Hill & Van Vleck (1928), between Hund's cases a and b;
+constants of Ram et al. (2010, ApJS 188, 500); f00 of Brooke et al. (2014, ApJS 210, 23).
+"""
+
+import math
+from functools import lru_cache
+
+import numpy as np
+
+from starsmith.simulator.synthesis.constants import BOLTZMANN_EV, HC_OVER_K
+from starsmith.simulator.synthesis.franck_condon import franck_condon
+from starsmith.simulator.synthesis.rotational import RotationalLines
+
+__all__ = ["cyanogen_lines", "pi_levels", "wigner_3j"]
+
+# ωe, ωexe, Be, αe and centrifugal distortion De [1/cm]
+GROUND = (2068.648, 13.0971, 1.899783, 0.017372)
+EXCITED = (1813.288, 12.7779, 1.715770, 0.017166)
+GROUND_STRETCH, EXCITED_STRETCH = 6.40e-6, 6.15e-6
+EXCITED_TERM = 9243.296
+SPIN_ORBIT = -52.65
+F_00 = 2.37e-3
+REDUCED_MASS = 12.0 * 14.003 / 26.003
+V_LOW, V_UP = 7, 10
+J_MAX = 90
+SMALLEST = 1e-9  # lines with less than this gf times Boltzmann factor at 4500 K are dropped
+
+
+def wigner_3j(j1: float, j2: float, j3: float, m1: float, m2: float, m3: float) -> float:
+    """Wigner's 3j symbol by Racah's formula."""
+    if m1 + m2 + m3 != 0 or abs(m1) > j1 or abs(m2) > j2 or abs(m3) > j3:
+        return 0.0
+    if j3 < abs(j1 - j2) or j3 > j1 + j2:
+        return 0.0
+
+    def log_factorial(x: float) -> float:
+        return math.lgamma(x + 1.0)
+
+    triangle = log_factorial(j1 + j2 - j3) + log_factorial(j1 - j2 + j3)
+    triangle += log_factorial(-j1 + j2 + j3) - log_factorial(j1 + j2 + j3 + 1)
+    for j, m in ((j1, m1), (j2, m2), (j3, m3)):
+        triangle += log_factorial(j + m) + log_factorial(j - m)
+    first = round(max(0.0, j2 - j3 - m1, j1 - j3 + m2))
+    last = round(min(j1 + j2 - j3, j1 - m1, j2 + m2))
+    total = 0.0
+    for k in range(first, last + 1):
+        down = sum(
+            log_factorial(x)
+            for x in (
+                k,
+                j1 + j2 - j3 - k,
+                j1 - m1 - k,
+                j2 + m2 - k,
+                j3 - j2 + m1 + k,
+                j3 - j1 - m2 + k,
+            )
+        )
+        total += (-1) ** k * math.exp(0.5 * triangle - down)
+    return (-1) ** round(j1 - j2 - m3) * total
+
+
+def pi_levels(
+    j: np.ndarray, rotation: float, stretch: float, spin_orbit: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Energies (n_j, 2) [1/cm] and states (n_j, 2, 2) of a 2Π state in the basis Ω = 1/2, 3/2.
+
+    H = A L·S + B N² - D N⁴ with N² = [[x, -√(x-1)], [-√(x-1), x-2]], x = (J + 1/2)²; states are
+    columns, lowest energy first.
+    """
+    x = (j + 0.5) ** 2
+    n2 = np.empty((j.size, 2, 2))
+    n2[:, 0, 0], n2[:, 1, 1] = x, x - 2.0
+    n2[:, 0, 1] = n2[:, 1, 0] = -np.sqrt(x - 1.0)
+    hamiltonian = rotation * n2 - stretch * (n2 @ n2)
+    hamiltonian += np.diag([-0.5 * spin_orbit, 0.5 * spin_orbit])
+    return np.linalg.eigh(hamiltonian)
+
+
+@lru_cache(maxsize=1)
+def direction_amplitudes() -> np.ndarray:
+    """Amplitudes from X (J, Σ) to A (J', Ω'), shape (J_MAX, 3, 2): step J' - J = -1, 0, 1; Ω' = 1/2, 3/2."""
+    amplitudes = np.zeros((J_MAX, 3, 2))
+    for i in range(J_MAX):
+        j = i + 0.5
+        for s in range(3):
+            k = j + s - 1
+            if k < 0.5:
+                continue
+            scale = math.sqrt((2 * k + 1) * (2 * j + 1))
+            sign = (-1) ** round(k - 0.5)
+            amplitudes[i, s, 0] = sign * scale * wigner_3j(k, 1, j, -0.5, 1, -0.5)
+            amplitudes[i, s, 1] = -sign * scale * wigner_3j(k, 1, j, -1.5, 1, 0.5)
+    return amplitudes
+
+
+def cyanogen_lines() -> RotationalLines:
+    """Rotational lines of all bands v' < 10, v'' < 7 of the red system."""
+    j = np.arange(J_MAX) + 0.5
+    overlap = franck_condon(GROUND, EXCITED, REDUCED_MASS, max(V_LOW, V_UP))
+    zero = 0.5 * GROUND[0] - 0.25 * GROUND[1]
+    columns: list[tuple[np.ndarray, ...]] = []
+    for up_v in range(V_UP):
+        v = up_v + 0.5
+        term = EXCITED_TERM + EXCITED[0] * v - EXCITED[1] * v**2 - zero
+        energy, state = pi_levels(j, EXCITED[2] - EXCITED[3] * v, EXCITED_STRETCH, SPIN_ORBIT)
+        for low_v in range(V_LOW):
+            w = low_v + 0.5
+            lower = GROUND[0] * w - GROUND[1] * w**2 - zero
+            origin = term - lower
+            strength = F_00 * overlap[up_v, low_v] / overlap[0, 0] * origin / 9115.0
+            columns += _band(j, term + energy, state, lower, GROUND[2] - GROUND[3] * w, strength)
+    wavenumber, gf, low_energy = (np.concatenate(part) for part in zip(*columns, strict=True))
+    keep = gf * np.exp(-low_energy / (BOLTZMANN_EV * 4500.0)) > SMALLEST
+    return RotationalLines(wavenumber[keep], gf[keep], low_energy[keep])
+
+
+def _band(
+    j: np.ndarray,
+    energy: np.ndarray,
+    state: np.ndarray,
+    lower: float,
+    rotation: float,
+    strength: float,
+) -> list[tuple[np.ndarray, ...]]:
+    """The twelve branches of one band: wavenumber, gf, lower energy [eV]."""
+    lines = []
+    amplitudes = direction_amplitudes()
+    for parity in (1.0, -1.0):  # e: N = J - 1/2, f: N = J + 1/2
+        n = j - 0.5 * parity
+        rotor = rotation * n * (n + 1.0) - GROUND_STRETCH * (n * (n + 1.0)) ** 2
+        for s in range(3):
+            row = np.arange(max(0, 1 - s), J_MAX - max(0, s - 1))
+            up = row + s - 1
+            for level in range(2):
+                mixed = state[up, 1, level] * amplitudes[row, s, 1]
+                mixed = mixed + parity * state[up, 0, level] * amplitudes[row, s, 0]
+                gf = 0.5 * strength * mixed**2  # Σ mixed² = 2 (2J + 1)
+                lines.append(
+                    (
+                        energy[up, level] - lower - rotor[row],
+                        gf,
+                        (lower + rotor[row]) * BOLTZMANN_EV * HC_OVER_K,
+                    )
+                )
+    return lines

@@ -1,0 +1,47 @@
+"""Overlaps of the vibrational states of two Morse oscillators."""
+
+from functools import lru_cache
+
+import numpy as np
+from scipy.linalg import eigh_tridiagonal
+
+from starsmith.simulator.synthesis.constants import AMU, ANGSTROM, LIGHT_SPEED, PLANCK
+
+__all__ = ["franck_condon", "morse_states"]
+
+N_GRID = 1500
+RADII = np.linspace(0.7, 3.0, N_GRID)  # internuclear distance [Å]
+
+
+def morse_states(constants: tuple[float, ...], reduced_mass: float, n_state: int) -> np.ndarray:
+    """Lowest vibrational states of a Morse potential on `RADII`, shape (n_state, n_grid).
+
+    Parameters
+    ----------
+    constants : tuple of float
+        ωe, ωexe, Be, αe [1/cm].
+    reduced_mass : float
+        [u].
+    n_state : int
+    """
+    we, wexe, be, _ = constants
+    kinetic = PLANCK / (8.0 * np.pi**2 * LIGHT_SPEED * reduced_mass * AMU * ANGSTROM**2)  # [Å²/cm]
+    equilibrium = np.sqrt(kinetic / be)
+    depth, steepness = we**2 / (4.0 * wexe), np.sqrt(wexe / kinetic)
+    step = RADII[1] - RADII[0]
+    wall = np.minimum(1.0 - np.exp(-steepness * (RADII - equilibrium)), 40.0)
+    wall = np.maximum(wall, -40.0)
+    diagonal = depth * wall**2 + 2.0 * kinetic / step**2
+    off_diagonal = np.full(N_GRID - 1, -kinetic / step**2)
+    _, states = eigh_tridiagonal(diagonal, off_diagonal, select="i", select_range=(0, n_state - 1))
+    return states.T
+
+
+@lru_cache(maxsize=16)
+def franck_condon(
+    low: tuple[float, ...], up: tuple[float, ...], reduced_mass: float, n_state: int
+) -> np.ndarray:
+    """Franck-Condon factors q(v', v''), shape (n_state, n_state); constants as in `morse_states`."""
+    upper = morse_states(up, reduced_mass, n_state)
+    lower = morse_states(low, reduced_mass, n_state)
+    return (upper @ lower.T) ** 2

@@ -1,0 +1,87 @@
+"""Hydrogen lines: Paschen series and Hα with Stark wings.
+
+Profiles after Edmonds, Schlüter & Wells (1967, Mem. R. Astron. Soc. 71, 271) as used by Hubeny, Hummer
+& Lanz (1994, A&A 282, 151), good to some 20 % in the wings.
+"""
+
+import numpy as np
+
+from starsmith.simulator.kernels.synthesis_hydrogen import WING, hydrogen_opacity
+from starsmith.simulator.synthesis.atmosphere import Atmosphere
+from starsmith.simulator.synthesis.constants import (
+    AMU,
+    BOLTZMANN,
+    CLASSICAL_CROSS_SECTION,
+    HC_OVER_K,
+    LIGHT_SPEED,
+    LIGHT_SPEED_KM_S,
+    RYDBERG_EV,
+)
+from starsmith.simulator.synthesis.continuum import hydrogen_level
+from starsmith.simulator.synthesis.lines import CUT, MICROTURBULENCE, abo_width
+
+__all__ = ["hydrogen_line_opacity", "hydrogen_lines"]
+
+PASCHEN_LAST = 40  # higher lines have merged into the continuum at every pressure met here
+H_ALPHA_F = 0.64074
+H_ALPHA_ABO = (1180.0, 0.677)  # Barklem, Piskunov & O'Mara (2000, A&A 363, 1091)
+MAX_REACH = 300.0  # [Å]
+
+
+def hydrogen_lines(wave_min: float, wave_max: float) -> dict[str, np.ndarray]:
+    """Vacuum wavelength [Å], lower and upper level and f of Hα and the Paschen lines near a range."""
+    lower = np.array([2] + [3] * (PASCHEN_LAST - 7))
+    upper = np.array([3, *range(8, PASCHEN_LAST + 1)])
+    term = 1.0 / lower**2 - 1.0 / upper**2
+    wave = 12398.41984 / (RYDBERG_EV * term)
+    # Kramers' f; its Gaunt factor tends to the bound-free one at the Paschen edge (Menzel & Pekeris 1935)
+    gaunt = 0.917 - 2.3 / upper**2
+    f = 32.0 / (3.0 * np.sqrt(3.0) * np.pi) * gaunt / (lower**5 * upper**3 * term**3)
+    f[0] = H_ALPHA_F
+    near = (wave > wave_min - MAX_REACH) & (wave < wave_max + MAX_REACH)
+    found = {"wave": wave, "lower": lower, "upper": upper, "f": f}
+    return {name: value[near] for name, value in found.items()}
+
+
+def stark_constant(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    """Displacement of the mean Stark component per unit field [Å/esu]; general formula of ESW 1967."""
+    return 5.5e-5 * (lower * upper) ** 4.0 / (upper**2.0 - lower**2.0)
+
+
+def hydrogen_line_opacity(
+    atmosphere: Atmosphere, wave: np.ndarray, continuum: np.ndarray
+) -> np.ndarray:
+    """Opacity of hydrogen lines over the standard opacity, shape (n_depth, n_wave).
+
+    Parameters
+    ----------
+    atmosphere : Atmosphere
+    wave : float64, shape (n_wave,)
+        Coarse vacuum grid [Å].
+    continuum : float64, shape (n_depth,)
+        Typical continuous opacity over the standard one: sets where wings are cut.
+    """
+    gas = atmosphere.gas
+    lines = hydrogen_lines(wave[0], wave[-1])
+    centre = lines["wave"]
+    levels = np.array([hydrogen_level(n, gas.temperature) for n in lines["lower"]])
+    stimulated = -np.expm1(-HC_OVER_K * 1e8 / (centre[:, None] * gas.temperature))
+    per_angstrom = CLASSICAL_CROSS_SECTION * lines["f"] * centre**2 * 1e-8 / LIGHT_SPEED
+    absorbers = gas.n_hydrogen * levels * stimulated / (atmosphere.opacity * gas.density)
+    strength = per_angstrom[:, None] * absorbers
+    field = 1.25e-9 * gas.n_electron ** (2.0 / 3.0)  # Holtsmark's normal field [esu]
+    profile = np.empty((3, centre.size, gas.temperature.size))
+    profile[0] = stark_constant(lines["lower"], lines["upper"])[:, None] * field
+    thermal = 2.0 * BOLTZMANN * gas.temperature / (1.008 * AMU) * 1e-10
+    velocity = np.sqrt(thermal + MICROTURBULENCE**2)
+    profile[1] = centre[:, None] * velocity / LIGHT_SPEED_KM_S
+    is_alpha = (lines["lower"] == 2)[:, None]
+    width = abo_width(*H_ALPHA_ABO, 1.008, gas.temperature) * gas.n_hydrogen
+    angstrom = width / (4.0 * np.pi) * centre[:, None] ** 2 * 1e-8 / LIGHT_SPEED
+    profile[2] = np.where(is_alpha, angstrom, 0.0)
+    contrast = strength / (CUT * continuum)
+    stark = profile[0] ** 0.6 * (WING * contrast) ** 0.4
+    lorentz = np.sqrt(contrast * profile[2] / np.pi)
+    reach = np.minimum(np.maximum(stark, lorentz), MAX_REACH)
+    reach = np.where(contrast > profile[0] + profile[1], reach, -1.0)
+    return hydrogen_opacity(wave, centre, strength, profile, reach)
