@@ -84,7 +84,7 @@ def read_rows(array: zarr.Array, rows: slice | np.ndarray = slice(None)) -> np.n
     """
     try:
         with _fast_pipeline():
-            return np.asarray(array.oindex[rows])
+            return np.asarray(array[rows] if isinstance(rows, slice) else array.oindex[rows])
     except DAMAGE as problem:
         path = Path(array.store_path.store.root)
         raise DataError(
