@@ -16,8 +16,9 @@ import numpy as np
 
 from starsmith.data_contract.errors import GridError, InputError
 from starsmith.data_contract.grid_file import grid_writer
-from starsmith.simulator.grids.bosz2017 import CITATION, read_bosz2017
-from starsmith.simulator.grids.bosz_names import ArchiveName, NodeLabels, parse_bosz2017
+from starsmith.simulator.grids.bosz2024 import ATMOSPHERES
+from starsmith.simulator.grids.bosz_names import ArchiveName, NodeLabels
+from starsmith.simulator.grids.releases import RELEASES, parse_archive_name
 from starsmith.simulator.grids.spectrum import check_physical
 from starsmith.simulator.grids.staging import LoadedFile, StagedNode, Staging
 from starsmith.simulator.grids.verify import check_flux_factor, check_medium
@@ -123,15 +124,16 @@ def import_bosz(
     if not low < high:
         raise GridError(f"--wave-min {wave_min:g} is not below --wave-max {wave_max:g}")
     files, ignored = _archive_files(folder)
-    names, refused = _parse_names(files)
+    names, misnamed = _parse_names(files)
     names, others = _one_setup(names, resolution)
+    names, doubles = _one_atmosphere(names)
     jobs = [_Job(folder, file, name, low, high) for file, name in names.items()]
     out.parent.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch,
         closing(Staging(Path(scratch) / "spectra")) as staging,
     ):
-        staging.refused += refused + others
+        staging.refused += misnamed + others + doubles
         for done, outcome in enumerate(_load_all(jobs, workers), 1):
             if isinstance(outcome, LoadedFile):
                 staging.add(outcome)
@@ -166,25 +168,53 @@ def _parse_names(files: list[str]) -> tuple[dict[str, ArchiveName], list[tuple[s
     names, refused = {}, []
     for file in files:
         try:
-            names[file] = parse_bosz2017(file.rpartition("/")[2])
+            names[file] = parse_archive_name(file.rpartition("/")[2])
         except GridError as problem:
             refused.append((file, str(problem)))
     return names, refused
 
 
+def _setup(name: ArchiveName) -> tuple[str, int, float]:
+    """What all spectra of a grid share."""
+    return name.release, name.resolution, name.microturbulence
+
+
 def _one_setup(
     names: dict[str, ArchiveName], resolution: int | None
 ) -> tuple[dict[str, ArchiveName], list[tuple[str, str]]]:
-    """Keep one resolution: the one asked for, else the commonest, else the finest."""
-    counts = Counter(name.resolution for name in names.values())
-    chosen = resolution or max(counts, key=lambda r: (counts[r], r), default=0)
-    reason = "R = {0}, this grid takes R = {1}; import it apart with --resolution {0}"
+    """Keep one release, resolution and microturbulence: the commonest, else the finest."""
+    counts = Counter(
+        _setup(name) for name in names.values() if resolution in (None, name.resolution)
+    )
+    chosen = max(counts, key=lambda setup: (counts[setup], setup), default=None)
+    text = "BOSZ {} at R = {} and {:g} km/s"
+    taken = text.format(*chosen) if chosen else f"files at R = {resolution}"
     kept, refused = {}, []
     for file, name in names.items():
-        if name.resolution == chosen:
+        if _setup(name) == chosen:
             kept[file] = name
         else:
-            refused.append((file, reason.format(name.resolution, chosen)))
+            reason = f"{text.format(*_setup(name))}, but this grid takes {taken}; import it apart"
+            refused.append((file, reason))
+    return kept, refused
+
+
+def _one_atmosphere(
+    names: dict[str, ArchiveName],
+) -> tuple[dict[str, ArchiveName], list[tuple[str, str]]]:
+    """Where a node was computed with two model atmospheres, keep the first of `ATMOSPHERES`."""
+    rank = {atmosphere: place for place, atmosphere in enumerate(ATMOSPHERES.values())}
+    best: dict[NodeLabels, str] = {}
+    for name in names.values():
+        known = best.setdefault(name.labels, name.atmosphere)
+        best[name.labels] = min(known, name.atmosphere, key=rank.__getitem__)
+    kept, refused = {}, []
+    for file, name in names.items():
+        if name.atmosphere == best[name.labels]:
+            kept[file] = name
+        else:
+            reason = f"{name.atmosphere}; the same node from {best[name.labels]} is taken"
+            refused.append((file, reason))
     return kept, refused
 
 
@@ -192,7 +222,7 @@ def _load(job: _Job) -> LoadedFile | tuple[str, str]:
     """Read and check one file; a refusal comes back as (file, reason)."""
     content = (job.folder / job.file).read_bytes()
     try:
-        spectrum = read_bosz2017(content, job.file, job.name)
+        spectrum = RELEASES[job.name.release].read(content, job.file, job.name)
         medium_verified = check_medium(spectrum, job.name)
         flux_verified = check_flux_factor(spectrum, job.name)
         spectrum = spectrum.crop(job.wave_min, job.wave_max)
@@ -239,28 +269,32 @@ def _holes(axes: dict[str, np.ndarray], nodes: Iterable[NodeLabels]) -> tuple[di
     )
 
 
-def _share(verified: int, total: int, how: str) -> str:
-    return f"{how} in {verified} of {total} spectra" if verified else "unverified"
+def _verified(checks: Iterable[bool], how: str) -> str:
+    checks = list(checks)
+    return f"{how} in {sum(checks)} of {len(checks)} spectra" if any(checks) else "unverified"
 
 
 def _provenance(
-    name: ArchiveName, nodes: Iterable[StagedNode], staging: Staging, fixed: dict[str, float]
+    name: ArchiveName, nodes: dict[NodeLabels, StagedNode], staging: Staging, fixed: dict
 ) -> dict:
-    nodes = list(nodes)
-    medium = sum(node.medium_verified for node in nodes)
-    factor = sum(node.flux_verified for node in nodes)
+    release = RELEASES[name.release]
+    staged = nodes.values()
+    medium = _verified((node.medium_verified for node in staged), "seen from the Ca II triplet")
+    factor = _verified((node.flux_verified for node in staged), "seen from sigma Teff^4")
     return {
         "release": f"BOSZ {name.release}",
-        "source": "https://archive.stsci.edu/missions/hlsp/bosz",
-        "citation": CITATION,
+        "source": release.source,
+        "citation": release.citation,
         "licence": LICENCE,
-        "atmosphere": name.atmosphere,
+        "atmospheres": dict(Counter(node.atmosphere for node in staged)),
         "microturbulence_km_s": name.microturbulence,
         "resolution": name.resolution,
         "fixed_labels": fixed,
-        "medium": f"vacuum, {_share(medium, len(nodes), 'seen from the Ca II triplet')}",
-        "flux_factor": f"pi, {_share(factor, len(nodes), 'seen from sigma Teff^4')}",
-        "files": {node.file: node.sha256 for node in nodes},
+        "medium": f"vacuum, {medium}",
+        "stored_medium": release.stored_medium,
+        "flux": f"surface flux F, {factor}",
+        "stored_flux": release.stored_flux,
+        "files": {node.file: node.sha256 for node in staged},
         "refused": [list(refusal) for refusal in staging.refused],
         "merged": [list(pair) for pair in staging.merged],
     }
@@ -271,7 +305,7 @@ def _write(
 ) -> ImportReport:
     nodes = dict(sorted(staging.nodes.items()))
     axes, fixed = _axes(nodes)
-    provenance = _provenance(name, nodes.values(), staging, fixed)
+    provenance = _provenance(name, nodes, staging, fixed)
     attributes = {
         "name": f"bosz{name.release}-r{name.resolution}",
         "resolution": float(name.resolution),

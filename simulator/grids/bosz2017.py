@@ -11,9 +11,7 @@ from starsmith.data_contract.fits import read_fits_table
 from starsmith.simulator.grids.bosz_names import ArchiveName
 from starsmith.simulator.grids.spectrum import ArchiveSpectrum, geometric_wave
 
-__all__ = ["CITATION", "read_bosz2017"]
-
-CITATION = "Bohlin et al. 2017, AJ 153, 234; MAST HLSP BOSZ, doi:10.17909/T95G68"
+__all__ = ["read_bosz2017"]
 
 COLUMNS = ("Wavelength", "SpecificIntensity", "Continuum")
 SURFACE_FLUX = math.pi

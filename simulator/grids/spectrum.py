@@ -62,9 +62,9 @@ def wave_tolerance(wave: np.ndarray, resolution: float) -> np.ndarray:
 def geometric_wave(stored: np.ndarray, resolution: float) -> np.ndarray:
     """Recover the exact geometric wavelengths that a file stores rounded.
 
-    ln(wave) is a straight line in the sample number with slope 1/(2 R). The line is fitted
-    rather than assumed, because the archive's own step is not exactly nominal: at R = 200 it
-    is 1.7e-6 short, which the whole range turns into 3 km/s.
+    ln(wave) is a straight line in the sample number with a slope near 1/(2 R). The line is
+    fitted rather than assumed, because the release samples every 150000/R-th point of
+    10 (1 + 1/300000)^k Å: its steps are 1.7e-6 below nominal, 3 km/s at the far end.
 
     Parameters
     ----------

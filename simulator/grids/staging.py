@@ -30,6 +30,7 @@ class StagedNode(NamedTuple):
 
     file: str
     sha256: str
+    atmosphere: str
     coverage: int
     offset: int
     medium_verified: bool
@@ -102,6 +103,7 @@ class Staging:
         return StagedNode(
             file=loaded.file,
             sha256=loaded.sha256,
+            atmosphere=loaded.name.atmosphere,
             coverage=self._coverage(loaded),
             offset=offset,
             medium_verified=loaded.medium_verified,

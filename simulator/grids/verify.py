@@ -17,9 +17,10 @@ CA_II_AIR = np.array([8498.02, 8542.09, 8662.14])
 
 LEAST_RESOLUTION = 5000.0
 HIGHEST_TEFF = 7000.0  # above, Paschen lines reach into the triplet [K]
-SEARCH_HALF_WIDTH = 4.0  # [Å] around the mean of the two media, which are 2.3 Å apart
-POSITION_TOLERANCE = 0.8  # a third of the distance between the media [Å]
+SEARCH_HALF_WIDTH = 4.5  # [Å] around the vacuum wavelength; air is 2.3 Å below
+SHIFT_TOLERANCE = 1.0 / 3.0  # of the distance between the media
 LEAST_DEPTH = 0.05  # of the continuum
+LEAST_SAMPLES = 5
 LEAST_LINES = 2
 
 BOLOMETRIC_RANGE = (1100.0, 300000.0)  # [Å]
@@ -51,20 +52,22 @@ def triplet_medium(spectrum: ArchiveSpectrum) -> str | None:
     Returns
     -------
     medium : str or None
-        ``vacuum`` or ``air`` if at least two of the three lines say so; None if the range
-        does not hold them, or they are too shallow or not where either medium puts them.
+        ``vacuum``, ``air``, or ``converted twice`` (as far above vacuum as air is below), if
+        at least two of the three lines say so; None if the range does not hold them, or they
+        are too shallow or elsewhere.
     """
-    votes = {"vacuum": 0, "air": 0}
+    votes = {"vacuum": 0, "air": 0, "converted twice": 0}
     for vacuum, air in zip(CA_II_VACUUM, CA_II_AIR, strict=True):
-        near = np.abs(spectrum.wave - (vacuum + air) / 2.0) < SEARCH_HALF_WIDTH
-        if np.count_nonzero(near) < 5 or not np.all(spectrum.continuum[near] > 0):
+        near = np.abs(spectrum.wave - vacuum) < SEARCH_HALF_WIDTH
+        if np.count_nonzero(near) < LEAST_SAMPLES or not np.all(spectrum.continuum[near] > 0):
             continue
         depth = 1.0 - spectrum.flux[near].astype(np.float64) / spectrum.continuum[near]
         if depth.max() < LEAST_DEPTH:
             continue
-        position = _minimum(spectrum.wave[near], depth)
-        votes["vacuum"] += abs(position - vacuum) < POSITION_TOLERANCE
-        votes["air"] += abs(position - air) < POSITION_TOLERANCE
+        shift = (_minimum(spectrum.wave[near], depth) - vacuum) / (vacuum - air)
+        votes["vacuum"] += abs(shift) < SHIFT_TOLERANCE
+        votes["air"] += abs(shift + 1.0) < SHIFT_TOLERANCE
+        votes["converted twice"] += abs(shift - 1.0) < SHIFT_TOLERANCE
     medium = max(votes, key=votes.__getitem__)
     return medium if votes[medium] >= LEAST_LINES else None
 
@@ -80,15 +83,16 @@ def check_medium(spectrum: ArchiveSpectrum, name: ArchiveName) -> bool:
     Raises
     ------
     GridError
-        If the triplet stands at its air wavelengths.
+        If the triplet stands where another medium would put it.
     """
     if name.resolution < LEAST_RESOLUTION or name.labels.teff > HIGHEST_TEFF:
         return False
     medium = triplet_medium(spectrum)
-    if medium == "air":
+    if medium in ("air", "converted twice"):
+        stored = "air wavelengths" if medium == "air" else "vacuum wavelengths in an air release"
         raise GridError(
-            f"its Ca II triplet stands at air wavelengths; the {name.release} release, read "
-            "as published, gives vacuum"
+            f"its Ca II triplet tells of {stored}, against the {name.release} release; "
+            "fetch it again, unconverted"
         )
     return medium == "vacuum"
 

@@ -1,6 +1,7 @@
 """Files in the layouts of the BOSZ archives, holding black bodies with a Ca II triplet."""
 
 import bz2
+import gzip
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
@@ -90,4 +91,39 @@ def write_node(
         write_fits(path, *columns, header_of(resolution, **labels))
     else:
         write_ascii(path, *columns)
+    return path
+
+
+def file_name_2024(resolution, atmosphere="mp", microturbulence=2, **labels):
+    """Name of a node's file in the 2024 release."""
+    full = {"logg": 4.0, "m_h": 0.0, "a_m": 0.0, "c_m": 0.0} | labels
+    return (
+        f"bosz2024_{atmosphere}_t{full['teff']}_g{full['logg']:+.1f}_m{full['m_h']:+.2f}"
+        f"_a{full['a_m']:+.2f}_c{full['c_m']:+.2f}_v{microturbulence}_r{resolution}_resam.txt.gz"
+    )
+
+
+def write_node_2024(
+    folder: Path,
+    resolution=500,
+    atmosphere="mp",
+    microturbulence=2,
+    medium="air",
+    factor=0.25,
+    edit=None,
+    **labels,
+) -> Path:
+    """Write one node: Eddington flux H = pi x intensity x 1/4 / pi, and continuum, no wavelengths.
+
+    ``medium`` is where the triplet's minima stand in the file's own wavelengths.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / file_name_2024(resolution, atmosphere, microturbulence, **labels)
+    n_wave = 15 * resolution
+    wave = np.exp(np.log(500.0) + np.arange(n_wave) * np.log(640.0) / n_wave)
+    rows = np.transpose([factor * column for column in star(wave, medium=medium, **labels)])
+    if edit is not None:
+        rows = edit(rows)
+    text = "".join(f"{flux:.6E} {continuum:.6E}\n" for flux, continuum in rows)
+    path.write_bytes(gzip.compress(text.encode(), compresslevel=1))
     return path

@@ -84,6 +84,14 @@ def test_real_medium_cannot_be_told_at_low_resolution(real):
     assert not check_medium(real[0], parse_bosz2017(f"{REAL_NODE}.fits"))
 
 
+def test_real_wavelengths_lie_on_the_lattice_of_their_synthesis(real):
+    """Every 750th point of 10 (1 + 1/300000)^k Å, recovered from float32 to 1 m/s."""
+    ratio = np.log1p(1.0 / 300_000.0)
+    first = np.ceil(np.log(100.0) / ratio)
+    lattice = 10.0 * np.exp(ratio * (first + 750.0 * np.arange(2308)))
+    np.testing.assert_allclose(real[0].wave, lattice, rtol=3e-9)
+
+
 @pytest.mark.parametrize("resolution", [200, 5000, 50000])
 def test_rounded_wavelengths_are_recovered(resolution):
     """Rounding to float32 averages out, as 1/sqrt(n): the line beats the column."""

@@ -114,7 +114,7 @@ def test_provenance_says_where_spectra_come_from(folder, out):
     assert provenance["release"] == "BOSZ 2017"
     assert "10.17909/T95G68" in provenance["citation"]
     assert provenance["medium"] == "vacuum, seen from the Ca II triplet in 6 of 6 spectra"
-    assert provenance["flux_factor"] == "pi, unverified"  # the range is not whole
+    assert provenance["flux"] == "surface flux F, unverified"  # the range is not whole
     assert len(provenance["files"]) == 6
     assert read_grid(out).provenance == provenance
 
