@@ -1,5 +1,6 @@
 """The model atmosphere: a temperature law and hydrostatic equilibrium on optical depth."""
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -24,7 +25,8 @@ TABLE_LOG_P = np.linspace(np.log(1e-3), np.log(3e7), 48)
 FLUX_WAVE = np.geomspace(2000.0, 1.5e5, 80)  # integrated flux [Å]
 FLUX_RESPONSE = 0.6  # d ln flux / d ln scale, from the slope of the temperature law
 N_FLUX_ITERATION = 4
-MAX_SCALE = 0.7  # of the logarithm of the factor on the mean opacity
+OPACITY_SHARE = 0.5  # of the flux correction; the rest scales the temperature
+TOP_SLOPE = 0.03  # T/Teff per dex above the law's table, a little less than its last steps
 N_ITERATION = 25  # of the damped fixed point; the change falls five-fold each time
 RADIATION_FLOOR = 0.1  # least fraction of gravity left after radiation pressure
 
@@ -57,7 +59,7 @@ def temperature_law(tau: np.ndarray, teff: float, logg: float, m_h: float) -> np
     """T(τ_Ross) [K], shape of ``tau``, never falling inward.
 
     Regression of MARCS models (see ``temperature_law.csv``), monotone cubic in log τ, continued
-    with the end slopes in log τ. Labels beyond the regression's range act through its edge.
+    linearly in log τ. Labels beyond the regression's range act through its edge.
     """
     labels = [float(np.clip(v, *r)) for v, r in zip((teff, logg, m_h), LAW_RANGE, strict=True)]
     t, g, f = (labels[0] - 5777.0) / 1000.0, labels[1] - 4.44, labels[2]
@@ -67,9 +69,8 @@ def temperature_law(tau: np.ndarray, teff: float, logg: float, m_h: float) -> np
     ratio = np.maximum.accumulate(ratio)
     log_tau = np.log10(tau)
     inside = np.clip(log_tau, knots[0], knots[-1])
-    slope_top = (ratio[1] - ratio[0]) / (knots[1] - knots[0])
     slope_bottom = (ratio[-1] - ratio[-2]) / (knots[-1] - knots[-2])
-    beyond = slope_top * np.minimum(log_tau - knots[0], 0.0)
+    beyond = TOP_SLOPE * np.minimum(log_tau - knots[0], 0.0)
     beyond += slope_bottom * np.maximum(log_tau - knots[-1], 0.0)
     return teff * (PchipInterpolator(knots, ratio)(inside) + beyond)
 
@@ -91,24 +92,24 @@ def build_atmosphere(
 ) -> Atmosphere:
     """Atmosphere in hydrostatic equilibrium, dP/dτ = g/κ less the radiation force.
 
-    The law gives T on the optical depth of models whose opacity is richer than ours: one factor on
-    the mean opacity is set so that the flux leaving the star, lines included, is σTeff⁴.
+    The law scatters by 50 K and stands on an opacity richer than ours. What the flux leaving the star,
+    lines included, differs from σTeff⁴ is shared between a factor on T and one on the mean opacity.
     """
     tau = depth_grid()
-    temperature = temperature_law(tau, teff, logg, m_h)
-    gas_mixture = composition(m_h, a_m, c_m)
+    law = temperature_law(tau, teff, logg, m_h)
+    mixture = composition(m_h, a_m, c_m)
     table = rosseland_table(m_h, a_m, c_m)
-    log_scale = 0.0
+    correction = 0.0  # of ln flux
     for _ in range(N_FLUX_ITERATION):
+        temperature = law * np.exp((1.0 - OPACITY_SHARE) * correction / 4.0)
+        log_scale = OPACITY_SHARE * correction / FLUX_RESPONSE
         log_pressure = hydrostatic_pressure(tau, temperature, 10.0**logg, teff, table, log_scale)
-        gas = solve_gas(temperature, np.exp(log_pressure), gas_mixture)
+        gas = solve_gas(temperature, np.exp(log_pressure), mixture)
         opacity = np.exp(table.ev(np.log(temperature), log_pressure) + log_scale)
-        atmosphere = Atmosphere(tau=tau, opacity=opacity, gas=gas)
         continuum = continuum_opacity(FLUX_WAVE, gas)
         flux = blanketed_flux(tau, FLUX_WAVE, continuum, opacity * gas.density, gas)
-        excess = np.log(flux / (SIGMA_SB * teff**4))
-        log_scale = float(np.clip(log_scale - excess / FLUX_RESPONSE, -MAX_SCALE, MAX_SCALE))
-    return atmosphere
+        correction += math.log(SIGMA_SB * teff**4 / flux)
+    return Atmosphere(tau=tau, opacity=opacity, gas=gas)
 
 
 def hydrostatic_pressure(

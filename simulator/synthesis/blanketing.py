@@ -1,67 +1,124 @@
-"""The share of the Rosseland mean that lines close: a statistical forest.
+"""What lines add to the Rosseland mean and take from the integrated flux: a statistical forest.
 
-MARCS optical depths, on which the temperature law stands, include lines. In each wavelength interval a
-part of the spectrum is covered by lines whose central opacities spread evenly in the logarithm over
-six decades below that of a strong Fe I line; the covered part is set by the blocking observed in the
-Sun (`line_blocking.csv`), so that metallicity, temperature and pressure act through Fe I and the
-continuum.
+The optical depth on which the temperature law stands includes lines. Atomic lines cover a part of the
+spectrum, set by the blocking observed in the Sun (`line_blocking.csv`); their central opacities
+spread evenly in the logarithm over six decades below that of a strong Fe I line, so metallicity,
+temperature and pressure act through Fe I and the continuum. TiO, H2O, CN and CO cover their bands fully,
+over three decades around the mean cross-sections of `molecular_blocking.csv`.
 """
 
 import math
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from starsmith.simulator.kernels.synthesis_transfer import flux_from_opacity
-from starsmith.simulator.synthesis.composition import log_partition
+from starsmith.simulator.synthesis.composition import composition, log_partition
 from starsmith.simulator.synthesis.constants import BOLTZMANN_EV, CLASSICAL_CROSS_SECTION
-from starsmith.simulator.synthesis.equation_of_state import Gas
-from starsmith.simulator.synthesis.tables import numbers
+from starsmith.simulator.synthesis.continuum import continuum_opacity
+from starsmith.simulator.synthesis.equation_of_state import Gas, molecule_densities, solve_gas
+from starsmith.simulator.synthesis.tables import numbers, read_table
 from starsmith.simulator.synthesis.transfer import exponential_integral_table, planck
 
-__all__ = ["blanketed_flux", "open_fraction"]
+__all__ = ["Forest", "blanketed_flux", "line_forest", "open_fraction"]
 
-FOREST_DECADES = 6.0
+ATOM_DECADES = 6.0
+MOLECULE_DECADES = 3.0
 STRONG_GF = 1.0
 STRONG_ENERGY = 1.5  # [eV]
 DOPPLER = 2.4e5  # [cm/s], Fe at 5700 K with 2 km/s of microturbulence
-SOLAR_CONTRAST = 7.6e3  # of the strongest lines at 5700 K and 1e5 dyn/cm², 4000 Å
-TABLE = "line_blocking.csv"
-N_SAMPLE = 8  # forest opacities in the flux integral
+SOLAR_LAYER = (5700.0, 1e5)  # where the Sun's continuum forms [K], [dyn/cm²]
+SOLAR_TABLE, MOLECULE_TABLE = "line_blocking.csv", "molecular_blocking.csv"
+MOLECULES = ("TiO", "H2O", "CN", "CO")
+# places in the distributions, 0 strongest, paired so that atoms and molecules are independent
+ATOM_PLACES = (np.arange(8) + 0.5) / 8
+MOLECULE_PLACES = ATOM_PLACES[[3, 6, 1, 4, 7, 2, 5, 0]]
 
 
-def open_fraction(wave: np.ndarray, opacity: np.ndarray, gas: Gas) -> np.ndarray:
-    """Mean of κ_c/κ over the line forest, shape (n_wave, n_point).
+@dataclass(frozen=True)
+class Forest:
+    """Strongest line opacities of a gas.
 
-    ``wave`` (n_wave,) [Å]; ``opacity`` (n_wave, n_point) continuum [1/cm]. The mean of 1/(1 + η) over
-    η even in ln η is 1 - ln[(1 + η_max)/(1 + η_min)] / ln(η_max/η_min).
+    Attributes
+    ----------
+    covered : float64, shape (n_wave,)
+        Part of the spectrum that belongs to atomic lines.
+    atoms, molecules : float64, shape (n_wave, n_point)
+        Top of each distribution [1/cm].
     """
-    contrast = strongest_opacity(wave, gas) / opacity
-    return 1.0 - covered_fraction(wave)[:, None] * forest_blocking(contrast)
+
+    covered: np.ndarray
+    atoms: np.ndarray
+    molecules: np.ndarray
 
 
-def strongest_opacity(wave: np.ndarray, gas: Gas) -> np.ndarray:
-    """Central opacity of the forest's strongest lines [1/cm], shape (n_wave, n_point)."""
+def line_forest(wave: np.ndarray, gas: Gas) -> Forest:
+    """Line opacities of a gas at wavelengths [Å], shape (n_wave,)."""
+    covered, crowding = _solar_lines(tuple(wave))
+    density = molecule_densities(gas, n_sweep=12)
+    peaks = [_peak_cross_section(molecule, tuple(wave)) for molecule in MOLECULES]
+    return Forest(
+        covered=covered,
+        atoms=crowding[:, None] * _strong_line(wave, gas),
+        molecules=np.array(peaks).T @ np.array([density[molecule] for molecule in MOLECULES]),
+    )
+
+
+def _strong_line(wave: np.ndarray, gas: Gas) -> np.ndarray:
+    """Central opacity of a strong Fe I line anywhere in the spectrum [1/cm], (n_wave, n_point)."""
     row = gas.composition.index("Fe")
     iron = gas.n_nuclei * gas.composition.ratio[row] * (1.0 - gas.ionised[row])
-    level = iron * np.exp(
-        -STRONG_ENERGY / (BOLTZMANN_EV * gas.temperature) - log_partition("Fe I", gas.temperature)
-    )
+    energy = STRONG_ENERGY / (BOLTZMANN_EV * gas.temperature)
+    level = iron * np.exp(-energy - log_partition("Fe I", gas.temperature))
     centre = CLASSICAL_CROSS_SECTION * STRONG_GF * wave * 1e-8 / (math.sqrt(math.pi) * DOPPLER)
     return centre[:, None] * level
 
 
-def covered_fraction(wave: np.ndarray) -> np.ndarray:
-    """Part of the spectrum that belongs to lines, shape of ``wave`` [Å]."""
-    blocked = np.interp(wave, numbers(TABLE, "wave"), numbers(TABLE, "blocked"))
-    return np.minimum(blocked / forest_blocking(np.array(SOLAR_CONTRAST)), 1.0)
+@lru_cache(maxsize=4)
+def _solar_lines(wave: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Covered part, and where lines overlap the factor on them, that block the Sun as observed."""
+    grid = np.array(wave)
+    sun = solve_gas(*(np.array([value]) for value in SOLAR_LAYER), composition())
+    contrast = (_strong_line(grid, sun) / continuum_opacity(grid, sun))[:, 0]
+    blocked = np.interp(grid, numbers(SOLAR_TABLE, "wave"), numbers(SOLAR_TABLE, "blocked"))
+    covered = np.minimum(blocked / blocking(contrast, ATOM_DECADES), 1.0)
+    factor = np.geomspace(1.0, 1e5, 51)
+    crowding = [
+        np.interp(b, blocking(c * factor, ATOM_DECADES), factor)
+        for b, c in zip(blocked, contrast, strict=True)
+    ]
+    return covered, np.array(crowding)
+
+
+@lru_cache(maxsize=16)
+def _peak_cross_section(molecule: str, wave: tuple[float, ...]) -> np.ndarray:
+    """Top of a molecule's distribution [cm²]; the mean of an even spread in ln σ is peak/ln(range)."""
+    rows = [i for i, name in enumerate(read_table(MOLECULE_TABLE)["molecule"]) if name == molecule]
+    knots = numbers(MOLECULE_TABLE, "wave")[rows]
+    mean = np.log(numbers(MOLECULE_TABLE, "mean")[rows])
+    value = np.exp(np.interp(np.log(wave), np.log(knots), mean, left=-100.0, right=-100.0))
+    return value * MOLECULE_DECADES * math.log(10.0)
+
+
+def blocking(contrast: np.ndarray, decades: float) -> np.ndarray:
+    """Mean of η/(1 + η) for η even in ln η over ``decades`` below ``contrast``."""
+    weakest = contrast * 10.0**-decades
+    return (np.log1p(contrast) - np.log1p(weakest)) / (decades * math.log(10.0))
+
+
+def open_fraction(wave: np.ndarray, opacity: np.ndarray, gas: Gas) -> np.ndarray:
+    """Mean of κ_c/κ over the forest, shape (n_wave, n_point); ``opacity`` is the continuum [1/cm]."""
+    forest = line_forest(wave, gas)
+    atoms = forest.covered[:, None] * blocking(forest.atoms / opacity, ATOM_DECADES)
+    molecules = blocking(forest.molecules / opacity, MOLECULE_DECADES)
+    return (1.0 - atoms) * (1.0 - molecules)
 
 
 def blanketed_flux(
     tau: np.ndarray, wave: np.ndarray, opacity: np.ndarray, standard: np.ndarray, gas: Gas
 ) -> float:
     """Flux leaving an atmosphere, integrated over wavelength, lines included [erg/s/cm²].
-
-    The forest is sampled evenly in ln η.
 
     Parameters
     ----------
@@ -75,22 +132,16 @@ def blanketed_flux(
         Standard opacity [1/cm].
     gas : Gas
     """
-    lines = strongest_opacity(wave, gas)
-    covered = covered_fraction(wave)
+    forest = line_forest(wave, gas)
+    covered = forest.covered
     source = planck(wave[None, :], gas.temperature[:, None])
     table = exponential_integral_table()
-    flux = np.empty(wave.size)
-    flux_from_opacity(flux, tau, np.ascontiguousarray((opacity / standard).T), source, table)
-    total = (1.0 - covered) * flux
-    for i in range(N_SAMPLE):
-        share = 10.0 ** (-FOREST_DECADES * (i + 0.5) / N_SAMPLE)
-        blanketed = np.ascontiguousarray(((opacity + share * lines) / standard).T)
-        flux_from_opacity(flux, tau, blanketed, source, table)
-        total += covered / N_SAMPLE * flux
+    flux, total = np.empty(wave.size), np.zeros(wave.size)
+    for atom_place, molecule_place in zip(ATOM_PLACES, MOLECULE_PLACES, strict=True):
+        bands = opacity + forest.molecules * 10.0 ** (-MOLECULE_DECADES * molecule_place)
+        lines = forest.atoms * 10.0 ** (-ATOM_DECADES * atom_place)
+        for share, value in ((1.0 - covered, bands), (covered, bands + lines)):
+            relative = np.ascontiguousarray((value / standard).T)
+            flux_from_opacity(flux, tau, relative, source, table)
+            total += share * flux / ATOM_PLACES.size
     return float(np.trapezoid(total, wave))
-
-
-def forest_blocking(contrast: np.ndarray) -> np.ndarray:
-    """Blocked fraction where every wavelength belongs to a line, for the strongest contrast η_max."""
-    weakest = contrast * 10.0**-FOREST_DECADES
-    return (np.log1p(contrast) - np.log1p(weakest)) / (FOREST_DECADES * math.log(10.0))

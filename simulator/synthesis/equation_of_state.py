@@ -168,7 +168,8 @@ def molecule_densities(state: Gas, n_sweep: int = 30) -> dict[str, np.ndarray]:
     nuclei = {e: state.n_nuclei * gas.ratio[gas.index(e)] for e in ("C", "N", "O", "Si", "Ti")}
     ions = {e: 1.0 / (1.0 - state.ionised[gas.index(e)]) for e in nuclei}
     free = {e: nuclei[e] / ions[e] for e in nuclei}
-    hydrides = {"C": h / k["CH"], "N": h / k["NH"], "O": h / k["OH"] + h**2 / water_constant(t)}
+    water = h**2 / water_constant(t)
+    hydrides = {"C": h / k["CH"], "N": h / k["NH"], "O": h / k["OH"] + water}
     for _ in range(n_sweep):
         free["Si"] = nuclei["Si"] / (ions["Si"] + free["O"] / k["SiO"])
         free["Ti"] = nuclei["Ti"] / (ions["Ti"] + free["O"] / k["TiO"])
@@ -179,6 +180,7 @@ def molecule_densities(state: Gas, n_sweep: int = 30) -> dict[str, np.ndarray]:
         free["C"], free["O"] = _solve_pair(nuclei["C"], nuclei["O"], carbon, oxygen, k["CO"])
     pairs = {"CO": ("C", "O"), "CN": ("C", "N"), "TiO": ("Ti", "O"), "SiO": ("Si", "O")}
     found = {m: free[a] * free[b] / k[m] for m, (a, b) in pairs.items()}
+    found["H2O"] = free["O"] * water
     return found | {f"{e} I": density for e, density in free.items()}
 
 
