@@ -1,0 +1,75 @@
+"""Rendered banks kept in the user's cache, so that every command starts at once."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from starsmith.data_contract.bank import Bank, load_bank
+from starsmith.data_contract.errors import DataError
+from starsmith.simulator.grids import StellarGrid
+from starsmith.simulator.grids.demo import demo_cache_key
+from starsmith.simulator.instruments import load_instrument
+from starsmith.simulator.render import render_bank
+
+__all__ = ["cached_bank"]
+
+log = logging.getLogger(__name__)
+
+RENDER_VERSION = 1  # raised whenever rendering or noise tables change
+
+
+def cached_bank(
+    grid: str | Path = "demo",
+    instrument: str | Path = "pfs_mr",
+    progress: Callable[[int, int], None] | None = None,
+) -> Bank:
+    """Bank of a grid at an instrument's pixels, rendered on first use.
+
+    Parameters
+    ----------
+    grid : str or path
+        ``demo`` (built on first use) or a grid file.
+    instrument : str or path
+        Built-in name or instrument file.
+    progress : callable, optional
+        Called with (nodes done, nodes in all) while the demo grid is built.
+
+    Returns
+    -------
+    bank : Bank
+
+    Raises
+    ------
+    GridError, ConfigError
+        If the grid or instrument cannot be used.
+    """
+    loaded = load_instrument(instrument)
+    key = {
+        "grid": demo_cache_key() if str(grid) == "demo" else _fingerprint(Path(grid)),
+        "instrument": loaded.resolved(),
+        "render": RENDER_VERSION,
+    }
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:20]
+    path = user_cache_path("starsmith") / "banks" / f"{digest}.zarr"
+    if path.exists():
+        try:
+            return load_bank(path)
+        except DataError as problem:
+            log.warning("rendering again: %s", problem)
+    bank = render_bank(StellarGrid.open(grid, progress=progress), loaded)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    bank.save(path)
+    return bank
+
+
+def _fingerprint(path: Path) -> list:
+    """What identifies a grid file without reading its spectra."""
+    files = sorted(path.glob("**/zarr.json"))
+    return [
+        str(path.resolve()),
+        [(file.read_text(), file.stat().st_mtime_ns) for file in files],
+    ]
