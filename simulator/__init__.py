@@ -1,1 +1,26 @@
 """From a grid node to an observed spectrum."""
+
+from starsmith.simulator.bank_cache import cached_bank
+from starsmith.simulator.generate import Settings, split_counts, write_dataset
+from starsmith.simulator.grids import StellarGrid
+from starsmith.simulator.instruments import Instrument, list_instruments, load_instrument
+from starsmith.simulator.interpolate import interpolate
+from starsmith.simulator.observe import draw_stars, observe
+from starsmith.simulator.prior import Prior
+from starsmith.simulator.render import render_bank
+
+__all__ = [
+    "Instrument",
+    "Prior",
+    "Settings",
+    "StellarGrid",
+    "cached_bank",
+    "draw_stars",
+    "interpolate",
+    "list_instruments",
+    "load_instrument",
+    "observe",
+    "render_bank",
+    "split_counts",
+    "write_dataset",
+]
