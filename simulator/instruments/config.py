@@ -342,13 +342,16 @@ def _build_instrument(document: dict, path: Path) -> Instrument:
         raise ConfigError(f"{path} has unknown or missing key(s) {problems}; see pfs_mr.toml")
     if document["schema"] != SCHEMA:
         raise ConfigError(f"{path}: schema is {document['schema']!r}, this version reads {SCHEMA}")
+    for key in ("name", "description"):
+        if not isinstance(document[key], str):
+            raise ConfigError(f"{path}: {key} is {document[key]!r}, expected str")
     arm = document["arm"]
     if not isinstance(arm, list) or len(arm) != 1 or not isinstance(arm[0], dict):
         raise ConfigError(f"{path}: expected exactly one [[arm]] table; keep one arm per file")
     shared = {key: _build(kind, document[key], f"{path}: [{key}]") for key, kind in parts.items()}
     arms = tuple(_build_arm(table, str(path)) for table in arm)
-    naming = {key: str(document[key]) for key in ("name", "description")}
+    figures = {**document, **shared, "arms": arms, "folder": path.parent}
     try:
-        return Instrument(**naming, arms=arms, folder=path.parent, **shared)
+        return Instrument(**{field.name: figures[field.name] for field in fields(Instrument)})
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None

@@ -272,6 +272,7 @@ def edited(tmp_path, instrument):
         ("throughput = [", "throughput = 0.2\nsilent = [", r"unknown key.*silent"),
         ("lsf_wave_nm = [710.0, 755.0, 800.0, 842.5, 885.0]", "lsf_wave_nm = 710.0", "a list of"),
         ("schema = 1", "schema = 1\nfibre = 3", "not valid TOML"),
+        ('name = "pfs_mr"', "name = 3", "name is 3, expected str"),
         ("schema = 1", "schema = 2", "schema is 2"),
         ("[sky]", "[skies]", r"unknown or missing key"),
         ("\n[arm.optics]\n", "\n[arm.lens]\n", r"lacks its table \[arm.optics\]"),
