@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 N_RESAMPLE = 200
 FEW_STARS = 30
+LEAST_STARS = 10  # below this a bin is listed, but its label variance means nothing
 AGREE = 4.0  # standard errors between E[var] and the realised squared error
 ESS_MEDIAN, ESS_LOW = 50.0, 10.0
 AMPLITUDE_PER_MAG = 0.4 * np.log(10.0)
@@ -92,8 +93,8 @@ def bin_name(low: float, high: float) -> str:
 
 
 def resampled_error(squared: np.ndarray, label: np.ndarray, seed: int = 0) -> float:
-    """Bootstrap standard error over stars of 1 - mean(squared) / var(label)."""
-    if not np.all(np.isfinite(squared)):
+    """Bootstrap standard error over stars of 1 - mean(squared) / var(label); NaN for a few."""
+    if len(label) < LEAST_STARS or not np.all(np.isfinite(squared)):
         return float("nan")
     n = len(label)
     counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1.0 / n), N_RESAMPLE)
@@ -177,6 +178,8 @@ def _posterior(bank: Bank, prior: Prior, draws: Draws, options: CeilingOptions) 
 
 def _squared_errors(stars: _Stars, rows: np.ndarray, target: str) -> dict[str, np.ndarray]:
     """Squared error each statistic stands for, star by star, among ``rows``."""
+    if len(rows) < LEAST_STARS:
+        return {name: np.full(len(rows), np.nan) for name in STATISTICS}
     sigma2 = stars.bounds.bounds.sigma2[rows]
     labels = stars.labels[rows]
     part = StarBounds(

@@ -7,7 +7,7 @@ import numpy as np
 
 from starsmith.fisher.table import CeilingRow, CeilingTable
 
-__all__ = ["plot_ceiling"]
+__all__ = ["ceiling_figure", "plot_ceiling"]
 
 LINES = {
     "posterior_mean": ("exact posterior mean: the ceiling", "#111111", "-", 2.4),
@@ -42,29 +42,28 @@ def _draw_ceilings(axes, table: CeilingTable) -> None:
             axes.fill_between(snr, value, 1.0, color="#f2e8d5", alpha=0.7, lw=0, zorder=0)
 
 
-def plot_ceiling(
+def ceiling_figure(
     table: CeilingTable,
-    path: Path | str,
     models: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
     notice: str | None = None,
-) -> None:
+):
     """Draw R² against signal-to-noise: every ceiling, and models beneath them.
 
     Parameters
     ----------
     table : CeilingTable
-    path : path
-        Its suffix chooses the format.
     models : mapping of name to (mapping of bin name to (R², low, high)), optional
         Scores of models in the table's bins, with the ends of their intervals.
     notice : str, optional
         Printed on the figure; the table's own by default.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8.0, 5.4), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     _draw_ceilings(axes, table)
     snr_of = {row.name: row.snr for row in _binned(table)}
@@ -88,7 +87,17 @@ def plot_ceiling(
     words = table.notice if notice is None else notice
     if words:
         figure.supxlabel(words, fontsize=8, color="#a00000")
-    figure.savefig(path, dpi=160)
+    return figure
+
+
+def plot_ceiling(
+    table: CeilingTable,
+    path: Path | str,
+    models: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
+    notice: str | None = None,
+) -> None:
+    """Write `ceiling_figure` to ``path``; its suffix chooses the format."""
+    ceiling_figure(table, models, notice).savefig(path, dpi=160)
 
 
 def _within(tick: float, snr_of: Mapping[str, float]) -> bool:

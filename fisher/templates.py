@@ -133,14 +133,17 @@ def prior_templates(bank: Bank, prior: Prior, seed: int, first: int, n: int) -> 
 def leading_modes(rows: np.ndarray, tolerance: float) -> np.ndarray:
     """Orthonormal rows spanning ``rows`` (n, n_wave) to a root-mean-square remainder.
 
-    The eigenvectors of the smaller Gram matrix: singular values are good to 1e-8 of the
+    From the eigenvectors of the smaller Gram matrix: singular values are good to 1e-8 of the
     first, well below any tolerance asked for here.
     """
-    values, vectors = np.linalg.eigh(rows @ rows.T)
-    order = np.argsort(values)[::-1]
-    values, vectors = np.maximum(values[order], 0.0), vectors[:, order]
-    left = np.sqrt(np.maximum(values.sum() - np.cumsum(values), 0.0) / len(rows))
-    n_mode = min(int(np.searchsorted(-left, -tolerance)) + 1, MAX_MODES, len(rows))
+    n, n_wave = rows.shape
+    wide = n_wave > n
+    values, vectors = np.linalg.eigh(rows @ rows.T if wide else rows.T @ rows)
+    values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
+    left = np.sqrt(np.maximum(values.sum() - np.cumsum(values), 0.0) / n)
+    n_mode = min(int(np.searchsorted(-left, -tolerance)) + 1, MAX_MODES, len(values))
+    if not wide:
+        return np.ascontiguousarray(vectors[:, :n_mode].T)
     modes, _ = np.linalg.qr((vectors[:, :n_mode].T @ rows).T)
     return np.ascontiguousarray(modes.T)
 

@@ -1,0 +1,271 @@
+"""The posterior mean is the exact one: against brute force, closed forms and itself."""
+
+import math
+
+import numpy as np
+import pytest
+
+from starsmith.data_contract.errors import ConfigError
+from starsmith.fisher.kernels.posterior import accumulate, fill_log_marginal
+from starsmith.fisher.posterior import PosteriorOptions, amplitude_limits, posterior_mean
+from starsmith.fisher.selftest import uniform_prior_mmse
+from starsmith.fisher.templates import Stars, build_basis, build_templates
+from starsmith.fisher.variance import variance_of
+from starsmith.simulator.interpolate import interpolate
+from starsmith.simulator.observe import draw_stars, observe
+from tests.reference.fisher import log_marginal_by_grid, moments_dense, posterior_on_grid
+
+
+def posterior_of(bank, prior, batch, **options):
+    return posterior_mean(
+        bank,
+        prior,
+        batch.flux,
+        batch.error,
+        batch.draws.conditions,
+        options=PosteriorOptions(**options),
+    )
+
+
+@pytest.mark.parametrize("best", [0.39, 0.401, 0.7, 0.999, 1.02])
+def test_amplitude_is_integrated_out(best):
+    """Closed form against 200,000 amplitudes, inside and at the limits.
+
+    1/A taken at the best amplitude is good to (σ/A)² = 4e-5 inside; where a limit cuts, to
+    its slope over one σ, 1e-2.
+    """
+    square = 160.0**2
+    cross = best * square
+    found = np.empty((1, 1))
+    limits = np.array([[0.4, 1.0, np.nan]])
+    fill_log_marginal(found, np.array([[cross]]), np.array([[square]]), limits)
+    expected = log_marginal_by_grid(cross, square, 0.4, 1.0) - 0.5 * math.log(2.0 * math.pi)
+    inside = 0.45 < best < 0.95
+    assert found[0, 0] == pytest.approx(expected, abs=1e-4 if inside else 3e-2)
+
+
+@pytest.mark.parametrize("known", [np.nan, 0.8])
+def test_running_sums_equal_dense_sums(known):
+    """Blocks in any split, running maximum and skipping against one dense sum: 1e-10."""
+    rng = np.random.default_rng(2)
+    n_spec, n_template = 7, 600
+    square = rng.uniform(999.0, 1001.0, (n_spec, n_template))
+    cross = 0.8 * square + rng.normal(size=square.shape)
+    standard = rng.normal(size=(n_template, 2))
+    amplitude = np.column_stack(
+        [np.full(n_spec, 0.1), np.full(n_spec, 5.0), np.full(n_spec, known)]
+    )
+    sums, peak = np.zeros((n_spec, 2, 7)), np.full(n_spec, -np.inf)
+    best = np.zeros(n_spec, dtype=np.int64)
+    for first in (0, 250, 507):
+        rows = slice(first, {0: 250, 250: 507, 507: 600}[first])
+        block = [np.ascontiguousarray(a[:, rows]) for a in (cross, square)]
+        accumulate(sums, peak, best, *block, standard[rows], amplitude, first)
+    log_weight = np.empty_like(cross)
+    fill_log_marginal(log_weight, cross, square, amplitude)
+    total = sums.sum(axis=1)
+    for i in range(n_spec):
+        mean, var, ess = moments_dense(log_weight[i], standard)
+        found = total[i, 3:5] / total[i, 0]
+        np.testing.assert_allclose(found, mean, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(total[i, 5:7] / total[i, 0] - found**2, var, rtol=1e-10)
+        assert total[i, 0] ** 2 / total[i, 1] == pytest.approx(ess, rel=1e-10)
+    np.testing.assert_array_equal(best, log_weight.argmax(axis=1))
+
+
+def test_reduced_sums_are_those_of_full_spectra(toy_bank, prior, toy_stars):
+    """S1 and S2 from the modes against every pixel: ln L is good to 0.1 for any star."""
+    variance = toy_stars.error.astype(float) ** 2
+    limits = amplitude_limits(prior, "free", None, len(toy_stars))
+    stars = Stars(toy_stars.flux.astype(float), variance, limits)
+    basis = build_basis(toy_bank, prior, stars)
+    templates = build_templates(toy_bank, prior, basis, 500)
+    spectra = interpolate(toy_bank, templates.labels, np.full(500, basis.mag)).astype(float)
+    cross = (stars.flux / variance) @ spectra.T
+    square = (1.0 / variance) @ (spectra**2).T
+
+    star_cross, star_square = basis.star_sums(stars)
+    exact, short = np.empty_like(cross), np.empty_like(cross)
+    fill_log_marginal(exact, cross, square, limits)
+    fill_log_marginal(
+        short, star_cross @ templates.short.T, star_square @ templates.square.T, limits
+    )
+
+    assert basis.loss < 0.1
+    assert np.abs(short - exact).max() < 0.1
+
+
+def test_agrees_with_brute_force_over_a_grid(toy_bank, prior, toy_stars):
+    """Four stars against 24 x 30 x 24 label nodes x 1000 amplitudes.
+
+    Both share the variance; tolerance 4 standard errors of 20,000 templates, and the grid's
+    own step (a fifteenth of a posterior width or less).
+    """
+    rows = np.array([0, 3, 5, 8])
+    flux = toy_stars.flux[rows]
+    conditions = toy_stars.draws.conditions[rows]
+    variance = variance_of(toy_bank.noise, toy_stars.flux_model[rows], conditions)
+    axes = [
+        np.linspace(*prior.ranges[name], 2 * n + 1)[1::2]
+        for name, n in (("teff", 24), ("logg", 30), ("m_h", 24))
+    ]
+    nodes = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    spectra = interpolate(toy_bank, nodes, np.full(len(nodes), 21.5)).astype(float)
+    limits = amplitude_limits(prior, "free", None, 1)[0]
+
+    found = posterior_mean(
+        toy_bank, prior, flux, np.sqrt(variance), options=PosteriorOptions(n_template=20_000)
+    )
+
+    for i in range(len(rows)):
+        mean, var, _ = _dense_star(flux[i], variance[i], spectra, nodes, limits)
+        error = 4.0 * np.sqrt(var / found.ess[i]) + 0.02 * np.sqrt(var)
+        assert np.all(np.abs(found.mean[i] - mean) < error)
+        np.testing.assert_allclose(found.var[i], var, rtol=4.0 * math.sqrt(2.0 / found.ess[i]))
+
+
+def _dense_star(flux, variance, spectra, nodes, limits):
+    cross = spectra @ (flux / variance)
+    square = spectra**2 @ (1.0 / variance)
+    amplitude = np.exp(np.linspace(math.log(limits[0]), math.log(limits[1]), 1000))
+    log_weight = np.empty(len(nodes))
+    for first in range(0, len(nodes), 2000):
+        s1, s2 = cross[first : first + 2000, None], square[first : first + 2000, None]
+        exponent = amplitude * s1 - 0.5 * amplitude**2 * s2
+        peak = exponent.max(axis=1)
+        log_weight[first : first + 2000] = peak + np.log(
+            np.exp(exponent - peak[:, None]).sum(axis=1)
+        )
+    return moments_dense(log_weight, nodes)
+
+
+def test_sums_over_pixels_equal_the_full_chi_square(toy_bank, prior, toy_stars):
+    """The brute force above from S1 and S2 is the one from every residual."""
+    variance = toy_stars.error[0].astype(float) ** 2
+    labels = draw_stars(toy_bank, prior, 1, "val", np.arange(60)).labels
+    spectra = interpolate(toy_bank, labels, np.full(60, 21.5)).astype(float)
+    limits = amplitude_limits(prior, "free", None, 1)[0]
+    flux = toy_stars.flux[0].astype(float)
+    slow = posterior_on_grid(flux, variance, spectra, labels, *limits[:2], n_amplitude=1000)
+    quick = _dense_star(flux, variance, spectra, labels, limits)
+    np.testing.assert_allclose(quick[0], slow[0], rtol=1e-8)
+
+
+@pytest.mark.parametrize("c", [0.1, 0.5, 2.0])
+def test_linear_world_has_the_closed_form_error(linear_bank, linear_prior, c):
+    """One label, uniform prior, linear spectra, constant noise: MMSE of a truncated normal.
+
+    The noise is scaled so that CRLB / Var = c. Tolerance: 4 standard errors over 600 stars.
+    """
+    draws = draw_stars(linear_bank, linear_prior, 0, "test", np.arange(600))
+    flux_model = interpolate(linear_bank, draws.labels, draws.mag).astype(float)
+    slope = 0.1 * np.sin(0.3 * np.arange(60)) * 1e9 * 10 ** (-0.4 * 21.0)
+    noise = math.sqrt(c * 16.0 / 12.0 * np.sum(slope**2))
+    flux = flux_model + noise * np.random.default_rng(4).standard_normal(flux_model.shape)
+
+    found = posterior_mean(
+        linear_bank,
+        linear_prior,
+        flux,
+        np.full(flux.shape, noise),
+        amplitude=draws.mag,
+        options=PosteriorOptions(n_template=6000, normalise="absolute"),
+    )
+    mean, var, _ = found.of("logg")
+
+    expected = 16.0 / 12.0 * uniform_prior_mmse(c)
+    error = (mean - draws.label("logg")) ** 2
+    assert var.mean() == pytest.approx(expected, abs=4 * var.std() / math.sqrt(600))
+    assert error.mean() == pytest.approx(expected, abs=4 * error.std() / math.sqrt(600))
+    assert not found.local.any()
+
+
+def test_stated_and_realised_errors_agree(toy_bank, prior, toy_stars):
+    """Mean posterior variance and mean squared error differ by chance only (4 s.e.)."""
+    found = posterior_of(toy_bank, prior, toy_stars, n_template=8000)
+    apart = (found.mean - toy_stars.draws.labels) ** 2 - found.var
+    z = apart.mean(axis=0) / (apart.std(axis=0) / math.sqrt(len(apart)))
+    assert np.all(np.abs(z) < 4.0)
+
+
+@pytest.fixture(scope="module")
+def bright_stars(toy_bank, prior):
+    draws = draw_stars(toy_bank, prior.with_ranges(mag=(18.0, 19.0)), 5, "test", np.arange(70))
+    return observe(toy_bank, draws, error="smooth")
+
+
+def test_redrawn_stars_agree_with_many_templates(toy_bank, prior, bright_stars):
+    """Where 3,000 templates are too few, local draws give what 80,000 templates do.
+
+    S/N near 40. Tolerance 4 standard errors of both samples, stars with 100 effective
+    templates or more on the large side.
+    """
+    bright = prior.with_ranges(mag=(18.0, 19.0))
+    few = posterior_of(toy_bank, bright, bright_stars, n_template=3000)
+    many = posterior_of(toy_bank, bright, bright_stars, n_template=80_000, n_local=0)
+    both = few.local & (many.ess > 100)
+    assert both.sum() > 20
+    assert not few.flagged[both].any()
+    error = np.sqrt(many.var * (1.0 / many.ess + 1.0 / few.ess)[:, None])
+    z = ((few.mean - many.mean) / error)[both]
+    assert np.abs(z).max() < 5.0  # 4 for one star; 5 for the worst of hundreds
+    assert np.sqrt(np.mean(z**2)) < 1.4
+    np.testing.assert_allclose(few.var[both].mean(axis=0), many.var[both].mean(axis=0), rtol=0.1)
+
+
+def test_without_local_draws_sparse_stars_are_flagged(toy_bank, prior, bright_stars):
+    bright = prior.with_ranges(mag=(18.0, 19.0))
+    found = posterior_of(toy_bank, bright, bright_stars, n_template=3000, n_local=0)
+    np.testing.assert_array_equal(found.flagged, found.ess < 100)
+    assert found.flagged.any()
+
+
+def test_masked_pixels_say_nothing(toy_bank, prior, toy_stars):
+    """An infinite error is a missing pixel, whatever flux is stored there."""
+    error = toy_stars.error[:20].copy()
+    error[:, 100:140] = np.inf
+    flux = toy_stars.flux[:20].copy()
+    options = PosteriorOptions(n_template=4000)
+    clean = posterior_mean(toy_bank, prior, flux, error, options=options)
+    flux[:, 100:140] = 1e3
+    spoiled = posterior_mean(toy_bank, prior, flux, error, options=options)
+    np.testing.assert_allclose(spoiled.mean, clean.mean, rtol=1e-6)
+
+
+def test_a_star_does_not_depend_on_its_company(toy_bank, prior, toy_stars):
+    """Order and company change a star's moments only through the basis: 1 % of σ."""
+    options = PosteriorOptions(n_template=4000)
+    flux, error = toy_stars.flux[:40], toy_stars.error[:40]
+    forward = posterior_mean(toy_bank, prior, flux, error, options=options)
+    backward = posterior_mean(toy_bank, prior, flux[::-1], error[::-1], options=options)
+    sigma = np.sqrt(forward.var)
+    assert np.all(np.abs(backward.mean[::-1] - forward.mean) < 0.01 * sigma)
+
+
+def test_known_amplitude_never_loses(toy_bank, prior, toy_stars):
+    """Knowing the noise-free median lowers the mean posterior variance."""
+    free = posterior_of(toy_bank, prior, toy_stars, n_template=6000)
+    known = posterior_mean(
+        toy_bank,
+        prior,
+        toy_stars.flux,
+        toy_stars.error,
+        toy_stars.draws.conditions,
+        np.median(toy_stars.flux_model, axis=1),
+        PosteriorOptions(n_template=6000, normalise="known"),
+    )
+    assert known.of("logg")[1].mean() < free.of("logg")[1].mean()
+
+
+def test_known_amplitude_must_be_given(toy_bank, prior, toy_stars):
+    with pytest.raises(ConfigError, match="amplitude of every star"):
+        posterior_of(toy_bank, prior, toy_stars, normalise="known")
+
+
+def test_fixed_labels_stay_fixed(linear_bank, linear_prior):
+    """A label whose prior has no width comes back as it is, with no variance."""
+    draws = draw_stars(linear_bank, linear_prior, 0, "test", np.arange(5))
+    batch = observe(linear_bank, draws)
+    found = posterior_of(linear_bank, linear_prior, batch, n_template=2000)
+    np.testing.assert_allclose(found.of("teff")[0], 5000.0)
+    np.testing.assert_allclose(found.of("teff")[1], 0.0, atol=1e-6)

@@ -1,0 +1,53 @@
+"""Slow twins of the ceilings, written from the formulae."""
+
+import math
+
+import numpy as np
+
+
+def schur_dense(gram, target):
+    """Information on one column less what the others imitate, and its share, one matrix."""
+    rest = [k for k in range(len(gram)) if k != target]
+    left = gram[target, target]
+    left -= gram[target, rest] @ np.linalg.inv(gram[np.ix_(rest, rest)]) @ gram[rest, target]
+    return left, left / gram[target, target]
+
+
+def log_marginal_by_grid(cross, square, low, high, n=200_001):
+    """Ln of the integral over the amplitude A of exp(A S1 - A² S2 / 2) / A."""
+    a = np.linspace(low, high, n)
+    exponent = a * cross - 0.5 * a**2 * square - np.log(a)
+    return exponent.max() + np.log(np.sum(np.exp(exponent - exponent.max())) * (a[1] - a[0]))
+
+
+def moments_dense(log_weight, values):
+    """Weighted mean, variance and effective number, one star; values (n, n_label)."""
+    weight = np.exp(log_weight - log_weight.max())
+    total = weight.sum()
+    mean = weight @ values / total
+    var = weight @ (values - mean) ** 2 / total
+    return mean, var, total**2 / np.sum(weight**2)
+
+
+def posterior_on_grid(flux, variance, spectra, values, low, high, n_amplitude=400):
+    """Posterior moments of one star by brute force: every template at every amplitude.
+
+    ``spectra`` (n, n_wave) at unit amplitude, ``values`` (n, n_label); the amplitude has a
+    density proportional to 1/A, so equal steps of ln A weigh the same.
+    """
+    amplitude = np.exp(np.linspace(math.log(low), math.log(high), n_amplitude))
+    chi_square = np.stack(
+        [np.sum((flux - a * spectra) ** 2 / variance, axis=1) for a in amplitude], axis=1
+    )
+    weight = np.exp(-0.5 * (chi_square - chi_square.min()))
+    return moments_dense(np.log(np.maximum(weight.sum(axis=1), 1e-300)), values)
+
+
+def three_point_slope(x, f, i):
+    """Three-point derivative on unequal steps, textbook form, interior nodes only."""
+    back, ahead = x[i] - x[i - 1], x[i + 1] - x[i]
+    return (
+        -ahead / (back * (back + ahead)) * f[i - 1]
+        + (ahead - back) / (back * ahead) * f[i]
+        + back / (ahead * (back + ahead)) * f[i + 1]
+    )
