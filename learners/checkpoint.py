@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from starsmith.data_contract.errors import ContractError, DataError
 from starsmith.data_contract.names import UNITS
@@ -113,11 +113,11 @@ def write_checkpoint(
     tensors |= statistics.tensors()
     (folder / CARD).unlink(missing_ok=True)
     partial = folder / f".{WEIGHTS}.{os.getpid()}.partial"
-    save_file(tensors, partial)
-    digest = hashlib.sha256(partial.read_bytes()).hexdigest()
+    content = save(tensors)
+    partial.write_bytes(content)
     os.replace(partial, folder / WEIGHTS)
-    content = card | {"weights_sha256": digest}
-    write_text(folder / CARD, json.dumps(content, indent=2) + "\n")
+    card = card | {"weights_sha256": hashlib.sha256(content).hexdigest()}
+    write_text(folder / CARD, json.dumps(card, indent=2) + "\n")
 
 
 def read_checkpoint(folder: Path) -> tuple[dict, dict[str, np.ndarray]]:
@@ -135,7 +135,7 @@ def read_checkpoint(folder: Path) -> tuple[dict, dict[str, np.ndarray]]:
     if not (card_path.is_file() and weights_path.is_file()):
         raise DataError(
             f"{folder}: no checkpoint there (expected {CARD} and {WEIGHTS}); give the folder "
-            f"that `speclearn fit --out` wrote"
+            f"that `speclearn train --out` wrote"
         )
     try:
         card = json.loads(card_path.read_text())

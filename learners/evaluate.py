@@ -87,7 +87,7 @@ class Evaluation:
         return json.dumps(_finite(self.to_dict()), indent=2, allow_nan=False)
 
     def to_markdown(self) -> str:
-        """Return a table: one row for all spectra, one per bin of S/N."""
+        """Return a table: one row for all spectra, one per bin that is not empty."""
         heads = [h.replace("_", " ") for h in TABLE_SCORES]
         lines = [
             f"**{self.model}**, {self.label} [{self.unit}], {self.split} split of "
@@ -97,7 +97,9 @@ class Evaluation:
             f"| --- | ---: |{' ---: |' * len(heads)}",
             _row("all", self.n_spec, self.scores),
         ]
-        lines += [_row(f"{b.snr_min:g}-{b.snr_max:g}", b.n_spec, b.scores) for b in self.bins]
+        lines += [
+            _row(f"{b.snr_min:g}-{b.snr_max:g}", b.n_spec, b.scores) for b in self.bins if b.n_spec
+        ]
         note = f"Outliers: error beyond {self.threshold:g}. ± is the bootstrap standard error."
         return "\n".join([*lines, "", note, *([self.notice] if self.notice else [])]) + "\n"
 

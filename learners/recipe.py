@@ -107,7 +107,7 @@ class RidgeRecipe:
         Noise realisations of every training spectrum: the draw of record, then fresh ones.
     """
 
-    penalties: tuple[float, ...] = (1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0)
+    penalties: tuple[float, ...] = (1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0)
     noise_copies: int = 1
 
     def __post_init__(self):

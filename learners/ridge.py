@@ -123,7 +123,7 @@ def train_ridge(
     out: Path,
     progress: Callable[[dict], None] | None,
 ) -> None:
-    """Fit every penalty of the recipe and write the one that validates best.
+    """Fit every penalty of the recipe and write the one with the least squared error on val.
 
     ``progress`` is called with the validation scores of each penalty.
     """
@@ -133,16 +133,15 @@ def train_ridge(
     equations = normal_equations(
         noise_copies(view.train, statistics.normaliser, recipe.noise_copies), targets
     )
-    rows, kept = [], None
+    rows, best, kept = [], None, None
     for penalty in recipe.penalties:
         estimator = equations.solve(penalty * equations.n_spec)
         scores = validation_scores(view, labels, statistics, estimator)
         rows.append({"penalty": penalty, "alpha": penalty * equations.n_spec} | scores)
-        if min(rows, key=lambda row: row["val_error"]) is rows[-1]:
-            kept = estimator
+        if best is None or scores["val_square"] < best["val_square"]:
+            best, kept = rows[-1], estimator
         if progress is not None:
             progress(rows[-1])
-    best = min(rows, key=lambda row: row["val_error"])
     if best["penalty"] in (recipe.penalties[0], recipe.penalties[-1]):
         logger.warning("best penalty %g is at the end of the list; widen it", best["penalty"])
     write_text(out / METRICS, "".join(json.dumps(row) + "\n" for row in rows))

@@ -15,7 +15,6 @@ __all__ = [
     "RUNNING",
     "TREES",
     "TrainingResult",
-    "clear_run",
     "close_run",
     "is_closed",
     "open_run",
@@ -60,14 +59,18 @@ class TrainingResult:
     seconds: float
 
 
-def open_run(out: Path, model: str, labels: tuple[str, ...], recipe: Recipe, view) -> bool:
-    """Prepare a run folder; True if it holds the same run already.
+def open_run(
+    out: Path, model: str, labels: tuple[str, ...], recipe: Recipe, view, resume: bool = True
+) -> None:
+    """Prepare a run folder: new, one that holds the same run, or one to be emptied.
 
     Parameters
     ----------
     out : Path
     model, labels, recipe, view
         What is to be trained, on what.
+    resume : bool
+        If False, what another run left there is removed; files of others stay.
 
     Raises
     ------
@@ -83,27 +86,25 @@ def open_run(out: Path, model: str, labels: tuple[str, ...], recipe: Recipe, vie
         "dataset": view.digest,
     }
     wanted = json.loads(json.dumps(wanted))  # tuples become lists, as they will be read back
-    if (out / RUN).is_file():
+    if (out / RUN).is_file() and resume:
         found = json.loads((out / RUN).read_text())
-        if found == wanted:
-            return True
-        differing = [key for key in wanted if found.get(key) != wanted[key]]
-        raise ConfigError(
-            f"{out}: holds a different run ({', '.join(differing)} differ from {RUN}); "
-            f"choose another --out, or --overwrite it"
-        )
-    if out.exists() and any(out.iterdir()):
+        if differing := [key for key in wanted if found.get(key) != wanted[key]]:
+            raise ConfigError(
+                f"{out}: holds a different run ({', '.join(differing)} differ from {RUN}); "
+                f"choose another --out, or --overwrite it"
+            )
+        return
+    if (out / RUN).is_file():
+        remove_run(out)
+    elif out.exists() and any(out.iterdir()):
         raise DataError(f"{out}: exists and is not a training run; choose another --out")
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / RECIPE, recipe_to_toml(recipe))
     write_text(out / RUN, json.dumps(wanted, indent=2) + "\n")
-    return False
 
 
-def clear_run(out: Path) -> None:
-    """Remove what a run wrote, and nothing else; a folder without a run is left alone."""
-    if not (out / RUN).is_file():
-        return
+def remove_run(out: Path) -> None:
+    """Remove what a run wrote, and nothing else."""
     for name in OWN_FILES:
         if (out / name).is_dir():
             shutil.rmtree(out / name)

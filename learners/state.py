@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 __all__ = ["Ledger", "load_state", "save_state"]
@@ -58,7 +58,7 @@ def save_state(
         for name, value in moments.items():
             tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value).detach().cpu().clone()
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    save_file(tensors, partial, metadata={"ledger": json.dumps(asdict(ledger))})
+    partial.write_bytes(save(tensors, metadata={"ledger": json.dumps(asdict(ledger))}))
     os.replace(partial, path)
 
 

@@ -19,7 +19,6 @@ from starsmith.learners.recipe import (
 from starsmith.learners.ridge import train_ridge
 from starsmith.learners.run_folder import (
     TrainingResult,
-    clear_run,
     is_closed,
     open_run,
     result_from_card,
@@ -116,9 +115,7 @@ def fit(
     if recipe is None:
         recipe = load_recipe(model)
     check_request(view, model, labels, recipe)
-    if not resume:
-        clear_run(out)
-    open_run(out, model, labels, recipe, view)
+    open_run(out, model, labels, recipe, view, resume)
     if not is_closed(out):
         load_if_small(view)
         if model in CLASSICAL:

@@ -96,7 +96,7 @@ def train_trees(
     boosters, rows = [], []
     for column, name in enumerate(labels):
         train.set_label(np.tile(truth["train"][:, column], n_copy))
-        val.set_label(truth["val"][:, column])
+        val.set_label(truth["val"][:, column].copy())
         booster = boost(train, val, recipe, reporter(name, rows, progress))
         boosters.append(booster)
     estimator = TreesEstimator(tuple(boosters), recipe.threads)

@@ -19,7 +19,8 @@ def validation_scores(
     -------
     scores : dict
         ``val_mae``, ``val_rmse``, ``val_r2``: each a dict by label; ``val_error``: the mean
-        over labels of MAE over training spread, which chooses the best epoch.
+        over labels of MAE over training spread, which chooses the best epoch;
+        ``val_square``: the same of squared errors, which chooses a penalty.
     """
     parts = []
     for rows in iterate_blocks(len(view.val)):
@@ -31,4 +32,8 @@ def validation_scores(
         name: dict(zip(labels, function(truth, value).tolist(), strict=True))
         for name, function in (("val_mae", mae), ("val_rmse", rmse), ("val_r2", r2))
     }
-    return scores | {"val_error": float(np.mean(mae(truth, value) / statistics.scale.std))}
+    spread = statistics.scale.std
+    return scores | {
+        "val_error": float(np.mean(mae(truth, value) / spread)),
+        "val_square": float(np.mean((rmse(truth, value) / spread) ** 2)),
+    }

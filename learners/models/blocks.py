@@ -20,6 +20,7 @@ __all__ = [
 
 LAYER_NORM_EPS = 1e-6
 INIT_STD = 0.02
+READOUTS = ("summary", "mean", "tokens")
 
 
 def linear_init(module: nn.Module) -> None:
@@ -146,7 +147,8 @@ class EncoderBlock(nn.Module):
 class Encoder(nn.Module):
     """Summary token, learned positions, encoder blocks, linear head: (B, T, D) -> (B, n_output).
 
-    The head reads the summary token, or with ``readout="mean"`` the average of all tokens.
+    The head reads the summary token; with ``readout="mean"`` the average of all tokens, with
+    ``readout="tokens"`` all of them side by side, each with its own weights.
     """
 
     def __init__(
@@ -160,12 +162,14 @@ class Encoder(nn.Module):
         readout: str = "summary",
     ):
         super().__init__()
+        if readout not in READOUTS:
+            raise ConfigError(f"readout {readout!r} is not one of {', '.join(READOUTS)}")
         self.dropout, self.readout = dropout, readout
         self.summary = nn.Parameter(torch.empty(1, 1, dim))
         self.positions = nn.Parameter(torch.empty(1, n_token + 1, dim))
         self.blocks = nn.ModuleList(EncoderBlock(dim, n_head, dropout) for _ in range(depth))
         self.norm = nn.LayerNorm(dim, eps=LAYER_NORM_EPS)
-        self.head = nn.Linear(dim, n_output)
+        self.head = nn.Linear(dim * (n_token + 1 if readout == "tokens" else 1), n_output)
         linear_init(self)
         nn.init.trunc_normal_(self.summary, std=INIT_STD)
         nn.init.trunc_normal_(self.positions, std=INIT_STD)
@@ -178,4 +182,6 @@ class Encoder(nn.Module):
         for block in self.blocks:
             tokens_BTD = block(tokens_BTD)
         normed = self.norm(tokens_BTD)
+        if self.readout == "tokens":
+            return self.head(normed.flatten(1))
         return self.head(normed[:, 0] if self.readout == "summary" else normed.mean(dim=1))

@@ -1,0 +1,140 @@
+"""The networks are the published ones, and their parts do what they say."""
+
+import pytest
+import torch
+
+from starsmith.data_contract.errors import ConfigError
+from starsmith.learners.models import (
+    CLASSICAL,
+    count_parameters,
+    create_model,
+    list_models,
+    register_model,
+)
+from starsmith.learners.models.blocks import ConvTokenizer, UnfoldTokenizer
+
+PUBLISHED = {
+    "specvit": 4_809_729,
+    "overlap_vit": 4_813_569,
+    "convstem_vit": 4_935_937,
+    "convstem_lstm": 4_607_745,
+    "lstmformer": 4_810_241,
+    "bilstm": 4_211_457,
+    "resnet18": 4_864_105,
+    "deep_cnn": 4_704_705,
+}
+NETWORKS = [name for name in list_models() if name not in CLASSICAL]
+
+
+@pytest.mark.parametrize(("name", "expected"), PUBLISHED.items())
+def test_parameter_counts_of_the_paper(name, expected):
+    """One label, 4096 pixels: the published 4.2-4.9 M, to the last parameter."""
+    assert count_parameters(create_model(name, ["logg"])) == expected
+
+
+def test_specvit_has_257_tokens():
+    """4096 pixels in patches of 16, and one summary token (paper, Sec. 3.4)."""
+    assert create_model("specvit", ["logg"]).encoder.positions.shape == (1, 257, 256)
+
+
+@pytest.mark.parametrize("name", [n for n in NETWORKS if n.endswith("_tiny")])
+def test_every_network_maps_spectra_to_labels(name):
+    """Outputs are one mean per label, then one log variance per label."""
+    flux = torch.randn(3, 1024, generator=torch.Generator().manual_seed(0))
+
+    means = create_model(name, ["logg", "m_h"], n_wave=1024)(flux)
+    both = create_model(name, ["logg", "m_h"], n_wave=1024, uncertainty=True)(flux)
+
+    assert means.shape == (3, 2)
+    assert both.shape == (3, 4)
+
+
+@pytest.mark.parametrize("name", [n for n in NETWORKS if n.endswith("_tiny")])
+def test_every_parameter_receives_a_gradient(name):
+    """No dead weights: the published transformer carried an unused pooler of 65,792."""
+    model = create_model(name, ["logg"], n_wave=1024)
+    flux = torch.randn(4, 1024, generator=torch.Generator().manual_seed(0))
+
+    model(flux).square().sum().backward()
+
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+def test_conv_and_unfold_tokenizers_are_one_map():
+    """With equal weights, outputs and gradients agree: the tokenizers differ in name only."""
+    conv, unfold = ConvTokenizer(512, 32, 16, 8), UnfoldTokenizer(512, 32, 16, 8)
+    unfold.embed.weight.data = conv.embed.weight.data[:, 0].clone()
+    flux = torch.randn(5, 512, generator=torch.Generator().manual_seed(0))
+    weight = torch.randn(32, generator=torch.Generator().manual_seed(1))
+
+    tokens = [tokenizer(flux) for tokenizer in (conv, unfold)]
+    for result in tokens:
+        (torch.tanh(result) @ weight).sum().backward()
+
+    torch.testing.assert_close(tokens[0], tokens[1], rtol=0, atol=1e-5)  # float32 sums of 16
+    torch.testing.assert_close(
+        conv.embed.weight.grad[:, 0], unfold.embed.weight.grad, rtol=1e-4, atol=1e-4
+    )
+
+
+def test_both_tokenizers_start_from_the_same_distribution():
+    """Tokens of standardised pixels have unit variance under either tokenizer."""
+    flux = torch.randn(64, 4096, generator=torch.Generator().manual_seed(0))
+    for name in ("conv", "unfold"):
+        model = create_model("specvit", ["logg"], tokenizer=name)
+
+        tokens = model.tokenizer(flux)
+
+        assert tokens.std().item() == pytest.approx(1.0, abs=0.05)  # 4096 weights: 4 / sqrt(8192)
+
+
+def test_summary_and_positions_start_small():
+    """Position noise does not drown the tokens: standard deviation 0.02 against 1."""
+    encoder = create_model("specvit", ["logg"]).encoder
+
+    assert encoder.positions.std().item() == pytest.approx(0.02, rel=0.05)
+    assert encoder.summary.abs().max().item() < 0.1
+
+
+def test_equal_seeds_give_equal_weights_and_leave_torch_alone():
+    """A network depends on its seed only, and drawing it moves nobody else's random numbers."""
+    torch.manual_seed(11)
+    expected = torch.rand(3)
+    torch.manual_seed(11)
+
+    first, second, other = (create_model("specvit_tiny", ["logg"], seed=s) for s in (1, 1, 2))
+
+    assert torch.equal(torch.rand(3), expected)
+    assert torch.equal(first.encoder.head.weight, second.encoder.head.weight)
+    assert not torch.equal(first.encoder.head.weight, other.encoder.head.weight)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("no_such", ["logg"]), "choose one of"),
+        (("specvit", ["log_g"]), "choose from teff"),
+        (("specvit", []), "at least one label"),
+        (("ridge", ["logg"]), "not a network"),
+    ],
+)
+def test_unknown_requests_are_refused(arguments, words):
+    """The message says what could have been asked for."""
+    with pytest.raises(ConfigError, match=words):
+        create_model(*arguments)
+
+
+def test_unknown_options_are_refused():
+    """A mistyped option is never ignored."""
+    with pytest.raises(ConfigError, match="patchsize"):
+        create_model("specvit", ["logg"], patchsize=8)
+    with pytest.raises(ConfigError, match="readout"):
+        create_model("specvit_tiny", ["logg"], readout="first")
+    with pytest.raises(ConfigError, match="lower patch"):
+        create_model("specvit", ["logg"], n_wave=8)
+
+
+def test_names_are_taken_once():
+    """Registering over an existing network is refused."""
+    with pytest.raises(ConfigError, match="registered already"):
+        register_model("specvit")
