@@ -17,11 +17,18 @@ from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.fisher.ceiling import ceiling
 from starsmith.fisher.compare import Comparison, compare, match_keys
-from starsmith.fisher.plots import plot_ceiling
+from starsmith.fisher.plots import FEW_STARS, plot_ceiling
 from starsmith.fisher.table import CeilingTable
 from starsmith.simulator.prior import Prior
 
-__all__ = ["Population", "compare_predictions", "compute_ceiling", "write_ceiling"]
+__all__ = [
+    "Population",
+    "compare_predictions",
+    "compute_ceiling",
+    "draw_ceiling",
+    "pooled",
+    "write_ceiling",
+]
 
 SUFFIXES = (".ecsv", ".json", ".md")
 
@@ -56,7 +63,7 @@ class Population:
 def compute_ceiling(
     population: Population, target: str, snr_edges: tuple[float, ...] | None, **choices
 ) -> CeilingTable:
-    """Compute ceilings, pooled only where no edges are given; progress goes to stderr."""
+    """Compute ceilings, in the standard bins unless edges are given; progress on stderr."""
 
     def tell(text: str) -> None:
         if loudness() >= 0:
@@ -64,10 +71,14 @@ def compute_ceiling(
 
     if snr_edges is not None:
         choices["snr_edges"] = snr_edges
-    table = ceiling(
+    return ceiling(
         population.bank, population.prior, target, population.draws, progress=tell, **choices
     )
-    return table if snr_edges is not None else replace(table, rows=table.rows[:1])
+
+
+def pooled(table: CeilingTable) -> CeilingTable:
+    """Return the table without its bins."""
+    return replace(table, rows=table.rows[:1])
 
 
 def check_outputs(out: Path | None, plot: Path | None, overwrite: bool) -> None:
@@ -78,14 +89,24 @@ def check_outputs(out: Path | None, plot: Path | None, overwrite: bool) -> None:
     refuse_existing(out, overwrite)
 
 
-def write_ceiling(table: CeilingTable, out: Path | None, plot: Path | None) -> None:
-    """Write the table and the figure that were asked for."""
+def write_ceiling(table: CeilingTable, out: Path | None) -> None:
+    """Write the table where one was asked for."""
     if out is not None:
         with staged_file(out) as partial:
             table.write(partial)
-    if plot is not None:
-        with staged_file(plot) as partial:
-            plot_ceiling(table, partial)
+
+
+def draw_ceiling(table: CeilingTable, plot: Path | None) -> None:
+    """Draw the table's bins where a figure was asked for."""
+    if plot is None:
+        return
+    if not any(row.n >= FEW_STARS for row in table.rows[1:]):
+        raise ConfigError(
+            f"--plot {plot}: no bin of S/N holds {FEW_STARS} stars; raise --n-star or widen "
+            "--snr-bins"
+        )
+    with staged_file(plot) as partial:
+        plot_ceiling(table, partial)
 
 
 def compare_predictions(

@@ -12,7 +12,15 @@ from importlib.metadata import version
 
 import click
 
-__all__ = ["CONFIG_PATH", "CommandGroup", "echo_json", "json_option", "loudness", "version_option"]
+__all__ = [
+    "CONFIG_PATH",
+    "CommandGroup",
+    "Tool",
+    "echo_json",
+    "json_option",
+    "loudness",
+    "version_option",
+]
 
 EXTRAS = {
     "torch": "learn",
@@ -104,14 +112,8 @@ class Command(click.Command):
             raise Interrupted(self.resume) from None
 
 
-class CommandGroup(click.Group):
-    """A group of commands that ends every failure in one line on stderr and an exit code."""
-
-    command_class = Command
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.params.extend(_common_options())
+class OneLineErrors:
+    """Ends every failure in one line on stderr and an exit code."""
 
     def main(self, args=None, prog_name=None, complete_var=None, standalone_mode=True, **extra):
         """Run the command line; with ``standalone_mode`` always ends in SystemExit."""
@@ -130,7 +132,21 @@ class CommandGroup(click.Group):
         sys.exit(code if isinstance(code, int) else 0)
 
 
+class CommandGroup(OneLineErrors, click.Group):
+    """A tool made of several commands."""
+
+    command_class = Command
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.params.extend(_common_options())
+
+
 CommandGroup.group_class = CommandGroup
+
+
+class Tool(OneLineErrors, Command):
+    """A tool that is one command."""
 
 
 def explain(problem: Exception) -> tuple[str, int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from starsmith.data_contract.errors import DataError
 
-__all__ = ["refuse_existing", "staged_file", "write_table", "write_toml"]
+__all__ = ["check_table", "refuse_existing", "staged_file", "write_table", "write_toml"]
 
 TABLE_FORMATS = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".fits": "fits"}
 
@@ -35,13 +35,17 @@ def staged_file(path: Path):
         partial.unlink(missing_ok=True)
 
 
-def write_table(path: Path, table) -> None:
-    """Write an astropy table as ECSV, CSV or FITS, whichever the suffix says."""
-    path = Path(path)
-    if path.suffix not in TABLE_FORMATS:
+def check_table(path: Path | None) -> None:
+    """Raise DataError, before any work, where a table cannot be written in that format."""
+    if path is not None and path.suffix not in TABLE_FORMATS:
         raise DataError(
             f"{path}: tables are written as {sorted(TABLE_FORMATS)}; give --out one of these"
         )
+
+
+def write_table(path: Path, table) -> None:
+    """Write an astropy table as ECSV, CSV or FITS, whichever the suffix says."""
+    check_table(path)
     with staged_file(path) as partial:
         table.write(partial, format=TABLE_FORMATS[path.suffix], overwrite=True)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from starsmith.cli.common import CommandGroup, echo_json, json_option, version_option
+from starsmith.cli.tables import text_tree
 
 __all__ = ["main"]
 
@@ -29,7 +30,7 @@ def info(path, as_json):
     if as_json:
         echo_json("specdata.info", summary)
     else:
-        _echo_tree(summary)
+        click.echo(text_tree(summary))
 
 
 @main.command(examples=("specdata verify data.zarr", "specdata verify data.zarr --json"))
@@ -74,23 +75,6 @@ def convert(source, target, layout, overwrite):
 
     for file in export_published(source, target, overwrite):
         click.echo(file)
-
-
-def _echo_tree(content: dict, indent: int = 0) -> None:
-    """Print nested entries, one line each."""
-    width = max((len(str(name)) for name in content), default=0)
-    for name, value in content.items():
-        if isinstance(value, dict) and value:
-            click.echo(f"{'':{indent}}{name}")
-            _echo_tree(value, indent + 2)
-        elif value not in (None, "", {}):
-            click.echo(f"{'':{indent}}{name:{width}s}  {_plain(value)}")
-
-
-def _plain(value) -> str:
-    if isinstance(value, list | tuple):
-        return " ".join(_plain(item) for item in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":

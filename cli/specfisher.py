@@ -90,13 +90,15 @@ def ceiling(source, prior, data, target, snr_bins, as_json, **choices):
     `posterior_mean` is the one true ceiling; the other statistics are there to compare with
     what papers quote.
     """
-    from starsmith.cli.ceilings import Population, check_outputs, compute_ceiling, write_ceiling
+    from starsmith.cli import ceilings
 
     out, plot = choices.pop("out"), choices.pop("plot")
-    check_outputs(out, plot, choices.pop("overwrite"))
-    population = Population.of_options(data, source, prior)
-    table = compute_ceiling(population, target, snr_bins, **choices)
-    write_ceiling(table, out, plot)
+    ceilings.check_outputs(out, plot, choices.pop("overwrite"))
+    population = ceilings.Population.of_options(data, source, prior)
+    table = ceilings.compute_ceiling(population, target, snr_bins, **choices)
+    ceilings.draw_ceiling(table, plot)
+    table = table if snr_bins else ceilings.pooled(table)
+    ceilings.write_ceiling(table, out)
     click.echo(table.to_json() if as_json else table.to_markdown())
 
 

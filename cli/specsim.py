@@ -7,6 +7,7 @@ import click
 from starsmith.cli.common import CommandGroup, echo_json, json_option, version_option
 from starsmith.cli.options import bank_options, config_option, prior_options
 from starsmith.cli.progress import progress_bar
+from starsmith.cli.tables import text_tree
 from starsmith.cli.types import SPLIT_NAMES, Count, SplitCounts
 
 __all__ = ["main"]
@@ -95,18 +96,24 @@ def generate(source, prior, dry_run, as_json, **request):
 @seed_option
 @click.option("--out", type=click.Path(path_type=Path), help="ECSV table to write.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Figure to write (png, pdf, svg).")
+@click.option("--overwrite", is_flag=True, help="Replace a table that is there.")
 @json_option()
 @bank_options
 @prior_options
 @config_option(*UNUSED_BY_ONE_SPECTRUM)
-def spectrum(source, prior, index, split, seed, out, plot, as_json):
+def spectrum(source, prior, index, split, seed, as_json, **files):
     """Simulate one spectrum of a data set, bit for bit the one `generate` writes.
 
     The table holds wave, flux, error and mask: what `speclearn predict` reads.
     """
-    from starsmith.cli.figures import plot_spectrum
+    from starsmith.cli.figures import check_suffix, plot_spectrum
+    from starsmith.cli.files import check_table, refuse_existing
     from starsmith.cli.spectra import single_spectrum, spectrum_summary, write_spectrum
 
+    out, plot, overwrite = files["out"], files["plot"], files["overwrite"]
+    check_suffix(plot)
+    check_table(out)
+    refuse_existing(out, overwrite)
     bank = source.open()
     batch = single_spectrum(bank, prior, seed, split, index)
     if out:
@@ -180,48 +187,48 @@ def grid_build(out, overwrite):
 @out_option("Grid file to write.")
 @click.option("--wave-min", type=float, help="First vacuum wavelength kept [Angstrom].")
 @click.option("--wave-max", type=float, help="Last vacuum wavelength kept [Angstrom].")
-@click.option("--resolution", type=int, help="R of the files to take.  [default: the commonest]")
-@click.option("--overwrite", is_flag=True, help="Replace what is there.")
-def grid_import(folder, out, wave_min, wave_max, resolution, overwrite):
-    """Turn a FOLDER of BOSZ spectra into a grid file; files it cannot use are named."""
-    from starsmith.cli.files import refuse_existing
+@click.option("--resolution", type=Count(), help="Take files of this resolution only.")
+@click.option("--workers", type=click.IntRange(1, 1024), default=1, show_default=True)
+@click.option("--overwrite", is_flag=True, help="Replace a grid file.")
+@json_option()
+def grid_import(folder, out, as_json, **choices):
+    """Turn a FOLDER of BOSZ spectra into a grid file.
+
+    Files that cannot be used are named, and the others imported.
+    """
     from starsmith.simulator.grids import import_bosz
 
-    refuse_existing(out, overwrite)
-    with progress_bar("spectra", "files") as report:
-        imported = import_bosz(
-            folder, out, wave_min, wave_max, resolution, overwrite=overwrite, progress=report
-        )
-    for file, reason in imported.refused:
-        click.echo(f"left out {file}: {reason}", err=True)
-    for file, kept in imported.merged:
-        click.echo(f"left out {file}: same spectrum as {kept}", err=True)
-    click.echo(
-        f"{len(imported.imported)} models in {out}, {len(imported.holes)} holes, "
-        f"wavelengths {imported.provenance['medium']}"
-    )
+    with progress_bar("import", "files") as progress:
+        report = import_bosz(folder, out, progress=progress, **choices)
+    if as_json:
+        counts = {"imported": len(report.imported), "holes": len(report.holes)}
+        echo_json("specsim.grid.import", {"out": str(out), **counts, "refused": report.refused})
+        return
+    for file, reason in report.refused:
+        click.echo(f"refused {file}: {reason}", err=True)
+    click.echo(f"{len(report.imported)} models, {len(report.holes)} holes: {out}")
 
 
 @grid.command("info", examples=("specsim grid info demo", "specsim grid info bosz.zarr --json"))
 @click.argument("grid_name", metavar="GRID")
 @click.option("--plot", type=click.Path(path_type=Path), help="Figure of its coverage.")
 @json_option()
-def grid_info(grid_name, plot, as_json):
+def info(grid_name, plot, as_json):
     """Show the axes, coverage and origin of a GRID (demo or a grid file)."""
-    from starsmith.cli.figures import plot_grid
-    from starsmith.cli.spectra import grid_summary
-    from starsmith.simulator.grids import StellarGrid
+    from starsmith.cli.figures import check_suffix, plot_grid
+    from starsmith.simulator.grids import StellarGrid, grid_info
 
+    check_suffix(plot)
     with progress_bar(f"grid {grid_name}", "models") as report:
         opened = StellarGrid.open(grid_name, progress=report)
-    summary = grid_summary(opened)
+    info = grid_info(opened)
     if plot:
         plot_grid(plot, opened)
     if as_json:
-        echo_json("specsim.grid", summary)
-        return
-    for name, value in summary.items():
-        click.echo(f"{name:12s} {value}")
+        echo_json("specsim.grid.info", info)
+    else:
+        info["holes"] = len(info["holes"])
+        click.echo(text_tree(info))
 
 
 def _echo_notice(notice: str) -> None:

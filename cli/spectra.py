@@ -1,4 +1,4 @@
-"""Single spectra and grids, from objects to tables and summaries."""
+"""Single spectra: simulated by key, summarised, written as tables."""
 
 from pathlib import Path
 
@@ -8,12 +8,11 @@ from astropy.table import Table
 from starsmith.cli.files import write_table
 from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.draws import SpectrumBatch
-from starsmith.data_contract.grid_file import GridData
-from starsmith.data_contract.names import CONDITIONS, UNITS
+from starsmith.data_contract.names import CONDITIONS
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
 
-__all__ = ["grid_summary", "single_spectrum", "spectrum_summary", "write_spectrum"]
+__all__ = ["single_spectrum", "spectrum_summary", "write_spectrum"]
 
 ASTROPY_UNITS = {"wave": "Angstrom"} | dict.fromkeys(
     ("flux", "error"), "1e-17 erg / (s cm2 Angstrom)"
@@ -48,24 +47,3 @@ def write_spectrum(path: Path, batch: SpectrumBatch, notice: str) -> None:
     if notice:
         meta["notice"] = notice
     write_table(path, Table(columns, units=ASTROPY_UNITS, meta=meta))
-
-
-def grid_summary(grid: GridData) -> dict:
-    """Axes, coverage, resolution and origin of a grid."""
-    axes = {
-        f"{name} [{UNITS[name]}]": " ".join(f"{node:g}" for node in nodes)
-        for name, nodes in grid.axes.items()
-    }
-    return {
-        "name": grid.name,
-        **axes,
-        "models": f"{int(grid.valid.sum())} of {grid.valid.size} nodes",
-        "wave": f"{grid.wave[0]:.2f}..{grid.wave[-1]:.2f} Angstrom (vacuum), {grid.wave.size}",
-        "resolution": f"{grid.resolution:g}",
-        **{
-            key: grid.provenance[key]
-            for key in ("release", "source", "citation", "licence")
-            if key in grid.provenance
-        },
-        "notice": grid.notice,
-    }

@@ -1,9 +1,9 @@
-"""Rows of results as aligned text, which is also a Markdown table."""
+"""Results as text: aligned Markdown tables, and indented trees of entries."""
 
 import math
 from collections.abc import Mapping, Sequence
 
-__all__ = ["text_table"]
+__all__ = ["text_table", "text_tree"]
 
 
 def text_table(rows: Sequence[Mapping[str, object]]) -> str:
@@ -47,3 +47,21 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3f}" if 0.001 <= abs(value) < 1e4 else f"{value:.4g}"
     return str(value)
+
+
+def text_tree(content: Mapping[str, object], indent: int = 0) -> str:
+    """Lay out nested entries one per line, indented; empty ones are left out."""
+    width = max((len(str(name)) for name in content), default=0)
+    lines = []
+    for name, value in content.items():
+        if isinstance(value, Mapping) and value:
+            lines += [f"{'':{indent}}{name}", text_tree(value, indent + 2)]
+        elif value not in (None, "", {}, []):
+            lines.append(f"{'':{indent}}{name:{width}s}  {_words(value)}")
+    return "\n".join(lines)
+
+
+def _words(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return " ".join(_words(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

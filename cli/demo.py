@@ -1,0 +1,85 @@
+"""The whole of starsmith once, on the built-in grid: ``python -m starsmith.cli.demo``.
+
+Builds the grid, simulates a data set, trains three models, computes the ceilings, and says
+whether any model does better than is possible. Finished steps are kept: running it again
+goes on where it stopped.
+"""
+
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from starsmith.cli.common import Tool, loudness, version_option
+from starsmith.cli.types import Count
+
+__all__ = ["main"]
+
+MODELS = {
+    "ridge": {},
+    "lightgbm": {"learning_rate": 0.1, "n_leaves": 31, "column_fraction": 0.1, "rounds": 300},
+    "specvit_tiny": {},
+}
+"""Model -> what differs from its recipe, so that all three fit in a few minutes."""
+
+HELD_OUT = 2000
+N_TEMPLATE = 40_000
+
+
+@contextmanager
+def step(number: int, text: str):
+    """Announce a step on stderr and say how long it took."""
+    start = time.monotonic()
+    if loudness() >= 0:
+        click.echo(f"[{number}/6] {text} ...", err=True)
+    yield
+    if loudness() >= 0:
+        click.echo(f"[{number}/6] {text}: {time.monotonic() - start:.0f} s", err=True)
+
+
+@click.command(
+    cls=Tool,
+    name="demo",
+    examples=("python -m starsmith.cli.demo --out demo", "make demo"),
+    resume="finished steps are kept; run it again to continue",
+)
+@version_option()
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("demo"),
+    show_default=True, help="Folder for data, models, figures and the report.",
+)  # fmt: skip
+@click.option("-n", type=Count(500), default=20_000, show_default=True, help="Training spectra.")
+@click.option(
+    "--bank", type=click.Path(exists=True, path_type=Path), help="Use this bank, not the demo's."
+)
+@click.option("--n-template", type=Count(1000), default=N_TEMPLATE, hidden=True)
+@click.option("--workers", type=click.IntRange(1, 1024), default=2, show_default=True)
+def main(out, n, bank, n_template, workers):
+    """Simulate, train and bound once on the demonstration grid (about ten minutes on two cores)."""
+    from starsmith.cli import demo_steps
+    from starsmith.cli.options import BankSource
+
+    out.mkdir(parents=True, exist_ok=True)
+    held_out = min(HELD_OUT, n // 5)
+    counts = {"train": n, "val": held_out, "test": held_out}
+    source = BankSource(bank=bank)
+    with step(1, "stellar grid at PFS pixels (built on first use, then cached)"):
+        population = demo_steps.open_population(source)
+    with step(2, f"{sum(counts.values())} spectra"):
+        data = demo_steps.generate(source, population, counts, out / "data.zarr", workers)
+    predictions = {}
+    with step(3, f"training {', '.join(MODELS)}"):
+        for model, changes in MODELS.items():
+            predictions[model] = demo_steps.train_and_predict(model, changes, data, out / "models")
+    with step(4, f"ceilings of {held_out} test stars"):
+        ceilings = demo_steps.ceilings(data, out / "ceiling.json", n_template)
+    with step(5, "figures"):
+        figures = demo_steps.draw(population, predictions, ceilings, out)
+    with step(6, "report"):
+        report = demo_steps.write_report(predictions, ceilings, figures, out / "report.md")
+    click.echo(report)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,261 @@
+"""The steps of the demonstration, each kept on disk and skipped when it is there."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from starsmith.cli.ceilings import Population, compute_ceiling
+from starsmith.cli.datasets import open_any
+from starsmith.cli.figures import plot_errors, plot_magnitudes, plot_predictions
+from starsmith.cli.files import staged_file
+from starsmith.cli.generate import Request
+from starsmith.cli.learning import train_model, write_predictions
+from starsmith.cli.options import BankSource
+from starsmith.cli.progress import progress_bar
+from starsmith.cli.tables import text_table
+from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.draws import SpectrumBatch
+from starsmith.data_contract.names import SNR_EDGES
+from starsmith.data_contract.noise import true_error
+from starsmith.data_contract.store import write_json
+from starsmith.fisher.nodes import middle_conditions
+from starsmith.fisher.plots import plot_ceiling
+from starsmith.fisher.table import CeilingRow, CeilingTable
+from starsmith.learners import (
+    Evaluation,
+    Predictions,
+    evaluate_predictions,
+    load_checkpoint,
+    predict,
+    read_ecsv,
+)
+from starsmith.simulator.observe import draw_stars, observe
+from starsmith.simulator.prior import Prior
+
+__all__ = [
+    "ceilings",
+    "draw",
+    "generate",
+    "open_population",
+    "score_table",
+    "train_and_predict",
+    "write_report",
+]
+
+TARGET = "logg"
+AXIS = "log g [dex(cgs)]"
+MAGS = (20.5, 21.0, 22.0, 22.5)
+STAR = {"teff": 4750.0, "logg": 2.5, "m_h": -0.5}
+SIGMAS = 3.0
+ENOUGH = 200  # spectra in a bin before a model is held against its ceiling there
+STATISTICS = ("paper_median", "bayes_gauss", "posterior_mean")
+WIDE = {"low": -math.inf, "high": math.inf}  # null in the edges of a row
+
+
+def open_population(source: BankSource) -> Population:
+    """Return the bank, rendered and cached on first use, with the default prior."""
+    return Population(source.open(), Prior.default())
+
+
+def generate(
+    source: BankSource, population: Population, counts: dict[str, int], out: Path, workers: int
+) -> Path:
+    """Write the data set, or find it complete; returns its path."""
+    request = Request(
+        source=source,
+        prior=population.prior,
+        counts=counts,
+        seed=0,
+        out=out,
+        store="noiseless",
+        format="zarr",
+        workers=workers,
+        overwrite=False,
+    )
+    with progress_bar("spectra") as progress:
+        request.write(progress)
+    return out
+
+
+def train_and_predict(model: str, changes: dict, data: Path, folder: Path) -> Predictions:
+    """Train a model and predict the test split; a finished run is read back."""
+    train_model(data, model, (TARGET,), folder / model, (model, changes))
+    dataset = open_any(data)
+    kept = folder / f"{model}_predictions.ecsv"
+    if kept.exists() and (found := read_ecsv(kept)).dataset == dataset.digest:
+        return found
+    predictions = predict(load_checkpoint(folder / model), dataset.split("test"))
+    write_predictions(kept, predictions)
+    return predictions
+
+
+def ceilings(data: Path, kept: Path, n_template: int) -> CeilingTable:
+    """Compute the ceilings of all test stars; a finished table is read back."""
+    dataset = open_any(data)
+    wanted = {"dataset": dataset.digest, "n_template": n_template}
+    if kept.exists() and (found := json.loads(kept.read_text()))["of"] == wanted:
+        return read_ceiling(found["ceiling"])
+    table = compute_ceiling(
+        Population.of_data(data),
+        TARGET,
+        SNR_EDGES,
+        n_star=len(dataset.split("test")),
+        n_template=n_template,
+        statistics=STATISTICS,
+    )
+    write_json(kept, {"of": wanted, "ceiling": table.to_dict()})
+    return table
+
+
+def read_ceiling(content: dict) -> CeilingTable:
+    """Ceiling table from its JSON; the star by star record is not in it."""
+    rows = tuple(
+        CeilingRow(**{name: _restored(name, value) for name, value in row.items()})
+        for row in content["rows"]
+    )
+    scalars = {name: content[name] for name in ("target", "unit", "header", "notice")}
+    return CeilingTable(rows=rows, stars=None, **scalars)
+
+
+def _restored(name: str, value: object) -> object:
+    if value is None:
+        return WIDE.get(name, math.nan)
+    if isinstance(value, dict):
+        return {key: _restored(key, item) for key, item in value.items()}
+    return tuple(_restored("", item) for item in value) if isinstance(value, list) else value
+
+
+def same_star(bank: Bank, prior: Prior, mags: tuple[float, ...]) -> SpectrumBatch:
+    """Observe one giant at several magnitudes under middling conditions."""
+    draws = draw_stars(bank, prior, 0, "test", np.arange(len(mags)))
+    labels = np.array([[STAR[name] for name in bank.label_names]] * len(mags))
+    conditions = np.repeat(middle_conditions(prior), len(mags), axis=0)
+    return observe(bank, replace(draws, labels=labels, mag=np.array(mags), conditions=conditions))
+
+
+def draw(
+    population: Population,
+    predictions: Mapping[str, Predictions],
+    table: CeilingTable,
+    out: Path,
+) -> dict[str, str]:
+    """Draw the four figures of the demonstration.
+
+    Returns
+    -------
+    figures : dict of file name to caption
+    """
+    bank = population.bank
+    batch = same_star(bank, population.prior, MAGS)
+    sigma = true_error(bank.noise, batch.flux_model, batch.draws.conditions)
+    plot_magnitudes(out / "spectra.png", batch, bank.notice)
+    plot_errors(out / "errors.png", batch, sigma, bank.notice)
+    with staged_file(out / "r2_snr.png") as partial:
+        plot_ceiling(table, partial, models=bin_scores(predictions, table))
+    truth = next(iter(predictions.values())).truth[:, 0]
+    values = {name: p.value[:, 0] for name, p in predictions.items()}
+    plot_predictions(out / "predictions.png", truth, values, AXIS, bank.notice)
+    return {
+        "spectra.png": "One giant at four magnitudes, observed over noiseless",
+        "errors.png": "Its noise against wavelength, absolute and relative",
+        "r2_snr.png": "R² against S/N, models under the ceilings",
+        "predictions.png": "Predicted against true log g, and residuals",
+    }
+
+
+def evaluations(predictions: Mapping[str, Predictions]) -> dict[str, Evaluation]:
+    """Score every model, pooled and in the standard bins."""
+    return {name: evaluate_predictions(p, TARGET) for name, p in predictions.items()}
+
+
+def bin_scores(predictions: Mapping[str, Predictions], table: CeilingTable) -> dict:
+    """Model -> bin name -> (R², low, high), for the figure."""
+    names = {(row.low, row.high): row.name for row in table.rows}
+    return {
+        model: {
+            names[b.snr_min, b.snr_max]: (r2.value, r2.low, r2.high)
+            for b in evaluation.bins
+            if b.scores and (b.snr_min, b.snr_max) in names
+            for r2 in [b.scores["r2"]]
+        }
+        for model, evaluation in evaluations(predictions).items()
+    }
+
+
+def score_table(predictions: Mapping[str, Predictions], table: CeilingTable) -> list[dict]:
+    """R² of models and ceilings, pooled and per bin of S/N, with the verdict of each row.
+
+    A row is ``ABOVE CEILING`` where a model's R² exceeds ``posterior_mean`` by more than three
+    standard errors, the model's and the ceiling's own added in quadrature.
+    """
+    scored = evaluations(predictions)
+    rows = []
+    for ceiling in table.rows:
+        models = {name: _interval(scored[name], ceiling) for name in scored}
+        best, best_error = ceiling.r2["posterior_mean"]
+        above = [
+            name
+            for name, r2 in models.items()
+            if r2 and r2.value > best + SIGMAS * math.hypot(best_error, r2.error)
+        ]
+        enough = ceiling.name == "all" or ceiling.n >= ENOUGH
+        rows.append(
+            {
+                "S/N": ceiling.name,
+                "n": ceiling.n,
+                **{name: _with_error(r2) for name, r2 in models.items()},
+                "paper_median": f"{ceiling.r2['paper_median'][0]:.3f}",
+                "bayes_gauss": f"{ceiling.r2['bayes_gauss'][0]:.3f}",
+                "posterior_mean": f"{best:.3f} ± {best_error:.3f}",
+                "verdict": _verdict(above, enough),
+            }
+        )
+    return rows
+
+
+def _interval(evaluation: Evaluation, ceiling: CeilingRow):
+    if ceiling.name == "all":
+        return evaluation.scores["r2"]
+    for one in evaluation.bins:
+        if (one.snr_min, one.snr_max) == (ceiling.low, ceiling.high) and one.scores:
+            return one.scores["r2"]
+    return None
+
+
+def _with_error(r2) -> str:
+    return f"{r2.value:.3f} ± {r2.error:.3f}" if r2 else "-"
+
+
+def _verdict(above: list[str], enough: bool) -> str:
+    if not enough:
+        return "few spectra"
+    return f"ABOVE CEILING: {', '.join(above)}" if above else "ok"
+
+
+def write_report(
+    predictions: Mapping[str, Predictions],
+    table: CeilingTable,
+    figures: Mapping[str, str],
+    path: Path,
+) -> str:
+    """Write the report; returns its table for the terminal."""
+    scores = text_table(score_table(predictions, table))
+    notice = f"\n{table.notice}\n" if table.notice else ""
+    summary = f"R² of log g on {table.rows[0].n} test spectra, and the best R² possible\n"
+    legend = (
+        "`posterior_mean` is the ceiling: no estimator that sees only the spectrum does better. "
+        "`paper_median` and `bayes_gauss` are what is often quoted instead. A verdict is given "
+        f"pooled and where a bin has {ENOUGH} spectra: ABOVE CEILING means by more than "
+        f"{SIGMAS:g} standard errors.\n"
+    )
+    pictures = "\n".join(f"![{caption}]({name})\n" for name, caption in figures.items())
+    with staged_file(path) as partial:
+        partial.write_text(
+            f"# starsmith demonstration\n{notice}\n{summary}\n{scores}\n\n{legend}\n{pictures}\n"
+            f"## What the ceilings assume\n\n{table.to_markdown()}"
+        )
+    return f"{notice}\n{summary}\n{scores}\n\nReport and figures: {path}"

@@ -1,0 +1,125 @@
+"""``specfisher``: ceilings of toy stars, and models held against them."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from starsmith.cli.specfisher import main
+from starsmith.data_contract.names import SNR_EDGES
+from tests.cli.conftest import call
+
+QUICK = "--n-template 2000 --n-star 50"
+
+
+@pytest.fixture(scope="module")
+def ceiling(dataset, tmp_path_factory):
+    """Ceiling of the test stars of the toy data set, and the files made with it."""
+    folder = tmp_path_factory.mktemp("ceiling")
+    files = ("--out", folder / "ceiling.ecsv", "--plot", folder / "ceiling.png")
+    done = call(f"specfisher ceiling --snr-bins 0,5,inf --json {QUICK} --data", dataset, *files)
+    assert done.exit_code == 0, done.stderr
+    return json.loads(done.stdout), folder
+
+
+def test_ceiling_scores_the_test_stars_of_the_data_set(ceiling, dataset):
+    table, folder = ceiling
+    rows = {row["name"]: row for row in table["rows"]}
+
+    assert table["header"]["population"] == "50 stars, split test of seed 7"
+    assert rows["all"]["n"] == rows["0-5"]["n"] + rows[">5"]["n"] == 50
+    assert table["notice"].startswith("TOY")
+    assert Table.read(folder / "ceiling.ecsv")["n"][0] == 50
+    assert (folder / "ceiling.png").stat().st_size > 1000
+
+
+def test_more_is_known_of_brighter_stars(ceiling):
+    """The exact ceiling rises with S/N; the toy stars' gap is many standard errors wide."""
+    rows = {row["name"]: row["r2"]["posterior_mean"][0] for row in ceiling[0]["rows"]}
+
+    assert rows["0-5"] < rows["all"] < rows[">5"]
+
+
+def test_a_figure_needs_a_bin_with_enough_stars(bank_file, tmp_path):
+    figure = tmp_path / "ceiling.png"
+
+    done = call(
+        "specfisher ceiling --n-template 1000 --n-star 5 --bank", bank_file, "--plot", figure
+    )
+
+    assert done.exit_code == 2
+    assert "--n-star" in done.stderr
+    assert not figure.exists()
+
+
+def test_without_bins_only_the_pooled_ceiling_is_printed(bank_file):
+    done = call(f"specfisher ceiling --json {QUICK} --bank", bank_file)
+
+    assert [row["name"] for row in json.loads(done.stdout)["rows"]] == ["all"]
+
+
+@pytest.mark.parametrize(
+    ("words", "edges"),
+    [
+        ([], None),
+        (["--snr-bins"], SNR_EDGES),
+        (["--snr-bins", "--json"], SNR_EDGES),
+        (["--snr-bins", "0,5,inf", "--json"], (0.0, 5.0, math.inf)),
+        (["--snr-bins=0,5,inf"], (0.0, 5.0, math.inf)),
+    ],
+)
+def test_bare_bins_are_the_standard_ones_wherever_the_flag_stands(words, edges):
+    command = main.commands["ceiling"]
+
+    assert command.make_context("ceiling", list(words)).params["snr_bins"] == edges
+
+
+def test_data_and_a_bank_of_ones_own_are_refused_together(dataset):
+    done = call("specfisher ceiling --mag 22 --data", dataset)
+
+    assert done.exit_code == 2
+    assert "drop --mag" in done.stderr
+
+
+@pytest.fixture
+def predictions(dataset, tmp_path):
+    """Predictions of a ridge regression for the test split, as a table."""
+    out = tmp_path / "predictions.ecsv"
+    call("speclearn train --model ridge", dataset, "--out", tmp_path / "ridge")
+    done = call("speclearn evaluate", tmp_path / "ridge", dataset, "--out", out)
+    assert done.exit_code == 0, done.stderr
+    return out
+
+
+def test_an_honest_model_stays_below_the_posterior_mean(predictions, dataset):
+    done = call(f"specfisher compare --json {QUICK}", predictions, "--data", dataset)
+    pooled = json.loads(done.stdout)["rows"][0]
+
+    assert done.exit_code == 0, done.stderr
+    assert pooled["n"] == 50
+    assert not pooled["too_good"]
+
+
+def test_a_model_that_knows_the_answers_is_caught(predictions, dataset):
+    """Exit code 3: errors of 0.01 dex are impossible at these S/N."""
+    table = Table.read(predictions)
+    wobble = 0.01 * np.random.default_rng(0).normal(size=len(table))
+    table["logg"] = table["logg_true"] + wobble
+    table.write(predictions, overwrite=True)
+
+    done = call(f"specfisher compare {QUICK}", predictions, "--data", dataset)
+
+    assert done.exit_code == 3
+    assert "ridge" in done.stderr
+
+
+def test_predictions_for_other_stars_are_refused(predictions, bank_file, tmp_path):
+    other = tmp_path / "other.zarr"
+    call("specsim generate -n 20 --seed 9 --workers 1", "--bank", bank_file, "--out", other)
+
+    done = call("specfisher compare", predictions, "--data", other)
+
+    assert done.exit_code == 2
+    assert "expected split test of" in done.stderr
