@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import zarr
 import zarr.core.codec_pipeline
+from zarr.codecs import BloscCodec, Crc32cCodec
 
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.kernels.rounding import FLOAT32_MANTISSA_BITS, round_mantissa
@@ -37,13 +38,13 @@ def create_column(group: zarr.Group, column: Column, n_rows: int, header: Datase
         shards=shard if n_wave else None,
         chunks=(CHUNK_ROWS, *n_wave) if n_wave else shard,
         compressors=[
-            zarr.codecs.BloscCodec(
+            BloscCodec(
                 cname="lz4",
                 clevel=5,
                 shuffle="bitshuffle",
                 typesize=np.dtype(column.dtype).itemsize,
             ),
-            zarr.codecs.Crc32cCodec(),
+            Crc32cCodec(),
         ],
         fill_value=column.fill_value,
         dimension_names=column.dims,
@@ -86,10 +87,9 @@ def read_rows(array: zarr.Array, rows: slice | np.ndarray = slice(None)) -> np.n
         with _fast_pipeline():
             return np.asarray(array[rows] if isinstance(rows, slice) else array.oindex[rows])
     except DAMAGE as problem:
-        path = Path(array.store_path.store.root)
         raise DataError(
-            f"{path}: a chunk of it is damaged ({problem}); "
-            f"`specdata verify {path.parent.parent}` names the shard"
+            f"{array.store_path}: a chunk of it is damaged ({problem}); `specdata verify` on the "
+            "dataset names the shard"
         ) from None
 
 

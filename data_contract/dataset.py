@@ -9,7 +9,7 @@ import numpy as np
 from starsmith.data_contract.columns import open_column, read_rows
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.manifest import Manifest, read_manifest
+from starsmith.data_contract.manifest import Manifest, hash_file, read_manifest
 from starsmith.data_contract.names import CONDITIONS
 from starsmith.data_contract.noise import NoiseTables, honest_error, observe_flux
 from starsmith.data_contract.schema import DatasetHeader
@@ -277,8 +277,8 @@ class Dataset:
 def open_dataset(path: Path | str, regenerate: Regenerate | None = None) -> Dataset:
     """Open a finished dataset.
 
-    The manifest is checked, and that every file it lists is there and of its size;
-    `verify_dataset` checks every byte.
+    The manifest and all metadata are checked, and that every file is there and of its size;
+    arrays carry checksums of their own. `verify_dataset` checks every byte and every value.
 
     Parameters
     ----------
@@ -307,12 +307,10 @@ def open_dataset(path: Path | str, regenerate: Regenerate | None = None) -> Data
             "written; run the command that started it again: it resumes (its configuration is "
             f"in {path / 'run.json'})"
         ) from None
-    if problems := [
-        text for name in manifest.files if (text := _size_problem(path, manifest, name))
-    ]:
+    if problems := [text for name in manifest.files if (text := _damage(path, manifest, name))]:
         raise DataError(
-            f"{path}: {'; '.join(problems[:5])}; {len(problems)} file(s) in all: run the command "
-            "that wrote the dataset again: it rewrites what is missing"
+            f"{path}: {'; '.join(problems[:5])}; {len(problems)} file(s) in all: "
+            f"`specdata verify {path}` says how to repair it"
         )
     splits = {
         name: Split(path, name, header, regenerate, manifest.digest) for name in header.counts
@@ -320,10 +318,17 @@ def open_dataset(path: Path | str, regenerate: Regenerate | None = None) -> Data
     return Dataset(path=path, header=header, manifest=manifest, splits=splits)
 
 
-def _size_problem(path: Path, manifest: Manifest, name: str) -> str:
-    expected = manifest.files[name]["bytes"]
+def _damage(path: Path, manifest: Manifest, name: str) -> str:
+    """What is wrong with a file: its size or, for metadata, which no checksum guards, its hash."""
+    expected = manifest.files[name]
     try:
+        if name.endswith(".json"):
+            return "" if hash_file(path / name) == expected else f"{name} was changed"
         found = (path / name).stat().st_size
     except FileNotFoundError:
         return f"{name} is missing"
-    return "" if found == expected else f"{name} has {found} bytes, expected {expected}"
+    return (
+        ""
+        if found == expected["bytes"]
+        else f"{name} has {found} bytes, expected {expected['bytes']}"
+    )

@@ -7,8 +7,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
 from starsmith.data_contract.columns import open_column, read_rows
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.schema import DatasetHeader
@@ -137,7 +135,7 @@ def content_digest(path: Path, split: str, header: DatasetHeader) -> str:
         if len(column.dims) == 1:
             values = read_rows(open_column(path, split, column.name))
             total.update(f"{column.name} {column.dtype} {values.shape}".encode())
-            total.update(np.ascontiguousarray(values, dtype=np.dtype(column.dtype)))
+            total.update(values.astype(column.dtype).tobytes())
     return total.hexdigest()
 
 

@@ -206,5 +206,5 @@ def _sha256(arrays: dict[str, np.ndarray]) -> str:
     total = hashlib.sha256()
     for name, values in sorted(arrays.items()):
         total.update(name.encode())
-        total.update(np.ascontiguousarray(values, dtype="<f8"))
+        total.update(values.astype("<f8").tobytes())
     return total.hexdigest()

@@ -145,6 +145,14 @@ def test_a_truncated_or_missing_shard_is_one_error_on_opening(copy):
     assert "2 file(s)" in message
 
 
+def test_changed_metadata_is_refused_on_opening(copy):
+    """Chunks have checksums, metadata have none: a unit or shape edited in place is found."""
+    file = copy / "train/mag/zarr.json"
+    file.write_text(file.read_text().replace("mag(AB)", "mag(ST)"))
+    with pytest.raises(DataError, match=r"train/mag/zarr\.json was changed"):
+        open_dataset(copy)
+
+
 def test_a_flipped_bit_is_an_error_on_reading(copy):
     """Same size, other bits: the chunk's checksum notices when it is decoded."""
     file = copy / "train/flux_model/c/1/0"

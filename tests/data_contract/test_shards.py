@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from starsmith.data_contract.columns import write_rows
 from starsmith.data_contract.dataset import open_dataset
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.manifest import read_manifest
@@ -76,6 +77,31 @@ def test_an_interrupted_run_resumes_to_the_same_bits(noise, copy):
     for shard in todo:
         write_shard(copy, header, shard, make_columns(header, shard))
     assert finish_dataset(copy).digest == digest
+    assert file_bytes(copy) == before
+
+
+@pytest.mark.parametrize("survived", [0, 5, 14])
+def test_a_crash_inside_a_shard_leaves_it_undone(noise, copy, monkeypatch, survived):
+    """Whichever array the writer died at, even on rewriting: the shard does not count."""
+    before = file_bytes(copy)
+    header = open_run(copy)
+    shard = plan_shards(header.counts, header.shard_rows)[2]
+    calls = []
+
+    def die_later(*args):
+        calls.append(args)
+        if len(calls) > survived:
+            raise OSError("disk full")
+        write_rows(*args)
+
+    monkeypatch.setattr("starsmith.data_contract.shards.write_rows", die_later)
+    columns = make_columns(header, shard)
+    with pytest.raises(OSError, match="disk full"):
+        write_shard(copy, header, shard, {**columns, "mag": columns["mag"] + 0.1})
+    assert shard not in finished_shards(copy)
+    monkeypatch.undo()
+    write_shard(copy, header, shard, columns)
+    finish_dataset(copy)
     assert file_bytes(copy) == before
 
 
