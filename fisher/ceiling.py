@@ -228,11 +228,13 @@ def _rows(
     snr = stars.bounds.snr
     spans = [("all", -np.inf, np.inf)]
     spans += [(bin_name(*pair), *pair) for pair in pairwise(edges)]
-    spans = [span for span in spans if np.sum((snr >= span[1]) & (snr < span[2])) > 1]
+    # a bin of no more stars than labels has no label covariance to compare with
+    fewest = stars.labels.shape[1]
+    spans = [span for span in spans if np.sum((snr >= span[1]) & (snr < span[2])) > fewest]
     members = [np.flatnonzero((snr >= low) & (snr < high)) for _, low, high in spans]
     paper = np.full((len(spans), 3), np.nan)
     if nodes is not None:
-        mags = np.array([nodes.magnitude_at(float(np.median(snr[rows]))) for rows in members])
+        mags = nodes.magnitude_at(np.array([np.median(snr[rows]) for rows in members]))
         variance = nodes.variance(target)
         paper[:] = [paper_median(s, variance) for s in nodes.sigma2(target, mags)]
     bounds = np.full(len(spans), np.nan)

@@ -18,6 +18,7 @@ __all__ = [
     "continuum_columns",
     "derivative_matrix",
     "label_columns",
+    "median_slope",
     "node_flux",
     "velocity_column",
 ]

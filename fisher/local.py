@@ -5,13 +5,13 @@ heavy-tailed draws around it, weighted by likelihood over proposal density and r
 the prior's box, give the same posterior moments with hundreds of draws instead of millions.
 """
 
+import math
 from dataclasses import dataclass, fields
 
 import numpy as np
 
 from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.random import normals
-from starsmith.fisher.jacobian import label_columns
 from starsmith.fisher.kernels.posterior import fill_log_marginal
 from starsmith.fisher.templates import Basis, Stars
 from starsmith.simulator.interpolate import touches_filled
@@ -26,7 +26,7 @@ ESS_LOCAL = 50.0
 N_ATTEMPT = 4
 FLATTEN = 0.5
 FLOOR = 0.05
-BLOCK = 16
+WORDS = 4_000_000  # spline weights held at a time
 
 
 @dataclass(frozen=True)
@@ -63,21 +63,37 @@ def _box(bank: Bank, prior: Prior) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return ranges[:, 0], ranges[:, 1], np.flatnonzero(ranges[:, 1] > ranges[:, 0])
 
 
-def _templates_at(bank: Bank, basis: Basis, labels: np.ndarray, names: tuple[str, ...]):
-    normalise = "known" if basis.normalise == "known" else "absolute"
-    columns = label_columns(bank, labels, np.full(len(labels), basis.mag), names, normalise)
-    if normalise == "absolute":
-        return columns.flux, columns.values
-    median = np.median(columns.flux, axis=1)[:, None]
-    return columns.flux / median, columns.values / median[:, :, None]
+@dataclass(frozen=True)
+class ShortStars:
+    """Stars as sums over modes.
+
+    Attributes
+    ----------
+    cross : float64, shape (n_spec, n_mode)
+        S1 = cross · c for a template c.
+    gram : float64, shape (n_spec, n_mode, n_mode)
+        S2 = c · gram · c.
+    limits : float64, shape (n_spec, 3)
+        As in `starsmith.fisher.templates.Stars`.
+    """
+
+    cross: np.ndarray
+    gram: np.ndarray
+    limits: np.ndarray
+
+    @classmethod
+    def of(cls, basis: Basis, stars: Stars) -> "ShortStars":
+        """Sum observed stars over the modes of a basis."""
+        cross, square = basis.star_sums(stars)
+        return cls(cross, np.tensordot(square, basis.square_modes, axes=1), stars.limits)
+
+    def take(self, rows: np.ndarray) -> "ShortStars":
+        """Return some of the stars."""
+        return ShortStars(self.cross[rows], self.gram[rows], self.limits[rows])
 
 
 def fit(
-    bank: Bank,
-    prior: Prior,
-    basis: Basis,
-    stars: Stars,
-    start: np.ndarray,
+    bank: Bank, prior: Prior, basis: Basis, stars: ShortStars, start: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Gauss-Newton fit of the labels that vary, amplitude included unless known.
 
@@ -91,24 +107,27 @@ def fit(
     low, high, free = _box(bank, prior)
     names = tuple(bank.label_names[k] for k in free)
     labels = start.copy()
-    flux, variance = stars.flux, stars.variance
-    root, known = np.sqrt(variance), np.isfinite(stars.limits[:, 2])
+    known = stars.limits[:, 2]
     precision = np.diag(12.0 / (high - low)[free] ** 2)
-    identity = np.eye(len(free))
     for step in range(N_STEP + 1):
-        template, slopes = _templates_at(bank, basis, labels, names)
-        scale = np.sum(flux * template / variance, axis=1) / np.sum(template**2 / variance, axis=1)
-        scale = np.where(known, stars.limits[:, 2], scale)
-        design = slopes * (scale[:, None] / root)[:, None, :]
-        unit = np.where(known[:, None], 0.0, template / root)
-        unit /= np.maximum(np.linalg.norm(unit, axis=1), 1e-300)[:, None]
-        design -= (design @ unit[:, :, None]) * unit[:, None, :]
-        information = design @ design.transpose(0, 2, 1) + precision
-        covariance = np.linalg.solve(information, np.broadcast_to(identity, information.shape))
+        short, slopes = basis.coordinates(bank, labels, names)
+        weighted = np.einsum("nrs,ns->nr", stars.gram, short)
+        square = np.sum(short * weighted, axis=1)
+        best = np.sum(stars.cross * short, axis=1) / square
+        scale = np.where(np.isfinite(known), known, best)
+        along = np.where(
+            np.isfinite(known)[:, None], 0.0, np.einsum("npr,nr->np", slopes, weighted)
+        )
+        information = slopes @ stars.gram @ slopes.transpose(0, 2, 1)
+        information -= along[:, :, None] * along[:, None, :] / square[:, None, None]
+        information = scale[:, None, None] ** 2 * information + precision
+        identity = np.broadcast_to(np.eye(len(free)), information.shape)
+        covariance = np.linalg.solve(information, identity)
         if step == N_STEP:
             break
-        residual = (flux - scale[:, None] * template) / root
-        change = np.einsum("nij,njl,nl->ni", covariance, design, residual)
+        residual = stars.cross - scale[:, None] * weighted
+        gradient = scale[:, None] * np.einsum("npr,nr->np", slopes, residual)
+        change = np.einsum("npq,nq->np", covariance, gradient)
         labels[:, free] = np.clip(labels[:, free] + change, low[free], high[free])
     return labels, covariance
 
@@ -124,7 +143,11 @@ def _proposal(seed: int, n_draw: int, n_free: int) -> tuple[np.ndarray, np.ndarr
 
 
 def _log_likelihood(
-    bank: Bank, basis: Basis, box: tuple[np.ndarray, np.ndarray], stars: Stars, labels: np.ndarray
+    bank: Bank,
+    basis: Basis,
+    box: tuple[np.ndarray, np.ndarray],
+    stars: ShortStars,
+    labels: np.ndarray,
 ) -> np.ndarray:
     """Of every draw of every star, (n_spec, n_draw); -inf outside the box or on a hole."""
     n_spec, n_draw, n_label = labels.shape
@@ -133,12 +156,8 @@ def _log_likelihood(
     if bank.filled.any():
         inside &= ~touches_filled(bank, flat).reshape(n_spec, n_draw)
     short = basis.project(bank, flat).reshape(n_spec, n_draw, -1)
-    star_cross, _ = basis.star_sums(stars)
-    cross = np.einsum("nmr,nr->nm", short, star_cross)
-    square = np.empty_like(cross)
-    for i in range(n_spec):
-        whitened = basis.modes / (np.sqrt(stars.variance[i]) * basis.whiten)
-        square[i] = np.einsum("mr,mr->m", short[i] @ (whitened @ whitened.T), short[i])
+    cross = np.einsum("nmr,nr->nm", short, stars.cross)
+    square = np.einsum("nmr,nmr->nm", short @ stars.gram, short)
     log_likelihood = np.empty_like(cross)
     fill_log_marginal(log_likelihood, cross, square, stars.limits)
     return np.where(inside, log_likelihood, -np.inf)
@@ -157,12 +176,18 @@ def _variance(labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _redraw_block(
-    bank: Bank, prior: Prior, basis: Basis, stars: Stars, start: np.ndarray, n_draw: int, seed: int
+    bank: Bank,
+    prior: Prior,
+    basis: Basis,
+    stars: ShortStars,
+    start: np.ndarray,
+    n_draw: int,
+    seed: int,
 ) -> LocalDraws:
     low, high, free = _box(bank, prior)
     best, linear = fit(bank, prior, basis, stars, start)
     found = LocalDraws.linear(best, linear, free)
-    centre, width, weak = best.copy(), linear.copy(), np.arange(len(stars))
+    centre, width, weak = best.copy(), linear.copy(), np.arange(len(best))
     for attempt in range(N_ATTEMPT):
         standard, log_density = _proposal(seed, n_draw << attempt, free.size)
         labels = np.repeat(centre[weak, None, :], len(standard), axis=1)
@@ -204,10 +229,12 @@ def redraw(
     moments : LocalDraws
         Flagged stars carry the linear model's mean and variance.
     """
-    blocks = [
-        _redraw_block(bank, prior, basis, stars.take(rows), start[rows], n_draw, seed)
-        for rows in np.array_split(np.arange(len(stars)), -(-len(stars) // BLOCK))
-    ]
+    n_support = math.prod(min(4, nodes.size) for nodes in bank.axes)
+    block = max(1, WORDS // (n_draw * n_support))
+    blocks = []
+    for rows in np.array_split(np.arange(len(stars)), -(-len(stars) // block)):
+        short = ShortStars.of(basis, stars.take(rows))
+        blocks.append(_redraw_block(bank, prior, basis, short, start[rows], n_draw, seed))
     joined = {
         field.name: np.concatenate([getattr(block, field.name) for block in blocks])
         for field in fields(LocalDraws)

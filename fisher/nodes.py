@@ -15,8 +15,8 @@ from starsmith.simulator.prior import Prior
 __all__ = ["NodeSpectra", "middle_conditions", "node_spectra"]
 
 TILE = 256  # pixels
-N_PROBE = 300
-N_BISECT = 30
+N_PROBE = 150
+MAGS = np.arange(8.0, 30.0, 0.25)  # ln(S/N) bends by 1e-3 between neighbours
 
 
 def middle_conditions(prior: Prior) -> np.ndarray:
@@ -73,17 +73,12 @@ class NodeSpectra:
         noise = np.sqrt(self.floor + self.slope * np.maximum(flux, 0.0))
         return np.median(flux / noise, axis=1)
 
-    def magnitude_at(self, snr: float) -> float:
-        """Magnitude at which the median node has this signal-to-noise."""
+    def magnitude_at(self, snr: np.ndarray) -> np.ndarray:
+        """Magnitudes at which the median node has these signal-to-noise ratios."""
         step = max(1, len(self.unit) // N_PROBE)
-        bright, faint = -5.0, 40.0
-        for _ in range(N_BISECT):
-            middle = 0.5 * (bright + faint)
-            if np.median(self.snr(middle, slice(None, None, step))) > snr:
-                bright = middle
-            else:
-                faint = middle
-        return 0.5 * (bright + faint)
+        some = slice(None, None, step)
+        curve = np.array([np.median(self.snr(mag, some)) for mag in MAGS])
+        return np.interp(-np.log(snr), -np.log(curve), MAGS)
 
     def sigma2(self, target: str, mags: np.ndarray) -> np.ndarray:
         """Cramér-Rao bounds at each magnitude, float64 (n_mag, n_node) [label²]."""

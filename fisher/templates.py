@@ -11,13 +11,15 @@ the product of both remainders. The loss is measured on templates the bases have
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.draws import Draws
+from starsmith.fisher.jacobian import median_slope
+from starsmith.fisher.kernels.posterior import combine_short
 from starsmith.simulator.interpolate import interpolate, spline_weights
-from starsmith.simulator.kernels.spline import combine_rows
 from starsmith.simulator.observe import draw_stars
 from starsmith.simulator.prior import Prior
 
@@ -44,7 +46,7 @@ class Basis:
         Orthonormal rows: whitened template = c @ modes.
     squares : float64, shape (n_square, n_wave)
         Orthonormal rows for squared whitened templates and inverse variances.
-    node_modes : float32, shape (n_node, n_mode)
+    node_modes : float64, shape (n_node, n_mode)
         Bank coefficients, whitened and projected.
     mag : float
         Magnitude at which a template has unit amplitude.
@@ -70,20 +72,56 @@ class Basis:
         inverse = 1.0 / (stars.variance * self.whiten)
         return (stars.flux * inverse) @ self.modes.T, (inverse / self.whiten) @ self.squares.T
 
+    @cached_property
+    def square_modes(self) -> np.ndarray:
+        """Inner products of modes weighted by each row of ``squares``.
+
+        float64, shape (n_square, n_mode, n_mode): with a star's half p of S2, the sum
+        p · square_modes is the matrix G for which S2 = c G c.
+        """
+        return np.stack([(self.modes * row) @ self.modes.T for row in self.squares])
+
     def project(self, bank: Bank, labels: np.ndarray) -> np.ndarray:
         """Coordinates c of templates, float64 (n_template, n_mode)."""
+        return self.coordinates(bank, labels, ())[0]
+
+    def coordinates(
+        self, bank: Bank, labels: np.ndarray, names: tuple[str, ...]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Coordinates of templates and of their derivatives.
+
+        Parameters
+        ----------
+        bank : Bank
+        labels : float64 array, shape (n_template, n_label)
+        names : tuple of str
+            Labels to differentiate with respect to.
+
+        Returns
+        -------
+        short : float64 array, shape (n_template, n_mode)
+        slopes : float64 array, shape (n_template, n_name, n_mode)
+        """
         rows, weights = spline_weights(bank, labels)
         maggies = np.einsum("ns,ns->n", weights, bank.band_coef[rows])
-        weights *= (10.0 ** (-0.4 * self.mag) / maggies)[:, None]
-        surplus = -rows.shape[1] % 4
-        rows = np.pad(rows, ((0, 0), (0, surplus)))
-        weights = np.pad(weights, ((0, 0), (0, surplus))).astype(np.float32)
-        short = np.empty((len(rows), self.node_modes.shape[1]), dtype=np.float32)
-        combine_rows(short, self.node_modes, rows, weights)
-        short = short.astype(np.float64)
+        unit = 10.0 ** (-0.4 * self.mag) / maggies
+        short = np.empty((len(rows), len(self.modes)))
+        combine_short(short, self.node_modes, rows, weights * unit[:, None])
+        slopes = np.empty((len(rows), len(names), len(self.modes)))
+        for k, name in enumerate(names):
+            _, along = spline_weights(bank, labels, derivative=name)
+            band = np.einsum("ns,ns->n", along, bank.band_coef[rows]) / maggies
+            slope = np.empty_like(short)
+            combine_short(slope, self.node_modes, rows, along * unit[:, None])
+            slopes[:, k] = slope - band[:, None] * short
         if self.normalise == "known":
-            short /= np.median((short @ self.modes) / self.whiten, axis=1)[:, None]
-        return short
+            flux = (short @ self.modes) / self.whiten
+            median = np.median(flux, axis=1)[:, None]
+            if names:
+                change = median_slope(flux, (slopes @ self.modes) / self.whiten) / median
+                slopes = slopes - short[:, None, :] * change[:, :, None]
+            short, slopes = short / median, slopes / median[:, :, None]
+        return short, slopes
 
     def square_sums(self, short: np.ndarray) -> np.ndarray:
         """Template half of S2, float64 (n_template, n_square)."""
@@ -202,7 +240,7 @@ def build_basis(
         whiten=whiten,
         modes=modes,
         squares=np.ascontiguousarray(squares.T),
-        node_modes=((bank.coef * whiten) @ modes.T).astype(np.float32),
+        node_modes=(bank.coef * whiten) @ modes.T,
         mag=mag,
         normalise=normalise,
         loss=float(loss),
