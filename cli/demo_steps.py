@@ -157,7 +157,7 @@ def draw(
     with staged_file(out / "r2_snr.png") as partial:
         plot_ceiling(table, partial, models=bin_scores(predictions, table))
     truth = next(iter(predictions.values())).truth[:, 0]
-    values = {name: p.value[:, 0] for name, p in predictions.items()}
+    values = panels(predictions)
     plot_predictions(out / "predictions.png", truth, values, AXIS, bank.notice)
     return {
         "spectra.png": "One giant at four magnitudes, observed over noiseless",
@@ -165,6 +165,15 @@ def draw(
         "r2_snr.png": "R² against S/N, models under the ceilings",
         "predictions.png": "Predicted against true log g, and residuals",
     }
+
+
+def panels(predictions: Mapping[str, Predictions]) -> dict[str, np.ndarray]:
+    """Predicted values under the title of their panel: model and pooled scores."""
+    titles = {
+        name: f"{name} $R^2$ {e.scores['r2'].value:.3f}, MAE {e.scores['mae'].value:.3f}"
+        for name, e in evaluations(predictions).items()
+    }
+    return {title: predictions[name].value[:, 0] for name, title in titles.items()}
 
 
 def evaluations(predictions: Mapping[str, Predictions]) -> dict[str, Evaluation]:

@@ -131,7 +131,8 @@ def plot_predictions(
     ----------
     path : Path
     truth : float array, shape (n_spec,)
-    predicted : dict of model name to float array, shape (n_spec,)
+    predicted : dict of str to float array, shape (n_spec,)
+        Title of the panel, which starts with the model's name, and its predictions.
     label : str
         Axis text of the quantity, with its unit.
     notice : str
@@ -140,16 +141,15 @@ def plot_predictions(
     figure, (panels,) = _new_figure(1, n_panel, (3.6 * n_panel, 3.6))
     span = float(truth.min()), float(truth.max())
     residual_span = (span[0] - span[1]) / 2, (span[1] - span[0]) / 2
-    for k, (name, values) in enumerate(predicted.items()):
+    for k, (title, values) in enumerate(predicted.items()):
         axes = panels[k]
         axes.hist2d(truth, values, bins=60, range=(span, span), cmin=1, cmap="viridis")
         axes.plot(span, span, ls="--", lw=1, color="k")
-        r2 = 1 - np.mean((values - truth) ** 2) / np.var(truth)
         axes.set(xlabel=f"true {label}", ylabel=f"predicted {label}", aspect="equal")
-        axes.set_title(f"{name}, $R^2$ = {r2:.3f}", fontsize=10)
+        axes.set_title(title, fontsize=10)
         panels[-1].hist(
-            values - truth, bins=80, range=residual_span, histtype="step",
-            color=COLOURS[k], label=f"{name}, MAE {np.mean(np.abs(values - truth)):.3f}",
+            values - truth, bins=50, range=residual_span, histtype="step",
+            color=COLOURS[k], label=title.split()[0],
         )  # fmt: skip
     panels[-1].axvline(0, color="k", ls="--", lw=0.8)
     panels[-1].set(xlabel=f"predicted − true {label}", ylabel="spectra per bin")

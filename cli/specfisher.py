@@ -32,7 +32,7 @@ def effort_options(function):
             help="Amplitude unknown; its noise-free median known; the magnitude known.",
         ),
         click.option(
-            "--n-star", type=Count(2), default=2000, show_default=True, help="Test stars scored."
+            "--n-star", type=Count(30), default=2000, show_default=True, help="Test stars scored."
         ),
         click.option(
             "--n-template",

@@ -19,7 +19,7 @@ def ceiling(dataset, tmp_path_factory):
     """Ceiling of the test stars of the toy data set, and the files made with it."""
     folder = tmp_path_factory.mktemp("ceiling")
     files = ("--out", folder / "ceiling.ecsv", "--plot", folder / "ceiling.png")
-    done = call(f"specfisher ceiling --snr-bins 0,5,inf --json {QUICK} --data", dataset, *files)
+    done = call(f"specfisher ceiling --snr-bins 0,7,inf --json {QUICK} --data", dataset, *files)
     assert done.exit_code == 0, done.stderr
     return json.loads(done.stdout), folder
 
@@ -29,7 +29,7 @@ def test_ceiling_scores_the_test_stars_of_the_data_set(ceiling, dataset):
     rows = {row["name"]: row for row in table["rows"]}
 
     assert table["header"]["population"] == "50 stars, split test of seed 7"
-    assert rows["all"]["n"] == rows["0-5"]["n"] + rows[">5"]["n"] == 50
+    assert rows["all"]["n"] == rows["0-7"]["n"] + rows[">7"]["n"] == 50
     assert table["notice"].startswith("TOY")
     assert Table.read(folder / "ceiling.ecsv")["n"][0] == 50
     assert (folder / "ceiling.png").stat().st_size > 1000
@@ -39,7 +39,7 @@ def test_more_is_known_of_brighter_stars(ceiling):
     """The exact ceiling rises with S/N; the toy stars' gap is many standard errors wide."""
     rows = {row["name"]: row["r2"]["posterior_mean"][0] for row in ceiling[0]["rows"]}
 
-    assert rows["0-5"] < rows["all"] < rows[">5"]
+    assert rows["0-7"] < rows["all"] < rows[">7"]
 
 
 def test_a_figure_needs_a_bin_with_enough_stars(bank_file, tmp_path):
