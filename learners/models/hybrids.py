@@ -39,6 +39,7 @@ class HybridViT(nn.Module):
         depth: int = 5,
         n_head: int = 8,
         dropout: float = 0.1,
+        readout: str = "summary",
     ):
         super().__init__()
         if stem:
@@ -46,7 +47,9 @@ class HybridViT(nn.Module):
         else:
             self.tokenizer = ConvTokenizer(n_wave, dim, patch, patch)
         self.context = RecurrentContext(dim, hidden) if hidden else nn.Identity()
-        self.encoder = Encoder(self.tokenizer.n_token, dim, depth, n_head, n_output, dropout)
+        self.encoder = Encoder(
+            self.tokenizer.n_token, dim, depth, n_head, n_output, dropout, readout
+        )
 
     def forward(self, flux_BP: torch.Tensor) -> torch.Tensor:
         """Predict standardised labels."""
@@ -55,7 +58,7 @@ class HybridViT(nn.Module):
 
 PAPER_STEM = (32, 64, 128)
 TINY_STEM = (8, 16, 24, 32, 48)
-TINY = {"dim": 64, "depth": 1, "n_head": 4, "dropout": 0.0}
+TINY = {"dim": 64, "depth": 1, "n_head": 4, "dropout": 0.0, "readout": "tokens"}
 
 
 @register_model("convstem_vit")

@@ -10,7 +10,7 @@ from tests.learners.worlds import lines, make_data, uniform_logg
 @pytest.fixture(scope="session")
 def line_data():
     """1-D world of saturating lines at S/N 5 per pixel."""
-    return make_data(lines, uniform_logg, 0.2, (3000, 500, 2000))
+    return make_data(lines, uniform_logg, 0.2, (1500, 400, 2000))
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def bayes_r2(split, sigma):
 def test_a_trained_network_approaches_the_bayes_optimum_from_below(line_data, tmp_path):
     """In a world whose optimum is known, a tiny network nears it and never passes it."""
     recipe = NetworkRecipe(
-        learning_rate=5e-3, batch_size=100, epochs=6, ema=0.95, grad_clip=1.0, options=SMALL
+        learning_rate=5e-3, batch_size=50, epochs=6, ema=0.95, grad_clip=1.0, options=SMALL
     )
 
     fit("specvit_tiny", line_data.training(), "logg", recipe, tmp_path / "run")
@@ -58,7 +58,7 @@ def test_a_network_can_memorise_a_handful(small_data, tmp_path):
     """Without fresh noise a network fits 32 spectra to a hundredth of their variance."""
     data = make_data(lines, uniform_logg, 0.2, (32, 10, 10))
     recipe = NetworkRecipe(
-        learning_rate=5e-3, batch_size=32, epochs=150, noise="fixed", grad_clip=10, options=SMALL
+        learning_rate=5e-3, batch_size=32, epochs=100, noise="fixed", grad_clip=10, options=SMALL
     )
 
     fit("specvit_tiny", data.training(), "logg", recipe, tmp_path)
@@ -195,7 +195,7 @@ def test_noise_is_fresh_every_epoch(small_data, tmp_path, tiny_recipe):
 def test_predicted_uncertainty_is_the_spread_of_the_errors(line_data, tmp_path):
     """Trained by likelihood, errors over predicted sigma have unit spread."""
     recipe = NetworkRecipe(
-        loss="gaussian_nll", learning_rate=5e-3, batch_size=100, epochs=5, ema=0.95, options=SMALL
+        loss="gaussian_nll", learning_rate=5e-3, batch_size=50, epochs=5, ema=0.95, options=SMALL
     )
 
     fit("specvit_tiny", line_data.training(), "logg", recipe, tmp_path)
