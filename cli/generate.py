@@ -7,8 +7,10 @@ from pathlib import Path
 
 import click
 
+from starsmith.cli.datasets import export_published
 from starsmith.cli.files import refuse_existing, write_toml
 from starsmith.cli.options import BankSource, typed_first
+from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.manifest import MANIFEST_FILE
 from starsmith.data_contract.names import CONDITIONS
 from starsmith.data_contract.schema import SHARD_ROWS
@@ -91,23 +93,30 @@ class Request:
         report : dict
             Counts, bytes, digest and resolved configuration.
         """
+        if self.format == "hdf5" and self.store == "frozen":
+            raise ConfigError(
+                "--format hdf5 holds noiseless flux, --store frozen does not; use --store noiseless"
+            )
         bank = self.source.open()
-        if self.overwrite and self.out.exists():
+        folder = self.dataset
+        if self.overwrite and folder.exists():
             check_prior(bank, self.prior)  # while the old data are still there
-            refuse_existing(self.out, overwrite=True)
-            shutil.rmtree(self.out)
-        complete = (self.out / MANIFEST_FILE).exists()
-        self.out.parent.mkdir(parents=True, exist_ok=True)
+            refuse_existing(folder, overwrite=True)
+            shutil.rmtree(folder)
+        complete = (folder / MANIFEST_FILE).exists()
+        folder.parent.mkdir(parents=True, exist_ok=True)
         manifest = write_dataset(
             bank,
             self.prior,
             self.counts,
-            self.out,
+            folder,
             self.seed,
             Settings(store=self.store, config=self.resolved()),
             self.workers,
             progress,
         )
+        if self.format == "hdf5":
+            export_published(folder, self.out, overwrite=True)
         config_file = self.out.with_name(f"{self.out.name}.toml")
         write_toml(config_file, self.resolved())
         return {
@@ -120,6 +129,11 @@ class Request:
             "config_file": str(config_file),
             "notice": bank.notice,
         }
+
+    @property
+    def dataset(self) -> Path:
+        """Folder of the data set itself: beside the exported files for ``hdf5``."""
+        return self.out / "dataset.zarr" if self.format == "hdf5" else self.out
 
     def _n_wave(self) -> int:
         if self.source.bank is not None:

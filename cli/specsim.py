@@ -8,7 +8,7 @@ from starsmith.cli.common import CommandGroup, echo_json, json_option, version_o
 from starsmith.cli.options import bank_options, config_option, prior_options
 from starsmith.cli.progress import progress_bar
 from starsmith.cli.tables import text_tree
-from starsmith.cli.types import SPLIT_NAMES, Count, SplitCounts
+from starsmith.cli.types import SPLIT_NAMES, Count, Range, SplitCounts
 
 __all__ = ["main"]
 
@@ -48,7 +48,7 @@ seed_option = click.option(
     type=click.Choice(["zarr", "hdf5"]),
     default="zarr",
     show_default=True,
-    help="zarr, or the published HDF5 format (one file per split).",
+    help="hdf5 also exports the published layout: OUT/train.h5, ..., beside OUT/dataset.zarr.",
 )
 @click.option(
     "--store",
@@ -177,6 +177,55 @@ def grid_build(out, overwrite):
         write_grid(out, built)
     click.echo(f"{built.valid.sum()} models of grid {built.name} ready")
     _echo_notice(built.notice)
+
+
+@grid.command(
+    "fetch",
+    examples=(
+        "specsim grid fetch bosz2017 --teff 3500..6500 --logg 0..5 --m-h -2.5..0.75 --out bosz2017/",
+        "specsim grid fetch bosz2024 --teff 4000..6500 --logg 0..5 --m-h -1..0.5 --out b/ --dry-run",
+    ),
+    resume="whole files are kept and parts continued; run the same command again",
+)
+@click.argument("archive", type=click.Choice(["bosz2017", "bosz2024"]))
+@click.option("--teff", type=Range(), required=True, help="Effective temperature [K].")
+@click.option("--logg", type=Range(), required=True, help="Surface gravity log g [dex(cgs)].")
+@click.option("--m-h", type=Range(), required=True, help="Metallicity [M/H] [dex].")
+@click.option("--a-m", type=Range(), default="0", show_default=True, help="[alpha/M] [dex].")
+@click.option("--c-m", type=Range(), default="0", show_default=True, help="[C/M] [dex].")
+@click.option("--resolution", type=Count(), default=50000, show_default=True, help="wave / FWHM.")
+@click.option(
+    "--format",
+    type=click.Choice(["fits", "ascii", "text"]),
+    help="bosz2017: fits (default), ascii.",
+)
+@click.option(
+    "--microturbulence", type=Count(minimum=0), default=2, show_default=True, help="[km/s]"
+)
+@out_option("Folder for the files; goes on with what is there.")
+@click.option("--base-url", help="A mirror of the archive.  [default: the archive at MAST]")
+@click.option(
+    "--connections",
+    type=click.IntRange(1, 16),
+    default=4,
+    show_default=True,
+    help="Files on the way at a time.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be fetched; open no connection.")
+@json_option()
+def grid_fetch(dry_run, as_json, **request):
+    """Download a box of BOSZ spectra, ready for `specsim grid import`.
+
+    Models the archive lacks are recorded as holes.
+    """
+    from starsmith.cli.fetch import FetchRequest, describe
+
+    run = FetchRequest.from_options(**request)
+    report = run.estimate() if dry_run else run.fetch()
+    if as_json:
+        echo_json("specsim.grid.fetch", report)
+    else:
+        click.echo(describe(report))
 
 
 @grid.command(
