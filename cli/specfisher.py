@@ -133,5 +133,21 @@ def compare(predictions, data, target, snr_bins, as_json, **choices):
     check_leak(comparison, model)
 
 
+@main.command(examples=("specfisher selftest", "specfisher selftest --json"))
+@json_option()
+def selftest(as_json):
+    """Check the ceilings against closed forms (seconds); exit code 1 if one fails."""
+    from starsmith.data_contract.errors import StarsmithError
+    from starsmith.fisher import run_selftest
+
+    checks = [asdict(check) for check in run_selftest()]
+    if as_json:
+        echo_json("specfisher.selftest", {"checks": checks})
+    else:
+        click.echo(text_table(checks))
+    if failed := [check["name"] for check in checks if not check["ok"]]:
+        raise StarsmithError(f"{len(failed)} of {len(checks)} checks failed: {', '.join(failed)}")
+
+
 if __name__ == "__main__":
     main()

@@ -68,7 +68,7 @@ def test_every_exception_is_one_line_and_an_exit_code(problem, code, says):
         (["work", "--mag", "23-20"], "did you mean 20-23? (see tool work --help)"),
         (["work", "--magg", "20"], "--mag"),
         (["work", "extra"], "extra"),
-        (["wrok"], "work"),
+        (["wrk"], "work"),
         (["--nonsense"], "--nonsense"),
     ],
 )

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
+from starsmith import fisher
 from starsmith.cli.specfisher import main
 from starsmith.data_contract.names import SNR_EDGES
 from tests.cli.conftest import call
@@ -123,3 +124,15 @@ def test_predictions_for_other_stars_are_refused(predictions, bank_file, tmp_pat
 
     assert done.exit_code == 2
     assert "expected split test of" in done.stderr
+
+
+def test_selftest_reports_every_check_and_fails_when_one_does(monkeypatch):
+    passing = call("specfisher selftest --json")
+    broken = [fisher.selftest.Check("quadrature", False, "off by 3")]
+    monkeypatch.setattr(fisher, "run_selftest", lambda: broken)
+    failing = call("specfisher selftest")
+
+    assert passing.exit_code == 0, passing.stderr
+    assert len(json.loads(passing.stdout)["checks"]) > 5
+    assert failing.exit_code == 1
+    assert "quadrature" in failing.stderr
