@@ -1,4 +1,4 @@
-"""The demonstration grid: the project's own LTE synthesis on label nodes, never to be taken for BOSZ."""
+"""The demonstration grid: our own LTE synthesis on label nodes, never to be taken for BOSZ."""
 
 import hashlib
 import json
@@ -25,8 +25,8 @@ __all__ = ["DEMO_NOTICE", "build_demo_grid", "demo_axes", "demo_cache_key"]
 
 DEMO_NOTICE = "DEMO GRID (own LTE synthesis, not BOSZ): not for science"
 CITATION = (
-    "Temperature law: regression of MARCS models (Gustafsson et al. 2008, A&A 486, 951); opacities, "
-    "equation of state and lines as cited in docs/physics_synthesis.md"
+    "Temperature law: regression of MARCS models (Gustafsson et al. 2008, A&A 486, 951); "
+    "opacities, equation of state and lines as cited in docs/physics_synthesis.md"
 )
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ def demo_axes(box: str = "3d") -> dict[str, np.ndarray]:
 def demo_cache_key(
     axes: Mapping[str, np.ndarray] | None = None, sampling: Sampling | None = None
 ) -> str:
-    """Hash of everything that decides the grid's numbers: nodes, sampling, tables, physics version."""
+    """Hash of what decides the grid's numbers: nodes, sampling, tables, physics version."""
     parts = {
         "axes": {name: list(map(float, nodes)) for name, nodes in (axes or demo_axes()).items()},
         "sampling": asdict(sampling or Sampling()),

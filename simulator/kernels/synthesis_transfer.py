@@ -24,9 +24,9 @@ Smooth = namedtuple("Smooth", "opacity source stride")
 n_coarse), on every ``stride``-th point of the fine grid."""
 
 Bands = namedtuple("Bands", "table amount row fraction")
-"""Molecular bands: ``table`` float32 (n_band, n_row, n_wave) cross-section [cm²] by temperature;
-``amount`` (n_band, n_depth) molecules over the standard opacity [1/cm²]; ``row``, ``fraction``
-(n_depth,) place of each depth between two rows."""
+"""Molecular bands: ``table`` float32 (n_band, n_row, n_wave) cross-section [1e-20 cm²] by
+temperature; ``amount`` (n_band, n_depth) molecules over the standard opacity [1e20/cm²]; ``row``,
+``fraction`` (n_depth,) place of each depth between two rows."""
 
 
 @njit(cache=True, parallel=True)
@@ -71,7 +71,7 @@ def emergent_flux(tau, smooth, hydrogen, lines, bands, e4_table, n_wave):
 
 @njit(cache=True)
 def add_smooth(values, coarse, stride, start):
-    """Add ``coarse`` (n_depth, n_coarse), interpolated linearly, to ``values`` from ``start`` on."""
+    """Add ``coarse`` (n_depth, n_coarse), linearly interpolated, to ``values`` from ``start``."""
     last_cell = coarse.shape[1] - 2
     for k in range(values.shape[0]):
         for j in range(values.shape[1]):

@@ -92,8 +92,8 @@ def build_atmosphere(
 ) -> Atmosphere:
     """Atmosphere in hydrostatic equilibrium, dP/dτ = g/κ less the radiation force.
 
-    The law scatters by 50 K and stands on an opacity richer than ours. What the flux leaving the star,
-    lines included, differs from σTeff⁴ is shared between a factor on T and one on the mean opacity.
+    The law scatters by 50 K and stands on an opacity richer than ours: the excess of the emergent
+    flux, lines included, over σTeff⁴ is shared between a factor on T and one on the mean opacity.
     """
     tau = depth_grid()
     law = temperature_law(tau, teff, logg, m_h)
@@ -112,6 +112,13 @@ def build_atmosphere(
     return Atmosphere(tau=tau, opacity=opacity, gas=gas)
 
 
+@lru_cache(maxsize=2)
+def integration_matrix(n_depth: int) -> np.ndarray:
+    """Integral over ln τ from the top of `depth_grid` by cubic splines, (n_depth, n_depth)."""
+    log_tau = np.log(depth_grid(n_depth))
+    return CubicSpline(log_tau, np.eye(n_depth)).antiderivative()(log_tau)
+
+
 def hydrostatic_pressure(
     tau: np.ndarray,
     temperature: np.ndarray,
@@ -125,13 +132,13 @@ def hydrostatic_pressure(
     Radiation pushes back with σTeff⁴/c per unit τ; at least a tenth of gravity is kept, which only
     matters beyond the Eddington limit (log g near 0 above 6000 K).
     """
-    log_tau, log_t = np.log(tau), np.log(temperature)
+    log_t, integral = np.log(temperature), integration_matrix(tau.size)
     push = SIGMA_SB * teff**4 / LIGHT_SPEED
     log_p = np.log(gravity * tau ** (2.0 / 3.0) / 1e-2 * 1e-1 + 1e-2)
     for _ in range(N_ITERATION):
         inside = np.clip(log_p, TABLE_LOG_P[0], TABLE_LOG_P[-1])
         weight = gravity / np.exp(table.ev(log_t, inside) + log_scale)
         gradient = np.maximum(weight - push, RADIATION_FLOOR * weight) * tau
-        pressure = gradient[0] + CubicSpline(log_tau, gradient).antiderivative()(log_tau)
+        pressure = gradient[0] + integral @ gradient
         log_p = 0.5 * (log_p + np.log(np.maximum(pressure, 1e-3)))
     return log_p

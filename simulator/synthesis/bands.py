@@ -87,7 +87,7 @@ def honl_london(j: np.ndarray, lower: float, upper: float) -> list[np.ndarray]:
 
 @lru_cache(maxsize=2)
 def band_tables(wave_min: float, step: float, n_wave: int) -> np.ndarray:
-    """Cross-section per molecule over its partition function, float32 (n_molecule, n_row, n_wave).
+    """Cross-section per molecule over partition function, float32 (n_molecule, n_row, n_wave).
 
     The grid starts at ``wave_min`` [Å] with ``step`` in ln λ; rows are `THETA`, molecules in the
     order of `MOLECULES`; the unit is 1e-20 cm².
@@ -120,8 +120,8 @@ def _fields(lines: RotationalLines) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 def band_opacity(atmosphere: Atmosphere, tables: np.ndarray, continuum: np.ndarray) -> Bands:
     """Band opacities of an atmosphere for the formal solution.
 
-    ``tables`` from `band_tables`; ``continuum`` (n_depth,) continuous opacity over the standard one,
-    below which bands are dropped depth by depth.
+    ``tables`` from `band_tables`; ``continuum`` (n_depth,) continuous opacity over the standard
+    one, below which bands are dropped depth by depth.
     """
     gas = atmosphere.gas
     found = molecule_densities(gas)

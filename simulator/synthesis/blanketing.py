@@ -1,10 +1,10 @@
-"""What lines add to the Rosseland mean and take from the integrated flux: a statistical forest.
+"""What lines add to the Rosseland mean and take from the flux: a statistical forest.
 
-The optical depth on which the temperature law stands includes lines. Atomic lines cover a part of the
-spectrum, set by the blocking observed in the Sun (`line_blocking.csv`); their central opacities
+The optical depth on which the temperature law stands includes lines. Atomic lines cover a part of
+the spectrum, set by the blocking observed in the Sun (`line_blocking.csv`); their central opacities
 spread evenly in the logarithm over six decades below that of a strong Fe I line, so metallicity,
-temperature and pressure act through Fe I and the continuum. TiO, H2O, CN and CO cover their bands fully,
-over three decades around the mean cross-sections of `molecular_blocking.csv`.
+temperature and pressure act through Fe I and the continuum. TiO, H2O, CN and CO cover their bands
+fully, over three decades around the mean cross-sections of `molecular_blocking.csv`.
 """
 
 import math
@@ -93,7 +93,7 @@ def _solar_lines(wave: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
 
 @lru_cache(maxsize=16)
 def _peak_cross_section(molecule: str, wave: tuple[float, ...]) -> np.ndarray:
-    """Top of a molecule's distribution [cm²]; the mean of an even spread in ln σ is peak/ln(range)."""
+    """Top of a molecule's distribution [cm²]: ln(range) times the mean of an even spread."""
     rows = [i for i, name in enumerate(read_table(MOLECULE_TABLE)["molecule"]) if name == molecule]
     knots = numbers(MOLECULE_TABLE, "wave")[rows]
     mean = np.log(numbers(MOLECULE_TABLE, "mean")[rows])
@@ -108,7 +108,7 @@ def blocking(contrast: np.ndarray, decades: float) -> np.ndarray:
 
 
 def open_fraction(wave: np.ndarray, opacity: np.ndarray, gas: Gas) -> np.ndarray:
-    """Mean of κ_c/κ over the forest, shape (n_wave, n_point); ``opacity`` is the continuum [1/cm]."""
+    """Mean of κ_c/κ over the forest, (n_wave, n_point); ``opacity`` is the continuum [1/cm]."""
     forest = line_forest(wave, gas)
     atoms = forest.covered[:, None] * blocking(forest.atoms / opacity, ATOM_DECADES)
     molecules = blocking(forest.molecules / opacity, MOLECULE_DECADES)

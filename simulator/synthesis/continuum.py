@@ -48,7 +48,7 @@ FREE_FREE_LONG = np.array(
 
 
 def h_minus_bound_free(wave: np.ndarray) -> np.ndarray:
-    """Photodetachment cross-section of H- at wavelengths [Å] -> [cm²], any shape (John 1988, eq. 4-5)."""
+    """Photodetachment cross-section of H- [cm²] at wavelengths [Å] (John 1988, eq. 4)."""
     micron = np.asarray(wave, dtype=np.float64) * 1e-4
     x = np.maximum(1.0 / micron - 1.0 / H_MINUS_THRESHOLD, 0.0)
     f = sum(c * x ** (n / 2.0) for n, c in enumerate(BOUND_FREE))
@@ -56,7 +56,7 @@ def h_minus_bound_free(wave: np.ndarray) -> np.ndarray:
 
 
 def h_minus_free_free(wave: np.ndarray, temperature: np.ndarray) -> np.ndarray:
-    """Free-free absorption of H- per neutral atom and electron pressure [cm⁴/dyn] (John 1988, eq. 6).
+    """Free-free absorption of H- per atom and electron pressure [cm⁴/dyn] (John 1988, eq. 6).
 
     ``wave`` (n_wave,) [Å] and ``temperature`` (n_point,) [K] give (n_wave, n_point); stimulated
     emission is included. 1400-10080 K; temperatures outside are clipped.
@@ -88,14 +88,14 @@ def hydrogen_bound_free(wave: np.ndarray, temperature: np.ndarray) -> np.ndarray
     return cross_section
 
 
-def hydrogen_level(n: int, temperature: np.ndarray) -> np.ndarray:
-    """Fraction of neutral hydrogen in level ``n``: n² exp(-χ/kT), the partition function being 2."""
+def hydrogen_level(n: int | np.ndarray, temperature: np.ndarray) -> np.ndarray:
+    """Fraction of neutral hydrogen in level ``n``: n² exp(-χ/kT); arguments broadcast."""
     energy = RYDBERG_EV * (1.0 - 1.0 / n**2)
     return n**2 * np.exp(-energy / (BOLTZMANN_EV * temperature))
 
 
 def hydrogen_free_free(wave: np.ndarray, temperature: np.ndarray) -> np.ndarray:
-    """Bremsstrahlung per electron and proton [cm⁵], (n_wave, n_point), before stimulated emission."""
+    """Free-free per electron and proton [cm⁵], (n_wave, n_point), before stimulated emission."""
     frequency = (LIGHT_SPEED * 1e8 / wave)[:, None]
     inverse = (wave * RYDBERG_EV / 12398.42)[:, None]
     kinetic = BOLTZMANN_EV * temperature * wave[:, None] / 12398.42
@@ -106,8 +106,8 @@ def hydrogen_free_free(wave: np.ndarray, temperature: np.ndarray) -> np.ndarray:
 def continuum_opacity(wave: np.ndarray, gas: Gas) -> np.ndarray:
     """Continuous opacity [1/cm], shape (n_wave, n_point).
 
-    H- (John 1988), H (Kramers), Rayleigh scattering by H and H2 (Dalgarno; Dalgarno & Williams 1962)
-    and Thomson scattering; ``wave`` (n_wave,) in vacuum [Å].
+    H- (John 1988), H (Kramers), Rayleigh scattering by H and H2 (Dalgarno & Williams 1962) and
+    Thomson scattering; ``wave`` (n_wave,) in vacuum [Å].
     """
     wave = np.asarray(wave, dtype=np.float64)
     t = gas.temperature

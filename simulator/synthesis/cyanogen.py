@@ -80,7 +80,7 @@ def pi_levels(
 
 @lru_cache(maxsize=1)
 def direction_amplitudes() -> np.ndarray:
-    """Amplitudes from X (J, Σ) to A (J', Ω'), shape (J_MAX, 3, 2): step J' - J = -1, 0, 1; Ω' = 1/2, 3/2."""
+    """Amplitudes X (J, Σ) to A (J', Ω'), shape (J_MAX, 3, 2): J' - J = -1, 0, 1; Ω' = 1/2, 3/2."""
     amplitudes = np.zeros((J_MAX, 3, 2))
     for i in range(J_MAX):
         j = i + 0.5

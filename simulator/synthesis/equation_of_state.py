@@ -79,7 +79,7 @@ def h_minus_factor(temperature: np.ndarray) -> np.ndarray:
 
 
 def saha(element: str, energy: float, temperature: np.ndarray) -> np.ndarray:
-    """n(II) n_e / n(I) of an element with ionisation energy [eV], shape of ``temperature`` [1/cm³]."""
+    """n(II) n_e / n(I) [1/cm³] of an element with ionisation energy [eV], any shape."""
     log_ratio = log_partition(f"{element} II", temperature) - log_partition(
         f"{element} I", temperature
     )

@@ -41,7 +41,7 @@ def morse_states(constants: tuple[float, ...], reduced_mass: float, n_state: int
 def franck_condon(
     low: tuple[float, ...], up: tuple[float, ...], reduced_mass: float, n_state: int
 ) -> np.ndarray:
-    """Franck-Condon factors q(v', v''), shape (n_state, n_state); constants as in `morse_states`."""
+    """Franck-Condon factors q(v', v''), (n_state, n_state); constants as in `morse_states`."""
     upper = morse_states(up, reduced_mass, n_state)
     lower = morse_states(low, reduced_mass, n_state)
     return (upper @ lower.T) ** 2

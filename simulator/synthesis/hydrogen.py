@@ -1,7 +1,7 @@
 """Hydrogen lines: Paschen series and Hα with Stark wings.
 
-Profiles after Edmonds, Schlüter & Wells (1967, Mem. R. Astron. Soc. 71, 271) as used by Hubeny, Hummer
-& Lanz (1994, A&A 282, 151), good to some 20 % in the wings.
+Profiles after Edmonds, Schlüter & Wells (1967, Mem. R. Astron. Soc. 71, 271) as used by Hubeny,
+Hummer & Lanz (1994, A&A 282, 151), good to some 20 % in the wings.
 """
 
 import numpy as np
@@ -29,12 +29,12 @@ MAX_REACH = 300.0  # [Å]
 
 
 def hydrogen_lines(wave_min: float, wave_max: float) -> dict[str, np.ndarray]:
-    """Vacuum wavelength [Å], lower and upper level and f of Hα and the Paschen lines near a range."""
+    """Vacuum wavelength [Å], levels and f of Hα and the Paschen lines near a range."""
     lower = np.array([2] + [3] * (PASCHEN_LAST - 7))
     upper = np.array([3, *range(8, PASCHEN_LAST + 1)])
     term = 1.0 / lower**2 - 1.0 / upper**2
     wave = 12398.41984 / (RYDBERG_EV * term)
-    # Kramers' f; its Gaunt factor tends to the bound-free one at the Paschen edge (Menzel & Pekeris 1935)
+    # Kramers' f; its Gaunt factor tends to the bound-free one at the edge (Menzel & Pekeris 1935)
     gaunt = 0.917 - 2.3 / upper**2
     f = 32.0 / (3.0 * np.sqrt(3.0) * np.pi) * gaunt / (lower**5 * upper**3 * term**3)
     f[0] = H_ALPHA_F
@@ -44,7 +44,7 @@ def hydrogen_lines(wave_min: float, wave_max: float) -> dict[str, np.ndarray]:
 
 
 def stark_constant(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
-    """Displacement of the mean Stark component per unit field [Å/esu]; general formula of ESW 1967."""
+    """Mean Stark displacement per unit field [Å/esu], the general formula of ESW 1967."""
     return 5.5e-5 * (lower * upper) ** 4.0 / (upper**2.0 - lower**2.0)
 
 
@@ -64,7 +64,7 @@ def hydrogen_line_opacity(
     gas = atmosphere.gas
     lines = hydrogen_lines(wave[0], wave[-1])
     centre = lines["wave"]
-    levels = np.array([hydrogen_level(n, gas.temperature) for n in lines["lower"]])
+    levels = hydrogen_level(lines["lower"][:, None], gas.temperature)
     stimulated = -np.expm1(-HC_OVER_K * 1e8 / (centre[:, None] * gas.temperature))
     per_angstrom = CLASSICAL_CROSS_SECTION * lines["f"] * centre**2 * 1e-8 / LIGHT_SPEED
     absorbers = gas.n_hydrogen * levels * stimulated / (atmosphere.opacity * gas.density)

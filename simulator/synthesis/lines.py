@@ -70,7 +70,7 @@ class LineList:
 
 @lru_cache(maxsize=4)
 def line_list(wave_min: float, wave_max: float) -> LineList:
-    """Packaged lines between two vacuum wavelengths [Å]; missing damping constants are estimated."""
+    """Packaged lines between two vacuum wavelengths [Å]; missing damping is estimated."""
     table = read_table(TABLE)
     wave = air_to_vacuum(numbers(TABLE, "wave_air"))
     rows = np.flatnonzero((wave >= wave_min) & (wave <= wave_max))
@@ -106,8 +106,8 @@ def estimated_damping(
 ) -> dict[str, np.ndarray]:
     """Damping constants for lines without measured ones, keys ``rad``, ``stark``, ``vdw``.
 
-    Classical radiation damping; Stark widths of Cowley (1971, Observatory 91, 139); van der Waals of
-    Unsöld (1955) with hydrogenic radii, as in Kurucz & Avrett (1981).
+    Classical radiation damping; Stark widths of Cowley (1971, Observatory 91, 139); van der Waals
+    of Unsöld (1955) with hydrogenic radii, as in Kurucz & Avrett (1981).
     """
     energies = dict(
         zip(
@@ -182,7 +182,7 @@ def window(strength: np.ndarray, damping: np.ndarray, continuum: np.ndarray) -> 
 
 
 def populations(lines: LineList, atmosphere: Atmosphere) -> np.ndarray:
-    """Lower level per unit statistical weight, less stimulated emission [1/cm³], (n_line, n_depth)."""
+    """Lower level per statistical weight, less stimulated emission [1/cm³], (n_line, n_depth)."""
     gas = atmosphere.gas
     per_weight = {name: ion_density(name, atmosphere) for name in set(lines.species)}
     ions = np.array([per_weight[name] for name in lines.species])

@@ -59,13 +59,14 @@ class Sampling:
         per_fwhm = LIGHT_SPEED_KM_S / self.resolution / (self.step_km_s * self.stride)
         if not 5000.0 <= self.wave_min < self.wave_max <= 10000.0:
             raise GridError(
-                f"wavelength range {self.wave_min:g}-{self.wave_max:g} Å: the synthesizer's line list "
-                f"covers 6400-9000 Å; choose wave_min < wave_max within 5000-10000 Å"
+                f"wavelength range {self.wave_min:g}-{self.wave_max:g} Å: choose wave_min < "
+                "wave_max within 5000-10000 Å (the line list covers 6400-8950 Å)"
             )
         if per_fwhm < 2.5:
             raise GridError(
-                f"{per_fwhm:.2f} output points per FWHM at resolution {self.resolution:g}, at least 2.5 "
-                f"are needed: lower stride ({self.stride}) or step_km_s ({self.step_km_s:g})"
+                f"{per_fwhm:.2f} output points per FWHM at resolution {self.resolution:g}, "
+                f"at least 2.5 are needed: lower stride ({self.stride}) or step_km_s "
+                f"({self.step_km_s:g})"
             )
 
 

@@ -1,4 +1,4 @@
-"""Reading the packaged CSV tables: comment lines start with ``#``, the first other line names columns."""
+"""Packaged CSV tables: lines with ``#`` are comments, the first other line names the columns."""
 
 import csv
 from functools import lru_cache
