@@ -1,6 +1,5 @@
 """Where the spectra of a split come from, and the decoded shards kept in memory."""
 
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -66,7 +65,7 @@ class ShardCache:
         self._source = source
         self._n_rows, self._n_wave, self._shard_rows = n_rows, n_wave, shard_rows
         self._capacity = CACHED_SHARDS
-        self._shards: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._shards: dict[int, np.ndarray] = {}
 
     def load(self) -> None:
         """Keep every shard in memory from now on."""
@@ -92,11 +91,13 @@ class ShardCache:
         return self._source.read(unique)[inverse]
 
     def _shard(self, number: int) -> np.ndarray:
-        if number not in self._shards:
+        """One decoded shard; the most recently used are last, and threads may share them."""
+        shard = self._shards.pop(number, None)
+        if shard is None:
             start = number * self._shard_rows
             stop = min(start + self._shard_rows, self._n_rows)
-            self._shards[number] = self._source.read(slice(start, stop))
-        self._shards.move_to_end(number)
+            shard = self._source.read(slice(start, stop))
+        self._shards[number] = shard
         while len(self._shards) > self._capacity:
-            self._shards.popitem(last=False)
-        return self._shards[number]
+            self._shards.pop(next(iter(self._shards)), None)
+        return shard

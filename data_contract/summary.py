@@ -119,11 +119,12 @@ def _dataset(path: Path) -> dict:
     header = open_run(path)
     plan = plan_shards(header.counts, header.shard_rows)
     done = finished_shards(path)
+    n_written = sum(shard.stop - shard.start for shard in done)
     summary = {
         "store": header.store,
         "counts": header.counts,
         "shards": {"written": len(done), "planned": len(plan), "rows": header.shard_rows},
-        "bytes_per_spectrum": _bytes(path) / max(1, sum(s.stop - s.start for s in done)),
+        "bytes_per_spectrum": _bytes(path) / n_written if n_written else None,
         "wave": _wave(header.wave),
         "seed": header.seed,
         "keep_bits": header.keep_bits,

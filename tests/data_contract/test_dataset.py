@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from starsmith.data_contract.dataset import open_dataset
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.noise import honest_error, median_snr, observe_flux, true_error
+from starsmith.data_contract.spectra import CACHED_SHARDS, ShardCache
 from tests.data_contract.example import COUNTS, draw, make_header, model_flux, write_example
 
 
@@ -59,6 +60,26 @@ def test_few_rows_do_not_decode_whole_shards(pristine):
     mask[[3, 40]] = True
     np.testing.assert_array_equal(fresh.flux_model(mask), everything[mask])
     np.testing.assert_array_equal(fresh.load().flux_model(mask), everything[mask])
+
+
+def test_memory_holds_a_bounded_number_of_shards():
+    """Decoded once while kept, the least recently used dropped first, all kept after load."""
+    decoded = []
+
+    class Counting:
+        def read(self, rows):
+            decoded.append(rows.start // 16)
+            return np.full((rows.stop - rows.start, 3), rows.start // 16, np.float32)
+
+    cache = ShardCache(Counting(), n_rows=16 * 20, n_wave=3, shard_rows=16)
+    for number in (*range(CACHED_SHARDS), 0, CACHED_SHARDS, 0, 1):
+        rows = np.arange(16 * number, 16 * number + 16)
+        assert (cache.read(rows) == number).all()
+    assert decoded == [*range(CACHED_SHARDS + 1), 1]  # 0 was in use, 1 was dropped
+    cache.load()
+    before = len(decoded)
+    cache.read(np.arange(16 * 20))
+    assert len(decoded) == before
 
 
 def test_observed_flux_is_the_pure_function_of_the_file(dataset):

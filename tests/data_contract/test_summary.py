@@ -37,6 +37,9 @@ def test_an_unfinished_dataset_says_so(noise, tmp_path):
     summary = describe(tmp_path / "data.zarr")
     assert not summary["finished"]
     assert summary["shards"] == {"written": 3, "planned": 8, "rows": 32}
+    assert summary["bytes_per_spectrum"] == pytest.approx(summary["bytes"] / 96)
+    write_example(tmp_path / "empty.zarr", header, shards=[])
+    assert describe(tmp_path / "empty.zarr")["bytes_per_spectrum"] is None
 
 
 def test_grid_bank_and_hdf5(toy_bank, pristine, tmp_path):
