@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save
 
 from starsmith.data_contract.errors import ContractError, DataError
 from starsmith.data_contract.names import UNITS
+from starsmith.data_contract.training import TrainingView
 from starsmith.learners.preprocess import Statistics
 from starsmith.learners.recipe import Recipe, recipe_to_table
 
@@ -45,7 +46,7 @@ def wave_hash(wave: np.ndarray) -> str:
     return hashlib.sha256(np.round(np.asarray(wave) * 1e6).astype("<i8").tobytes()).hexdigest()
 
 
-def make_card(model: str, labels: tuple[str, ...], recipe: Recipe, view) -> dict:
+def make_card(model: str, labels: tuple[str, ...], recipe: Recipe, view: TrainingView) -> dict:
     """Describe a model before it is trained: what it is, and what it may be used for.
 
     Parameters

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from starsmith.data_contract.dataset import Split
 from starsmith.data_contract.errors import DataError, LeakError
 from starsmith.data_contract.names import SNR_EDGES
 from starsmith.learners.metrics import (
@@ -181,7 +182,7 @@ def evaluate_predictions(
 
 def evaluate(
     predictor: Predictor,
-    split,
+    split: Split,
     label: str | None = None,
     snr_edges: tuple[float, ...] = SNR_EDGES,
     allow_train: bool = False,
@@ -211,7 +212,7 @@ def evaluate(
     return evaluate_predictions(predict(predictor, split), label, snr_edges, n_resample, seed)
 
 
-def check_split(predictor: Predictor, split, allow_train: bool) -> None:
+def check_split(predictor: Predictor, split: Split, allow_train: bool) -> None:
     """Refuse a train split unless it is asked for by name; errors as in `evaluate`."""
     if split.name != "train" or allow_train:
         return

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from starsmith.data_contract.errors import StarsmithError
+from starsmith.data_contract.training import TrainingView
 from starsmith.learners.checkpoint import make_card, write_checkpoint, write_text
 from starsmith.learners.models import count_parameters, create_model
 from starsmith.learners.optimise import (
@@ -77,7 +78,7 @@ class NetworkEstimator:
 class Session:
     """What stays the same during a run: data, recipe, networks and their optimizer."""
 
-    view: object
+    view: TrainingView
     labels: tuple[str, ...]
     recipe: NetworkRecipe
     statistics: Statistics
@@ -254,7 +255,7 @@ def open_session(
 
 
 def train_network(
-    view,
+    view: TrainingView,
     labels: tuple[str, ...],
     model: str,
     recipe: NetworkRecipe,

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from starsmith.data_contract.dataset import Split
 from starsmith.data_contract.errors import ContractError, DataError
 from starsmith.learners.checkpoint import read_checkpoint
 from starsmith.learners.models import create_model
@@ -205,6 +206,12 @@ def predict_spectrum(
         If the grid differs, or the spectrum cannot be used.
     """
     check_wave(predictor, wave, "spectrum")
+    good = np.asarray(flux)[np.asarray(mask) == 0] if mask is not None else np.asarray(flux)
+    if good.size and np.median(good) <= 0:
+        raise DataError(
+            f"spectrum: its median flux, {np.median(good):.3g}, is not positive; noise or the sky "
+            f"subtraction has drowned the star, and no label can be read off it"
+        )
     rows = [None if a is None else np.asarray(a)[None] for a in (flux, error, mask)]
     value, uncertainty = predictor.predict(*rows)
     widths = [None] * len(predictor.labels) if uncertainty is None else uncertainty[0].tolist()
@@ -212,7 +219,7 @@ def predict_spectrum(
     return tuple(LabelEstimate(*column) for column in columns)
 
 
-def predict(predictor: Predictor, split) -> Predictions:
+def predict(predictor: Predictor, split: Split) -> Predictions:
     """Predict the labels of every spectrum of a split, under its draw of record.
 
     Parameters

@@ -1,11 +1,14 @@
 """What a network sees: flux over its own median, standardised per pixel; labels as z-scores."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from starsmith.data_contract.dataset import Split
 from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.training import TrainingSplit, TrainingView
 
 __all__ = [
     "LabelScale",
@@ -17,6 +20,8 @@ __all__ = [
     "select_labels",
 ]
 
+logger = logging.getLogger(__name__)
+
 BLOCK_ROWS = 4096
 """Spectra read at a time: 64 MiB of flux at 4096 pixels."""
 
@@ -27,7 +32,7 @@ def iterate_blocks(n_spec: int, block_rows: int = BLOCK_ROWS) -> Iterator[slice]
         yield slice(start, min(start + block_rows, n_spec))
 
 
-def median_normalise(flux: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def median_normalise(flux: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Divide every spectrum by the median of its own unmasked pixels.
 
     Parameters
@@ -40,22 +45,19 @@ def median_normalise(flux: np.ndarray, mask: np.ndarray) -> np.ndarray:
     Returns
     -------
     scaled : float32 array, shape (n_spec, n_wave)
-
-    Raises
-    ------
-    DataError
-        If a median is not positive: such a spectrum has no brightness to divide by.
+    good : bool array, shape (n_spec, n_wave)
+        False where masked, and in all of a spectrum whose median is not positive: noise has
+        drowned it, and it has no brightness to divide by.
     """
     level = np.median(flux, axis=1)
     for row in np.flatnonzero(mask.any(axis=1)):
-        good = flux[row][mask[row] == 0]
-        level[row] = np.median(good) if good.size else np.nan
-    if (bad := np.flatnonzero(~(level > 0))).size:
-        raise DataError(
-            f"{bad.size} of {len(flux)} spectra have a median flux that is not positive (first: "
-            f"row {bad[0]}, {level[bad[0]]:.3g}); leave them out, or check the sky subtraction"
-        )
-    return (flux / level[:, None]).astype(np.float32, copy=False)
+        unmasked = flux[row][mask[row] == 0]
+        level[row] = np.median(unmasked) if unmasked.size else 0.0
+    drowned = ~(level > 0)
+    good = mask == 0
+    good[drowned] = False
+    scaled = flux / np.where(drowned, 1.0, level)[:, None]
+    return scaled.astype(np.float32, copy=False), good
 
 
 @dataclass(frozen=True)
@@ -72,22 +74,29 @@ class Normaliser:
     std: np.ndarray
 
     @classmethod
-    def fit(cls, split) -> "Normaliser":
+    def fit(cls, split: TrainingSplit) -> "Normaliser":
         """Measure the statistics on the draw of record of a training split.
 
         A pixel that never varies, or was never good, keeps its value less its mean.
         """
         n_wave = split.wave.size
         count, total, squares = (np.zeros(n_wave) for _ in range(3))
+        n_drowned = 0
         for rows in iterate_blocks(len(split)):
             view = split.observe(rows)
-            good = view.mask == 0
-            flux = median_normalise(view.flux, view.mask).astype(np.float64)
-            flux[~good] = 0.0
+            scaled, good = median_normalise(view.flux, view.mask)
+            flux = np.where(good, scaled, 0.0).astype(np.float64)
+            n_drowned += int((~good.any(axis=1)).sum())
             count += good.sum(axis=0)
             total += flux.sum(axis=0)
             # Median-normalised flux lies near 1, so squares lose no digits that matter.
             squares += np.einsum("ij,ij->j", flux, flux)
+        if n_drowned:
+            logger.warning(
+                "%d of %d training spectra have no positive median flux: they are shown as masked",
+                n_drowned,
+                len(split),
+            )
         seen = np.maximum(count, 1)
         mean = total / seen
         variance = np.maximum(squares / seen - mean**2, 0.0)
@@ -95,7 +104,10 @@ class Normaliser:
         return cls(mean=mean, std=np.where(std > 0, std, 1.0))
 
     def apply(self, flux: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """Turn observed flux into network input; masked pixels become the mean, zero.
+        """Turn observed flux into network input.
+
+        Masked pixels become the mean, zero; so does all of a spectrum without a positive
+        median, of which nothing but its absence is then known.
 
         Parameters
         ----------
@@ -106,11 +118,10 @@ class Normaliser:
         -------
         scaled : float32 array, shape (n_spec, n_wave)
         """
-        scaled = median_normalise(flux, mask)
+        scaled, good = median_normalise(flux, mask)
         scaled -= self.mean.astype(np.float32)
         scaled /= self.std.astype(np.float32)
-        if mask.any():
-            scaled[mask != 0] = 0.0
+        scaled[~good] = 0.0
         return scaled
 
 
@@ -189,12 +200,12 @@ class Statistics:
         )
 
 
-def select_labels(split, labels: tuple[str, ...]) -> np.ndarray:
+def select_labels(split: TrainingSplit | Split, labels: tuple[str, ...]) -> np.ndarray:
     """Columns ``labels`` of a split, float64 (n_spec, n_label)."""
     return np.stack([np.asarray(split.label(name), dtype=np.float64) for name in labels], axis=1)
 
 
-def measure_statistics(view, labels: tuple[str, ...]) -> Statistics:
+def measure_statistics(view: TrainingView, labels: tuple[str, ...]) -> Statistics:
     """Measure everything on the training split of a `TrainingView`."""
     scale = LabelScale.fit(select_labels(view.train, labels), labels)
     return Statistics(view.train.wave, Normaliser.fit(view.train), scale)

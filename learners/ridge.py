@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
+from starsmith.data_contract.training import TrainingSplit, TrainingView
 from starsmith.learners.checkpoint import make_card, write_checkpoint, write_text
 from starsmith.learners.preprocess import (
     Normaliser,
@@ -74,7 +75,9 @@ class NormalEquations:
         return RidgeEstimator(weights, self.y_mean - self.x_mean @ weights)
 
 
-def noise_copies(split, normaliser: Normaliser, n_copy: int) -> Iterator[tuple[slice, np.ndarray]]:
+def noise_copies(
+    split: TrainingSplit, normaliser: Normaliser, n_copy: int
+) -> Iterator[tuple[slice, np.ndarray]]:
     """Rows and standardised flux of a training split, under ``n_copy`` draws of its noise.
 
     The first is the draw of record, the others are those of epochs 1, 2, ...
@@ -117,7 +120,7 @@ def normal_equations(
 
 
 def train_ridge(
-    view,
+    view: TrainingView,
     labels: tuple[str, ...],
     recipe: RidgeRecipe,
     out: Path,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from starsmith.data_contract.errors import ConfigError, DataError
+from starsmith.data_contract.training import TrainingView
 from starsmith.learners.checkpoint import CARD, WEIGHTS, write_text
 from starsmith.learners.recipe import Recipe, recipe_to_table, recipe_to_toml
 
@@ -60,7 +61,12 @@ class TrainingResult:
 
 
 def open_run(
-    out: Path, model: str, labels: tuple[str, ...], recipe: Recipe, view, resume: bool = True
+    out: Path,
+    model: str,
+    labels: tuple[str, ...],
+    recipe: Recipe,
+    view: TrainingView,
+    resume: bool = True,
 ) -> None:
     """Prepare a run folder: new, one that holds the same run, or one to be emptied.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from starsmith.data_contract.errors import ConfigError, DataError
+from starsmith.data_contract.training import TrainingView
 from starsmith.learners.checkpoint import read_checkpoint
 from starsmith.learners.models import CLASSICAL, list_models
 from starsmith.learners.network import train_network
@@ -39,7 +40,7 @@ def pick_device(device: str | None = None) -> torch.device:
     return torch.device(device)
 
 
-def check_request(view, model: str, labels: tuple[str, ...], recipe: Recipe) -> None:
+def check_request(view: TrainingView, model: str, labels: tuple[str, ...], recipe: Recipe) -> None:
     """Refuse what cannot be trained, before anything is written.
 
     Raises
@@ -69,7 +70,7 @@ def check_request(view, model: str, labels: tuple[str, ...], recipe: Recipe) -> 
 
 def fit(
     model: str,
-    view,
+    view: TrainingView,
     target: str | Sequence[str],
     recipe: Recipe | None = None,
     out: Path | str = "checkpoint",
@@ -126,7 +127,7 @@ def fit(
     return result_from_card(out, read_checkpoint(out)[0])
 
 
-def load_if_small(view) -> None:
+def load_if_small(view: TrainingView) -> None:
     """Decode both splits into memory if they fit `MEMORY_BYTES`; else they are streamed."""
     n_spec = len(view.train) + len(view.val)
     if n_spec * view.train.wave.size * 4 <= MEMORY_BYTES:

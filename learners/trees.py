@@ -10,6 +10,7 @@ import lightgbm
 import numpy as np
 
 from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.training import TrainingSplit, TrainingView
 from starsmith.learners.checkpoint import make_card, write_checkpoint, write_text
 from starsmith.learners.preprocess import (
     Normaliser,
@@ -61,7 +62,7 @@ def boosting_parameters(recipe: TreesRecipe) -> dict:
     }
 
 
-def collect_inputs(split, normaliser: Normaliser, n_copy: int) -> np.ndarray:
+def collect_inputs(split: TrainingSplit, normaliser: Normaliser, n_copy: int) -> np.ndarray:
     """Standardised flux of every noise copy, float32 (n_copy x n_spec, n_wave)."""
     inputs = np.empty((n_copy * len(split), split.wave.size), dtype=np.float32)
     start = 0
@@ -72,7 +73,7 @@ def collect_inputs(split, normaliser: Normaliser, n_copy: int) -> np.ndarray:
 
 
 def train_trees(
-    view,
+    view: TrainingView,
     labels: tuple[str, ...],
     recipe: TreesRecipe,
     out: Path,

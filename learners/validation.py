@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from starsmith.data_contract.training import TrainingView
 from starsmith.learners.metrics import mae, r2, rmse
 from starsmith.learners.preprocess import Statistics, iterate_blocks, select_labels
 
@@ -11,7 +12,7 @@ __all__ = ["validation_scores"]
 
 
 def validation_scores(
-    view, labels: tuple[str, ...], statistics: Statistics, estimator: Callable
+    view: TrainingView, labels: tuple[str, ...], statistics: Statistics, estimator: Callable
 ) -> dict:
     """Score an estimator on the validation split, in label units.
 

@@ -11,6 +11,7 @@ from starsmith.data_contract.errors import ConfigError, DataError, StarsmithErro
 from starsmith.data_contract.training import SpectrumView
 from starsmith.learners import evaluate, fit, load_checkpoint, predict
 from starsmith.learners.metrics import r2
+from starsmith.learners.models import register_model, registry
 from starsmith.learners.optimise import AveragedModel
 from starsmith.learners.recipe import NetworkRecipe, RidgeRecipe
 from tests.learners.worlds import lines, make_data, uniform_logg
@@ -253,3 +254,33 @@ def test_impossible_requests_write_nothing(small_data, tmp_path, model, target, 
         fit(model, small_data.training(), target, recipe, tmp_path / "run")
 
     assert not (tmp_path / "run").exists()
+
+
+def test_mixed_precision_trains_the_same_network(small_data, tmp_path):
+    """In bfloat16 the loss of an epoch agrees with float32 to that format's three digits."""
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        recipe = NetworkRecipe(precision=precision, epochs=1, batch_size=100, options=SMALL)
+        fit("specvit_tiny", small_data.training(), "logg", recipe, tmp_path / precision)
+        losses[precision] = metrics_rows(tmp_path / precision)[0]["train_loss"]
+
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.02)
+    assert losses["bfloat16"] != losses["float32"]
+
+
+def test_a_network_of_your_own_is_trained_and_read_back(small_data, tmp_path, monkeypatch):
+    """A registered builder takes part in everything, options included."""
+    monkeypatch.setattr(registry, "_BUILDERS", dict(registry._BUILDERS))
+
+    @register_model("mlp")
+    def mlp(n_wave, n_output, width=32):
+        return torch.nn.Sequential(
+            torch.nn.Linear(n_wave, width), torch.nn.GELU(), torch.nn.Linear(width, n_output)
+        )
+
+    recipe = NetworkRecipe(epochs=2, batch_size=50, options={"width": 8}, learning_rate=1e-2)
+    fit("mlp", small_data.training(), "logg", recipe, tmp_path)
+    predictor = load_checkpoint(tmp_path)
+
+    assert predictor.card["n_parameters"] == 128 * 8 + 8 + 8 + 1
+    assert evaluate(predictor, small_data.split("test"), n_resample=20).scores["r2"].value > 0.2

@@ -80,6 +80,8 @@ def test_unusable_pixels_must_be_masked(ridge, data):
     assert masked.value == pytest.approx(whole.value, abs=0.1)  # a continuum pixel of 128
     with pytest.raises(DataError, match="shape"):
         predictor.predict(flux)
+    with pytest.raises(DataError, match="not positive"):
+        predict_spectrum(predictor, split.wave, -np.ones(128))
 
 
 def test_predictions_survive_their_file(ridge, data, tmp_path):

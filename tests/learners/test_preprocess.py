@@ -21,9 +21,9 @@ def test_brightness_is_divided_out():
     flux = np.random.default_rng(0).normal(10, 1, (5, 33)).astype(np.float32)
 
     np.testing.assert_array_equal(
-        median_normalise(flux, good(flux)), median_normalise(2 * flux, good(flux))
+        median_normalise(flux, good(flux))[0], median_normalise(2 * flux, good(flux))[0]
     )
-    assert np.median(median_normalise(flux, good(flux)), axis=1) == pytest.approx(1.0)
+    assert np.median(median_normalise(flux, good(flux))[0], axis=1) == pytest.approx(1.0)
 
 
 def test_masked_pixels_neither_count_nor_speak():
@@ -68,12 +68,21 @@ def test_a_pixel_that_never_varies_stays_finite():
     assert (Normaliser.fit(data.split("train")).std > 0).all()
 
 
-def test_a_spectrum_without_brightness_is_refused():
-    """A median at or below zero has no meaning as a scale; the row is named."""
-    flux = np.array([[1, 2, 3], [-1, -2, 3]], dtype=np.float32)
+def test_a_drowned_spectrum_is_shown_as_masked(caplog):
+    """A median at or below zero is no scale: the spectrum is neither counted nor seen."""
+    data = make_data(sloped, uniform_logg, 50.0, (200, 10, 10))
+    expected = Normaliser.fit(data.split("train"))
+    data.split("train").labels = np.append(data.split("train").labels, [[3.0]], axis=0)
+    model = data.split("train").flux_model
+    data.split("train").flux_model = np.append(model, np.full_like(model[:1], -1e3), axis=0)
 
-    with pytest.raises(DataError, match="row 1"):
-        median_normalise(flux, good(flux))
+    found = Normaliser.fit(data.split("train"))
+    scaled = found.apply(*(getattr(data.split("train").observe(), n) for n in ("flux", "mask")))
+
+    np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-12)
+    assert "1 of 201 training spectra" in caplog.text
+    assert not scaled[200].any()
+    assert scaled[:200].any(axis=1).all()
 
 
 def test_labels_return_from_their_scale():
