@@ -1,0 +1,113 @@
+"""The demonstration: its verdict, its memory, and (slow) all of it on toy stars."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from starsmith.cli.demo import MODELS, main
+from starsmith.cli.demo_steps import read_ceiling, score_table
+from starsmith.data_contract.names import UNITS
+from starsmith.fisher.table import CeilingRow, CeilingTable
+from starsmith.learners import Predictions
+
+N_STAR = 2000
+SNR = np.where(np.arange(N_STAR) < 1900, 4.5, 30.0)  # 100 stars in the last bin
+
+
+def ceiling_row(name, low, high, n, r2):
+    """A row of a ceiling table in which only R² matters."""
+    return CeilingRow(
+        name=name,
+        low=low,
+        high=high,
+        n=n,
+        snr=4.5,
+        variance=1.0,
+        sigma=(0.1, 0.2, 0.3),
+        rho=0.5,
+        cond=3.0,
+        r2={name: (r2, 0.01) for name in ("paper_median", "bayes_gauss", "posterior_mean")},
+        paper_spread=(0.1, 0.9),
+        realised=(math.nan, math.nan),
+        halving=0.0,
+        ess=(50.0, 100.0),
+    )
+
+
+@pytest.fixture
+def table():
+    """Ceiling of 0.75, pooled and in every bin."""
+    rows = (
+        ceiling_row("all", -math.inf, math.inf, N_STAR, 0.75),
+        ceiling_row("4-5", 4.0, 5.0, 1900, 0.75),
+        ceiling_row(">25", 25.0, math.inf, 100, 0.75),
+    )
+    return CeilingTable(
+        target="logg", unit="dex", header={"amplitude": "unknown"}, rows=rows, stars=None
+    )
+
+
+def predictions(r2):
+    """Predictions of unit-variance labels whose R² is ``r2`` up to its scatter of 0.01."""
+    random = np.random.default_rng(3)
+    truth = random.normal(size=N_STAR)
+    value = truth + math.sqrt(1 - r2) * random.normal(size=N_STAR)
+    return Predictions(
+        split="test",
+        seed=0,
+        index=np.arange(N_STAR),
+        snr=SNR,
+        labels=("logg",),
+        units=(UNITS["logg"],),
+        truth=truth[:, None],
+        value=value[:, None],
+        uncertainty=None,
+        model="made up",
+        dataset="none",
+        notice="",
+    )
+
+
+def test_a_model_above_the_ceiling_is_named_and_one_below_is_not(table):
+    """0.85 is seven standard errors above 0.75; 0.70 is below."""
+    rows = score_table({"honest": predictions(0.70), "leaky": predictions(0.85)}, table)
+    verdicts = {row["S/N"]: row["verdict"] for row in rows}
+
+    assert verdicts["all"] == verdicts["4-5"] == "ABOVE CEILING: leaky"
+    assert verdicts[">25"] == "few spectra"
+    assert [row["verdict"] for row in score_table({"honest": predictions(0.70)}, table)][:2] == [
+        "ok",
+        "ok",
+    ]
+
+
+def test_kept_ceilings_are_read_back_as_they_were(table):
+    """Through JSON, which has neither infinity nor NaN."""
+    back = read_ceiling(json.loads(json.dumps(table.to_dict())))
+
+    assert repr(back.rows) == repr(table.rows)  # as text, because NaN does not equal itself
+    assert back.header == table.header
+
+
+@pytest.mark.slow
+def test_the_demonstration_runs_and_runs_again_from_what_it_kept(bank_file, tmp_path):
+    """Report, four figures, a verdict; the second run trains nothing and says the same."""
+    line = ["--out", tmp_path / "demo", "-n", 500, "--bank", bank_file, "--n-template", 2000]
+    line += ["--workers", 1]
+
+    first = CliRunner().invoke(main, list(map(str, line)))
+    weights = tmp_path / "demo" / "models" / "specvit_tiny" / "model.safetensors"
+    written = weights.stat().st_mtime_ns
+    second = CliRunner().invoke(main, list(map(str, line)))
+
+    assert first.exit_code == second.exit_code == 0, first.stderr
+    assert first.stdout == second.stdout
+    assert all(model in first.stdout for model in MODELS)
+    assert "ABOVE" not in first.stdout
+    assert weights.stat().st_mtime_ns == written
+    assert {"report.md", "spectra.png", "errors.png", "r2_snr.png", "predictions.png"} <= {
+        file.name for file in (tmp_path / "demo").iterdir()
+    }
