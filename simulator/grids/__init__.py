@@ -1,13 +1,17 @@
-"""Stellar grids: the demo grid, grid files, and archives to import."""
+"""Stellar grids: the demo grid, grid files, and archives to fetch and import."""
 
 from starsmith.simulator.grids.archive import ImportReport, import_bosz
-from starsmith.simulator.grids.bosz_names import plan_fetch
+from starsmith.simulator.grids.fetch import FetchReport, fetch_grid
+from starsmith.simulator.grids.fetch_plan import FetchPlan, plan_fetch
 from starsmith.simulator.grids.grid import StellarGrid, crop, grid_info, holes, subgrid
 
 __all__ = [
+    "FetchPlan",
+    "FetchReport",
     "ImportReport",
     "StellarGrid",
     "crop",
+    "fetch_grid",
     "grid_info",
     "holes",
     "import_bosz",

@@ -5,16 +5,21 @@ import io
 import math
 import re
 import zlib
+from collections.abc import Iterable, Iterator
+from itertools import product
 
 import numpy as np
 
 from starsmith.data_contract.errors import DataError, GridError
-from starsmith.simulator.grids.bosz_names import ArchiveName, NodeLabels
+from starsmith.simulator.grids.bosz_names import COMPOSITIONS, ArchiveName, NodeLabels
 from starsmith.simulator.grids.spectrum import ArchiveSpectrum
 
 __all__ = [
     "ATMOSPHERES",
+    "bosz2024_atmosphere",
     "bosz2024_name",
+    "bosz2024_nodes",
+    "bosz2024_path",
     "bosz2024_url",
     "bosz2024_wave",
     "parse_bosz2024",
@@ -27,6 +32,19 @@ MICROTURBULENCES = (0, 1, 2, 4)  # [km/s]
 
 ATMOSPHERES = {"mp": "MARCS plane-parallel", "ms": "MARCS spherical", "ap": "ATLAS9"}
 """Letters of a name -> model atmosphere; where a node exists twice, the first is taken."""
+
+# Up to this effective temperature [K] log g runs from ... to ..., in steps of 0.5.
+GRAVITIES = (
+    (4000, -0.5, 5.5),
+    (4500, -0.5, 5.0),
+    (5250, 0.0, 5.0),
+    (5750, 0.5, 5.0),
+    (7000, 1.0, 5.0),
+    (12000, 2.0, 5.0),
+    (16000, 3.0, 5.0),
+)
+HOTTEST_MARCS = 8000.0  # [K]
+LOWEST_PLANE_PARALLEL = 3.5  # MARCS models of lower log g are spherical
 
 SURFACE_FLUX = 4.0 * math.pi
 """The archive stores the Eddington flux H, a quarter of the 2017 value [erg/s/cm²/Å/sr]."""
@@ -53,10 +71,39 @@ def bosz2024_name(name: ArchiveName) -> str:
     )
 
 
+def bosz2024_path(name: ArchiveName) -> str:
+    """Place of a node's file below the archive's address."""
+    return f"r{name.resolution}/m{name.labels.m_h + 0.0:+.2f}/{bosz2024_name(name)}"
+
+
 def bosz2024_url(name: ArchiveName) -> str:
     """Address of a node's file; a plus sign has to be escaped."""
-    path = f"r{name.resolution}/m{name.labels.m_h + 0.0:+.2f}/{bosz2024_name(name)}"
-    return f"{ARCHIVE}/{path.replace('+', '%2B')}"
+    return f"{ARCHIVE}/{bosz2024_path(name).replace('+', '%2B')}"
+
+
+def bosz2024_nodes(
+    compositions: Iterable[tuple[float, float, float]] = COMPOSITIONS,
+) -> Iterator[NodeLabels]:
+    """Nodes the release lays out, in label order; two to five percent do not exist.
+
+    Parameters
+    ----------
+    compositions : iterable of ([M/H], [alpha/M], [C/M])
+        All of the release by default, the same as in 2017 [dex].
+    """
+    compositions = tuple(compositions)
+    for teff in np.r_[2800:4001:100, 4250:12001:250, 12500:16001:500].tolist():
+        first, last = next(limits for hottest, *limits in GRAVITIES if teff <= hottest)
+        gravities = np.arange(first, last + 0.1, 0.5).tolist()
+        for logg, composition in product(gravities, compositions):
+            yield NodeLabels(float(teff), logg, *composition)
+
+
+def bosz2024_atmosphere(labels: NodeLabels) -> str:
+    """Model atmosphere of a node; from 7500 to 8000 K, where there are two, MARCS."""
+    if labels.teff > HOTTEST_MARCS:
+        return ATMOSPHERES["ap"]
+    return ATMOSPHERES["mp" if labels.logg >= LOWEST_PLANE_PARALLEL else "ms"]
 
 
 def parse_bosz2024(file_name: str) -> ArchiveName:

@@ -1,7 +1,7 @@
 """Names and addresses of the BOSZ 2017 archive's files (Bohlin+ 2017, AJ 153, 234)."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import NamedTuple
 
@@ -14,12 +14,13 @@ __all__ = [
     "RESOLUTIONS",
     "ArchiveName",
     "NodeLabels",
+    "bosz2017_missing",
     "bosz2017_name",
     "bosz2017_nodes",
+    "bosz2017_path",
     "bosz2017_url",
     "fits_bytes",
     "parse_bosz2017",
-    "plan_fetch",
 ]
 
 ARCHIVE = "https://archive.stsci.edu/missions/hlsp/bosz"
@@ -29,11 +30,24 @@ FORMATS = {"ascii": ".asc.bz2", "fits": ".fits"}
 RESOLUTIONS = (200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000, 300000)
 
 # Abundances of the release [dex]; digits of a name are |value| x 10 rounded half up.
-M_H = tuple(np.arange(-10, 4) / 4.0)
-A_M = tuple(np.arange(-1, 3) / 4.0)
-C_M = tuple(np.arange(-3, 3) / 4.0)
+M_H = tuple((np.arange(-10, 4) / 4.0).tolist())
+A_M = tuple((np.arange(-1, 3) / 4.0).tolist())
+C_M = tuple((np.arange(-3, 3) / 4.0).tolist())
+COMPOSITIONS = tuple(product(M_H, A_M, C_M))
 # Up to this effective temperature [K] log g starts at this value and ends at 5.
 LOWEST_LOGG = ((6000, 0.0), (8000, 1.0), (12000, 2.0), (30000, 3.0), (35000, 3.5))
+
+NEVER_COMPUTED = {
+    (3500.0, 3.0): (-2.0,),
+    (3500.0, 3.5): (-2.5, -2.25, -2.0),
+    (3500.0, 4.0): (-2.5, -2.25, -2.0),
+    (3500.0, 4.5): (-2.5, -2.25),
+    (3500.0, 5.0): (-2.5,),
+    (12000.0, 4.5): (-1.25,),
+    (27000.0, 3.0): (0.5,),
+    (30000.0, 3.0): (0.0, 0.25),
+}
+"""(teff, logg) -> the [M/H] the archive's R = 20000 listing lacks at solar abundance ratios."""
 
 FITS_BLOCK = 2880
 FITS_HEADER_BYTES = 2 * FITS_BLOCK
@@ -123,8 +137,8 @@ def parse_bosz2017(name: str) -> ArchiveName:
     return ArchiveName("2017", labels, resolution)
 
 
-def bosz2017_url(labels: NodeLabels, resolution: int, file_format: str = "fits") -> str:
-    """Address of a node's file.
+def bosz2017_path(labels: NodeLabels, resolution: int, file_format: str = "fits") -> str:
+    """Place of a node's file below the archive's address.
 
     Parameters
     ----------
@@ -137,63 +151,44 @@ def bosz2017_url(labels: NodeLabels, resolution: int, file_format: str = "fits")
         raise ConfigError(f"--format {file_format}: choose one of {', '.join(FORMATS)}")
     name = bosz2017_name(labels, resolution, FORMATS[file_format])
     return (
-        f"{ARCHIVE}/{file_format}/insbroad_{resolution:06d}/metal_{labels.m_h + 0.0:+.2f}"
+        f"{file_format}/insbroad_{resolution:06d}/metal_{labels.m_h + 0.0:+.2f}"
         f"/carbon_{labels.c_m + 0.0:+.2f}/alpha_{labels.a_m + 0.0:+.2f}/{name}"
     )
+
+
+def bosz2017_url(labels: NodeLabels, resolution: int, file_format: str = "fits") -> str:
+    """Address of a node's file; parameters as in `bosz2017_path`."""
+    return f"{ARCHIVE}/{bosz2017_path(labels, resolution, file_format)}"
 
 
 def _temperatures() -> np.ndarray:
     return np.r_[3500:12000:250, 12000:20000:500, 20000:35001:1000].astype(np.float64)
 
 
-def bosz2017_nodes() -> Iterator[NodeLabels]:
-    """Every node the release lays out, in label order; a few were never computed."""
-    for teff in _temperatures():
+def bosz2017_nodes(
+    compositions: Iterable[tuple[float, float, float]] = COMPOSITIONS,
+) -> Iterator[NodeLabels]:
+    """Nodes the release lays out, in label order; a few were never computed.
+
+    Parameters
+    ----------
+    compositions : iterable of ([M/H], [alpha/M], [C/M])
+        All of the release by default [dex].
+    """
+    compositions = tuple(compositions)
+    for teff in _temperatures().tolist():
         first = next(logg for limit, logg in LOWEST_LOGG if teff <= limit)
-        for logg, m_h, a_m, c_m in product(np.arange(first, 5.1, 0.5), M_H, A_M, C_M):
-            yield NodeLabels(teff, float(logg), float(m_h), float(a_m), float(c_m))
+        for logg, composition in product(np.arange(first, 5.1, 0.5).tolist(), compositions):
+            yield NodeLabels(teff, logg, *composition)
+
+
+def bosz2017_missing(labels: NodeLabels) -> bool:
+    """Tell whether a node is known not to exist; at other than solar ratios none is known."""
+    solar = labels.a_m == labels.c_m == 0.0
+    return solar and labels.m_h in NEVER_COMPUTED.get((labels.teff, labels.logg), ())
 
 
 def fits_bytes(resolution: int) -> int:
     """Size of one FITS file of the release: 1000 Å to 32 µm at dln(wave) = 1/(2 R)."""
     n_wave = int(2 * resolution * np.log(320.0)) + 1
     return FITS_HEADER_BYTES + -(-n_wave * FITS_ROW_BYTES // FITS_BLOCK) * FITS_BLOCK
-
-
-def plan_fetch(
-    ranges: Mapping[str, tuple[float, float]], resolution: int, file_format: str = "fits"
-) -> dict[str, str]:
-    """List what to download for a box of labels, without touching the network.
-
-    Parameters
-    ----------
-    ranges : mapping of str to (min, max)
-        Closed range of each label; an abundance ratio not named is solar.
-    resolution : int
-        One of `RESOLUTIONS`.
-    file_format : str
-        ``fits`` or ``ascii``.
-
-    Returns
-    -------
-    urls : dict of str to str
-        File name -> address, in label order.
-
-    Raises
-    ------
-    ConfigError
-        If a label, the resolution or the format is unknown, or no node lies in the box.
-    """
-    if unknown := set(ranges) - set(NodeLabels._fields):
-        raise ConfigError(f"labels {sorted(unknown)} are unknown; BOSZ has {NodeLabels._fields}")
-    if resolution not in RESOLUTIONS:
-        raise ConfigError(f"--resolution {resolution}: choose one of {RESOLUTIONS}")
-    box = {"a_m": (0.0, 0.0), "c_m": (0.0, 0.0), **ranges}
-    urls = {}
-    for labels in bosz2017_nodes():
-        if all(low <= getattr(labels, name) <= high for name, (low, high) in box.items()):
-            url = bosz2017_url(labels, resolution, file_format)
-            urls[url.rpartition("/")[2]] = url
-    if not urls:
-        raise ConfigError(f"no BOSZ 2017 node lies in {box}; widen the ranges")
-    return urls

@@ -4,16 +4,16 @@ import json
 
 import pytest
 
-from starsmith.data_contract.errors import ConfigError, GridError
+from starsmith.data_contract.errors import GridError
 from starsmith.simulator.grids.bosz_names import (
     RESOLUTIONS,
     NodeLabels,
+    bosz2017_missing,
     bosz2017_name,
     bosz2017_nodes,
     bosz2017_url,
     fits_bytes,
     parse_bosz2017,
-    plan_fetch,
 )
 from tests.reference.bosz_archive import file_name
 
@@ -89,7 +89,7 @@ def test_names_the_release_cannot_have_are_refused(name):
 
 
 def test_names_cover_the_archives_own_listing(listed_nodes):
-    """All 5,901 listed files round-trip; the layout adds only the nodes never computed."""
+    """All 5,901 listed files round-trip; the layout adds only the nodes known to be missing."""
     listed = {
         f"am{digits}cp00op00t{teff}g{round(10 * logg):02d}v20modrt0b20000rs.fits"
         for teff, logg, digits in listed_nodes
@@ -97,12 +97,13 @@ def test_names_cover_the_archives_own_listing(listed_nodes):
     for name in listed:
         assert bosz2017_name(parse_bosz2017(name).labels, 20000) == name
     laid_out = {
-        bosz2017_name(labels, 20000)
+        bosz2017_name(labels, 20000): labels
         for labels in bosz2017_nodes()
         if labels.a_m == labels.c_m == 0.0 and labels.m_h <= 0.5  # the listing ends at +0.50
     }
-    assert listed <= laid_out
-    assert len(laid_out - listed) == MEASURED_HOLES
+    missing = {name for name, labels in laid_out.items() if bosz2017_missing(labels)}
+    assert set(laid_out) - missing == listed
+    assert len(missing) == MEASURED_HOLES
 
 
 def test_addresses_follow_the_archives_folders():
@@ -129,24 +130,3 @@ def test_sizes_match_the_archives(resolution, megabytes):
 def test_size_matches_a_real_file(shared_data):
     path = shared_data / "bosz" / "amp00cp00op00t10000g40v20modrt0b200rs.fits"
     assert fits_bytes(200) == path.stat().st_size
-
-
-def test_plan_lists_the_box_asked_for():
-    plan = plan_fetch({"teff": (5000, 5250), "logg": (4, 5), "m_h": (-0.25, 0.0)}, 5000)
-    assert len(plan) == 2 * 3 * 2
-    assert all(url.endswith(name) and name.endswith("b5000rs.fits") for name, url in plan.items())
-    assert {parse_bosz2017(name).labels.a_m for name in plan} == {0.0}
-
-
-@pytest.mark.parametrize(
-    ("ranges", "resolution", "file_format"),
-    [
-        ({"feh": (0, 0)}, 5000, "fits"),
-        ({"teff": (5000, 5000)}, 5001, "fits"),
-        ({"teff": (5000, 5000)}, 5000, "csv"),
-        ({"teff": (5001, 5002)}, 5000, "fits"),
-    ],
-)
-def test_plans_of_nothing_are_refused(ranges, resolution, file_format):
-    with pytest.raises(ConfigError):
-        plan_fetch(ranges, resolution, file_format)
