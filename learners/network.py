@@ -226,7 +226,11 @@ def describe_end(ledger: Ledger, reason: str) -> dict:
 
 
 def open_session(
-    view, labels: tuple[str, ...], model: str, recipe: NetworkRecipe, device: torch.device
+    view: TrainingView,
+    labels: tuple[str, ...],
+    model: str,
+    recipe: NetworkRecipe,
+    device: torch.device,
 ) -> Session:
     """Measure the statistics and build the networks of a run."""
     network = create_model(
@@ -273,12 +277,22 @@ def train_network(
     card["n_parameters"] = count_parameters(session.model)
     ledger = load_state(out / RESUME, session.networks, session.optimizer)
     logger.info("%s: %d parameters, from epoch %d", model, card["n_parameters"], ledger.epoch)
-    reason = "all epochs done"
-    while ledger.epoch < recipe.epochs:
+    while not (reason := reason_to_stop(ledger, recipe)):
         ledger = run_epoch(session, ledger, card, out)
         if progress is not None:
             progress(ledger.rows[-1] | {"epochs": recipe.epochs})
-        if recipe.patience and ledger.epoch - ledger.best_epoch >= recipe.patience:
-            reason = f"no better validation error for {recipe.patience} epochs"
-            break
+    if not ledger.best_epoch:
+        raise StarsmithError(
+            f"{out}: no epoch of {ledger.epoch} had a finite validation error; lower "
+            f"learning_rate ({recipe.learning_rate:g}) in the recipe and fit into another folder"
+        )
     close_run(out, describe_end(ledger, reason))
+
+
+def reason_to_stop(ledger: Ledger, recipe: NetworkRecipe) -> str:
+    """Say why training ends here, or return an empty text."""
+    if ledger.epoch >= recipe.epochs:
+        return "all epochs done"
+    if recipe.patience and ledger.epoch - ledger.best_epoch >= recipe.patience:
+        return f"no better validation error for {recipe.patience} epochs"
+    return ""

@@ -1,5 +1,6 @@
 """Fit any model to a data set: one call for networks, ridge and trees."""
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -27,6 +28,8 @@ from starsmith.learners.run_folder import (
 from starsmith.learners.trees import train_trees
 
 __all__ = ["fit", "pick_device"]
+
+logger = logging.getLogger(__name__)
 
 RECIPES = {"ridge": RidgeRecipe, "lightgbm": TreesRecipe}
 MEMORY_BYTES = 4 * 2**30
@@ -66,6 +69,26 @@ def check_request(view: TrainingView, model: str, labels: tuple[str, ...], recip
     for split in (view.train, view.val):
         if not len(split):
             raise DataError(f"split {split.name!r} of the data set holds no spectra")
+    check_noise(view, recipe)
+
+
+def check_noise(view: TrainingView, recipe: Recipe) -> None:
+    """Refuse, or for networks warn of, more noise than a frozen data set can give.
+
+    Raises
+    ------
+    ConfigError
+        If several noise copies are asked of a data set that holds one.
+    """
+    if view.train.fresh_noise:
+        return
+    remedy = "this data set is frozen: it holds one draw of its noise; generate it with --store"
+    if getattr(recipe, "noise_copies", 1) > 1:
+        raise ConfigError(
+            f"recipe key noise_copies = {recipe.noise_copies}; {remedy} noiseless, or set it to 1"
+        )
+    if getattr(recipe, "noise", "fixed") == "fresh":
+        logger.warning("every epoch sees the same noise: %s noiseless", remedy)
 
 
 def fit(

@@ -284,3 +284,26 @@ def test_a_network_of_your_own_is_trained_and_read_back(small_data, tmp_path, mo
 
     assert predictor.card["n_parameters"] == 128 * 8 + 8 + 8 + 1
     assert evaluate(predictor, small_data.split("test"), n_resample=20).scores["r2"].value > 0.2
+
+
+def test_a_frozen_data_set_cannot_give_fresh_noise(small_data, tmp_path, tiny_recipe, caplog):
+    """Several copies of one draw are refused; a network is trained on it, with a warning."""
+    view = small_data.training()
+    object.__setattr__(view.train, "fresh_noise", False)
+
+    with pytest.raises(ConfigError, match="noise_copies"):
+        fit("ridge", view, "logg", RidgeRecipe(noise_copies=2), tmp_path / "a")
+    fit("specvit_tiny", view, "logg", tiny_recipe, tmp_path / "b")
+
+    assert "same noise" in caplog.text
+
+
+def test_a_run_that_never_validates_is_an_error(small_data, tmp_path, tiny_recipe):
+    """Without one finite validation error there is nothing to keep, and that is said."""
+    view = small_data.training()
+    labels = view.val.labels.copy()
+    labels[3] = np.nan
+    object.__setattr__(view.val, "labels", labels)
+
+    with pytest.raises(StarsmithError, match="no epoch of 3 had a finite validation error"):
+        fit("specvit_tiny", view, "logg", tiny_recipe, tmp_path)

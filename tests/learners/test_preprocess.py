@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import DataError
-from starsmith.learners.preprocess import LabelScale, Normaliser, median_normalise
+from starsmith.learners.preprocess import LabelScale, Normaliser, median_normalise, row_median
 from tests.learners.worlds import make_data, uniform_logg
 
 
@@ -24,6 +24,14 @@ def test_brightness_is_divided_out():
         median_normalise(flux, good(flux))[0], median_normalise(2 * flux, good(flux))[0]
     )
     assert np.median(median_normalise(flux, good(flux))[0], axis=1) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("n_wave", [1, 2, 33, 64])
+def test_row_median_is_the_median(n_wave):
+    """One partition and a maximum give numpy's median, for odd and even lengths."""
+    values = np.random.default_rng(0).normal(size=(50, n_wave)).astype(np.float32)
+
+    np.testing.assert_allclose(row_median(values), np.median(values, axis=1), rtol=1e-6)
 
 
 def test_masked_pixels_neither_count_nor_speak():
