@@ -182,8 +182,8 @@ def grid_build(out, overwrite):
 @grid.command(
     "fetch",
     examples=(
-        "specsim grid fetch bosz2017 --teff 3500..6500 --logg 0..5 --m-h -2.5..0.75 --out bosz2017/",
-        "specsim grid fetch bosz2024 --teff 4000..6500 --logg 0..5 --m-h -1..0.5 --out b/ --dry-run",
+        "specsim grid fetch bosz2017 --teff 3500..6500 --logg 0..5 --m-h -2.5..0.75 --out bosz/",
+        "specsim grid fetch bosz2024 --teff 5000 --logg 4..5 --m-h -1..0.5 --out bosz/ --dry-run",
     ),
     resume="whole files are kept and parts continued; run the same command again",
 )
