@@ -164,7 +164,7 @@ def _finished(blocks: list[_Block], sampling: Sampling, workers: int | None) -> 
     found = [block for block in blocks if block.path.exists()]
     missing = [block for block in blocks if not block.path.exists()]
     yield from found
-    workers = workers or len(os.sched_getaffinity(0))
+    workers = workers or _available_cores()
     if workers > 1 and len(missing) > 1:
         try:
             yield from _compute_in_parallel(missing, sampling, workers)
@@ -189,6 +189,13 @@ def _compute_in_parallel(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _available_cores() -> int:
+    """Cores this process may use; platforms without affinities count them all."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _one_thread() -> None:
@@ -221,7 +228,7 @@ def _assemble(axes: Mapping[str, np.ndarray], blocks: list[_Block], sampling: Sa
     continuum = np.empty_like(flux)
     logg = names.index("logg")
     for block in blocks:
-        place = (*block.position[:logg], slice(None), *block.position[logg:])
+        place: tuple = (*block.position[:logg], slice(None), *block.position[logg:])
         flux[place], continuum[place] = np.load(block.path)
     return GridData(
         name="demo",

@@ -72,13 +72,20 @@ def emergent_flux(tau, smooth, hydrogen, lines, bands, e4_table, n_wave):
 @njit(cache=True)
 def add_smooth(values, coarse, stride, start):
     """Add ``coarse`` (n_depth, n_coarse), linearly interpolated, to ``values`` from ``start``."""
+    n_depth, n = values.shape
     last_cell = coarse.shape[1] - 2
-    for k in range(values.shape[0]):
-        for j in range(values.shape[1]):
-            place = start + j
-            cell = min(place // stride, last_cell)
-            right = (place - cell * stride) / stride
-            values[k, j] += coarse[k, cell] + right * (coarse[k, cell + 1] - coarse[k, cell])
+    for k in range(n_depth):
+        j = 0
+        while j < n:
+            cell = min((start + j) // stride, last_cell)
+            stop = n if cell == last_cell else min(n, (cell + 1) * stride - start)
+            left, right = coarse[k, cell], coarse[k, cell + 1]
+            if left != 0.0 or right != 0.0:
+                slope = (right - left) / stride
+                origin = left + slope * (start - cell * stride)
+                for i in range(j, stop):
+                    values[k, i] += origin + slope * i
+            j = stop
 
 
 @njit(cache=True)

@@ -125,7 +125,7 @@ def _band(
     strength: float,
 ) -> list[tuple[np.ndarray, ...]]:
     """The twelve branches of one band: wavenumber, gf, lower energy [eV]."""
-    lines = []
+    lines: list[tuple[np.ndarray, ...]] = []
     amplitudes = direction_amplitudes()
     for parity in (1.0, -1.0):  # e: N = J - 1/2, f: N = J + 1/2
         n = j - 0.5 * parity
