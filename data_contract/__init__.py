@@ -27,7 +27,7 @@ _HOME = {
         "background",
         "honest_error",
         "median_snr",
-        "observe_flux",
+        "observe_spectra",
         "sensitivity",
         "true_error",
     ),

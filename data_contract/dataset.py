@@ -11,7 +11,7 @@ from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.manifest import Manifest, hash_file, read_manifest
 from starsmith.data_contract.names import CONDITIONS
-from starsmith.data_contract.noise import NoiseTables, honest_error, observe_flux
+from starsmith.data_contract.noise import NoiseTables, observe_spectra
 from starsmith.data_contract.schema import DatasetHeader
 from starsmith.data_contract.shards import finished_shards, open_run, plan_shards
 from starsmith.data_contract.spectra import (
@@ -164,8 +164,9 @@ class Split:
             block = slice(start, start + BLOCK_ROWS)
             draws = self.draws.take(rows[block])
             model = self.flux_model(rows[block])
-            flux[block], _ = observe_flux(noise, model, draws.conditions, draws.key, stream, sub)
-            sigma[block] = honest_error(noise, flux[block], draws.conditions, kind)
+            flux[block], sigma[block], _ = observe_spectra(
+                noise, model, draws.conditions, draws.key, kind, stream, sub
+            )
         return SpectrumView(flux=flux, error=sigma, mask=np.zeros(shape, np.uint32))
 
     def _frozen(self, rows: np.ndarray, stream: str, sub: int, kind: str) -> SpectrumView:

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from starsmith.data_contract.columns import open_column, read_rows
@@ -44,8 +43,6 @@ class Manifest:
         Split -> SHA-256 of its decoded keys, labels, magnitudes, conditions and S/N.
     files : dict of str to FileRecord
         Every file but the manifest itself, by path relative to the dataset.
-    created : str
-        UTC time of writing; the only entry that is not part of ``digest``.
     digest : str
         SHA-256 of all of the above: equal digests are equal datasets.
     """
@@ -53,7 +50,6 @@ class Manifest:
     run: dict
     content: dict[str, str]
     files: dict[str, FileRecord]
-    created: str
     digest: str
 
     def document(self) -> dict:
@@ -67,15 +63,12 @@ class Manifest:
         return sum(int(record["bytes"]) for record in self.files.values())
 
 
-def make_manifest(
-    run: dict, content: dict[str, str], files: dict[str, FileRecord], created: str = ""
-) -> Manifest:
-    """Complete a manifest with its digest and, unless given, the time."""
+def make_manifest(run: dict, content: dict[str, str], files: dict[str, FileRecord]) -> Manifest:
+    """Complete a manifest with its digest; the same dataset has the same manifest, to the byte."""
     return Manifest(
         run=run,
         content=content,
         files=files,
-        created=created or datetime.now(UTC).isoformat(timespec="seconds"),
         digest=_sha256({"run": run, "content": content, "files": files}),
     )
 
@@ -101,7 +94,7 @@ def read_manifest(path: Path) -> Manifest:
         entries = {name: document[name] for name in Manifest.__dataclass_fields__}
         manifest = Manifest(**entries)
         intact = json_bytes(manifest.document()) == raw
-        again = make_manifest(manifest.run, manifest.content, manifest.files, manifest.created)
+        again = make_manifest(manifest.run, manifest.content, manifest.files)
         intact = intact and again == manifest
     except (ValueError, LookupError, TypeError, AttributeError):
         intact = False

@@ -22,10 +22,11 @@ from starsmith.data_contract.random import normals
 __all__ = [
     "ERROR_KINDS",
     "NoiseTables",
+    "Response",
     "background",
     "honest_error",
     "median_snr",
-    "observe_flux",
+    "observe_spectra",
     "sensitivity",
     "true_error",
 ]
@@ -189,17 +190,53 @@ def background(tables: NoiseTables, conditions: np.ndarray) -> np.ndarray:
     return out
 
 
-def _error(tables: NoiseTables, flux: np.ndarray, conditions: np.ndarray) -> np.ndarray:
-    out = np.empty(flux.shape, dtype=np.float32)
-    fill_error(
-        out,
-        flux,
-        sensitivity(tables, conditions),
-        background(tables, conditions),
-        tables.sample_factor,
-        np.ascontiguousarray(conditions[:, CONDITIONS.index("exp_count")]),
-    )
-    return out
+@dataclass(frozen=True)
+class Response:
+    """What a flux becomes on the detector under given conditions.
+
+    Attributes
+    ----------
+    sensitivity : float64, shape (n_spec, n_wave)
+        [electron per exposure / (1e-17 erg/s/cm²/Å)].
+    background : float64, shape (n_spec, n_wave)
+        Object-free variance [electron² per exposure].
+    n_exposure : float64, shape (n_spec,)
+    sample_factor : float
+    """
+
+    sensitivity: np.ndarray
+    background: np.ndarray
+    n_exposure: np.ndarray
+    sample_factor: float
+
+    @classmethod
+    def of(cls, tables: NoiseTables, conditions: np.ndarray) -> "Response":
+        """Evaluate the tables for conditions of shape (n_spec, 8)."""
+        return cls(
+            sensitivity=sensitivity(tables, conditions),
+            background=background(tables, conditions),
+            n_exposure=np.ascontiguousarray(conditions[:, CONDITIONS.index("exp_count")]),
+            sample_factor=tables.sample_factor,
+        )
+
+    def error(self, flux: np.ndarray) -> np.ndarray:
+        """One-sigma error of a coadd, float32 like ``flux`` (n_spec, n_wave)."""
+        flux = np.ascontiguousarray(flux, dtype=np.float32)
+        out = np.empty(flux.shape, dtype=np.float32)
+        fill_error(
+            out, flux, self.sensitivity, self.background, self.sample_factor, self.n_exposure
+        )
+        return out
+
+    def honest_error(self, flux: np.ndarray, kind: str) -> np.ndarray:
+        """Error from the noisy flux alone; see the function of that name."""
+        if kind not in ERROR_KINDS:
+            raise ValueError(f"error kind {kind!r} is not one of {ERROR_KINDS}")
+        if kind == "smooth":
+            running = np.empty(flux.shape)
+            smooth_rows(running, flux.astype(np.float64), SMOOTH_HALF_WIDTH)
+            flux = running
+        return self.error(flux)
 
 
 def true_error(tables: NoiseTables, flux_model: np.ndarray, conditions: np.ndarray) -> np.ndarray:
@@ -217,18 +254,19 @@ def true_error(tables: NoiseTables, flux_model: np.ndarray, conditions: np.ndarr
     sigma : float32 array, shape (n_spec, n_wave)
         [1e-17 erg/s/cm²/Å], for the coadd of ``exp_count`` exposures.
     """
-    return _error(tables, np.ascontiguousarray(flux_model, dtype=np.float32), conditions)
+    return Response.of(tables, conditions).error(flux_model)
 
 
-def observe_flux(
+def observe_spectra(
     tables: NoiseTables,
     flux_model: np.ndarray,
     conditions: np.ndarray,
     key: tuple[int, str, np.ndarray],
+    kind: str = "observed",
     stream: str = "noise",
     sub: int = 0,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the observed flux.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw the observed flux and estimate its error as an observer would.
 
     Parameters
     ----------
@@ -238,20 +276,24 @@ def observe_flux(
     conditions : float64 array, shape (n_spec, 8)
     key : (seed, split, index)
         Index an int array of shape (n_spec,): the draw key of each spectrum.
+    kind : str
+        Of the honest error: ``observed`` or ``smooth``.
     stream, sub : str, int
         ``"noise", 0`` is the draw of record; ``"training", epoch`` a fresh one.
 
     Returns
     -------
-    flux, sigma : float32 arrays, shape (n_spec, n_wave)
-        Observed flux and the standard deviation it was drawn with.
+    flux, error, sigma : float32 arrays, shape (n_spec, n_wave)
+        Observed flux, honest error, and the standard deviation the noise was drawn with,
+        which stays inside the simulator.
     """
     seed, split, index = key
-    sigma = true_error(tables, flux_model, conditions)
+    response = Response.of(tables, conditions)
+    sigma = response.error(flux_model)
     flux = normals(seed, stream, split, index, tables.wave.size, sub)
     flux *= sigma
     flux += flux_model
-    return flux, sigma
+    return flux, response.honest_error(flux, kind), sigma
 
 
 def honest_error(
@@ -279,14 +321,7 @@ def honest_error(
     ValueError
         If ``kind`` is not one of `ERROR_KINDS`.
     """
-    if kind not in ERROR_KINDS:
-        raise ValueError(f"error kind {kind!r} is not one of {ERROR_KINDS}")
-    counted = np.ascontiguousarray(flux, dtype=np.float32)
-    if kind == "smooth":
-        running = np.empty(counted.shape)
-        smooth_rows(running, counted.astype(np.float64), SMOOTH_HALF_WIDTH)
-        counted = running.astype(np.float32)
-    return _error(tables, counted, conditions)
+    return Response.of(tables, conditions).honest_error(flux, kind)
 
 
 def median_snr(flux_model: np.ndarray, sigma: np.ndarray) -> np.ndarray:

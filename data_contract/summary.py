@@ -146,7 +146,6 @@ def _dataset(path: Path) -> dict:
     labels = {n: _range(np.concatenate([d.label(n) for d in draws])) for n in header.label_names}
     return summary | {
         "finished": True,
-        "created": manifest.created,
         "digest": manifest.digest,
         "ranges": labels | {"mag": _range(np.concatenate([d.mag for d in draws]))},
         "snr": {name: _snr_histogram(values) for name, values in snr.items()},

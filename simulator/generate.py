@@ -1,8 +1,10 @@
 """Generating data sets: shards made by independent workers, the same bits whoever makes them."""
 
 import multiprocessing
+import os
 import platform
 import signal
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -135,9 +137,16 @@ def make_shard(bank: Bank, prior: Prior, header: DatasetHeader, shard: Shard) ->
 _worker: dict = {}
 
 
+def _die_with_parent() -> None:
+    """End this process when its parent is gone: nobody would collect its shards."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
 def _start_worker(bank: Bank, prior: Prior, header: DatasetHeader, out: Path) -> None:
     """Prepare a worker process: one thread each, interrupts left to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
     numba.set_num_threads(1)
     _worker.update(bank=bank, prior=prior, header=header, out=out)
 

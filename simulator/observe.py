@@ -6,7 +6,7 @@ from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.draws import Draws, SpectrumBatch
 from starsmith.data_contract.errors import GridError
 from starsmith.data_contract.kernels.rounding import round_mantissa
-from starsmith.data_contract.noise import honest_error, median_snr, observe_flux, true_error
+from starsmith.data_contract.noise import median_snr, observe_spectra, true_error
 from starsmith.simulator.interpolate import interpolate, touches_filled
 from starsmith.simulator.prior import Prior
 
@@ -114,11 +114,10 @@ def observe(
     for start in range(0, len(draws), BLOCK):
         rows = slice(start, start + BLOCK)
         part = draws.take(rows)
-        flux[rows], sigma = observe_flux(
-            bank.noise, flux_model[rows], part.conditions, part.key, stream, sub
+        flux[rows], sigma_observed[rows], sigma = observe_spectra(
+            bank.noise, flux_model[rows], part.conditions, part.key, error, stream, sub
         )
         snr[rows] = median_snr(flux_model[rows], sigma)
-        sigma_observed[rows] = honest_error(bank.noise, flux[rows], part.conditions, error)
     return SpectrumBatch(
         wave=bank.wave,
         flux_model=flux_model,

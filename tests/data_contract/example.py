@@ -5,7 +5,7 @@ import numpy as np
 from starsmith.data_contract.columns import rounded
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.names import CONDITIONS
-from starsmith.data_contract.noise import honest_error, median_snr, observe_flux, true_error
+from starsmith.data_contract.noise import honest_error, median_snr, observe_spectra, true_error
 from starsmith.data_contract.random import uniforms
 from starsmith.data_contract.schema import DatasetHeader
 from starsmith.data_contract.shards import (
@@ -80,7 +80,7 @@ def make_columns(header, shard):
     index = np.arange(shard.start, shard.stop)
     draws = draw(header.seed, shard.split, index)
     model = model_flux(draws, header.wave)
-    flux, sigma = observe_flux(header.noise, model, draws.conditions, draws.key)
+    flux, _, sigma = observe_spectra(header.noise, model, draws.conditions, draws.key)
     spectra = {
         "flux_model": model,
         "flux": flux,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from starsmith.data_contract.dataset import open_dataset
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.noise import honest_error, median_snr, observe_flux, true_error
+from starsmith.data_contract.noise import honest_error, median_snr, observe_spectra, true_error
 from starsmith.data_contract.spectra import CACHED_SHARDS, ShardCache
 from tests.data_contract.example import COUNTS, draw, make_header, model_flux, write_example
 
@@ -83,10 +83,10 @@ def test_memory_holds_a_bounded_number_of_shards():
 
 
 def test_observed_flux_is_the_pure_function_of_the_file(dataset):
-    """Observe = observe_flux and honest_error of flux_model, conditions and key."""
+    """Observe = observe_spectra and honest_error of flux_model, conditions and key."""
     split = dataset.split("test")
     view = split.observe()
-    flux, _ = observe_flux(
+    flux, _, _ = observe_spectra(
         dataset.noise, split.flux_model(), split.draws.conditions, split.draws.key
     )
     np.testing.assert_array_equal(view.flux, flux)

@@ -10,7 +10,7 @@ from starsmith.data_contract.noise import (
     background,
     honest_error,
     median_snr,
-    observe_flux,
+    observe_spectra,
     sensitivity,
     true_error,
 )
@@ -63,7 +63,7 @@ def test_running_mean_equals_its_twin():
 
 def test_residuals_have_the_true_variance(noise, stars, flux_model):
     """(flux - flux_model) / sigma has mean 0 and variance 1, within 4 standard errors."""
-    flux, sigma = observe_flux(noise, flux_model, stars.conditions, stars.key)
+    flux, _, sigma = observe_spectra(noise, flux_model, stars.conditions, stars.key)
     residual = (flux.astype(np.float64) - flux_model) / sigma
     assert abs(residual.mean()) < 4 / np.sqrt(residual.size)
     assert abs(residual.var() - 1) < 4 * np.sqrt(2 / residual.size)
@@ -71,12 +71,12 @@ def test_residuals_have_the_true_variance(noise, stars, flux_model):
 
 def test_noise_depends_on_the_key_alone(noise, stars, flux_model):
     """One spectrum observed alone is the spectrum observed in company; epochs differ."""
-    flux, _ = observe_flux(noise, flux_model, stars.conditions, stars.key)
+    flux, _, _ = observe_spectra(noise, flux_model, stars.conditions, stars.key)
     rows = np.array([17, 3])
     few = stars.take(rows)
-    again, _ = observe_flux(noise, flux_model[rows], few.conditions, few.key)
+    again, _, _ = observe_spectra(noise, flux_model[rows], few.conditions, few.key)
     np.testing.assert_array_equal(again, flux[rows])
-    fresh, _ = observe_flux(
+    fresh, _, _ = observe_spectra(
         noise, flux_model, stars.conditions, stars.key, stream="training", sub=1
     )
     assert (fresh == flux).mean() < 1e-3
@@ -91,7 +91,7 @@ def test_honest_error_is_unbiased(noise, stars, flux_model, kind):
     over the spectrum is kept where the true spectrum is flat: the line and the slope of the
     example move it by less than 3 %. Both plus 4 standard errors.
     """
-    flux, sigma = observe_flux(noise, flux_model, stars.conditions, stars.key)
+    flux, _, sigma = observe_spectra(noise, flux_model, stars.conditions, stars.key)
     error = honest_error(noise, flux, stars.conditions, kind)
     ratio = (error.astype(np.float64) / sigma) ** 2
     scatter = ratio.mean(axis=1).std() / np.sqrt(len(ratio))
@@ -127,7 +127,7 @@ def test_errors_do_not_tell_gravity_at_equal_broadband_flux(noise):
     sky = np.repeat(stars.conditions[:1], 400, axis=0)
     model = model_flux(stars, noise.wave)
     model /= model.mean(axis=1, keepdims=True)
-    flux, sigma = observe_flux(noise, model, sky, stars.key)
+    flux, _, sigma = observe_spectra(noise, model, sky, stars.key)
     line, beside = slice(147, 153), slice(120, 126)
 
     def tell(error):
