@@ -4,7 +4,7 @@ from starsmith.fisher.bounds import STATISTICS, Nuisances, fisher_information
 from starsmith.fisher.ceiling import CeilingOptions, ceiling
 from starsmith.fisher.compare import Comparison, check_leak, compare, match_keys
 from starsmith.fisher.information import CrlbResult, crlb, crlb_batch
-from starsmith.fisher.nodes import node_spectra
+from starsmith.fisher.nodes import node_spectra, step_error
 from starsmith.fisher.plots import plot_ceiling
 from starsmith.fisher.posterior import GridPosterior, PosteriorOptions, posterior_mean
 from starsmith.fisher.selftest import run_selftest
@@ -31,4 +31,5 @@ __all__ = [
     "plot_ceiling",
     "posterior_mean",
     "run_selftest",
+    "step_error",
 ]

@@ -217,7 +217,8 @@ def van_trees(
 ) -> float:
     """Weighted van Trees bound on the mean squared error under a uniform prior.
 
-    Gill & Levit (1995): for fields C_k = c_k h_k(θ_k) that vanish at the prior's edges,
+    Cauchy-Schwarz between the error and a weighted score of the joint density gives, for
+    fields C_k = c_k h_k(θ_k) that vanish at the prior's edges,
     MSE >= E[C_g]² / (E[C' I C] + E[(div C)²]). Maximised over c in closed form,
 
         MSE >= E[h_g]² [(M + D)^-1]_gg,  M_kl = E[h_k h_l I_kl],  D = diag E[h_k'²],

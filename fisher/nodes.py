@@ -12,7 +12,7 @@ from starsmith.fisher.jacobian import along_axis, derivative_matrix, node_flux
 from starsmith.fisher.variance import variance_line
 from starsmith.simulator.prior import Prior
 
-__all__ = ["NodeSpectra", "middle_conditions", "node_spectra"]
+__all__ = ["NodeSpectra", "middle_conditions", "node_spectra", "step_error"]
 
 TILE = 256  # pixels
 N_PROBE = 150
@@ -155,3 +155,23 @@ def node_spectra(
         floor=floor[0],
         slope=slope[0],
     )
+
+
+def step_error(bank: Bank, prior: Prior, target: str, snr: float = 7.0) -> np.ndarray:
+    """How much the choice of derivative matters: σ by differences over σ by the spline.
+
+    With the amplitude free: a median over pixels has kinks that neither derivative follows.
+
+    Returns
+    -------
+    ratio : float64 array, shape (n_node,)
+        Near 1 where the grid is fine enough for either; NaN where both are infinite.
+    """
+    spline = node_spectra(bank, prior, "free", "spline")
+    grid = node_spectra(bank, prior, "free", "grid")
+    mag = np.atleast_1d(spline.magnitude_at(np.asarray(snr)))
+    pair = [np.sqrt(nodes.sigma2(target, mag)[0]) for nodes in (grid, spline)]
+    ratio = np.full(len(pair[0]), np.nan)
+    finite = np.isfinite(pair[0]) & np.isfinite(pair[1])
+    ratio[finite] = pair[0][finite] / pair[1][finite]
+    return ratio

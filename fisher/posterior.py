@@ -44,7 +44,7 @@ class PosteriorOptions:
     """
 
     n_template: int = 40_000
-    n_local: int = 1024
+    n_local: int = 512
     normalise: str = "free"
     seed: int = 0
 
