@@ -149,15 +149,15 @@ class RemoteArchive:
                     yield response
                     return
                 url = response.next_request.url
-            if not self._is_ours(url):
+            if not self.trusts(url):
                 raise TransferFailed(
                     f"redirected to {url}, outside {self.base_url}; give --base-url if the "
                     "archive has moved there"
                 )
         raise TransferFailed(f"redirected more than {MAX_REDIRECTS} times")
 
-    def _is_ours(self, url: httpx.URL) -> bool:
-        """Https on the archive's host, or below the address that was configured."""
+    def trusts(self, url: httpx.URL) -> bool:
+        """Tell whether an address is https on the archive's host, or below the one configured."""
         base = httpx.URL(self.base_url)
         same_place = (url.scheme, url.host, _port(url)) == (base.scheme, base.host, _port(base))
         if same_place and url.path.startswith(base.path.rstrip("/") + "/"):

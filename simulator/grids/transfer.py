@@ -111,6 +111,7 @@ def _receive(archive: RemoteArchive, path: str, partial: PartialFile, max_bytes:
         _check_status(archive, response)
         total = _expected_size(response, partial)
         if total is not None and total > max_bytes:
+            partial.discard()
             raise TransferFailed(f"has {total} bytes, more than any file of this release")
         if response.status_code != NO_SUCH_RANGE:
             _store(archive, response, partial, max_bytes)

@@ -92,6 +92,15 @@ def no_ranges(handler, body):
     answer(handler, body, ranges=False)
 
 
+def wrong_range(handler, body):
+    """Answer a request for the rest of a file with as many bytes from elsewhere."""
+    start = int(re.fullmatch(r"bytes=(\d+)-", handler.headers["Range"])[1])
+    rest = body[1000 : 1000 + len(body) - start]
+    span = f"bytes 1000-{999 + len(rest)}/{len(body)}"
+    handler.head(206, Content_Length=len(rest), Content_Range=span, ETag=etag(body))
+    handler.wfile.write(rest)
+
+
 def status(code, **headers):
     """Answer with an empty status."""
     return lambda handler, body: handler.head(code, Content_Length=0, **headers)

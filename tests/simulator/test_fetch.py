@@ -1,16 +1,20 @@
 """Downloads from an archive that misbehaves in every way we could think of."""
 
 import bz2
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
+import httpx
 import numpy as np
 import pytest
 
@@ -28,7 +32,8 @@ from starsmith.simulator.grids.bosz2024 import (
 from starsmith.simulator.grids.bosz_names import NodeLabels, parse_bosz2017
 from starsmith.simulator.grids.fetch import missing_bytes
 from starsmith.simulator.grids.fetch_record import RECORD_FILE, sole_use
-from starsmith.simulator.grids.remote import Patience
+from starsmith.simulator.grids.remote import Patience, RemoteArchive
+from starsmith.simulator.grids.transfer import PartialFile
 from tests.reference import http_archive
 from tests.reference.bosz_archive import write_node
 
@@ -225,13 +230,14 @@ def test_another_setup_in_the_same_folder_is_refused(archive, plan, fetch):
 
 
 def test_no_more_connections_than_allowed(archive, plan, fetch):
-    """Every request waits for two others, so fewer than three at once would never get through."""
+    """Every request waits for two others: with fewer than three at once none gets through."""
     wide = plan_fetch("2017", BOX | {"m_h": (-0.5, 0)}, 5000, "ascii", base_url=archive.url)
     archive.bodies = {file.name: text_body(file.name, 100) for file in wide.files}
     three = threading.Barrier(3)
 
     def meet(handler, body):
-        three.wait(timeout=5)
+        three.wait(timeout=20)
+        time.sleep(0.05)  # so that a fourth would be seen
         http_archive.answer(handler, body)
 
     archive.always = dict.fromkeys(archive.bodies, meet)
@@ -322,12 +328,14 @@ def test_a_silent_connection_is_given_up_and_tried_again(archive, plan, fetch):
     assert len(archive.asked(name)) == 2
 
 
-def test_an_archive_that_is_down_ends_the_fetch_early(archive, fetch, monkeypatch):
-    """Nobody waits for thousands of files in turn."""
-    plan = plan_fetch("2017", BOX | {"m_h": (-2.5, 0)}, 5000, base_url="http://127.0.0.1:9/bosz")
+def test_an_archive_that_is_down_ends_the_fetch_early(fetch):
+    """Nobody waits for 1,344 files in turn, each with its three pauses."""
+    box = BOX | {"m_h": (-2.5, 0.75), "a_m": (-0.25, 0.5), "c_m": (-0.75, 0.5)}
+    plan = plan_fetch("2017", box, 5000, base_url="http://127.0.0.1:9/bosz")
+    assert len(plan.files) == 1344
     with pytest.raises(StarsmithError, match="in a row could not be had"):
         fetch(plan)
-    assert len(fetch.pauses) < 3 * (fetch_module.FAILURES_IN_A_ROW + 3)
+    assert len(fetch.pauses) < 1344
 
 
 # Bodies that are not what they should be
@@ -350,6 +358,19 @@ def test_an_archive_that_ignores_ranges_starts_anew(archive, plan, fetch):
     fetch()
     assert contents(fetch.out) == archive.bodies
     assert len(archive.asked(name)) == 2
+
+
+def test_another_range_than_asked_for_is_thrown_away(archive, fetch, tmp_path):
+    """FITS has no checksum: a wrong piece of the right length would go unseen."""
+    star = write_node(tmp_path, ".fits", 5000, teff=5000.0, m_h=0.0)
+    archive.bodies = {star.name: star.read_bytes()}
+    archive.script[star.name] = [http_archive.cut_at(12_000), http_archive.wrong_range]
+    box = {"teff": (5000, 5000), "logg": (4, 4), "m_h": (0, 0)}
+
+    fetch(plan_fetch("2017", box, 5000, base_url=archive.url))
+
+    assert contents(fetch.out) == archive.bodies
+    assert len(archive.asked(star.name)) == 3
 
 
 def test_a_file_replaced_in_the_archive_is_not_mixed_with_its_old_beginning(archive, plan, fetch):
@@ -445,6 +466,25 @@ def test_a_redirection_out_of_the_archive_is_refused(archive, plan, fetch, elsew
 
 
 @pytest.mark.parametrize(
+    ("base_url", "target", "ours"),
+    [
+        ("https://archive.stsci.edu/bosz", "https://archive.stsci.edu/hlsps/x", True),
+        ("https://archive.stsci.edu/bosz", "https://archive.stsci.edu:443/x", True),
+        ("https://archive.stsci.edu/bosz", "https://archive.stsci.edu:8443/bosz/x", False),
+        ("https://archive.stsci.edu/bosz", "http://archive.stsci.edu/bosz/x", False),
+        ("https://archive.stsci.edu/bosz", "https://archive.stsci.edu.example.org/bosz/x", False),
+        ("http://mirror:8080/bosz/", "http://mirror:8080/bosz/x", True),
+        ("http://mirror:8080/bosz", "http://mirror:8080/bosz2/x", False),
+        ("http://mirror:8080/bosz", "http://mirror/bosz/x", False),
+        ("http://mirror:8080/bosz", "https://mirror/x", True),
+    ],
+)
+def test_redirections_stay_on_https_of_the_host_or_below_the_address(base_url, target, ours):
+    with closing(RemoteArchive(base_url, Patience())) as archive:
+        assert archive.trusts(httpx.URL(target)) is ours
+
+
+@pytest.mark.parametrize(
     "name", ["../evil.asc.bz2", "/tmp/evil.fits", "a/b.fits", "manifest.json", ""]
 )
 def test_no_name_leads_out_of_the_folder(archive, plan, fetch, name):
@@ -479,6 +519,18 @@ def test_a_disk_too_small_is_told_before_the_first_byte(archive, plan, fetch, mo
     with pytest.raises(GridError, match="free"):
         fetch()
     assert not archive.requests
+
+
+def test_a_full_disk_ends_the_fetch_and_the_next_one_goes_on(archive, plan, fetch, monkeypatch):
+    def full(partial):
+        raise OSError(errno.ENOSPC, "No space left on device", str(partial.path))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(PartialFile, "append", full)
+        with pytest.raises(OSError, match="No space left"):
+            fetch()
+
+    assert len(fetch().fetched) == 4
 
 
 def test_a_manifest_of_something_else_is_not_overwritten(archive, plan, fetch):
