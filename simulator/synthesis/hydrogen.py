@@ -24,6 +24,7 @@ __all__ = ["hydrogen_line_opacity", "hydrogen_lines"]
 
 PASCHEN_LAST = 40  # higher lines have merged into the continuum at every pressure met here
 H_ALPHA_F = 0.64074
+H_ALPHA_STARK = 1.25e-2  # [Å/esu] (Underhill & Waddell 1959)
 H_ALPHA_ABO = (1180.0, 0.677)  # Barklem, Piskunov & O'Mara (2000, A&A 363, 1091)
 MAX_REACH = 300.0  # [Å]
 
@@ -44,8 +45,9 @@ def hydrogen_lines(wave_min: float, wave_max: float) -> dict[str, np.ndarray]:
 
 
 def stark_constant(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
-    """Mean Stark displacement per unit field [Å/esu], the general formula of ESW 1967."""
-    return 5.5e-5 * (lower * upper) ** 4.0 / (upper**2.0 - lower**2.0)
+    """Mean Stark displacement per unit field [Å/esu]: ESW 1967, their table for Hα."""
+    general = 5.5e-5 * (lower * upper) ** 4.0 / (upper**2.0 - lower**2.0)
+    return np.where(lower == 2, H_ALPHA_STARK, general)
 
 
 def hydrogen_line_opacity(
