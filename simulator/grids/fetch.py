@@ -201,7 +201,7 @@ def _obtain(
     if target.exists() and (found := _whole(target, known)):
         return _Outcome(file.name, "kept", found)
     partial = PartialFile(target)
-    damage = ""
+    damage = None
     try:
         for _ in range(DOWNLOADS_OF_DAMAGED):
             download(archive, file.path, partial, SIZE_MARGIN * file.n_bytes + SIZE_SLACK)

@@ -14,7 +14,6 @@ from starsmith.simulator.grids.bosz_names import parse_bosz2017
 __all__ = ["find_damage"]
 
 CHUNK_BYTES = 1 << 20
-DECOMPRESSORS = {".bz2": bz2.open, ".gz": gzip.open}
 
 # Reading FITS turns warnings into errors, and warning filters belong to the whole process.
 _one_fits_at_a_time = threading.Lock()
@@ -42,7 +41,7 @@ def find_damage(file: Path, name: str) -> str | None:
                 header, _ = read_fits_table(file.read_bytes(), COLUMNS)
             check_header(header, parse_bosz2017(name))
             return None
-        with DECOMPRESSORS[Path(name).suffix](file) as text:
+        with bz2.open(file) if name.endswith(".bz2") else gzip.open(file) as text:
             n_bytes = 0
             while chunk := text.read(CHUNK_BYTES):
                 n_bytes += len(chunk)
