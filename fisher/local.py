@@ -12,7 +12,7 @@ import numpy as np
 
 from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.random import normals
-from starsmith.fisher.kernels.posterior import fill_log_marginal
+from starsmith.fisher.kernels.posterior import fill_log_marginal, quadratic_forms
 from starsmith.fisher.templates import Basis, Stars
 from starsmith.simulator.interpolate import touches_filled
 from starsmith.simulator.prior import Prior
@@ -157,7 +157,8 @@ def _log_likelihood(
         inside &= ~touches_filled(bank, flat).reshape(n_spec, n_draw)
     short = basis.project(bank, flat).reshape(n_spec, n_draw, -1)
     cross = np.einsum("nmr,nr->nm", short, stars.cross)
-    square = np.einsum("nmr,nmr->nm", short @ stars.gram, short)
+    square = np.empty_like(cross)
+    quadratic_forms(square, short, stars.gram)
     log_likelihood = np.empty_like(cross)
     fill_log_marginal(log_likelihood, cross, square, stars.limits)
     return np.where(inside, log_likelihood, -np.inf)

@@ -5,7 +5,13 @@ import math
 import numpy as np
 from numba import njit, prange
 
-__all__ = ["accumulate", "combine_short", "fill_log_marginal", "log_marginal"]
+__all__ = [
+    "accumulate",
+    "combine_short",
+    "fill_log_marginal",
+    "log_marginal",
+    "quadratic_forms",
+]
 
 SKIP = 40.0  # a template this far below the best weighs e^-40: beyond float64 of any sum
 ROOT_HALF = math.sqrt(0.5)
@@ -149,3 +155,31 @@ def combine_short(short, nodes, rows, weights):
             for k in range(n_mode):
                 total[k] += weight * node[k]
         short[i] = total
+
+
+@njit(cache=True, parallel=True)
+def quadratic_forms(square, short, gram):
+    """Squared lengths c G c of every draw of every star.
+
+    Parameters
+    ----------
+    square : float64 array, shape (n_spec, n_draw)
+        Overwritten.
+    short : float64 array, shape (n_spec, n_draw, n_mode)
+        Coordinates c.
+    gram : float64 array, shape (n_spec, n_mode, n_mode)
+        Symmetric G of each star.
+    """
+    n_spec, n_draw, n_mode = short.shape
+    for i in prange(n_spec):
+        weighted = np.empty(n_mode)
+        for m in range(n_draw):
+            draw = short[i, m]
+            weighted[:] = 0.0
+            for r in range(n_mode):
+                for s in range(n_mode):
+                    weighted[s] += draw[r] * gram[i, r, s]
+            total = 0.0
+            for r in range(n_mode):
+                total += weighted[r] * draw[r]
+            square[i, m] = total

@@ -6,10 +6,15 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.fisher.kernels.posterior import accumulate, fill_log_marginal
+from starsmith.fisher.kernels.posterior import (
+    accumulate,
+    combine_short,
+    fill_log_marginal,
+    quadratic_forms,
+)
 from starsmith.fisher.posterior import PosteriorOptions, amplitude_limits, posterior_mean
 from starsmith.fisher.selftest import uniform_prior_mmse
-from starsmith.fisher.templates import Stars, build_basis, build_templates
+from starsmith.fisher.templates import Stars, build_basis, build_templates, leading_modes
 from starsmith.fisher.variance import variance_of
 from starsmith.simulator.interpolate import interpolate
 from starsmith.simulator.observe import draw_stars, observe
@@ -71,6 +76,35 @@ def test_running_sums_equal_dense_sums(known):
         np.testing.assert_allclose(total[i, 5:7] / total[i, 0] - found**2, var, rtol=1e-10)
         assert total[i, 0] ** 2 / total[i, 1] == pytest.approx(ess, rel=1e-10)
     np.testing.assert_array_equal(best, log_weight.argmax(axis=1))
+
+
+def test_short_kernels_equal_matrix_products():
+    """Gathered sums and quadratic forms against numpy, to rounding."""
+    rng = np.random.default_rng(4)
+    nodes, rows = rng.normal(size=(30, 7)), rng.integers(0, 30, (12, 5)).astype(np.int32)
+    weights, gram = rng.normal(size=(12, 5)), rng.normal(size=(3, 7, 7))
+    short, square = np.empty((12, 7)), np.empty((3, 4))
+    combine_short(short, nodes, rows, weights)
+    quadratic_forms(square, short.reshape(3, 4, 7), gram)
+    np.testing.assert_allclose(short, np.einsum("ns,nsk->nk", weights, nodes[rows]), rtol=1e-12)
+    expected = [
+        [c @ g @ c for c in draws] for draws, g in zip(short.reshape(3, 4, 7), gram, strict=True)
+    ]
+    np.testing.assert_allclose(square, expected, rtol=1e-10)
+
+
+def test_leading_modes_leave_no_more_than_allowed():
+    """Rows of known singular values: as many modes as a full decomposition needs."""
+    rng = np.random.default_rng(5)
+    left, right = (np.linalg.qr(rng.normal(size=(n, 60)))[0] for n in (500, 700))
+    values = 10.0 ** -np.arange(0, 6, 0.1)
+    rows = (left * values) @ right.T
+    modes = leading_modes(rows, 1e-4)
+    tail = np.sqrt(np.cumsum(values[::-1] ** 2)[::-1] / 500)
+    assert len(modes) == np.sum(tail > 1e-4)
+    np.testing.assert_allclose(modes @ modes.T, np.eye(len(modes)), atol=1e-12)
+    remainder = rows - (rows @ modes.T) @ modes
+    assert np.sqrt(np.mean(np.sum(remainder**2, axis=1))) <= 1.001e-4
 
 
 def test_reduced_sums_are_those_of_full_spectra(toy_bank, prior, toy_stars):
