@@ -18,14 +18,15 @@ __all__ = ["Atmosphere", "build_atmosphere", "depth_grid", "rosseland_table", "t
 
 LAW = "temperature_law.csv"
 LAW_TERMS = ("one", "t", "g", "f", "tt", "gg", "ff", "tg", "tf", "gf")
-LAW_RANGE = ((3400.0, 6700.0), (-0.5, 5.0), (-3.0, 0.5))  # Teff, log g, [M/H]; clipped outside
+LAW_RANGE = ((3400.0, 6700.0), (-0.5, 4.75), (-3.0, 0.6))  # Teff, log g, [M/H]
+LAW_SOFTNESS = (0.0, 0.2, 0.1)  # width over which labels level off below the upper edge
 MEAN_WAVE = np.geomspace(1500.0, 2.0e5, 140)  # Rosseland mean [Å]
 TABLE_LOG_T = np.linspace(np.log(1800.0), np.log(16000.0), 56)
 TABLE_LOG_P = np.linspace(np.log(1e-3), np.log(3e7), 48)
 FLUX_WAVE = np.geomspace(2000.0, 1.5e5, 80)  # integrated flux [Å]
 FLUX_RESPONSE = 0.6  # d ln flux / d ln scale, from the slope of the temperature law
-N_FLUX_ITERATION = 4
-OPACITY_SHARE = 0.5  # of the flux correction; the rest scales the temperature
+N_FLUX_ITERATION = 5
+COOL_LIMIT = (4250.0, 150.0)  # where molecules make the mean opacity uncertain: centre, width [K]
 TOP_SLOPE = 0.03  # T/Teff per dex above the law's table, a little less than its last steps
 N_ITERATION = 25  # of the damped fixed point; the change falls five-fold each time
 RADIATION_FLOOR = 0.1  # least fraction of gravity left after radiation pressure
@@ -59,9 +60,13 @@ def temperature_law(tau: np.ndarray, teff: float, logg: float, m_h: float) -> np
     """T(τ_Ross) [K], shape of ``tau``, never falling inward.
 
     Regression of MARCS models (see ``temperature_law.csv``), monotone cubic in log τ, continued
-    linearly in log τ. Labels beyond the regression's range act through its edge.
+    linearly in log τ. Labels level off where the regression ends, smoothly, so that spectra have no
+    kink there.
     """
-    labels = [float(np.clip(v, *r)) for v, r in zip((teff, logg, m_h), LAW_RANGE, strict=True)]
+    labels = [
+        level_off(value, *edges, width)
+        for value, edges, width in zip((teff, logg, m_h), LAW_RANGE, LAW_SOFTNESS, strict=True)
+    ]
     t, g, f = (labels[0] - 5777.0) / 1000.0, labels[1] - 4.44, labels[2]
     terms = np.array([1.0, t, g, f, t * t, g * g, f * f, t * g, t * f, g * f])
     knots = numbers(LAW, "log_tau")
@@ -73,6 +78,13 @@ def temperature_law(tau: np.ndarray, teff: float, logg: float, m_h: float) -> np
     beyond = TOP_SLOPE * np.minimum(log_tau - knots[0], 0.0)
     beyond += slope_bottom * np.maximum(log_tau - knots[-1], 0.0)
     return teff * (PchipInterpolator(knots, ratio)(inside) + beyond)
+
+
+def level_off(value: float, low: float, high: float, width: float) -> float:
+    """The value between ``low`` and ``high``, tending to ``high`` over a ``width`` above zero."""
+    if width > 0.0:
+        value = high - width * float(np.logaddexp(0.0, (high - value) / width))
+    return min(max(value, low), high)
 
 
 @lru_cache(maxsize=8)
@@ -92,17 +104,19 @@ def build_atmosphere(
 ) -> Atmosphere:
     """Atmosphere in hydrostatic equilibrium, dP/dτ = g/κ less the radiation force.
 
-    The law scatters by 50 K and stands on an opacity richer than ours: the excess of the emergent
-    flux, lines included, over σTeff⁴ is shared between a factor on T and one on the mean opacity.
+    What the emergent flux, lines included, lacks to σTeff⁴ is mended by a factor on T, whose law
+    scatters, in stars warmer than 4250 K, and by a factor on the mean opacity, which MARCS took
+    from more molecules, in cooler ones. The two pass smoothly into each other.
     """
     tau = depth_grid()
     law = temperature_law(tau, teff, logg, m_h)
     mixture = composition(m_h, a_m, c_m)
     table = rosseland_table(m_h, a_m, c_m)
+    opacity_share = 1.0 / (1.0 + math.exp((teff - COOL_LIMIT[0]) / COOL_LIMIT[1]))
     correction = 0.0  # of ln flux
     for _ in range(N_FLUX_ITERATION):
-        temperature = law * np.exp((1.0 - OPACITY_SHARE) * correction / 4.0)
-        log_scale = OPACITY_SHARE * correction / FLUX_RESPONSE
+        temperature = law * np.exp((1.0 - opacity_share) * correction / 4.0)
+        log_scale = opacity_share * correction / FLUX_RESPONSE
         log_pressure = hydrostatic_pressure(tau, temperature, 10.0**logg, teff, table, log_scale)
         gas = solve_gas(temperature, np.exp(log_pressure), mixture)
         opacity = np.exp(table.ev(np.log(temperature), log_pressure) + log_scale)

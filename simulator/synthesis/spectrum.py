@@ -26,7 +26,7 @@ from starsmith.simulator.synthesis.transfer import exponential_integral_table, p
 
 __all__ = ["Sampling", "Spectrum", "synthesize", "wavelength_grid"]
 
-PHYSICS_VERSION = 4  # raise with every change of physics or numbers in code: caches rebuild
+PHYSICS_VERSION = 5  # raise with every change of physics or numbers in code: caches rebuild
 SMOOTH_STRIDE = 512  # fine steps between points of the continuum
 HYDROGEN_STRIDE = 4  # fine steps between points of the hydrogen lines
 LINE_MARGIN = 120.0  # lines up to this far outside the range act inside it [Å]
