@@ -25,7 +25,7 @@ SUFFIXES = (".pdf", ".png", ".svg")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 FLUX_AXIS = r"flux [$10^{-17}$ erg s$^{-1}$ cm$^{-2}$ Å$^{-1}$]"
 WAVE_AXIS = "vacuum wavelength [Å]"
-FEATURES = {"Na I": 8185.5, "Ca II": 8544.4, "Ca II ": 8664.5, "Ca II  ": 8500.4}
+FEATURES = {8185.5: "Na I", 8500.4: "", 8544.4: "Ca II", 8664.5: ""}  # vacuum Å; doublets once
 
 
 def check_suffix(path: Path | None) -> None:
@@ -49,11 +49,11 @@ def _save(figure: Figure, path: Path, notice: str) -> None:
 
 def _mark_features(axes: Axes, wave: np.ndarray) -> None:
     """Name the strong features above the spectrum."""
-    for name, centre in FEATURES.items():
+    for centre, name in FEATURES.items():
         if wave[0] < centre < wave[-1]:
             axes.axvline(centre, color="0.6", lw=0.6, ls=":", zorder=0)
             axes.annotate(
-                name.strip(),
+                name,
                 (centre, 1.0),
                 xycoords=("data", "axes fraction"),
                 xytext=(0, 2),
@@ -67,9 +67,9 @@ def _mark_features(axes: Axes, wave: np.ndarray) -> None:
 def _spectrum_panel(axes: Axes, batch: SpectrumBatch, row: int, colour: str) -> None:
     axes.plot(batch.wave, batch.flux[row], lw=0.4, color=colour, label="observed")
     axes.plot(batch.wave, batch.flux_model[row], lw=0.7, color="0.25", label="noiseless")
-    # the noise decides the range, not its worst outlier
-    low, high = np.percentile(batch.flux[row], [0.2, 99.8])
-    pad = 0.15 * (high - low)
+    # the range follows the bulk of the pixels, not the sky lines
+    low, high = np.percentile(batch.flux[row], [1.5, 98.5])
+    pad = 0.4 * (high - low)
     axes.set_ylim(min(0.0, low - pad), high + pad)
     axes.margins(x=0.01)
     text = f"mag {batch.draws.mag[row]:.2f}, S/N {batch.snr[row]:.1f} per pixel"
@@ -111,14 +111,14 @@ def plot_errors(path: Path, batch: SpectrumBatch, sigma: np.ndarray, notice: str
     notice : str
     """
     figure, ((absolute, relative),) = _new_figure(1, 2, (11, 4))
-    for row in range(len(batch)):
-        style = {"lw": 0.6, "color": COLOURS[row % len(COLOURS)]}
+    for row in reversed(range(len(batch))):  # brightest on top: its noise differs least
+        style = {"lw": 0.5, "color": COLOURS[row % len(COLOURS)]}
         style["label"] = f"mag {batch.draws.mag[row]:g}"
         absolute.plot(batch.wave, sigma[row], **style)
         relative.plot(batch.wave, sigma[row] / batch.flux_model[row], **style)
     absolute.set(ylabel=FLUX_AXIS.replace("flux", r"$\sigma$"), yscale="log", xlabel=WAVE_AXIS)
     relative.set(ylabel=r"$\sigma$ / flux", yscale="log", xlabel=WAVE_AXIS)
-    relative.legend(fontsize=8)
+    relative.legend(fontsize=8, reverse=True)
     _save(figure, path, notice)
 
 

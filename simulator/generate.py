@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -247,6 +248,23 @@ def write_dataset(
         return finish_dataset(out)
 
 
+@contextmanager
+def _interrupts_held():
+    """Hold Ctrl-C back while workers start.
+
+    They inherit the block, so an interrupt reaches this process alone, and only when no
+    worker waits for the rest of its job.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _run(todo: list[Shard], job: tuple, workers: int):
     """Yield the size of every shard as it is finished."""
     if workers == 1 or len(todo) <= 1:
@@ -267,7 +285,8 @@ def _run(todo: list[Shard], job: tuple, workers: int):
         initargs=job,
     )
     try:
-        futures = [pool.submit(_work, shard) for shard in todo]
+        with _interrupts_held():
+            futures = [pool.submit(_work, shard) for shard in todo]
         for future in as_completed(futures):
             yield future.result()
     except BrokenProcessPool:

@@ -170,6 +170,7 @@ def test_missing_entries_are_masked(tmp_path):
     np.testing.assert_array_equal(read_spectrum(path)["mask"], [0, 1, 0])
 
 
+@pytest.mark.filterwarnings("ignore:.*:astropy.io.fits.verify.VerifyWarning")
 @pytest.mark.parametrize("content", [b"", b"\x00\x01\xff" * 50, b"SIMPLE  =  T", b"a b\n1\n2 3\n"])
 @pytest.mark.parametrize("suffix", [".ecsv", ".csv", ".fits", ".txt"])
 def test_rubbish_files_are_refused(tmp_path, content, suffix):

@@ -1,7 +1,12 @@
 """``specsim`` end to end on a toy bank."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -177,3 +182,29 @@ def test_bank_file_is_not_replaced_unless_asked(bank_file, tmp_path):
     assert call("specsim bank", "--bank", bank_file, "--out", out).exit_code == 2
     assert call("specsim bank --overwrite", "--bank", bank_file, "--out", out).exit_code == 0
     assert load_bank(out).digest == load_bank(bank_file).digest
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_says_how_to_go_on_and_goes_on(bank_file, tmp_path):
+    """Ctrl-C: exit code 130 and one line; the same command then gives the same data set."""
+    words = ["generate", "-n", "60000", "--bank", bank_file, "--workers", "2"]
+    specsim = Path(sys.executable).with_name("specsim")
+    out, whole = tmp_path / "data.zarr", tmp_path / "whole.zarr"
+
+    process = subprocess.Popen(
+        [specsim, *words, "--out", out], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while not list(out.glob("shards/*.json")):  # until the first shard is finished
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=120)
+    finished = len(list(out.glob("shards/*.json")))
+    subprocess.run([specsim, *words, "-q", "--out", out], check=True)
+    subprocess.run([specsim, *words, "-q", "--out", whole], check=True)
+
+    assert process.returncode == 130
+    assert "run the same command again" in stderr.splitlines()[-1]
+    assert "Traceback" not in stderr
+    assert finished < 31  # shards of 60,000 spectra
+    assert read_manifest(out).content == read_manifest(whole).content
