@@ -124,7 +124,6 @@ def build_demo_grid(
     sampling = sampling or Sampling()
     folder = Path(cache_dir or user_cache_path("starsmith") / "nodes")
     folder = folder / demo_cache_key(axes, sampling)
-    folder.mkdir(parents=True, exist_ok=True)
     blocks = list(_blocks(axes, folder))
     n_total = sum(len(block.labels) for block in blocks)
     n_done = 0
@@ -133,7 +132,7 @@ def build_demo_grid(
         if progress is not None:
             progress(n_done, n_total)
     grid = _assemble(axes, blocks, sampling)
-    rmtree(folder)
+    rmtree(folder, ignore_errors=True)
     return grid
 
 
@@ -211,10 +210,20 @@ def _compute_block(block: _Block, sampling: Sampling) -> None:
 
     spectra = [synthesize(**labels, sampling=sampling) for labels in block.labels]
     values = np.array([[s.flux for s in spectra], [s.continuum for s in spectra]], dtype=np.float32)
+    block.path.parent.mkdir(parents=True, exist_ok=True)
     partial = block.path.with_suffix(f".{os.getpid()}.partial")
     with partial.open("wb") as file:
         np.save(file, values)
     partial.replace(block.path)
+
+
+def _load_block(block: _Block, sampling: Sampling) -> np.ndarray:
+    """A block's values; another process that built the same grid may have cleared them away."""
+    try:
+        return np.load(block.path)
+    except FileNotFoundError:
+        _compute_block(block, sampling)
+        return np.load(block.path)
 
 
 def _assemble(axes: Mapping[str, np.ndarray], blocks: list[_Block], sampling: Sampling) -> GridData:
@@ -229,7 +238,7 @@ def _assemble(axes: Mapping[str, np.ndarray], blocks: list[_Block], sampling: Sa
     logg = names.index("logg")
     for block in blocks:
         place: tuple = (*block.position[:logg], slice(None), *block.position[logg:])
-        flux[place], continuum[place] = np.load(block.path)
+        flux[place], continuum[place] = _load_block(block, sampling)
     return GridData(
         name="demo",
         axes={name: axes[name] for name in names},

@@ -1,5 +1,7 @@
 """The demo grid: complete, resumable, labelled, and the same whatever the number of workers."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -75,6 +77,17 @@ def test_an_interrupted_build_resumes(tmp_path, monkeypatch):
     assert reports[-1] == (12, 12)
     np.testing.assert_array_equal(grid.flux, whole.flux)
     assert not list(tmp_path.glob("*/*.npy"))  # finished nodes are cleared away
+
+
+def test_a_twin_process_that_finishes_first_does_no_harm(tmp_path):
+    """It clears the shared folder of finished nodes; what is missing is computed again."""
+    whole = build(tmp_path / "whole")
+    cleared = build(tmp_path, progress=lambda done, total: done == 9 and clear(tmp_path))
+    np.testing.assert_array_equal(cleared.flux, whole.flux)
+
+
+def clear(folder):
+    shutil.rmtree(folder / demo_cache_key(AXES, SAMPLING))
 
 
 def test_labels_beyond_three_are_gridded_in_order(tmp_path):
