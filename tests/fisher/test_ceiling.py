@@ -1,5 +1,6 @@
 """The ceiling table: orderings that must hold, and what is written down."""
 
+import dataclasses
 import json
 import math
 
@@ -131,6 +132,17 @@ def test_bootstrap_error_is_that_of_a_mean():
     relative = np.hypot(1.0, math.sqrt(kurtosis - 1.0))
     expected = 0.05 / variance / math.sqrt(4000) * relative
     assert resampled_error(squared, label) == pytest.approx(expected, rel=0.2)
+
+
+def test_holes_of_the_grid_are_kept_out(toy_bank, prior):
+    """Stars, templates and re-drawn labels avoid filled nodes; van Trees needs a whole box."""
+    filled = toy_bank.filled.copy()
+    filled[:2] = True
+    bank = dataclasses.replace(toy_bank, filled=filled)
+    bright = prior.with_ranges(mag=(18.5, 19.5))
+    found = ceiling(bank, bright, **{**SMALL, "n_star": 60, "n_template": 1000}).row("all")
+    assert math.isnan(found.r2["van_trees"][0])
+    assert 0.9 < found.r2["posterior_mean"][0] < 1.0
 
 
 @pytest.mark.parametrize(

@@ -96,11 +96,11 @@ def test_short_kernels_equal_matrix_products():
 def test_leading_modes_leave_no_more_than_allowed():
     """Rows of known singular values: as many modes as a full decomposition needs."""
     rng = np.random.default_rng(5)
-    left, right = (np.linalg.qr(rng.normal(size=(n, 60)))[0] for n in (500, 700))
-    values = 10.0 ** -np.arange(0, 6, 0.1)
+    left, right = (np.linalg.qr(rng.normal(size=(n, 40)))[0] for n in (100, 150))
+    values = 10.0 ** -np.arange(0, 6, 0.15)
     rows = (left * values) @ right.T
     modes = leading_modes(rows, 1e-4)
-    tail = np.sqrt(np.cumsum(values[::-1] ** 2)[::-1] / 500)
+    tail = np.sqrt(np.cumsum(values[::-1] ** 2)[::-1] / 100)
     assert len(modes) == np.sum(tail > 1e-4)
     np.testing.assert_allclose(modes @ modes.T, np.eye(len(modes)), atol=1e-12)
     remainder = rows - (rows @ modes.T) @ modes
