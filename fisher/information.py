@@ -125,7 +125,7 @@ def crlb(
 
 def _project(column: np.ndarray, rest: np.ndarray) -> CrlbResult:
     """Bound on ``column`` (n_row,) beside the columns of ``rest`` (n_row, n_nuisance)."""
-    total = np.linalg.norm(column)
+    total = float(np.linalg.norm(column))
     lengths = np.linalg.norm(rest, axis=0)
     unit = rest[:, lengths > 0.0] / lengths[lengths > 0.0]
     tiny = max(unit.shape) * np.finfo(np.float64).eps
@@ -135,7 +135,7 @@ def _project(column: np.ndarray, rest: np.ndarray) -> CrlbResult:
         basis = basis[:, : int(np.sum(np.abs(np.diag(upper)) > tiny))]
         for _ in range(2):  # the second pass restores orthogonality to rounding
             remainder -= basis @ (basis.T @ remainder)
-    left = np.linalg.norm(remainder)
+    left = float(np.linalg.norm(remainder))
     if left <= tiny * total:
         remainder = np.zeros_like(remainder)
         left = 0.0

@@ -88,9 +88,9 @@ class NodeSpectra:
             pixels = slice(start, start + TILE)
             tile = self.flux[..., pixels].astype(np.float64)
             n_pixel = tile.shape[-1]
-            columns = [along_axis(matrix, tile, k) for k, matrix in self.matrices]
-            columns += [tile] if self.free_amplitude else []
-            columns = np.stack([c.reshape(-1, n_pixel)[self.inside] for c in columns], axis=1)
+            slopes = [along_axis(matrix, tile, k) for k, matrix in self.matrices]
+            slopes += [tile] if self.free_amplitude else []
+            columns = np.stack([s.reshape(-1, n_pixel)[self.inside] for s in slopes], axis=1)
             flux = tile.reshape(-1, n_pixel)[self.inside]
             for m, mag in enumerate(mags):
                 seen = self._at_mag(flux, self.unit, mag)
