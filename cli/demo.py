@@ -55,7 +55,7 @@ def step(number: int, text: str):
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("demo"),
     show_default=True, help="Folder for data, models, figures and the report.",
 )  # fmt: skip
-@click.option("-n", type=Count(500), default=20_000, show_default=True, help="Training spectra.")
+@click.option("-n", type=Count(2000), default=20_000, show_default=True, help="Training spectra.")
 @click.option(
     "--bank", type=click.Path(exists=True, path_type=Path), help="Use this bank, not the demo's."
 )

@@ -19,8 +19,8 @@ from starsmith.simulator.prior import Prior
 
 __all__ = ["Request", "describe"]
 
-STORED_ARRAYS = {"noiseless": 1, "frozen": 2, "keys": 0}
-BYTES_PER_VALUE = 2.0  # rounded float32 after compression
+BYTES_PER_PIXEL = {"noiseless": 1.3, "frozen": 3.1, "keys": 0.0}  # rounded and compressed
+HEADER_BYTES_PER_PIXEL = 650  # wavelengths and noise tables, once
 SCALARS_PER_ROW = 6 + len(CONDITIONS)
 
 
@@ -72,14 +72,15 @@ class Request:
 
     def estimate(self) -> dict:
         """Rows, shards and bytes that would be written, and the room there is."""
-        per_row = SCALARS_PER_ROW * 8 + STORED_ARRAYS[self.store] * BYTES_PER_VALUE * self._n_wave()
+        n_wave = self._n_wave()
+        per_row = SCALARS_PER_ROW * 8 + BYTES_PER_PIXEL[self.store] * n_wave
         folder = next(parent for parent in self.out.absolute().parents if parent.exists())
         return {
             "out": str(self.out),
             "counts": self.counts,
             "n_spectra": sum(self.counts.values()),
             "n_shards": sum(-(-count // SHARD_ROWS) for count in self.counts.values()),
-            "bytes": int(per_row * sum(self.counts.values())),
+            "bytes": int(HEADER_BYTES_PER_PIXEL * n_wave + per_row * sum(self.counts.values())),
             "bytes_free": shutil.disk_usage(folder).free,
             "config": self.resolved(),
             "dry_run": True,

@@ -95,7 +95,7 @@ def test_kept_ceilings_are_read_back_as_they_were(table):
 @pytest.mark.slow
 def test_the_demonstration_runs_and_runs_again_from_what_it_kept(bank_file, tmp_path):
     """Report, four figures, a verdict; the second run trains nothing and says the same."""
-    line = ["--out", tmp_path / "demo", "-n", 500, "--bank", bank_file, "--n-template", 2000]
+    line = ["--out", tmp_path / "demo", "-n", 2000, "--bank", bank_file, "--n-template", 2000]
     line += ["--workers", 1]
 
     first = CliRunner().invoke(main, list(map(str, line)))
