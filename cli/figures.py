@@ -166,6 +166,10 @@ def plot_grid(path: Path, grid: GridData) -> None:
     x, y = np.meshgrid(grid.axes[names[0]], grid.axes[names[1]], indexing="ij")
     dots = coverage.scatter(x.ravel(), y.ravel(), c=filled.ravel(), vmin=0, vmax=1, cmap="viridis")
     figure.colorbar(dots, ax=coverage, label="fraction of nodes with a model")
+    holed = filled < 1
+    if holed.any():
+        coverage.scatter(x[holed], y[holed], marker="x", s=50, lw=1, c="#D55E00", label="holes")
+        coverage.legend(fontsize=8)
     coverage.set(xlabel=f"{names[0]} [K]", ylabel=f"{names[1]} [dex(cgs)]")
     coverage.invert_xaxis()
     coverage.invert_yaxis()

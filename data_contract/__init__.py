@@ -10,6 +10,7 @@ _HOME = {
     "bank": ("Bank", "load_bank"),
     "dataset": ("Dataset", "Split", "open_dataset"),
     "draws": ("Draws", "SpectrumBatch"),
+    "error_map": ("GridErrorMap", "read_error_map", "write_error_map"),
     "errors": (
         "ConfigError",
         "ContractError",

@@ -9,9 +9,9 @@ import numpy as np
 
 from starsmith.data_contract.errors import GridError
 from starsmith.data_contract.grid_file import GridData, read_grid
-from starsmith.simulator.grids.cache import demo_grid
+from starsmith.simulator.grids.cache import demo_grid, demo_grid_path
 
-__all__ = ["StellarGrid", "crop", "grid_info", "holes", "subgrid"]
+__all__ = ["StellarGrid", "crop", "grid_info", "grid_path", "holes", "subgrid"]
 
 
 class StellarGrid:
@@ -45,6 +45,11 @@ class StellarGrid:
                 "'specsim grid import FOLDER --out grid.zarr'"
             )
         return read_grid(path)
+
+
+def grid_path(source: str | Path) -> Path:
+    """File of the grid that `StellarGrid.open` gives for ``source``."""
+    return demo_grid_path() if str(source) == "demo" else Path(source)
 
 
 def _grids_beside(path: Path) -> str:
