@@ -146,12 +146,15 @@ def bank(source, out, overwrite, as_json):
         "digest": rendered.digest,
         "n_node": len(rendered.coef),
         "n_wave": rendered.wave.size,
+        "info": rendered.info,
         "notice": rendered.notice,
     }
     if as_json:
         echo_json("specsim.bank", report)
     else:
         click.echo(f"{report['n_node']} models at {report['n_wave']} pixels in {out}")
+        if rendered.info:
+            click.echo(text_tree(rendered.info))
         _echo_notice(rendered.notice)
 
 

@@ -1,7 +1,7 @@
 """Banks: a stellar grid rendered to an instrument's pixels, ready to interpolate."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -47,6 +47,8 @@ class Bank:
     noise : NoiseTables
     notice : str
         Label of a demonstration grid, else empty.
+    info : dict
+        JSON-able figures on how the bank was made; they decide no spectrum.
     """
 
     grid: dict
@@ -60,6 +62,7 @@ class Bank:
     mag_band: str
     noise: NoiseTables
     notice: str = ""
+    info: dict = field(default_factory=dict)
 
     def __post_init__(self):
         n_node = int(np.prod([nodes.size for nodes in self.axes]))
@@ -104,6 +107,7 @@ class Bank:
                     "label_names": list(self.label_names),
                     "mag_band": self.mag_band,
                     "notice": self.notice,
+                    "info": self.info,
                     "digest": self.digest,
                 }
             )
@@ -150,6 +154,7 @@ def load_bank(path: Path | str) -> Bank:
         mag_band=attrs["mag_band"],
         noise=read_noise(group, path),
         notice=attrs["notice"],
+        info=attrs.get("info", {}),
     )
     if bank.digest != attrs["digest"]:
         raise DataError(f"{path}: contents do not match their digest; render the bank again")

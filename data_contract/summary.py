@@ -109,6 +109,7 @@ def _bank(path: Path) -> dict:
         "wave": _wave(np.asarray(group["wave"][...])),
         "nodes": int(filled.size),
         "filled": int(filled.sum()),
+        "info": attrs.get("info", {}),
         "mag_band": attrs["mag_band"],
         "digest": attrs["digest"],
         "notice": attrs["notice"],

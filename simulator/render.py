@@ -13,6 +13,7 @@ from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.errors import ConfigError, GridError
 from starsmith.data_contract.grid_file import GridData
 from starsmith.simulator.constants import ANGSTROM_PER_NM, FLUX_UNIT_CGS
+from starsmith.simulator.holes import filled_leakage
 from starsmith.simulator.instruments import Instrument, noise_tables
 from starsmith.simulator.interpolate import prefilter
 from starsmith.simulator.kernels.lsf import FWHM_TO_SIGMA, N_SIGMA, fill_pixel_weights
@@ -191,7 +192,24 @@ def render_bank(grid: GridData, instrument: Instrument, mag_band: str = "hsc2017
         mag_band=mag_band,
         noise=noise_tables(instrument),
         notice=grid.notice,
+        info=_holes_info(axes, grid),
     )
+
+
+def _holes_info(axes: tuple[np.ndarray, ...], grid: GridData) -> dict:
+    """Number of filled nodes and what they leave in accepted spectra; empty without holes."""
+    n_filled = int(np.count_nonzero(~grid.valid))
+    if not n_filled:
+        return {}
+    leakage = filled_leakage(axes, ~grid.valid)
+    log.info(
+        "grid %s: %d holes filled; a filled node has a weight of at most %.3f in the "
+        "coefficients that accepted draws use",
+        grid.name,
+        n_filled,
+        leakage,
+    )
+    return {"n_filled": n_filled, "filled_leakage": leakage}
 
 
 def _load_band(mag_band: str, grid: GridData):

@@ -153,6 +153,8 @@ def test_holes_are_flagged_and_do_not_touch_other_nodes(grid, instrument, bank):
     with_hole = render_bank(make_grid(star, valid), instrument)
 
     assert with_hole.filled.nonzero()[0].tolist() == [0]
+    assert with_hole.info["n_filled"] == 1
+    assert 0.0 < with_hole.info["filled_leakage"] < 1.0
     nodes = all_nodes(bank)[[48, 53, 59]]  # of the hottest stars, four nodes away
     mag = np.full(3, 20.0)
     np.testing.assert_allclose(

@@ -1,0 +1,61 @@
+"""Holes of a grid in its bank: how far a filled node reaches into the cells that are used."""
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from starsmith.simulator.interpolate import prefilter, spline_degree
+
+__all__ = ["filled_leakage", "used_nodes"]
+
+
+def used_nodes(axes: tuple[np.ndarray, ...], filled: np.ndarray) -> np.ndarray:
+    """Coefficients that some accepted draw can touch.
+
+    A draw is accepted where none of the nodes whose coefficients its cell combines is filled.
+
+    Parameters
+    ----------
+    axes : tuple of float64 arrays
+    filled : bool array, shape (n_1, n_2, ...)
+
+    Returns
+    -------
+    used : bool array, shape (n_1, n_2, ...)
+    """
+    degrees = [spline_degree(nodes.size) for nodes in axes]
+    width = tuple(degree + 1 for degree in degrees)
+    over = tuple(range(filled.ndim, 2 * filled.ndim))
+    accepted = ~sliding_window_view(filled, width).any(axis=over)  # one entry per cell
+    around = np.pad(accepted, [(degree, degree) for degree in degrees])
+    return sliding_window_view(around, width).any(axis=over)
+
+
+def filled_leakage(axes: tuple[np.ndarray, ...], filled: np.ndarray) -> float:
+    """Largest weight of one filled node in a coefficient that accepted draws use.
+
+    B-spline coefficients depend on all nodes of the grid, a factor 0.27 less with every node of
+    distance: an accepted cell has no filled node in its support and still feels those beyond.
+    Spline weights are positive and sum to one, so the error a filled node leaves in an
+    accepted spectrum is at most this number times the error of the fill.
+
+    Parameters
+    ----------
+    axes : tuple of float64 arrays
+        Nodes along each label.
+    filled : bool array, shape (n_1, n_2, ...)
+        True at holes.
+
+    Returns
+    -------
+    leakage : float
+        0 without filled nodes, or where no cell is accepted.
+    """
+    used = used_nodes(axes, filled)
+    weights = [np.abs(prefilter(np.eye(nodes.size), (nodes,))) for nodes in axes]
+    largest = 0.0
+    for hole in zip(*np.nonzero(filled), strict=True):
+        reach = np.ones(())
+        for matrix, i in zip(weights, hole, strict=True):
+            reach = np.multiply.outer(reach, matrix[:, i])
+        largest = max(largest, float(reach[used].max(initial=0.0)))
+    return largest
