@@ -23,7 +23,7 @@ MODELS = {
         "n_leaves": 31,
         "row_fraction": 0.5,
         "column_fraction": 0.1,
-        "rounds": 150,
+        "rounds": 300,
     },
     "specvit_tiny": {"epochs": 12},
 }
