@@ -52,6 +52,8 @@ class Population:
     def of_options(cls, data: Path | None, source: BankSource, prior: Prior) -> "Population":
         """Return the data set's stars, or those of the bank and prior asked for."""
         if data is None:
+            if prior.moving:
+                raise ConfigError("--rv: ceilings are those of stars at rest; drop --rv")
             return cls(source.open(), prior)
         if typed := typed_on_command_line("grid", "instrument", "bank", *RANGES):
             raise ConfigError(

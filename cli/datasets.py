@@ -28,7 +28,7 @@ def bank_of(path: Path):
         )
     if "bank" in named:
         named["bank"] = Path(named["bank"])
-    bank = BankSource(**named).open()
+    bank = BankSource(**named).moving(header.moving).open()
     if bank.digest != header.bank_digest:
         raise DataError(
             f"{path}: made with bank {header.bank_digest[:12]}, but {named} is now "

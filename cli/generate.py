@@ -66,9 +66,8 @@ class Request:
 
     def resolved(self) -> dict:
         """Everything that decides the data, in the vocabulary of the command's TOML file."""
-        ranges = {name: list(bounds) for name, bounds in self.prior.ranges.items()}
         decided = {"splits": self.counts, "seed": self.seed, "store": self.store}
-        return {**self.source.describe(), **decided, "format": self.format, **ranges}
+        return {**self.source.describe(), **decided, "format": self.format, **self.prior.recorded()}
 
     def estimate(self) -> dict:
         """Rows, shards and bytes that would be written, and the room there is."""
@@ -98,7 +97,7 @@ class Request:
             raise ConfigError(
                 "--format hdf5 holds noiseless flux, --store frozen does not; use --store noiseless"
             )
-        bank = self.source.open()
+        bank = self.source.moving(self.prior.moving).open()
         folder = self.dataset
         if self.overwrite and folder.exists():
             check_prior(bank, self.prior)  # while the old data are still there

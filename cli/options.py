@@ -2,7 +2,7 @@
 
 import functools
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -24,6 +24,7 @@ __all__ = [
 
 RANGES = {
     "mag": ("AB magnitude", "20.5..22.5"),
+    "rv": ("Radial velocity, receding positive [km/s]", "0"),
     "teff": ("Effective temperature [K]", "3750..6000"),
     "logg": ("Surface gravity log g [dex(cgs)]", "1..5"),
     "m_h": ("Metallicity [M/H] [dex]", "-2.5..0.75"),
@@ -66,6 +67,15 @@ class BankSource:
     grid: str = "demo"
     instrument: str = "pfs_mr"
     bank: Path | None = None
+    velocity_step_km_s: float | None = None
+
+    def moving(self, moving: bool) -> "BankSource":
+        """Return the source whose bank can shift stars, where they move and none is named."""
+        if not moving or self.bank is not None:
+            return self
+        from starsmith.simulator.velocity import VELOCITY_STEP_KM_S
+
+        return replace(self, velocity_step_km_s=VELOCITY_STEP_KM_S)
 
     def open(self):
         """Load the bank, rendering it first (and building the demo grid) where needed."""
@@ -76,7 +86,12 @@ class BankSource:
         from starsmith.simulator import cached_bank
 
         with progress_bar(f"grid {self.grid}", "models") as report:
-            return cached_bank(self.grid, self.instrument, progress=report)
+            return cached_bank(self.grid, self.instrument, progress=report, **self._rendering())
+
+    def _rendering(self) -> dict:
+        """Options of `render_bank` that are not left at their defaults."""
+        chosen = {"velocity_step_km_s": self.velocity_step_km_s}
+        return {name: value for name, value in chosen.items() if value is not None}
 
     def describe(self) -> dict[str, str]:
         """Return the part of a resolved configuration that names the bank."""

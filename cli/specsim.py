@@ -1,5 +1,6 @@
 """``specsim``: grids, banks, data sets and single spectra."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -114,7 +115,7 @@ def spectrum(source, prior, index, split, seed, as_json, **files):
     check_suffix(plot)
     check_table(out)
     refuse_existing(out, overwrite)
-    bank = source.open()
+    bank = source.moving(prior.moving).open()
     batch = single_spectrum(bank, prior, seed, split, index)
     if out:
         write_spectrum(out, batch, bank.notice)
@@ -128,18 +129,28 @@ def spectrum(source, prior, index, split, seed, as_json, **files):
 
 
 @main.command(
-    examples=("specsim bank --grid demo --instrument pfs_mr --out bank.zarr",),
+    examples=(
+        "specsim bank --grid demo --instrument pfs_mr --out bank.zarr",
+        "specsim bank --grid bosz.zarr --velocity-step 10 --out moving.zarr",
+    ),
 )
 @bank_options
+@click.option(
+    "--velocity-step",
+    type=click.FloatRange(0.1, 100.0),
+    help="Also keep what shifting in radial velocity takes, on steps of so many km/s (10).",
+)
 @out_option("Where to write the bank.")
 @click.option("--overwrite", is_flag=True, help="Replace what is there.")
 @json_option()
-def bank(source, out, overwrite, as_json):
+def bank(source, velocity_step, out, overwrite, as_json):
     """Render a stellar grid to an instrument's pixels, once and for all."""
     from starsmith.cli.files import refuse_existing
 
     refuse_existing(out, overwrite)
-    rendered = source.open()
+    if velocity_step and source.bank:
+        raise click.UsageError("--bank is rendered already; drop --velocity-step or --bank")
+    rendered = replace(source, velocity_step_km_s=velocity_step).open()
     rendered.save(out)
     report = {
         "out": str(out),

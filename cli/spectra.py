@@ -30,7 +30,8 @@ def spectrum_summary(batch: SpectrumBatch) -> dict[str, float]:
     draws = batch.draws
     labels = {name: float(draws.label(name)[0]) for name in draws.label_names}
     conditions = {name: float(draws.condition(name)[0]) for name in CONDITIONS}
-    return {**labels, "mag": float(draws.mag[0]), "snr": float(batch.snr[0]), **conditions}
+    rv = {"rv": float(draws.rv[0])} if draws.rv.any() else {}
+    return {**labels, "mag": float(draws.mag[0]), **rv, "snr": float(batch.snr[0]), **conditions}
 
 
 def write_spectrum(path: Path, batch: SpectrumBatch, notice: str) -> None:

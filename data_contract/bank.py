@@ -11,6 +11,7 @@ import zarr
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.noise import NoiseTables
 from starsmith.data_contract.store import open_group, read_arrays, staged_folder, write_array
+from starsmith.data_contract.velocity import VelocityTables, read_velocity, write_velocity
 
 __all__ = ["BANK_SCHEMA", "Bank", "load_bank"]
 
@@ -47,6 +48,8 @@ class Bank:
     noise : NoiseTables
     notice : str
         Label of a demonstration grid, else empty.
+    velocity : VelocityTables, optional
+        What shifting spectra in radial velocity takes.
     info : dict
         JSON-able figures on how the bank was made; they decide no spectrum.
     """
@@ -62,6 +65,7 @@ class Bank:
     mag_band: str
     noise: NoiseTables
     notice: str = ""
+    velocity: VelocityTables | None = None
     info: dict = field(default_factory=dict)
 
     def __post_init__(self):
@@ -83,6 +87,9 @@ class Bank:
         for name, array in sorted(self.noise.arrays().items()):
             total.update(name.encode())
             total.update(np.ascontiguousarray(array))
+        for name, array in sorted(self.velocity.arrays().items() if self.velocity else ()):
+            total.update(f"velocity/{name}".encode())
+            total.update(np.ascontiguousarray(array))
         return total.hexdigest()
 
     def save(self, path: Path | str) -> None:
@@ -98,6 +105,8 @@ class Bank:
             write_array(group, "band_coef", self.band_coef, ("node",))
             write_array(group, "filled", self.filled, ("node",))
             write_noise(group, self.noise)
+            if self.velocity:
+                write_velocity(group, self.velocity)
             group.attrs.update(
                 {
                     "schema": BANK_SCHEMA,
@@ -154,6 +163,7 @@ def load_bank(path: Path | str) -> Bank:
         mag_band=attrs["mag_band"],
         noise=read_noise(group, path),
         notice=attrs["notice"],
+        velocity=read_velocity(group, path),
         info=attrs.get("info", {}),
     )
     if bank.digest != attrs["digest"]:

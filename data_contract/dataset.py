@@ -51,6 +51,7 @@ def read_draws(path: Path, split: str, header: DatasetHeader) -> Draws:
         labels=np.stack([columns[name] for name in header.label_names], axis=1),
         mag=columns["mag"],
         conditions=np.stack([columns[name] for name in CONDITIONS], axis=1),
+        rv=columns.get("rv"),
     )
 
 

@@ -28,6 +28,8 @@ class Draws:
         AB magnitude in the bank's band.
     conditions : float64, shape (n_spec, 8)
         Columns in `CONDITIONS` order.
+    rv : float64, shape (n_spec,)
+        Radial velocity, receding positive [km/s]; zero unless given.
     """
 
     seed: int
@@ -37,6 +39,11 @@ class Draws:
     labels: np.ndarray
     mag: np.ndarray
     conditions: np.ndarray
+    rv: np.ndarray | None = None
+
+    def __post_init__(self):
+        if self.rv is None:
+            object.__setattr__(self, "rv", np.zeros(len(self.index)))
 
     def __len__(self) -> int:
         return len(self.index)
@@ -64,6 +71,7 @@ class Draws:
             labels=self.labels[rows],
             mag=self.mag[rows],
             conditions=self.conditions[rows],
+            rv=self.rv[rows],
         )
 
 

@@ -20,6 +20,7 @@ from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.names import CONDITIONS, SPLITS
 from starsmith.data_contract.noise import true_error
 from starsmith.data_contract.schema import CHUNK_ROWS
+from starsmith.data_contract.velocity import LIGHT_SPEED_KM_S
 
 __all__ = [
     "PUBLISHED_LABELS",
@@ -156,7 +157,7 @@ def _params(split: Split) -> dict[str, np.ndarray]:
     return {
         **columns,
         "mag": draws.mag,
-        "redshift": np.zeros(len(split)),
+        "redshift": draws.rv / LIGHT_SPEED_KM_S,
         "snr": split.snr,
         **{name: draws.condition(name) for name in CONDITIONS},
         "targetid": SPLITS[split.name] * 2**32 + draws.index,

@@ -142,9 +142,15 @@ class DatasetHeader:
                 yield f"prior range of {name!r} is {bounds!r}, expected (min, max)"
 
     @property
+    def moving(self) -> bool:
+        """Whether stars have radial velocities; without, there is no column for them."""
+        return any(self.prior.get("rv", ()))
+
+    @property
     def columns(self) -> dict[str, Column]:
-        """Arrays of every split: draw key, labels, mag, conditions, snr, then spectra."""
-        scalars = (*self.label_names, "mag", *CONDITIONS, "snr")
+        """Arrays of every split: draw key, labels, mag, rv, conditions, snr, spectra."""
+        moving = ("rv",) if self.moving else ()
+        scalars = (*self.label_names, "mag", *moving, *CONDITIONS, "snr")
         table = [Column("index", "int64"), *(Column(name, "float64") for name in scalars)]
         table += [Column(s, "float32", ("spectrum", "wavelength")) for s in STORES[self.store]]
         return {column.name: column for column in table}

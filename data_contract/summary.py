@@ -110,6 +110,7 @@ def _bank(path: Path) -> dict:
         "nodes": int(filled.size),
         "filled": int(filled.sum()),
         "info": attrs.get("info", {}),
+        "velocity": "velocity" in group,
         "mag_band": attrs["mag_band"],
         "digest": attrs["digest"],
         "notice": attrs["notice"],
@@ -148,7 +149,9 @@ def _dataset(path: Path) -> dict:
     return summary | {
         "finished": True,
         "digest": manifest.digest,
-        "ranges": labels | {"mag": _range(np.concatenate([d.mag for d in draws]))},
+        "ranges": labels
+        | {"mag": _range(np.concatenate([d.mag for d in draws]))}
+        | ({"rv": _range(np.concatenate([d.rv for d in draws]))} if header.moving else {}),
         "snr": {name: _snr_histogram(values) for name, values in snr.items()},
     }
 

@@ -26,6 +26,7 @@ def cached_bank(
     grid: str | Path = "demo",
     instrument: str | Path = "pfs_mr",
     progress: Callable[[int, int], None] | None = None,
+    **rendering: object,
 ) -> Bank:
     """Bank of a grid at an instrument's pixels, rendered on first use.
 
@@ -37,6 +38,8 @@ def cached_bank(
         Built-in name or instrument file.
     progress : callable, optional
         Called with (nodes done, nodes in all) while the demo grid is built.
+    **rendering
+        Options of `render_bank` that are not left at their defaults.
 
     Returns
     -------
@@ -52,6 +55,7 @@ def cached_bank(
         "grid": demo_cache_key() if str(grid) == "demo" else _fingerprint(Path(grid)),
         "instrument": loaded.resolved(),
         "render": RENDER_VERSION,
+        **({"options": rendering} if rendering else {}),
     }
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:20]
     path = user_cache_path("starsmith") / "banks" / f"{digest}.zarr"
@@ -60,7 +64,7 @@ def cached_bank(
             return load_bank(path)
         except DataError as problem:
             log.warning("rendering again: %s", problem)
-    bank = render_bank(StellarGrid.open(grid, progress=progress), loaded)
+    bank = render_bank(StellarGrid.open(grid, progress=progress), loaded, **rendering)
     path.parent.mkdir(parents=True, exist_ok=True)
     bank.save(path)
     return bank

@@ -108,6 +108,7 @@ def check_prior(bank: Bank, prior: Prior) -> None:
         labels=np.array([prior.ranges[name] for name in bank.label_names]).T,
         mag=np.array(prior.ranges["mag"]),
         conditions=np.array([prior.ranges[name] for name in CONDITIONS]).T,
+        rv=np.array(prior.ranges["rv"]),
     )
     signal_to_noise(bank, model_flux(bank, ends), ends)
 
@@ -127,6 +128,7 @@ def make_shard(bank: Bank, prior: Prior, header: DatasetHeader, shard: Shard) ->
     columns = {name: draws.labels[:, k] for k, name in enumerate(draws.label_names)}
     columns |= {name: draws.conditions[:, k] for k, name in enumerate(CONDITIONS)}
     columns |= {"mag": draws.mag, "index": draws.index}
+    columns |= {"rv": draws.rv} if header.moving else {}
     if header.store == "frozen":
         batch = observe(bank, draws, error=header.error_kind)
         return columns | {"flux": batch.flux, "error": batch.error, "snr": batch.snr}
@@ -179,7 +181,7 @@ def _make_header(
         bank_digest=bank.digest,
         grid=bank.grid,
         instrument=bank.instrument,
-        prior={name: list(limits) for name, limits in prior.ranges.items()},
+        prior=prior.recorded(),
         versions={name: version(name) for name in packages}
         | {"python": platform.python_version(), "machine": platform.machine()},
     )

@@ -5,6 +5,7 @@ import numpy as np
 from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.errors import GridError
 from starsmith.simulator.kernels.spline import basis_rows, combine_rows
+from starsmith.simulator.velocity import check_velocity, shift_to_pixels
 
 __all__ = [
     "interpolate",
@@ -14,6 +15,9 @@ __all__ = [
     "spline_weights",
     "touches_filled",
 ]
+
+
+MOVING_AT_ONCE = 256  # bounds the spectra waiting to be shifted
 
 
 def spline_degree(n_node: int) -> int:
@@ -137,24 +141,49 @@ def combine(bank: Bank, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
     ``rows`` int32 and ``weights`` float64 have shape (n_spec, n_support).
     """
+    return _weighted_sums(bank.coef, rows, weights)
+
+
+def _weighted_sums(coef: np.ndarray, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
     surplus = -rows.shape[1] % 4
     if surplus:
         rows = np.pad(rows, ((0, 0), (0, surplus)))
         weights = np.pad(weights, ((0, 0), (0, surplus)))
-    flux = np.empty((len(rows), bank.wave.size), dtype=np.float32)
-    combine_rows(flux, bank.coef, rows, weights.astype(np.float32))
+    flux = np.empty((len(rows), coef.shape[1]), dtype=np.float32)
+    combine_rows(flux, coef, rows, weights.astype(np.float32))
     return flux
 
 
-def interpolate(bank: Bank, labels: np.ndarray, mag: np.ndarray) -> np.ndarray:
-    """Noiseless spectra of stars of given labels and magnitude.
+def combine_moving(bank: Bank, rows: np.ndarray, weights: np.ndarray, rv: np.ndarray) -> np.ndarray:
+    """Like `combine`, of stars receding at ``rv`` float64 (n_spec,) [km/s].
+
+    A star at rest has the same bits as without velocities.
+    """
+    check_velocity(bank, rv)
+    flux = np.empty((len(rows), bank.wave.size), dtype=np.float32)
+    still = rv == 0
+    flux[still] = combine(bank, rows[still], weights[still])
+    moving = np.flatnonzero(~still)
+    for start in range(0, moving.size, MOVING_AT_ONCE):
+        some = moving[start : start + MOVING_AT_ONCE]
+        samples = _weighted_sums(bank.velocity.coef, rows[some], weights[some])
+        flux[some] = shift_to_pixels(bank, samples, rv[some])
+    return flux
+
+
+def interpolate(
+    bank: Bank, labels: np.ndarray, mag: np.ndarray, rv: np.ndarray | None = None
+) -> np.ndarray:
+    """Noiseless spectra of stars of given labels, magnitude and radial velocity.
 
     Parameters
     ----------
     bank : Bank
     labels : float64 array, shape (n_spec, n_label)
     mag : float64 array, shape (n_spec,)
-        AB magnitude in ``bank.mag_band``.
+        AB magnitude in ``bank.mag_band``, of the star at rest.
+    rv : float64 array, shape (n_spec,), optional
+        Radial velocity, receding positive [km/s]; at rest by default.
 
     Returns
     -------
@@ -165,6 +194,8 @@ def interpolate(bank: Bank, labels: np.ndarray, mag: np.ndarray) -> np.ndarray:
     ------
     GridError
         If a label leaves the grid, or a draw leans on a filled node.
+    DataError
+        If the bank cannot shift spectra by ``rv``.
     """
     rows, weights = spline_weights(bank, labels)
     if bank.filled.any() and (bad := bank.filled[rows].any(axis=1)).any():
@@ -175,4 +206,5 @@ def interpolate(bank: Bank, labels: np.ndarray, mag: np.ndarray) -> np.ndarray:
         )
     maggies = np.einsum("ns,ns->n", weights, bank.band_coef[rows])
     scale = 10.0 ** (-0.4 * np.asarray(mag, dtype=np.float64)) / maggies
-    return combine(bank, rows, weights * scale[:, None])
+    weights = weights * scale[:, None]
+    return combine(bank, rows, weights) if rv is None else combine_moving(bank, rows, weights, rv)

@@ -20,8 +20,8 @@ BLOCK = 256  # spectra at a time: working arrays stay in the last-level cache
 def draw_stars(bank: Bank, prior: Prior, seed: int, split: str, index: np.ndarray) -> Draws:
     """Draw stars the bank can render.
 
-    A draw that leans on a hole of the grid takes the labels and magnitude of its key's next
-    attempt, so it does not depend on any other draw.
+    A draw that leans on a hole of the grid takes labels, magnitude and velocity of its key's
+    next attempt, so it does not depend on any other draw.
 
     Parameters
     ----------
@@ -50,6 +50,7 @@ def draw_stars(bank: Bank, prior: Prior, seed: int, split: str, index: np.ndarra
         again = prior.draw(seed, split, draws.index[bad], bank.label_names, attempt)
         draws.labels[bad] = again.labels
         draws.mag[bad] = again.mag
+        draws.rv[bad] = again.rv
         bad = bad[touches_filled(bank, again.labels)]
     raise GridError(
         f"{bad.size} draws met only holes of grid {bank.grid.get('name')!r} in {MAX_ATTEMPTS} "
@@ -64,7 +65,7 @@ def model_flux(bank: Bank, draws: Draws, keep_bits: int = KEEP_BITS) -> np.ndarr
     -------
     flux_model : float32 array, shape (n_spec, n_wave) [1e-17 erg/s/cm²/Å]
     """
-    flux_model = interpolate(bank, draws.labels, draws.mag)
+    flux_model = interpolate(bank, draws.labels, draws.mag, draws.rv)
     round_mantissa(flux_model.view(np.uint32), keep_bits)
     return flux_model
 

@@ -19,6 +19,7 @@ SPECVIT_RANGES = {
     "a_m": (0.0, 0.0),
     "c_m": (0.0, 0.0),
     "mag": (20.5, 22.5),
+    "rv": (0.0, 0.0),
     "seeing": (0.5, 1.5),
     "zenith_angle": (0.0, 45.0),
     "field_angle": (0.0, 0.65),
@@ -28,11 +29,12 @@ SPECVIT_RANGES = {
     "exp_time": (900.0, 900.0),
     "exp_count": (12.0, 12.0),
 }
-"""Table 2 of the SpecViT paper; everything uniform and continuous."""
+"""Table 2 of the SpecViT paper; everything uniform and continuous, stars at rest."""
 
 LIMITS = {
     "teff": (1000.0, 100000.0),
     "mag": (-30.0, 40.0),
+    "rv": (-1000.0, 1000.0),
     "seeing": (0.0, 10.0),
     "zenith_angle": (0.0, 90.0),
     "field_angle": (0.0, 10.0),
@@ -44,7 +46,7 @@ LIMITS = {
 }
 """What a range may contain at all; the grid and the instrument narrow it further."""
 
-LABEL_WORDS = (*LABELS, "mag")  # word of the random block; new quantities are appended
+LABEL_WORDS = (*LABELS, "mag", "rv")  # word of the random block; new quantities are appended
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,14 @@ class Prior:
     Attributes
     ----------
     ranges : mapping of str to (min, max)
-        Every label, ``mag`` and every observing condition, in glossary units.
+        Every label, ``mag``, ``rv`` and every observing condition, in glossary units; without
+        ``rv`` stars are at rest.
     """
 
     ranges: Mapping[str, tuple[float, float]]
 
     def __post_init__(self):
+        object.__setattr__(self, "ranges", {"rv": SPECVIT_RANGES["rv"]} | dict(self.ranges))
         if problems := sorted(set(SPECVIT_RANGES) ^ set(self.ranges)):
             raise ConfigError(
                 f"prior ranges: unknown or missing {problems}; known are {sorted(SPECVIT_RANGES)}"
@@ -77,6 +81,19 @@ class Prior:
     def default(cls) -> "Prior":
         """Return the prior of the SpecViT paper, Table 2."""
         return cls(dict(SPECVIT_RANGES))
+
+    @property
+    def moving(self) -> bool:
+        """Whether stars have radial velocities."""
+        return any(self.ranges["rv"])
+
+    def recorded(self) -> dict[str, list[float]]:
+        """Ranges as files record them; ``rv`` only where stars move."""
+        return {
+            name: list(bounds)
+            for name, bounds in self.ranges.items()
+            if name != "rv" or self.moving
+        }
 
     def with_ranges(self, **ranges: tuple[float, float]) -> "Prior":
         """Return a copy with some ranges replaced."""
@@ -125,7 +142,7 @@ class Prior:
         labels = np.empty((index.size, len(label_names)))
         for k, name in enumerate(label_names):
             labels[:, k] = self._scale(name, words[:, LABEL_WORDS.index(name)])
-        mag = self._scale("mag", words[:, LABEL_WORDS.index("mag")])
+        mag, rv = (self._scale(name, words[:, LABEL_WORDS.index(name)]) for name in ("mag", "rv"))
         words = uniforms(seed, "conditions", split, index, len(CONDITIONS))
         conditions = np.empty((index.size, len(CONDITIONS)))
         for k, name in enumerate(CONDITIONS):
@@ -138,6 +155,7 @@ class Prior:
             labels=labels,
             mag=mag,
             conditions=conditions,
+            rv=rv,
         )
 
     def _scale(self, name: str, word: np.ndarray) -> np.ndarray:

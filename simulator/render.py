@@ -17,6 +17,7 @@ from starsmith.simulator.holes import filled_leakage
 from starsmith.simulator.instruments import Instrument, noise_tables
 from starsmith.simulator.interpolate import prefilter
 from starsmith.simulator.kernels.lsf import FWHM_TO_SIGMA, N_SIGMA, fill_pixel_weights
+from starsmith.simulator.velocity import VelocityGrid
 
 __all__ = ["nearest_nodes", "pixel_operator", "render_bank"]
 
@@ -133,7 +134,13 @@ def nearest_nodes(axes: tuple[np.ndarray, ...], valid: np.ndarray) -> np.ndarray
     return source
 
 
-def render_bank(grid: GridData, instrument: Instrument, mag_band: str = "hsc2017-i") -> Bank:
+def render_bank(
+    grid: GridData,
+    instrument: Instrument,
+    mag_band: str = "hsc2017-i",
+    *,
+    velocity_step_km_s: float | None = None,
+) -> Bank:
     """Render every node of a grid and prefilter the result for interpolation.
 
     Parameters
@@ -142,6 +149,9 @@ def render_bank(grid: GridData, instrument: Instrument, mag_band: str = "hsc2017
     instrument : Instrument
     mag_band : str
         speclite name of the band magnitudes are given in; the grid must cover it.
+    velocity_step_km_s : float, optional
+        Also keep spectra on samples of this step, so that they can be shifted in radial
+        velocity; 10 suits PFS.
 
     Returns
     -------
@@ -156,26 +166,19 @@ def render_bank(grid: GridData, instrument: Instrument, mag_band: str = "hsc2017
         If speclite does not know the band.
     """
     axes = tuple(np.asarray(nodes, dtype=np.float64) for nodes in grid.axes.values())
-    operator = pixel_operator(grid.wave, grid.resolution, instrument)
-    band = _load_band(mag_band, grid)
-    spectra = grid.flux.reshape(-1, grid.wave.size)
-    nodes = np.flatnonzero(grid.valid)
-    flux = np.full((len(spectra), operator.shape[0]), np.nan)
-    maggies = np.full(len(spectra), np.nan)
-    for start in range(0, len(nodes), NODES_AT_ONCE):
-        some = nodes[start : start + NODES_AT_ONCE]
-        at_grid = spectra[some].astype(np.float64)
-        if not np.all(np.isfinite(at_grid)):
-            raise GridError(f"grid {grid.name!r}: a valid node holds NaN; import the grid again")
-        flux[some] = (operator @ at_grid.T).T
-        maggies[some] = band.get_ab_maggies(at_grid, grid.wave)
-        log.debug("rendered %d of %d nodes", start + len(some), len(nodes))
+    operators = [pixel_operator(grid.wave, grid.resolution, instrument)]
+    if velocity_step_km_s is not None:
+        shiftable = VelocityGrid(grid.wave, grid.resolution, instrument, velocity_step_km_s)
+        operators.append(shiftable.operator)
+    (flux, *samples), maggies = _render_nodes(grid, operators, _load_band(mag_band, grid))
 
     source = nearest_nodes(axes, grid.valid).ravel()
-    scale = np.median(flux[nodes])
-    shape = grid.valid.shape
-    coef = prefilter((flux[source] / scale).reshape(*shape, -1), axes)
-    band_coef = prefilter((maggies[source] * FLUX_UNIT_CGS / scale).reshape(*shape, 1), axes)
+    scale = np.median(flux[grid.valid.ravel()])
+
+    def coefficients(values: np.ndarray) -> np.ndarray:
+        filled = (values[source] / scale).reshape(*grid.valid.shape, -1)
+        return prefilter(filled, axes).reshape(source.size, -1)
+
     return Bank(
         grid={
             "name": grid.name,
@@ -186,14 +189,35 @@ def render_bank(grid: GridData, instrument: Instrument, mag_band: str = "hsc2017
         label_names=grid.label_names,
         axes=axes,
         wave=instrument.wave,
-        coef=coef.reshape(len(spectra), -1).astype(np.float32),
-        band_coef=band_coef.ravel(),
+        coef=coefficients(flux).astype(np.float32),
+        band_coef=coefficients(maggies * FLUX_UNIT_CGS).ravel(),
         filled=~grid.valid.ravel(),
         mag_band=mag_band,
         noise=noise_tables(instrument),
         notice=grid.notice,
+        velocity=shiftable.tables(coefficients(samples[0]).astype(np.float32)) if samples else None,
         info=_holes_info(axes, grid),
     )
+
+
+def _render_nodes(
+    grid: GridData, operators: list[csr_array], band
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Apply operators to the valid nodes: float64 (n_node, n_row) each, and band maggies."""
+    spectra = grid.flux.reshape(-1, grid.wave.size)
+    nodes = np.flatnonzero(grid.valid)
+    rendered = [np.full((len(spectra), operator.shape[0]), np.nan) for operator in operators]
+    maggies = np.full(len(spectra), np.nan)
+    for start in range(0, len(nodes), NODES_AT_ONCE):
+        some = nodes[start : start + NODES_AT_ONCE]
+        at_grid = spectra[some].astype(np.float64)
+        if not np.all(np.isfinite(at_grid)):
+            raise GridError(f"grid {grid.name!r}: a valid node holds NaN; import the grid again")
+        for values, operator in zip(rendered, operators, strict=True):
+            values[some] = (operator @ at_grid.T).T
+        maggies[some] = band.get_ab_maggies(at_grid, grid.wave)
+        log.debug("rendered %d of %d nodes", start + len(some), len(nodes))
+    return rendered, maggies
 
 
 def _holes_info(axes: tuple[np.ndarray, ...], grid: GridData) -> dict:

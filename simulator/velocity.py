@@ -1,0 +1,190 @@
+"""Radial velocity: a bank on a logarithmic wavelength grid, shifted before the pixels see it.
+
+The line profile of the spectrograph acts on the shifted spectrum. Spectra are therefore kept
+with a profile of constant R, which a shift leaves alone; what is left of the instrument's profile
+is applied pixel by pixel, after the shift, together with the integration over the pixel.
+"""
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.errors import ConfigError, DataError, GridError
+from starsmith.data_contract.velocity import VelocityTables
+from starsmith.simulator.constants import ANGSTROM_PER_NM, LIGHT_SPEED_KM_S
+from starsmith.simulator.instruments import Instrument
+from starsmith.simulator.kernels.lsf import FWHM_TO_SIGMA, N_SIGMA, fill_pixel_weights
+from starsmith.simulator.kernels.shift import collect_pixels
+
+__all__ = ["VELOCITY_STEP_KM_S", "VelocityGrid", "check_velocity", "shift_to_pixels"]
+
+VELOCITY_STEP_KM_S = 10.0
+REACH_KM_S = 600.0  # velocities a bank is rendered for, as far as the grid covers them
+N_PHASE = 32  # linear interpolation between phases errs by 1/(8 · 32²) of the curvature
+SIGMA_SAMPLES = 1.1  # least width of a Gaussian on samples; aliasing is then exp(-12)
+TAP_SIGMA = 4.5  # half-width of the pixel weights; the wings hold 7e-6
+
+
+class VelocityGrid:
+    """Samples of constant velocity step for one stellar grid and instrument.
+
+    Attributes
+    ----------
+    wave : float64 array, shape (n_sample,)
+        [Å]
+    resolution : float
+        wave / FWHM of the profile the samples shall carry.
+    operator : float64 csr_array, shape (n_sample, n_grid)
+        From flux density at the grid's wavelengths to that at the samples.
+    """
+
+    def __init__(
+        self,
+        grid_wave: np.ndarray,
+        grid_resolution: float,
+        instrument: Instrument,
+        step_km_s: float,
+    ):
+        if not 0.1 <= step_km_s <= 100.0:
+            raise ConfigError(f"velocity step {step_km_s:g} km/s is outside 0.1..100; 10 suits PFS")
+        grid_wave = np.asarray(grid_wave, dtype=np.float64)
+        self._instrument = instrument
+        self.step = step_km_s / LIGHT_SPEED_KM_S
+        self.resolution = self._choose_resolution(grid_wave, grid_resolution)
+        self.wave = self._choose_samples(grid_wave, grid_resolution)
+        sigma = self.wave * np.sqrt(_variance(self.resolution) - _variance(grid_resolution))
+        self.operator = _gaussian_operator(grid_wave, self.wave, sigma)
+
+    def tables(self, coef: np.ndarray) -> VelocityTables:
+        """Add prefiltered node spectra, float32 (n_node, n_sample), and the pixel weights."""
+        first, weights = self._pixel_weights()
+        return VelocityTables(
+            step=self.step,
+            resolution=self.resolution,
+            wave=self.wave,
+            coef=coef,
+            first=first,
+            weights=weights,
+        )
+
+    def _choose_resolution(self, grid_wave: np.ndarray, grid_resolution: float) -> float:
+        """R of the samples: coarse enough for both samplings, fine enough for the instrument."""
+        step = np.log(grid_wave[-1] / grid_wave[0]) / (grid_wave.size - 1)
+        variance = max((SIGMA_SAMPLES * self.step) ** 2, _variance(grid_resolution) + step**2)
+        wave = self._instrument.wave
+        finest = np.max(wave / self._instrument.lsf_fwhm(wave))
+        if variance + (SIGMA_SAMPLES * self.step) ** 2 > _variance(finest):
+            raise GridError(
+                f"a grid of resolution {grid_resolution:g} on steps of "
+                f"{self.step * LIGHT_SPEED_KM_S:g} km/s is too coarse to shift spectra for "
+                f"instrument {self._instrument.name!r} (R {finest:.0f} without its pixels); use "
+                "a smaller velocity step, or a grid of higher resolution"
+            )
+        return float(FWHM_TO_SIGMA / np.sqrt(variance))
+
+    def _choose_samples(self, grid_wave: np.ndarray, grid_resolution: float) -> np.ndarray:
+        edge, sigma = self._edges(), self._left_sigma()
+        reach = 1.0 + REACH_KM_S / LIGHT_SPEED_KM_S
+        low = (edge[0] - TAP_SIGMA * sigma[0]) / reach
+        high = (edge[-1] + TAP_SIGMA * sigma[-1]) * reach
+        margin = 1.0 + N_SIGMA * FWHM_TO_SIGMA / self.resolution
+        low = max(low, grid_wave[0] * margin)
+        high = min(high, grid_wave[-1] / margin)
+        n_sample = int(np.log(high / low) / self.step)
+        return low * np.exp(self.step * np.arange(n_sample))
+
+    def _edges(self) -> np.ndarray:
+        arm = self._instrument.arm
+        return np.linspace(arm.wave_min_nm, arm.wave_max_nm, arm.n_pixel + 1) * ANGSTROM_PER_NM
+
+    def _left_sigma(self) -> np.ndarray:
+        """Gaussian width still to be applied at each pixel [Å]."""
+        wave = self._instrument.wave
+        total = (FWHM_TO_SIGMA * self._instrument.lsf_fwhm(wave)) ** 2
+        return np.sqrt(total - _variance(self.resolution) * wave**2)
+
+    def _pixel_weights(self) -> tuple[np.ndarray, np.ndarray]:
+        """First sample at rest, and the weights of each phase."""
+        edge, sigma = self._edges(), self._left_sigma()
+        place = np.log(np.array([edge[:-1] - TAP_SIGMA * sigma, edge[1:] + TAP_SIGMA * sigma]))
+        low, high = (place - np.log(self.wave[0])) / self.step
+        first = np.floor(low).astype(np.int64) - 1  # a shift below one sample moves them by one
+        n_tap = int(np.max(np.ceil(high) - first)) + 1
+        if first[0] < 0 or first[-1] + n_tap > self.wave.size:
+            raise GridError(
+                f"the grid's {self.wave[0]:.0f}-{self.wave[-1]:.0f} Å leave no room to shift "
+                f"spectra of instrument {self._instrument.name!r}; import it over a wider range"
+            )
+        count = np.full(first.size, n_tap)
+        start = n_tap * np.arange(first.size)
+        weights = np.empty((N_PHASE + 1, first.size, n_tap), dtype=np.float32)
+        flat = np.empty(first.size * n_tap)
+        for phase in range(N_PHASE + 1):
+            moved = self.wave * np.exp(self.step * phase / N_PHASE)
+            fill_pixel_weights(flat, first, count, start, edge, sigma, moved, moved)
+            weights[phase] = flat.reshape(first.size, n_tap)
+        return first, weights
+
+
+def _variance(resolution: float) -> float:
+    """Variance of the Gaussian of a resolution, in ln(wave)."""
+    return (FWHM_TO_SIGMA / resolution) ** 2
+
+
+def _gaussian_operator(grid_wave: np.ndarray, centres: np.ndarray, sigma: np.ndarray) -> csr_array:
+    """Matrix from flux at grid wavelengths to its Gaussian mean around centres, rows of sum 1."""
+    first = np.searchsorted(grid_wave, centres - N_SIGMA * sigma)
+    count = np.searchsorted(grid_wave, centres + N_SIGMA * sigma, side="right") - first
+    row_start = np.concatenate([[0], np.cumsum(count)])
+    column = np.arange(row_start[-1]) - np.repeat(row_start[:-1] - first, count)
+    offset = (grid_wave[column] - np.repeat(centres, count)) / np.repeat(sigma, count)
+    weight = np.exp(-0.5 * offset**2) * np.gradient(grid_wave)[column]
+    weight /= np.repeat(np.add.reduceat(weight, row_start[:-1]), count)
+    return csr_array((weight, column, row_start), shape=(centres.size, grid_wave.size))
+
+
+def check_velocity(bank: Bank, rv: np.ndarray) -> None:
+    """Refuse radial velocities [km/s] the bank cannot shift to.
+
+    Raises
+    ------
+    DataError
+        If the bank has no velocity tables, or they do not reach as far.
+    """
+    if not np.any(rv):
+        return
+    if bank.velocity is None:
+        raise DataError(
+            "this bank has no velocity tables, but --rv asks for radial velocities; render one "
+            "with 'specsim bank --velocity-step 10', or drop --bank"
+        )
+    low, high = bank.velocity.limits_km_s
+    if not (low <= np.min(rv) and np.max(rv) <= high):
+        raise DataError(
+            f"--rv {np.min(rv):g}..{np.max(rv):g} km/s leaves the bank's {low:.0f}..{high:.0f}; "
+            "narrow it, or render from a grid of wider wavelength range"
+        )
+
+
+def shift_to_pixels(bank: Bank, samples: np.ndarray, rv: np.ndarray) -> np.ndarray:
+    """Observe spectra given at the velocity tables' samples, receding at ``rv``.
+
+    Parameters
+    ----------
+    bank : Bank
+        With velocity tables.
+    samples : float32 array, shape (n_spec, n_sample)
+        At rest.
+    rv : float64 array, shape (n_spec,)
+        [km/s]
+
+    Returns
+    -------
+    flux : float32 array, shape (n_spec, n_wave)
+        Flux density at wave is that at rest at wave / (1 + rv/c).
+    """
+    tables = bank.velocity
+    flux = np.empty((len(samples), bank.wave.size), dtype=np.float32)
+    shift = np.log1p(np.asarray(rv, dtype=np.float64) / LIGHT_SPEED_KM_S) / tables.step
+    collect_pixels(flux, samples, tables.first, tables.weights, shift)
+    return flux

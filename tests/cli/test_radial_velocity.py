@@ -1,0 +1,77 @@
+"""`--rv` on the command line: from a grid file to a data set of moving stars."""
+
+import numpy as np
+import pytest
+
+from starsmith.cli.datasets import open_any
+from starsmith.data_contract.grid_file import GridData, write_grid
+from starsmith.simulator import bank_cache
+from tests.cli.conftest import call
+
+RANGES = "--teff 5000 --logg 1..4 --m-h 0 --rv -300..300"
+
+
+@pytest.fixture
+def grid_file(tmp_path, monkeypatch):
+    """Four stars with a line each; rendered banks are cached beside it."""
+    monkeypatch.setattr(bank_cache, "user_cache_path", lambda name: tmp_path / name)
+    wave = 6350.0 * np.exp(np.arange(14_500) / 40_000)
+    logg = np.array([1.0, 2.0, 3.0, 4.0])
+    flux = 1.0 - 0.1 * logg[:, None] * np.exp(-0.5 * ((wave - 8544.4) / 1.5) ** 2)
+    grid = GridData(
+        name="lines",
+        axes={"teff": np.array([5000.0]), "logg": logg, "m_h": np.array([0.0])},
+        wave=wave,
+        flux=flux[None, :, None].astype(np.float32),
+        resolution=20_000.0,
+        valid=np.ones((1, 4, 1), dtype=bool),
+    )
+    write_grid(tmp_path / "grid.zarr", grid)
+    return tmp_path / "grid.zarr"
+
+
+def test_moving_stars_are_generated_and_found_again(grid_file, tmp_path):
+    """A keys store of moving stars finds a bank that can shift, and its file runs again."""
+    out = tmp_path / "data.zarr"
+    words = f"-n 20 --store keys --workers 1 {RANGES} -q"
+    done = call(f"specsim generate {words}", "--grid", grid_file, "--out", out)
+    again = call(
+        "specsim generate -q --workers 1 --config",
+        tmp_path / "data.zarr.toml",
+        "--out",
+        tmp_path / "again.zarr",
+    )
+
+    assert done.exit_code == 0, done.stderr
+    assert again.exit_code == 0, again.stderr
+    data = open_any(out)
+    assert data.digest == open_any(tmp_path / "again.zarr").digest
+    train = data.split("train")
+    assert np.abs(train.draws.rv).max() > 100
+    deepest = train.wave[np.argmin(train.flux_model(), axis=1)]
+    expected = 8544.4 * (1 + train.draws.rv / 299792.458)
+    np.testing.assert_allclose(deepest, expected, atol=0.45)  # a pixel is 0.43 Å
+
+
+def test_a_bank_file_can_shift_if_asked_to(grid_file, tmp_path):
+    moving, still = tmp_path / "moving.zarr", tmp_path / "still.zarr"
+    made = call("specsim bank --velocity-step 10", "--grid", grid_file, "--out", moving)
+    call("specsim bank", "--grid", grid_file, "--out", still)
+
+    assert made.exit_code == 0, made.stderr
+    fine = call(f"specsim spectrum --index 0 {RANGES} --bank", moving)
+    refused = call(f"specsim spectrum --index 0 {RANGES} --bank", still)
+
+    assert fine.exit_code == 0, fine.stderr
+    assert "rv " in fine.stdout
+    assert refused.exit_code == 2
+    assert "--velocity-step" in refused.stderr
+
+
+def test_options_that_contradict_a_velocity_are_refused(bank_file, tmp_path):
+    rendered = call("specsim bank --velocity-step 10 --out x.zarr --bank", bank_file)
+    ceiling = call("specfisher ceiling --rv -10..10 --bank", bank_file)
+
+    assert (rendered.exit_code, ceiling.exit_code) == (2, 2)
+    assert "rendered already" in rendered.stderr
+    assert "drop --rv" in ceiling.stderr
