@@ -67,7 +67,8 @@ class BankSource:
     grid: str = "demo"
     instrument: str = "pfs_mr"
     bank: Path | None = None
-    velocity_step_km_s: float | None = None
+    velocity_step: float | None = None  # [km/s]
+    interpolation: str | None = None
 
     def moving(self, moving: bool) -> "BankSource":
         """Return the source whose bank can shift stars, where they move and none is named."""
@@ -75,7 +76,7 @@ class BankSource:
             return self
         from starsmith.simulator.velocity import VELOCITY_STEP_KM_S
 
-        return replace(self, velocity_step_km_s=VELOCITY_STEP_KM_S)
+        return replace(self, velocity_step=VELOCITY_STEP_KM_S)
 
     def open(self):
         """Load the bank, rendering it first (and building the demo grid) where needed."""
@@ -88,9 +89,18 @@ class BankSource:
         with progress_bar(f"grid {self.grid}", "models") as report:
             return cached_bank(self.grid, self.instrument, progress=report, **self._rendering())
 
+    def rendering(self, chosen: dict) -> "BankSource":
+        """Return the source with options of rendering; UsageError if it is rendered already."""
+        given = {name: value for name, value in chosen.items() if value is not None}
+        if given and self.bank is not None:
+            named = ", ".join(map(flag, given))
+            raise click.UsageError(f"--bank is rendered already; drop {named} or --bank")
+        return replace(self, **given)
+
     def _rendering(self) -> dict:
         """Options of `render_bank` that are not left at their defaults."""
-        chosen = {"velocity_step_km_s": self.velocity_step_km_s}
+        linear = self.interpolation if self.interpolation != "cubic" else None
+        chosen = {"velocity_step_km_s": self.velocity_step, "interpolation": linear}
         return {name: value for name, value in chosen.items() if value is not None}
 
     def describe(self) -> dict[str, str]:

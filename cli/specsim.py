@@ -1,6 +1,5 @@
 """``specsim``: grids, banks, data sets and single spectra."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -132,6 +131,7 @@ def spectrum(source, prior, index, split, seed, as_json, **files):
     examples=(
         "specsim bank --grid demo --instrument pfs_mr --out bank.zarr",
         "specsim bank --grid bosz.zarr --velocity-step 10 --out moving.zarr",
+        "specsim bank --bank bank.zarr --compress 1e-4 --out small.zarr",
     ),
 )
 @bank_options
@@ -140,17 +140,27 @@ def spectrum(source, prior, index, split, seed, as_json, **files):
     type=click.FloatRange(0.1, 100.0),
     help="Also keep what shifting in radial velocity takes, on steps of so many km/s (10).",
 )
+@click.option(
+    "--interpolation", type=click.Choice(["cubic", "linear"]), help="Splines.  [default: cubic]"
+)
+@click.option(
+    "--compress",
+    type=click.FloatRange(1e-5, 0.1),
+    help="Keep principal components only, to within this relative error (1e-4).",
+)
 @out_option("Where to write the bank.")
 @click.option("--overwrite", is_flag=True, help="Replace what is there.")
 @json_option()
-def bank(source, velocity_step, out, overwrite, as_json):
+def bank(source, out, overwrite, as_json, compress, **rendering):
     """Render a stellar grid to an instrument's pixels, once and for all."""
     from starsmith.cli.files import refuse_existing
 
     refuse_existing(out, overwrite)
-    if velocity_step and source.bank:
-        raise click.UsageError("--bank is rendered already; drop --velocity-step or --bank")
-    rendered = replace(source, velocity_step_km_s=velocity_step).open()
+    rendered = source.rendering(rendering).open()
+    if compress:
+        from starsmith.simulator.compress import compress_bank
+
+        rendered = compress_bank(rendered, compress)
     rendered.save(out)
     report = {
         "out": str(out),

@@ -13,10 +13,11 @@ from starsmith.data_contract.noise import NoiseTables
 from starsmith.data_contract.store import open_group, read_arrays, staged_folder, write_array
 from starsmith.data_contract.velocity import VelocityTables, read_velocity, write_velocity
 
-__all__ = ["BANK_SCHEMA", "Bank", "load_bank"]
+__all__ = ["BANK_SCHEMA", "DEGREES", "Bank", "load_bank"]
 
 BANK_SCHEMA = "starsmith.bank"
 BANK_VERSION = 1
+DEGREES = {"cubic": 3, "linear": 1}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,8 @@ class Bank:
     """Spline coefficients of node spectra at the instrument's pixels, and its noise tables.
 
     flux(labels, mag) = 10^(-0.4 mag) (W · coef) / (W · band_coef) [1e-17 erg/s/cm²/Å], with
-    W the tensor product of not-a-knot cubic B-splines along each axis.
+    W the tensor product of not-a-knot cubic (or linear) B-splines along each axis. In a
+    compressed bank W · coef are amplitudes of the spectra in ``basis``.
 
     Attributes
     ----------
@@ -37,7 +39,7 @@ class Bank:
         Nodes along each label.
     wave : float64, shape (n_wave,)
         Pixel centres, vacuum [Å].
-    coef : float32, shape (n_node, n_wave)
+    coef : float32, shape (n_node, n_wave), or (n_node, n_component) where there is a basis
         Rows are nodes in C order of the axes.
     band_coef : float64, shape (n_node,)
         The same for the photon-weighted band flux [maggies per unit of ``coef``].
@@ -50,6 +52,10 @@ class Bank:
         Label of a demonstration grid, else empty.
     velocity : VelocityTables, optional
         What shifting spectra in radial velocity takes.
+    interpolation : str
+        ``cubic`` or ``linear``: the spline along every axis.
+    basis : float32, shape (n_component, n_wave), optional
+        Spectra that the coefficients of a compressed bank are amplitudes of.
     info : dict
         JSON-able figures on how the bank was made; they decide no spectrum.
     """
@@ -66,17 +72,36 @@ class Bank:
     noise: NoiseTables
     notice: str = ""
     velocity: VelocityTables | None = None
+    interpolation: str = "cubic"
+    basis: np.ndarray | None = None
     info: dict = field(default_factory=dict)
 
     def __post_init__(self):
         n_node = int(np.prod([nodes.size for nodes in self.axes]))
-        if self.coef.shape != (n_node, self.wave.size) or self.coef.dtype != np.float32:
+        width = self.wave.size if self.basis is None else len(self.basis)
+        if self.coef.shape != (n_node, width) or self.coef.dtype != np.float32:
             raise DataError(
                 f"bank coefficients are {self.coef.dtype} {self.coef.shape}, "
-                f"expected float32 {(n_node, self.wave.size)}"
+                f"expected float32 {(n_node, width)}"
+            )
+        if self.basis is not None and self.basis.shape[1:] != self.wave.shape:
+            raise DataError(f"bank basis {self.basis.shape} does not span {self.wave.size} pixels")
+        if self.interpolation not in DEGREES:
+            raise DataError(
+                f"bank interpolation {self.interpolation!r} is not one of {list(DEGREES)}"
             )
         if self.band_coef.shape != (n_node,) or self.filled.shape != (n_node,):
             raise DataError(f"bank band_coef and filled need shape ({n_node},)")
+
+    @property
+    def degree(self) -> int:
+        """Degree of the splines, where an axis has nodes enough."""
+        return DEGREES[self.interpolation]
+
+    @property
+    def pixel_coef(self) -> np.ndarray:
+        """Coefficients at the pixels, float32 (n_node, n_wave), of a compressed bank as well."""
+        return self.coef if self.basis is None else self.coef @ self.basis
 
     @cached_property
     def digest(self) -> str:
@@ -90,6 +115,11 @@ class Bank:
         for name, array in sorted(self.velocity.arrays().items() if self.velocity else ()):
             total.update(f"velocity/{name}".encode())
             total.update(np.ascontiguousarray(array))
+        if self.interpolation != "cubic":
+            total.update(self.interpolation.encode())
+        if self.basis is not None:
+            total.update(b"basis")
+            total.update(np.ascontiguousarray(self.basis))
         return total.hexdigest()
 
     def save(self, path: Path | str) -> None:
@@ -100,8 +130,11 @@ class Bank:
             for name, nodes in zip(self.label_names, self.axes, strict=True):
                 write_array(group, name, nodes, (name,))
             write_array(group, "wave", self.wave, ("wavelength",))
-            chunk = (min(64, len(self.coef)), self.wave.size)
-            write_array(group, "coef", self.coef, ("node", "wavelength"), chunk)
+            kind = "wavelength" if self.basis is None else "component"
+            chunk = (min(64, len(self.coef)), self.coef.shape[1])
+            write_array(group, "coef", self.coef, ("node", kind), chunk)
+            if self.basis is not None:
+                write_array(group, "basis", self.basis, ("component", "wavelength"))
             write_array(group, "band_coef", self.band_coef, ("node",))
             write_array(group, "filled", self.filled, ("node",))
             write_noise(group, self.noise)
@@ -116,6 +149,7 @@ class Bank:
                     "label_names": list(self.label_names),
                     "mag_band": self.mag_band,
                     "notice": self.notice,
+                    "interpolation": self.interpolation,
                     "info": self.info,
                     "digest": self.digest,
                 }
@@ -164,6 +198,8 @@ def load_bank(path: Path | str) -> Bank:
         noise=read_noise(group, path),
         notice=attrs["notice"],
         velocity=read_velocity(group, path),
+        interpolation=attrs.get("interpolation", "cubic"),
+        basis=arrays.get("basis"),
         info=attrs.get("info", {}),
     )
     if bank.digest != attrs["digest"]:

@@ -111,6 +111,8 @@ def _bank(path: Path) -> dict:
         "filled": int(filled.sum()),
         "info": attrs.get("info", {}),
         "velocity": "velocity" in group,
+        "interpolation": attrs.get("interpolation", "cubic"),
+        "components": group["basis"].shape[0] if "basis" in group else None,
         "mag_band": attrs["mag_band"],
         "digest": attrs["digest"],
         "notice": attrs["notice"],

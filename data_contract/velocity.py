@@ -17,6 +17,7 @@ LIGHT_SPEED_KM_S = constants.c / constants.kilo
 DIMENSIONS = {
     "wave": ("sample",),
     "coef": ("node", "sample"),
+    "basis": ("component", "sample"),
     "first": ("wavelength",),
     "weights": ("phase", "wavelength", "tap"),
 }
@@ -38,13 +39,15 @@ class VelocityTables:
         wave / FWHM of the Gaussian profile the samples carry.
     wave : float64, shape (n_sample,)
         Rest wavelengths, vacuum [Å].
-    coef : float32, shape (n_node, n_sample)
+    coef : float32, shape (n_node, n_sample), or (n_node, n_component) where there is a basis
         Spline coefficients as in the bank, at these samples.
     first : int64, shape (n_wave,)
         First sample that pixel j collects at rest.
     weights : float32, shape (n_phase + 1, n_wave, n_tap)
         Share of samples ``first[j] + k`` in pixel j after a shift by phase / n_phase samples:
         what is left of the line profile, integrated over the pixel; each pixel's sum is 1.
+    basis : float32, shape (n_component, n_sample), optional
+        Spectra that the coefficients of a compressed bank are amplitudes of.
     """
 
     step: float
@@ -53,11 +56,14 @@ class VelocityTables:
     coef: np.ndarray
     first: np.ndarray
     weights: np.ndarray
+    basis: np.ndarray | None = None
 
     def __post_init__(self):
         n_phase, n_wave, n_tap = self.weights.shape
+        spectra = self.coef if self.basis is None else self.basis
         if (
-            self.coef.shape[1:] != self.wave.shape
+            spectra.shape[1:] != self.wave.shape
+            or (self.basis is not None and self.coef.shape[1] != len(self.basis))
             or self.coef.dtype != np.float32
             or self.first.shape != (n_wave,)
             or self.first[0] < 0
@@ -79,10 +85,11 @@ class VelocityTables:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return everything as named arrays; scalars have shape ()."""
+        present = {name for name in DIMENSIONS if getattr(self, name) is not None}
         return {
             "step": np.float64(self.step),
             "resolution": np.float64(self.resolution),
-            **{name: getattr(self, name) for name in DIMENSIONS},
+            **{name: getattr(self, name) for name in DIMENSIONS if name in present},
         }
 
 
@@ -99,7 +106,7 @@ def read_velocity(group: zarr.Group, path: Path) -> VelocityTables | None:
     if "velocity" not in group:
         return None
     arrays = read_arrays(group["velocity"], path)
-    if missing := {"step", "resolution", *DIMENSIONS} - set(arrays):
+    if missing := {"step", "resolution", *DIMENSIONS} - {"basis", *arrays}:
         raise DataError(f"{path}: velocity/{sorted(missing)} are missing; render the bank again")
     scalars = {name: float(arrays.pop(name)) for name in ("step", "resolution")}
     return VelocityTables(**scalars, **arrays)

@@ -190,13 +190,13 @@ def node_flux(bank: Bank) -> np.ndarray:
     flux : float32 array, shape (n_1, n_2, ..., n_wave) [1e-17 erg/s/cm²/Å]
     """
     shape = tuple(nodes.size for nodes in bank.axes)
-    flux = bank.coef.reshape(*shape, -1)
+    flux = bank.pixel_coef.reshape(*shape, -1)
     band = bank.band_coef.reshape(*shape, 1)
     for k, nodes in enumerate(bank.axes):
-        degree = spline_degree(nodes.size)
+        degree = spline_degree(nodes.size, bank.degree)
         if degree == 0:
             continue
-        values = BSpline.design_matrix(nodes, spline_knots(nodes), degree).toarray()
+        values = BSpline.design_matrix(nodes, spline_knots(nodes, bank.degree), degree).toarray()
         flux = along_axis(values.astype(np.float32), flux, k)
         band = along_axis(values, band, k)
     return flux / band.astype(np.float32)

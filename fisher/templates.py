@@ -241,7 +241,7 @@ def build_basis(
         whiten=whiten,
         modes=modes,
         squares=np.ascontiguousarray(squares.T),
-        node_modes=(bank.coef * whiten) @ modes.T,
+        node_modes=(bank.pixel_coef * whiten) @ modes.T,
         mag=mag,
         normalise=normalise,
         loss=float(loss),

@@ -8,7 +8,7 @@ from starsmith.simulator.interpolate import prefilter, spline_degree
 __all__ = ["filled_leakage", "used_nodes"]
 
 
-def used_nodes(axes: tuple[np.ndarray, ...], filled: np.ndarray) -> np.ndarray:
+def used_nodes(axes: tuple[np.ndarray, ...], filled: np.ndarray, most: int = 3) -> np.ndarray:
     """Coefficients that some accepted draw can touch.
 
     A draw is accepted where none of the nodes whose coefficients its cell combines is filled.
@@ -17,12 +17,14 @@ def used_nodes(axes: tuple[np.ndarray, ...], filled: np.ndarray) -> np.ndarray:
     ----------
     axes : tuple of float64 arrays
     filled : bool array, shape (n_1, n_2, ...)
+    most : int
+        Highest degree of the splines.
 
     Returns
     -------
     used : bool array, shape (n_1, n_2, ...)
     """
-    degrees = [spline_degree(nodes.size) for nodes in axes]
+    degrees = [spline_degree(nodes.size, most) for nodes in axes]
     width = tuple(degree + 1 for degree in degrees)
     over = tuple(range(filled.ndim, 2 * filled.ndim))
     accepted = ~sliding_window_view(filled, width).any(axis=over)  # one entry per cell
@@ -30,7 +32,7 @@ def used_nodes(axes: tuple[np.ndarray, ...], filled: np.ndarray) -> np.ndarray:
     return sliding_window_view(around, width).any(axis=over)
 
 
-def filled_leakage(axes: tuple[np.ndarray, ...], filled: np.ndarray) -> float:
+def filled_leakage(axes: tuple[np.ndarray, ...], filled: np.ndarray, most: int = 3) -> float:
     """Largest weight of one filled node in a coefficient that accepted draws use.
 
     B-spline coefficients depend on all nodes of the grid, a factor 0.27 less with every node of
@@ -44,14 +46,16 @@ def filled_leakage(axes: tuple[np.ndarray, ...], filled: np.ndarray) -> float:
         Nodes along each label.
     filled : bool array, shape (n_1, n_2, ...)
         True at holes.
+    most : int
+        Highest degree of the splines; linear ones leak nothing.
 
     Returns
     -------
     leakage : float
         0 without filled nodes, or where no cell is accepted.
     """
-    used = used_nodes(axes, filled)
-    weights = [np.abs(prefilter(np.eye(nodes.size), (nodes,))) for nodes in axes]
+    used = used_nodes(axes, filled, most)
+    weights = [np.abs(prefilter(np.eye(nodes.size), (nodes,), most)) for nodes in axes]
     largest = 0.0
     for hole in zip(*np.nonzero(filled), strict=True):
         reach = np.ones(())

@@ -1,4 +1,4 @@
-"""Interpolation in a bank: tensor-product cubic splines in the labels, exact to rounding."""
+"""Interpolation in a bank: tensor-product splines in the labels, exact to rounding."""
 
 import numpy as np
 
@@ -20,35 +20,39 @@ __all__ = [
 MOVING_AT_ONCE = 256  # bounds the spectra waiting to be shifted
 
 
-def spline_degree(n_node: int) -> int:
-    """Degree along an axis: cubic, or as high as the number of nodes allows."""
-    return min(3, n_node - 1)
+def spline_degree(n_node: int, most: int = 3) -> int:
+    """Degree along an axis: ``most``, or as high as the number of nodes allows."""
+    return min(most, n_node - 1)
 
 
-def spline_knots(nodes: np.ndarray) -> np.ndarray:
+def spline_knots(nodes: np.ndarray, most: int = 3) -> np.ndarray:
     """Clamped not-a-knot knot vector of an axis.
 
     Parameters
     ----------
     nodes : float64 array, shape (n_node,)
+    most : int
+        Highest degree: 3 or 1.
 
     Returns
     -------
     knots : float64 array, shape (n_node + degree + 1,)
     """
-    degree = spline_degree(nodes.size)
+    degree = spline_degree(nodes.size, most)
     inner = nodes[2:-2] if degree == 3 else nodes[1:-1] if degree == 1 else nodes[:0]
     ends = degree + 1
     return np.concatenate([np.repeat(nodes[0], ends), inner, np.repeat(nodes[-1], ends)])
 
 
-def prefilter(values: np.ndarray, axes: tuple[np.ndarray, ...]) -> np.ndarray:
+def prefilter(values: np.ndarray, axes: tuple[np.ndarray, ...], most: int = 3) -> np.ndarray:
     """Turn node values into B-spline coefficients along every axis in turn.
 
     Parameters
     ----------
     values : float64 array, shape (n_1, n_2, ..., n_value)
     axes : tuple of float64 arrays, shapes (n_1,), (n_2,), ...
+    most : int
+        Highest degree: 3, or 1, which leaves the values as they are.
 
     Returns
     -------
@@ -57,11 +61,13 @@ def prefilter(values: np.ndarray, axes: tuple[np.ndarray, ...]) -> np.ndarray:
     """
     coef = np.array(values, dtype=np.float64)
     for k, nodes in enumerate(axes):
-        degree = spline_degree(nodes.size)
+        degree = spline_degree(nodes.size, most)
+        if degree < 2:
+            continue
         collocation = np.zeros((nodes.size, nodes.size))
         first = np.empty(nodes.size, dtype=np.int64)
         weights = np.empty((nodes.size, degree + 1))
-        basis_rows(spline_knots(nodes), degree, nodes, False, first, weights)
+        basis_rows(spline_knots(nodes, most), degree, nodes, False, first, weights)
         for p in range(degree + 1):
             collocation[np.arange(nodes.size), first + p] = weights[:, p]
         moved = np.moveaxis(coef, k, 0)
@@ -97,7 +103,8 @@ def spline_weights(
     Returns
     -------
     rows : int32 array, shape (n_spec, n_support)
-        n_support is 4 per cubic axis, multiplied: 64 in three dimensions.
+        n_support is 4 per cubic axis and 2 per linear one, multiplied: 64 and 8 in three
+        dimensions.
     weights : float64 array, shape (n_spec, n_support)
         They sum to 1 (to 0 for a derivative).
 
@@ -113,12 +120,12 @@ def spline_weights(
     rows = np.zeros((n_spec, 1), dtype=np.int64)
     weights = np.ones((n_spec, 1))
     for k, nodes in enumerate(bank.axes):
-        degree = spline_degree(nodes.size)
+        degree = spline_degree(nodes.size, bank.degree)
         first = np.empty(n_spec, dtype=np.int64)
         along = np.empty((n_spec, degree + 1))
         slope = bank.label_names[k] == derivative
         values = np.ascontiguousarray(labels[:, k])
-        basis_rows(spline_knots(nodes), degree, values, slope, first, along)
+        basis_rows(spline_knots(nodes, bank.degree), degree, values, slope, first, along)
         step = first[:, None] + np.arange(degree + 1)
         rows = (rows[:, :, None] * nodes.size + step[:, None, :]).reshape(n_spec, -1)
         weights = (weights[:, :, None] * along[:, None, :]).reshape(n_spec, -1)
@@ -141,10 +148,17 @@ def combine(bank: Bank, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
     ``rows`` int32 and ``weights`` float64 have shape (n_spec, n_support).
     """
-    return _weighted_sums(bank.coef, rows, weights)
+    return _weighted_sums(bank.coef, bank.basis, rows, weights)
 
 
-def _weighted_sums(coef: np.ndarray, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _weighted_sums(
+    coef: np.ndarray, basis: np.ndarray | None, rows: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """Sums of coefficients, or of the basis spectra these are amplitudes of."""
+    if basis is not None:
+        amplitudes = _weighted_sums(coef, None, rows, weights)
+        every = np.tile(np.arange(len(basis), dtype=np.int32), (len(rows), 1))
+        return _weighted_sums(basis, None, every, amplitudes)
     surplus = -rows.shape[1] % 4
     if surplus:
         rows = np.pad(rows, ((0, 0), (0, surplus)))
@@ -166,7 +180,8 @@ def combine_moving(bank: Bank, rows: np.ndarray, weights: np.ndarray, rv: np.nda
     moving = np.flatnonzero(~still)
     for start in range(0, moving.size, MOVING_AT_ONCE):
         some = moving[start : start + MOVING_AT_ONCE]
-        samples = _weighted_sums(bank.velocity.coef, rows[some], weights[some])
+        tables = bank.velocity
+        samples = _weighted_sums(tables.coef, tables.basis, rows[some], weights[some])
         flux[some] = shift_to_pixels(bank, samples, rv[some])
     return flux
 

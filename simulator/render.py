@@ -9,7 +9,7 @@ import logging
 import numpy as np
 from scipy.sparse import csr_array
 
-from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.bank import DEGREES, Bank
 from starsmith.data_contract.errors import ConfigError, GridError
 from starsmith.data_contract.grid_file import GridData
 from starsmith.simulator.constants import ANGSTROM_PER_NM, FLUX_UNIT_CGS
@@ -139,6 +139,7 @@ def render_bank(
     instrument: Instrument,
     mag_band: str = "hsc2017-i",
     *,
+    interpolation: str = "cubic",
     velocity_step_km_s: float | None = None,
 ) -> Bank:
     """Render every node of a grid and prefilter the result for interpolation.
@@ -149,6 +150,9 @@ def render_bank(
     instrument : Instrument
     mag_band : str
         speclite name of the band magnitudes are given in; the grid must cover it.
+    interpolation : str
+        ``cubic``, or ``linear`` between neighbouring nodes: an eighth of the work and, on BOSZ,
+        errors of 1e-3 at twice its spacing.
     velocity_step_km_s : float, optional
         Also keep spectra on samples of this step, so that they can be shifted in radial
         velocity; 10 suits PFS.
@@ -165,6 +169,9 @@ def render_bank(
     ConfigError
         If speclite does not know the band.
     """
+    if interpolation not in DEGREES:
+        raise ConfigError(f"interpolation {interpolation!r} is not one of {list(DEGREES)}")
+    degree = DEGREES[interpolation]
     axes = tuple(np.asarray(nodes, dtype=np.float64) for nodes in grid.axes.values())
     operators = [pixel_operator(grid.wave, grid.resolution, instrument)]
     if velocity_step_km_s is not None:
@@ -177,7 +184,7 @@ def render_bank(
 
     def coefficients(values: np.ndarray) -> np.ndarray:
         filled = (values[source] / scale).reshape(*grid.valid.shape, -1)
-        return prefilter(filled, axes).reshape(source.size, -1)
+        return prefilter(filled, axes, degree).reshape(source.size, -1)
 
     return Bank(
         grid={
@@ -196,7 +203,8 @@ def render_bank(
         noise=noise_tables(instrument),
         notice=grid.notice,
         velocity=shiftable.tables(coefficients(samples[0]).astype(np.float32)) if samples else None,
-        info=_holes_info(axes, grid),
+        interpolation=interpolation,
+        info=_holes_info(axes, grid, degree),
     )
 
 
@@ -220,12 +228,12 @@ def _render_nodes(
     return rendered, maggies
 
 
-def _holes_info(axes: tuple[np.ndarray, ...], grid: GridData) -> dict:
+def _holes_info(axes: tuple[np.ndarray, ...], grid: GridData, degree: int) -> dict:
     """Number of filled nodes and what they leave in accepted spectra; empty without holes."""
     n_filled = int(np.count_nonzero(~grid.valid))
     if not n_filled:
         return {}
-    leakage = filled_leakage(axes, ~grid.valid)
+    leakage = filled_leakage(axes, ~grid.valid, degree)
     log.info(
         "grid %s: %d holes filled; a filled node has a weight of at most %.3f in the "
         "coefficients that accepted draws use",

@@ -26,6 +26,7 @@ def test_leakage_of_a_hole_far_from_the_ends():
 def test_no_hole_and_no_cell_leak_nothing():
     assert filled_leakage((LONG,), np.zeros(40, dtype=bool)) == 0.0
     assert filled_leakage((LONG,), np.arange(40) % 3 == 0) == 0.0
+    assert filled_leakage((LONG,), LONG == 20, most=1) == 0.0  # linear: no prefilter
 
 
 def test_used_coefficients_are_those_of_accepted_draws():
