@@ -11,7 +11,7 @@ from starsmith.cli.common import loudness
 from starsmith.cli.datasets import bank_of, open_any
 from starsmith.cli.figures import check_suffix
 from starsmith.cli.files import refuse_existing, staged_file
-from starsmith.cli.options import RANGES, BankSource, flag, typed_on_command_line
+from starsmith.cli.options import BANK_OPTIONS, RANGES, BankSource, flag, typed_on_command_line
 from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError, DataError
@@ -55,7 +55,7 @@ class Population:
             if prior.moving:
                 raise ConfigError("--rv: ceilings are those of stars at rest; drop --rv")
             return cls(source.open(), prior)
-        if typed := typed_on_command_line("grid", "instrument", "bank", *RANGES):
+        if typed := typed_on_command_line(*BANK_OPTIONS, *RANGES):
             raise ConfigError(
                 f"--data already fixes the bank and the prior; drop {', '.join(map(flag, typed))}"
             )

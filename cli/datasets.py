@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from starsmith.cli.options import BankSource
+from starsmith.cli.options import BANK_OPTIONS, BankSource
 from starsmith.data_contract.dataset import Dataset, open_dataset
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.names import SPLITS
@@ -21,7 +21,7 @@ def bank_of(path: Path):
         If the configuration names none, or that bank has changed since.
     """
     header = open_run(path)
-    named = {k: header.config[k] for k in ("grid", "instrument", "bank") if k in header.config}
+    named = {k: header.config[k] for k in BANK_OPTIONS if k in header.config}
     if not named:
         raise DataError(
             f"{path}: its configuration names no bank; give the one it was made with as --bank"

@@ -12,6 +12,7 @@ from starsmith.cli.progress import progress_bar
 from starsmith.cli.types import Range
 
 __all__ = [
+    "BANK_OPTIONS",
     "RANGES",
     "BankSource",
     "bank_options",
@@ -42,6 +43,10 @@ RANGES = {
 """Name -> (meaning, default) of every range of the prior, in the order of the help."""
 
 
+BANK_OPTIONS = ("grid", "instrument", "mag_band", "bank")
+DEFAULT_BAND = "hsc2017-i"
+
+
 def flag(name: str) -> str:
     """Command-line spelling of a name: ``m_h`` -> ``--m-h``."""
     return f"--{name.replace('_', '-')}"
@@ -67,6 +72,7 @@ class BankSource:
     grid: str = "demo"
     instrument: str = "pfs_mr"
     bank: Path | None = None
+    mag_band: str | None = None
     velocity_step: float | None = None  # [km/s]
     interpolation: str | None = None
 
@@ -100,38 +106,59 @@ class BankSource:
     def _rendering(self) -> dict:
         """Options of `render_bank` that are not left at their defaults."""
         linear = self.interpolation if self.interpolation != "cubic" else None
-        chosen = {"velocity_step_km_s": self.velocity_step, "interpolation": linear}
+        chosen = {
+            "mag_band": self.mag_band,
+            "velocity_step_km_s": self.velocity_step,
+            "interpolation": linear,
+        }
         return {name: value for name, value in chosen.items() if value is not None}
 
     def describe(self) -> dict[str, str]:
         """Return the part of a resolved configuration that names the bank."""
         if self.bank is not None:
             return {"bank": str(self.bank)}
-        return {"grid": self.grid, "instrument": self.instrument}
+        band = {"mag_band": self.mag_band} if self.mag_band else {}
+        return {"grid": self.grid, "instrument": self.instrument, **band}
 
 
 def bank_options(function):
-    """Add ``--grid --instrument --bank``; the command receives one ``source``."""
+    """Add ``--grid --instrument --mag-band --bank``; the command receives one ``source``."""
 
     @click.option("--grid", help="Stellar grid: demo or a grid file.  [default: demo]")
     @click.option("--instrument", help="pfs_mr or an instrument file.  [default: pfs_mr]")
     @click.option(
+        "--mag-band",
+        callback=lambda context, parameter, name: None if name == DEFAULT_BAND else name,
+        help="Band of --mag: a speclite filter, or a wavelength like ab8000 [Angstrom].  "
+        f"[default: {DEFAULT_BAND}]",
+    )
+    @click.option(
         "--bank",
         type=click.Path(exists=True, path_type=Path),
-        help="A rendered bank, instead of --grid and --instrument.",
+        help="A rendered bank, instead of --grid, --instrument and --mag-band.",
     )
     @functools.wraps(function)
     def with_source(*args, **kwargs):
-        named = typed_first("grid", "instrument", "bank")
-        if "bank" in named and len(named) > 1:
-            raise click.UsageError(
-                "--bank already fixes the grid and the instrument; drop --grid and --instrument"
-            )
-        for name in ("grid", "instrument", "bank"):
-            del kwargs[name]
-        return function(*args, source=BankSource(**named), **kwargs)
+        given = {name: kwargs.pop(name) for name in BANK_OPTIONS}
+        return function(*args, source=BankSource(**_without_rivals(given)), **kwargs)
 
     return with_source
+
+
+def _without_rivals(given: dict) -> dict:
+    """Options of the bank's source: a bank, or what to render it from; typed ones beat a file's."""
+    typed = typed_on_command_line(*BANK_OPTIONS)
+    named = {name: value for name, value in given.items() if value is not None}
+    if typed == ["bank"]:
+        return {"bank": given["bank"]}
+    if typed and "bank" not in typed:
+        named.pop("bank", None)
+    if "bank" in named and len(named) > 1:
+        raise click.UsageError(
+            "--bank already fixes the grid, the instrument and the magnitude's band; drop "
+            f"{', '.join(flag(name) for name in named if name != 'bank')}"
+        )
+    return named
 
 
 def prior_options(function):

@@ -46,7 +46,7 @@ class Bank:
     filled : bool, shape (n_node,)
         True where the grid has a hole and the node was filled before prefiltering.
     mag_band : str
-        speclite name of the magnitude's band.
+        The magnitude's band: a speclite name, or a wavelength as ``ab8000``.
     noise : NoiseTables
     notice : str
         Label of a demonstration grid, else empty.

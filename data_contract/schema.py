@@ -73,7 +73,7 @@ class DatasetHeader:
     shard_rows : int
         Spectra in a shard, a multiple of 16.
     mag_band : str
-        speclite name of the magnitude's band.
+        The magnitude's band: a speclite name, or a wavelength as ``ab8000``.
     notice : str
         Label of a demonstration grid, else empty.
     config : dict

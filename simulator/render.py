@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 from starsmith.data_contract.bank import DEGREES, Bank
 from starsmith.data_contract.errors import ConfigError, GridError
 from starsmith.data_contract.grid_file import GridData
+from starsmith.simulator.band import Maggies, band_maggies
 from starsmith.simulator.constants import ANGSTROM_PER_NM, FLUX_UNIT_CGS
 from starsmith.simulator.holes import filled_leakage
 from starsmith.simulator.instruments import Instrument, noise_tables
@@ -149,7 +150,8 @@ def render_bank(
     grid : GridData
     instrument : Instrument
     mag_band : str
-        speclite name of the band magnitudes are given in; the grid must cover it.
+        What magnitudes are given in, see `band_maggies`: a speclite filter, or a wavelength as
+        ``ab8000``. The grid must cover it.
     interpolation : str
         ``cubic``, or ``linear`` between neighbouring nodes: an eighth of the work and, on BOSZ,
         errors of 1e-3 at twice its spacing.
@@ -167,7 +169,7 @@ def render_bank(
     GridError
         If the grid does not cover the instrument and band, or is too coarse.
     ConfigError
-        If speclite does not know the band.
+        If the band or interpolation is not known.
     """
     if interpolation not in DEGREES:
         raise ConfigError(f"interpolation {interpolation!r} is not one of {list(DEGREES)}")
@@ -177,7 +179,7 @@ def render_bank(
     if velocity_step_km_s is not None:
         shiftable = VelocityGrid(grid.wave, grid.resolution, instrument, velocity_step_km_s)
         operators.append(shiftable.operator)
-    (flux, *samples), maggies = _render_nodes(grid, operators, _load_band(mag_band, grid))
+    (flux, *samples), maggies = _render_nodes(grid, operators, band_maggies(mag_band, grid))
 
     source = nearest_nodes(axes, grid.valid).ravel()
     scale = np.median(flux[grid.valid.ravel()])
@@ -209,7 +211,7 @@ def render_bank(
 
 
 def _render_nodes(
-    grid: GridData, operators: list[csr_array], band
+    grid: GridData, operators: list[csr_array], to_maggies: Maggies
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Apply operators to the valid nodes: float64 (n_node, n_row) each, and band maggies."""
     spectra = grid.flux.reshape(-1, grid.wave.size)
@@ -223,7 +225,7 @@ def _render_nodes(
             raise GridError(f"grid {grid.name!r}: a valid node holds NaN; import the grid again")
         for values, operator in zip(rendered, operators, strict=True):
             values[some] = (operator @ at_grid.T).T
-        maggies[some] = band.get_ab_maggies(at_grid, grid.wave)
+        maggies[some] = to_maggies(at_grid)
         log.debug("rendered %d of %d nodes", start + len(some), len(nodes))
     return rendered, maggies
 
@@ -242,23 +244,3 @@ def _holes_info(axes: tuple[np.ndarray, ...], grid: GridData, degree: int) -> di
         leakage,
     )
     return {"n_filled": n_filled, "filled_leakage": leakage}
-
-
-def _load_band(mag_band: str, grid: GridData):
-    """Filter from speclite, checked to lie within the grid."""
-    import speclite.filters
-
-    try:
-        band = speclite.filters.load_filter(mag_band)
-    except ValueError as error:
-        raise ConfigError(
-            f"mag_band {mag_band!r} is not a speclite filter, e.g. hsc2017-i: {error}"
-        ) from None
-    first, last = band.wavelength[0], band.wavelength[-1]
-    if grid.wave[0] > first or grid.wave[-1] < last:
-        raise GridError(
-            f"grid {grid.name!r} covers {grid.wave[0]:.0f}-{grid.wave[-1]:.0f} Å, but band "
-            f"{mag_band!r} spans {first:.0f}-{last:.0f} Å; import the grid over that range "
-            "or choose a band it covers"
-        )
-    return band
