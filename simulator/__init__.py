@@ -1,6 +1,7 @@
 """From a grid node to an observed spectrum."""
 
 from starsmith.simulator.bank_cache import cached_bank
+from starsmith.simulator.compress import compress_bank
 from starsmith.simulator.generate import Settings, split_counts, write_dataset
 from starsmith.simulator.grids import StellarGrid
 from starsmith.simulator.instruments import Instrument, list_instruments, load_instrument
@@ -15,6 +16,7 @@ __all__ = [
     "Settings",
     "StellarGrid",
     "cached_bank",
+    "compress_bank",
     "draw_stars",
     "interpolate",
     "list_instruments",

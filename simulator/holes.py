@@ -29,7 +29,7 @@ def used_nodes(axes: tuple[np.ndarray, ...], filled: np.ndarray, most: int = 3) 
     over = tuple(range(filled.ndim, 2 * filled.ndim))
     accepted = ~sliding_window_view(filled, width).any(axis=over)  # one entry per cell
     around = np.pad(accepted, [(degree, degree) for degree in degrees])
-    return sliding_window_view(around, width).any(axis=over)
+    return np.any(sliding_window_view(around, width), axis=over)
 
 
 def filled_leakage(axes: tuple[np.ndarray, ...], filled: np.ndarray, most: int = 3) -> float:

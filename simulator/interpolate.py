@@ -5,7 +5,7 @@ import numpy as np
 from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.errors import GridError
 from starsmith.simulator.kernels.spline import basis_rows, combine_rows
-from starsmith.simulator.velocity import check_velocity, shift_to_pixels
+from starsmith.simulator.velocity import shift_to_pixels, tables_for
 
 __all__ = [
     "interpolate",
@@ -173,16 +173,17 @@ def combine_moving(bank: Bank, rows: np.ndarray, weights: np.ndarray, rv: np.nda
 
     A star at rest has the same bits as without velocities.
     """
-    check_velocity(bank, rv)
-    flux = np.empty((len(rows), bank.wave.size), dtype=np.float32)
     still = rv == 0
+    if still.all():
+        return combine(bank, rows, weights)
+    tables = tables_for(bank, rv)
+    flux = np.empty((len(rows), bank.wave.size), dtype=np.float32)
     flux[still] = combine(bank, rows[still], weights[still])
     moving = np.flatnonzero(~still)
     for start in range(0, moving.size, MOVING_AT_ONCE):
         some = moving[start : start + MOVING_AT_ONCE]
-        tables = bank.velocity
         samples = _weighted_sums(tables.coef, tables.basis, rows[some], weights[some])
-        flux[some] = shift_to_pixels(bank, samples, rv[some])
+        flux[some] = shift_to_pixels(tables, samples, rv[some])
     return flux
 
 

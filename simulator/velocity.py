@@ -16,7 +16,7 @@ from starsmith.simulator.instruments import Instrument
 from starsmith.simulator.kernels.lsf import FWHM_TO_SIGMA, N_SIGMA, fill_pixel_weights
 from starsmith.simulator.kernels.shift import collect_pixels
 
-__all__ = ["VELOCITY_STEP_KM_S", "VelocityGrid", "check_velocity", "shift_to_pixels"]
+__all__ = ["VELOCITY_STEP_KM_S", "VelocityGrid", "shift_to_pixels", "tables_for"]
 
 VELOCITY_STEP_KM_S = 10.0
 REACH_KM_S = 600.0  # velocities a bank is rendered for, as far as the grid covers them
@@ -143,16 +143,14 @@ def _gaussian_operator(grid_wave: np.ndarray, centres: np.ndarray, sigma: np.nda
     return csr_array((weight, column, row_start), shape=(centres.size, grid_wave.size))
 
 
-def check_velocity(bank: Bank, rv: np.ndarray) -> None:
-    """Refuse radial velocities [km/s] the bank cannot shift to.
+def tables_for(bank: Bank, rv: np.ndarray) -> VelocityTables:
+    """Velocity tables of a bank, checked to reach radial velocities [km/s].
 
     Raises
     ------
     DataError
         If the bank has no velocity tables, or they do not reach as far.
     """
-    if not np.any(rv):
-        return
     if bank.velocity is None:
         raise DataError(
             "this bank has no velocity tables, but --rv asks for radial velocities; render one "
@@ -164,15 +162,15 @@ def check_velocity(bank: Bank, rv: np.ndarray) -> None:
             f"--rv {np.min(rv):g}..{np.max(rv):g} km/s leaves the bank's {low:.0f}..{high:.0f}; "
             "narrow it, or render from a grid of wider wavelength range"
         )
+    return bank.velocity
 
 
-def shift_to_pixels(bank: Bank, samples: np.ndarray, rv: np.ndarray) -> np.ndarray:
-    """Observe spectra given at the velocity tables' samples, receding at ``rv``.
+def shift_to_pixels(tables: VelocityTables, samples: np.ndarray, rv: np.ndarray) -> np.ndarray:
+    """Observe spectra given at the tables' samples, receding at ``rv``.
 
     Parameters
     ----------
-    bank : Bank
-        With velocity tables.
+    tables : VelocityTables
     samples : float32 array, shape (n_spec, n_sample)
         At rest.
     rv : float64 array, shape (n_spec,)
@@ -183,8 +181,7 @@ def shift_to_pixels(bank: Bank, samples: np.ndarray, rv: np.ndarray) -> np.ndarr
     flux : float32 array, shape (n_spec, n_wave)
         Flux density at wave is that at rest at wave / (1 + rv/c).
     """
-    tables = bank.velocity
-    flux = np.empty((len(samples), bank.wave.size), dtype=np.float32)
+    flux = np.empty((len(samples), tables.first.size), dtype=np.float32)
     shift = np.log1p(np.asarray(rv, dtype=np.float64) / LIGHT_SPEED_KM_S) / tables.step
     collect_pixels(flux, samples, tables.first, tables.weights, shift)
     return flux

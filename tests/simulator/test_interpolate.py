@@ -58,7 +58,7 @@ def test_derivative_is_that_of_the_spline(rough_bank, name):
 
 @pytest.mark.parametrize("n_node", [1, 2, 3, 4, 5, 9])
 def test_short_axes_interpolate_as_well_as_they_can(toy_bank, n_node):
-    """n nodes reproduce any polynomial of degree min(3, n - 1)."""
+    """With n nodes, the spline reproduces any polynomial of degree min(3, n - 1)."""
     nodes = np.sort(np.random.default_rng(n_node).uniform(0, 5, n_node))
     powers = np.arange(min(4, n_node))
     values = (nodes[:, None] ** powers).astype(float)
