@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.timing import machine, seconds
-from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.bank import Bank, load_bank
 from starsmith.data_contract.kernels.rounding import round_mantissa
 from starsmith.data_contract.noise import true_error
 from starsmith.data_contract.random import normals
@@ -104,8 +104,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-n", type=int, default=100_000)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--plain", type=int, default=N_PLAIN, help="stars of the baseline")
+    parser.add_argument("--bank", help="bank file; the demo grid at PFS MR pixels by default")
     options = parser.parse_args()
-    print(report(cached_bank("demo", "pfs_mr"), options.n, options.workers))
+    bank = load_bank(options.bank) if options.bank else cached_bank("demo", "pfs_mr")
+    print(report(bank, options.n, options.workers, options.plain))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,19 @@
 """Benchmarks run, so that they cannot rot; nothing is timed against a bound."""
 
-from benchmarks.generate import report
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_generate_report_covers_every_stage(toy_bank):
+def test_generate_report_covers_every_stage(toy_bank, tmp_path):
     """A tiny run fills both tables."""
-    text = report(toy_bank, 40, 1, n_plain=2)
+    toy_bank.save(tmp_path / "bank.zarr")
+    options = ["--bank", tmp_path / "bank.zarr", "-n", "40", "--workers", "1", "--plain", "2"]
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks.generate", *options],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
     for row in ("plain numpy/scipy", "noiseless store", "frozen store", "interpolate", "normals"):
-        assert row in text
+        assert row in run.stdout
