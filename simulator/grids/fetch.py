@@ -180,6 +180,7 @@ def _crew(
                 else:
                     arrivals.put(_obtain(archive, file, out, files.get(file.name)))
             except BaseException as problem:
+                archive.called_off.set()
                 arrivals.put(problem)
 
     threads = [threading.Thread(target=work, daemon=True) for _ in range(connections)]

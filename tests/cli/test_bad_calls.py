@@ -156,7 +156,7 @@ def test_the_installed_commands_behave_as_in_process(line, code, folder):
 def test_a_closed_pipe_is_no_error_message(bank_file):
     """``specdata info bank.zarr | head -1`` prints one line and no complaint."""
     command = Path(sys.executable).with_name("specdata")
-    line = f"{command} info {bank_file} --json | head -c 1"
+    line = f"'{command}' info '{bank_file}' --json | head -c 1"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True)
 
     assert done.stderr == ""
