@@ -17,7 +17,7 @@ from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.fisher.ceiling import ceiling
 from starsmith.fisher.compare import Comparison, compare, match_keys
-from starsmith.fisher.plots import FEW_STARS, plot_ceiling
+from starsmith.fisher.plots import plot_ceiling
 from starsmith.fisher.table import CeilingTable
 from starsmith.simulator.prior import Prior
 
@@ -102,11 +102,6 @@ def draw_ceiling(table: CeilingTable, plot: Path | None) -> None:
     """Draw the table's bins where a figure was asked for."""
     if plot is None:
         return
-    if not any(row.n >= FEW_STARS for row in table.rows[1:]):
-        raise ConfigError(
-            f"--plot {plot}: no bin of S/N holds {FEW_STARS} stars; raise --n-star or widen "
-            "--snr-bins"
-        )
     with staged_file(plot) as partial:
         plot_ceiling(table, partial)
 

@@ -24,7 +24,7 @@ from starsmith.fisher.bounds import (
 )
 from starsmith.fisher.nodes import NodeSpectra, node_spectra
 from starsmith.fisher.posterior import GridPosterior, PosteriorOptions, posterior_mean
-from starsmith.fisher.table import CeilingRow, CeilingTable, StarCeiling
+from starsmith.fisher.table import FEW_STARS, CeilingRow, CeilingTable, StarCeiling
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
 
@@ -33,7 +33,6 @@ __all__ = ["CeilingOptions", "bin_name", "ceiling", "resampled_error"]
 log = logging.getLogger(__name__)
 
 N_RESAMPLE = 200
-FEW_STARS = 30
 LEAST_STARS = 10  # below this a bin is listed, but its label variance means nothing
 AGREE = 4.0  # standard errors between E[var] and the realised squared error
 ESS_MEDIAN, ESS_LOW = 50.0, 10.0

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from starsmith.fisher.table import CeilingRow, CeilingTable
+from starsmith.data_contract.errors import ConfigError
+from starsmith.fisher.table import FEW_STARS, CeilingRow, CeilingTable
 
 __all__ = ["ceiling_figure", "plot_ceiling"]
 
@@ -18,7 +19,6 @@ LINES = {
     "van_trees": ("van Trees", "#999999", ":", 1.2),
 }
 MARKERS = "osD^vP*X"
-FEW_STARS = 30  # a bin of fewer says little: its label variance alone is uncertain by a quarter
 
 
 def _binned(table: CeilingTable) -> list[CeilingRow]:
@@ -60,7 +60,16 @@ def ceiling_figure(
     Returns
     -------
     figure : matplotlib.figure.Figure
+
+    Raises
+    ------
+    ConfigError
+        If no bin holds enough stars to draw.
     """
+    if not _binned(table):
+        raise ConfigError(
+            f"--plot: no bin of S/N holds {FEW_STARS} stars; raise --n-star or widen --snr-bins"
+        )
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8.0, 5.4), layout="constrained")

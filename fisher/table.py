@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["CeilingRow", "CeilingTable", "StarCeiling"]
+__all__ = ["FEW_STARS", "CeilingRow", "CeilingTable", "StarCeiling"]
+
+FEW_STARS = 30  # a bin of fewer says little: its label variance alone is uncertain by a quarter
 
 MEANING = {
     "paper_median": "median over grid nodes of clip(1 - CRLB/Var_nodes, 0, 1); not a bound",

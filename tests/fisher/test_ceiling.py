@@ -171,3 +171,13 @@ def test_figure_carries_labels_models_and_notice(table, tmp_path):
     assert figure.get_supxlabel() == table.notice
     plot_ceiling(table, tmp_path / "ceiling.png", models)
     assert (tmp_path / "ceiling.png").stat().st_size > 10_000
+
+
+def test_a_figure_without_a_bin_of_enough_stars_is_refused(table):
+    """Every bin below thirty stars leaves nothing to draw: the message says what to change."""
+    sparse = dataclasses.replace(
+        table, rows=tuple(dataclasses.replace(row, n=29) for row in table.rows)
+    )
+
+    with pytest.raises(ConfigError, match="--n-star"):
+        ceiling_figure(sparse)
