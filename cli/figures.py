@@ -11,8 +11,11 @@ from starsmith.cli.files import staged_file
 from starsmith.data_contract.draws import SpectrumBatch
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.grid_file import GridData
+from starsmith.simulator.instruments import EtcComparison
 
 __all__ = [
+    "check_suffix",
+    "plot_comparison",
     "plot_errors",
     "plot_grid",
     "plot_magnitudes",
@@ -186,3 +189,26 @@ def plot_grid(path: Path, grid: GridData) -> None:
     spectra.set(xlabel=WAVE_AXIS, ylabel="flux / median")
     spectra.legend(fontsize=8)
     _save(figure, path, grid.notice)
+
+
+def plot_comparison(path: Path, comparison: EtcComparison) -> None:
+    """Draw S/N per pixel beside the exposure-time calculator's, and their ratio below."""
+    figure, ((both,), (ratio,)) = _new_figure(
+        2, 1, (9, 5), sharex=True, gridspec_kw={"height_ratios": [2, 1]}
+    )
+    wave = comparison.wave
+    both.plot(wave, comparison.etc_snr, lw=0.6, color="0.3", label="exposure-time calculator")
+    both.plot(wave, comparison.snr, lw=0.6, color=COLOURS[0], alpha=0.8, label="starsmith")
+    both.set(ylabel="S/N per pixel", ylim=(0, None))
+    both.margins(x=0.01)
+    both.legend(fontsize=8, loc="lower left")
+    settings = ", ".join(f"{name} {value:g}" for name, value in comparison.settings.items())
+    both.set_title(settings, fontsize=9, pad=14)
+    _mark_features(both, wave)
+    ratio.axhspan(0.95, 1.05, color="0.9", zorder=0)
+    ratio.axhline(1.0, color="0.5", lw=0.8)
+    ratio.plot(wave, comparison.snr / comparison.etc_snr, lw=0.5, color=COLOURS[0])
+    ratio.set(xlabel=WAVE_AXIS, ylabel="ratio", ylim=(0.8, 1.2))
+    inside = f"{100 * comparison.snr_within_5_percent:.1f} % of pixels within 5 %"
+    ratio.text(0.01, 0.06, inside, transform=ratio.transAxes, fontsize=8)
+    _save(figure, path, "")

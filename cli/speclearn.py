@@ -42,7 +42,9 @@ device_option = click.option("--device", help="torch device.  [default: a GPU if
     help="Label to predict; may be repeated.",
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="Checkpoint folder to write."
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Checkpoint folder to write.  [default: models/MODEL]",
 )
 @click.option("--recipe", help="Packaged recipe or a TOML file.  [default: the model's own]")
 @click.option("--epochs", type=Count())
@@ -60,6 +62,7 @@ def train(data, model, target, out, recipe, device, overwrite, as_json, **change
     from starsmith.cli.learning import result_line, train_model
 
     changes = {key: value for key, value in changes.items() if value is not None}
+    out = out or Path("models") / model
     result = train_model(
         data, model, target, out, (recipe or model, changes), device=device, resume=not overwrite
     )

@@ -21,9 +21,12 @@ def main():
     """Simulate Subaru/PFS spectra of stars."""
 
 
-def out_option(help_text: str):
-    """``--out``, required."""
-    return click.option("--out", type=click.Path(path_type=Path), required=True, help=help_text)
+def out_option(help_text: str, default: str | None = None):
+    """``--out``, required unless there is a default."""
+    kind = click.Path(path_type=Path)
+    if default is None:
+        return click.option("--out", type=kind, required=True, help=help_text)
+    return click.option("--out", type=kind, default=default, show_default=True, help=help_text)
 
 
 seed_option = click.option(
@@ -33,7 +36,7 @@ seed_option = click.option(
 
 @main.command(
     examples=(
-        "specsim generate --mag 20.5-22.5 -n 1e6 --out data.zarr",
+        "specsim generate --mag 20.5-22.5 -n 1e6",
         "specsim generate -n 2000 --logg 1-3 --seeing 0.8 --out giants.zarr --seed 7",
         "specsim generate --config run.toml --out data.zarr --dry-run",
     ),
@@ -41,7 +44,7 @@ seed_option = click.option(
 )
 @click.option("-n", type=Count(), help="Spectra in all: 80 % train, val and test at most 1e4 each.")
 @click.option("--splits", type=SplitCounts(), help="Spectra of each split, instead of -n.")
-@out_option("Where to write the data set.")
+@out_option("Where to write the data set.", default="data.zarr")
 @seed_option
 @click.option(
     "--format",
@@ -55,7 +58,7 @@ seed_option = click.option(
     type=click.Choice(["noiseless", "frozen", "keys"]),
     default="noiseless",
     show_default=True,
-    help="What is stored: noiseless flux, that and one noisy flux, or only the keys.",
+    help="What is stored: noiseless flux; one noisy flux and its error; or only the keys.",
 )
 @click.option("--workers", type=click.IntRange(1, 1024), default=2, show_default=True)
 @click.option("--overwrite", is_flag=True, help="Replace a data set of another configuration.")

@@ -114,7 +114,10 @@ def create_dataset(path: Path | str, header: DatasetHeader) -> None:
             os.rename(fresh, path)
         except OSError:  # another process created it meanwhile
             shutil.rmtree(fresh)
-    found = open_run(path).run()
+    try:
+        found = open_run(path).run()
+    except DataError as problem:
+        raise DataError(f"{problem}; choose another --out") from None
     if keys := differing_keys(found, header.run()):
         raise DataError(
             f"{path} holds a dataset of another run: {', '.join(keys)} differ; choose another "

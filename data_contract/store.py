@@ -103,10 +103,9 @@ def open_group(path: Path, schema: str, version: int) -> zarr.Group:
     path = Path(path)
     try:
         group = zarr.open_group(path, mode="r")
-    except (FileNotFoundError, ValueError, KeyError) as problem:
-        raise DataError(
-            f"{path}: no {schema} found there ({problem or 'nothing exists'})"
-        ) from None
+    except (FileNotFoundError, ValueError, KeyError):
+        found = "another kind of file or folder" if path.exists() else "nothing there"
+        raise DataError(f"{path}: expected a {schema}, found {found}") from None
     found = group.attrs.get("schema")
     if found != schema:
         raise DataError(

@@ -185,7 +185,7 @@ def load_recipe(name_or_path: str | Path, **overrides: object) -> Recipe:
     if path.suffix != ".toml":
         if str(name_or_path) not in list_recipes():
             raise ConfigError(
-                f"no recipe is called {str(name_or_path)!r}; choose one of "
+                f"no model or recipe is called {str(name_or_path)!r}; choose one of "
                 f"{', '.join(list_recipes())}, or give a .toml file"
             )
         path = files("starsmith.learners") / "recipes" / f"{name_or_path}.toml"

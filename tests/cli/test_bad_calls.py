@@ -12,7 +12,6 @@ from tests.cli.conftest import TOOLS, call
 
 BAD = [
     "specsim generate --out x.zarr",
-    "specsim generate -n 20",
     "specsim generate -n -5 --out x.zarr",
     "specsim generate -n 1e99 --out x.zarr",
     "specsim generate -n 3 --out x.zarr --bank BANK",

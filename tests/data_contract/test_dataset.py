@@ -188,7 +188,7 @@ def test_a_flipped_bit_is_an_error_on_reading(copy):
 
 def test_what_is_not_there_is_named(dataset, tmp_path):
     """Paths, splits, labels and rows that do not exist."""
-    with pytest.raises(DataError, match=r"no starsmith\.dataset"):
+    with pytest.raises(DataError, match=r"expected a starsmith\.dataset, found nothing"):
         open_dataset(tmp_path / "nothing.zarr")
     with pytest.raises(DataError, match=r"'holdout'.*test"):
         dataset.split("holdout")

@@ -111,7 +111,7 @@ def test_other_files_are_refused_by_what_they_are(grid, tmp_path):
     (path / "zarr.json").write_text(json.dumps(metadata))
     with pytest.raises(DataError, match="version 99"):
         read_grid(path)
-    with pytest.raises(DataError, match=r"no starsmith\.grid found"):
+    with pytest.raises(DataError, match=r"expected a starsmith\.grid, found nothing"):
         read_grid(tmp_path / "nothing")
 
 

@@ -148,7 +148,7 @@ def test_another_run_is_refused_by_the_keys_that_differ(noise, copy):
 def test_a_folder_of_something_else_is_refused(noise, tmp_path):
     """Nothing of the user's is overwritten."""
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(DataError, match=r"no starsmith\.dataset found"):
+    with pytest.raises(DataError, match=r"expected a starsmith\.dataset"):
         create_dataset(tmp_path, make_header(noise))
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
