@@ -199,9 +199,9 @@ def plot_comparison(path: Path, comparison: EtcComparison) -> None:
     wave = comparison.wave
     both.plot(wave, comparison.etc_snr, lw=0.6, color="0.3", label="exposure-time calculator")
     both.plot(wave, comparison.snr, lw=0.6, color=COLOURS[0], alpha=0.8, label="starsmith")
-    both.set(ylabel="S/N per pixel", ylim=(0, None))
+    both.set(ylabel="S/N per pixel", ylim=(0, 1.2 * np.max(comparison.etc_snr)))  # legend on top
     both.margins(x=0.01)
-    both.legend(fontsize=8, loc="lower left")
+    both.legend(fontsize=8, loc="upper right", ncols=2)
     settings = ", ".join(f"{name} {value:g}" for name, value in comparison.settings.items())
     both.set_title(settings, fontsize=9, pad=14)
     _mark_features(both, wave)

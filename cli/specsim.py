@@ -6,6 +6,7 @@ import click
 
 from starsmith.cli.common import CommandGroup, echo_json, json_option, version_option
 from starsmith.cli.options import bank_options, config_option, prior_options
+from starsmith.cli.planning import instrument
 from starsmith.cli.progress import progress_bar
 from starsmith.cli.tables import text_table, text_tree
 from starsmith.cli.types import SPLIT_NAMES, Count, Range, SplitCounts
@@ -333,6 +334,9 @@ def check(grid_name, as_json):
     else:
         click.echo(text_table([{"label": label, **row} for label, row in summary.items()]))
         _echo_notice(opened.notice)
+
+
+main.add_command(instrument)
 
 
 def _echo_notice(notice: str) -> None:

@@ -1,7 +1,7 @@
 """Agreement of an instrument with output of the official exposure-time calculator."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from starsmith.simulator.constants import (
 from starsmith.simulator.instruments.config import Instrument
 from starsmith.simulator.instruments.tables import noise_tables
 
-__all__ = ["EtcComparison", "compare_with_etc"]
+__all__ = ["EtcComparison", "compare_with_etc", "flat_flux"]
 
 # How the file's first comment states each setting.
 SETTINGS = {
@@ -33,24 +33,59 @@ COLUMNS = ("snr_coadd12", "signal_e_per_exp", "noise_var_noobj_e2_per_exp")
 
 @dataclass(frozen=True, kw_only=True)
 class EtcComparison:
-    """Ours over the calculator's, over all pixels of a flat-spectrum star.
+    """Ours beside the calculator's, for a flat-spectrum star; float64 arrays of shape (n_wave,).
 
     Attributes
     ----------
-    snr_ratio : float
-        Ratio of the medians of signal-to-noise per pixel.
-    snr_within_5_percent : float
-        Fraction of pixels whose signal-to-noise agrees to 5 %.
-    signal_ratio : float
-        Median over pixels of the ratio of electrons from the star.
-    noise_ratio : float
-        Median over pixels of the ratio of object-free standard deviations.
+    settings : dict of str to float
+        Magnitude and conditions, as the calculator's file states them.
+    wave : array
+        Vacuum [Å].
+    snr, etc_snr : arrays
+        Signal-to-noise of the coadd per pixel.
+    signal, etc_signal : arrays
+        Electrons from the star per exposure.
+    noise, etc_noise : arrays
+        Object-free variance [electron² per exposure].
     """
 
-    snr_ratio: float
-    snr_within_5_percent: float
-    signal_ratio: float
-    noise_ratio: float
+    settings: dict[str, float]
+    wave: np.ndarray = field(repr=False)
+    snr: np.ndarray = field(repr=False)
+    etc_snr: np.ndarray = field(repr=False)
+    signal: np.ndarray = field(repr=False)
+    etc_signal: np.ndarray = field(repr=False)
+    noise: np.ndarray = field(repr=False)
+    etc_noise: np.ndarray = field(repr=False)
+
+    @property
+    def snr_ratio(self) -> float:
+        """Ratio of the medians of signal-to-noise per pixel."""
+        return float(np.median(self.snr) / np.median(self.etc_snr))
+
+    @property
+    def snr_within_5_percent(self) -> float:
+        """Fraction of pixels whose signal-to-noise agrees to 5 %."""
+        return float(np.mean(np.abs(self.snr / self.etc_snr - 1.0) < 0.05))
+
+    @property
+    def signal_ratio(self) -> float:
+        """Median over pixels of the ratio of electrons from the star."""
+        return float(np.median(self.signal / self.etc_signal))
+
+    @property
+    def noise_ratio(self) -> float:
+        """Median over pixels of the ratio of object-free standard deviations."""
+        return float(np.median(np.sqrt(self.noise / self.etc_noise)))
+
+    def summary(self) -> dict[str, float]:
+        """The four measures of agreement by name."""
+        return {
+            "snr_ratio": self.snr_ratio,
+            "snr_within_5_percent": self.snr_within_5_percent,
+            "signal_ratio": self.signal_ratio,
+            "noise_ratio": self.noise_ratio,
+        }
 
 
 def compare_with_etc(instrument: Instrument, csv_path: Path | str) -> EtcComparison:
@@ -86,13 +121,15 @@ def compare_with_etc(instrument: Instrument, csv_path: Path | str) -> EtcCompari
     signal = (sensitivity(tables, conditions) * flux)[0]
     noise = background(tables, conditions)[0]
     variance = tables.sample_factor * signal + noise
-    snr = signal * np.sqrt(settings["exp_count"] / variance)
-    ratio = snr / etc["snr_coadd12"]
     return EtcComparison(
-        snr_ratio=float(np.median(snr) / np.median(etc["snr_coadd12"])),
-        snr_within_5_percent=float(np.mean(np.abs(ratio - 1.0) < 0.05)),
-        signal_ratio=float(np.median(signal / etc["signal_e_per_exp"])),
-        noise_ratio=float(np.median(np.sqrt(noise / etc["noise_var_noobj_e2_per_exp"]))),
+        settings=settings,
+        wave=instrument.wave,
+        snr=signal * np.sqrt(settings["exp_count"] / variance),
+        etc_snr=etc["snr_coadd12"],
+        signal=signal,
+        etc_signal=etc["signal_e_per_exp"],
+        noise=noise,
+        etc_noise=etc["noise_var_noobj_e2_per_exp"],
     )
 
 
@@ -103,7 +140,7 @@ def flat_flux(wave: np.ndarray, mag: float) -> np.ndarray:
 
 
 def _read_etc(path: Path) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    lines = path.read_text().splitlines()
+    lines = path.read_text(errors="replace").splitlines()
     header = " ".join(line for line in lines if line.startswith("#"))
     rows = [line for line in lines if not line.startswith("#")]
     found = {name: re.search(pattern, header) for name, pattern in SETTINGS.items()}
@@ -112,6 +149,19 @@ def _read_etc(path: Path) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     missing += [name for name in COLUMNS if name not in names]
     if missing:
         raise DataError(f"{path}: {missing} not found; expected output of the ETC")
-    values = np.loadtxt(rows[1:], delimiter=",", ndmin=2).T
+    values = _numbers(path, rows[1:], len(names))
     columns = {name: values[names.index(name)] for name in COLUMNS}
     return {name: float(match[1]) for name, match in found.items() if match}, columns
+
+
+def _numbers(path: Path, rows: list[str], n_column: int) -> np.ndarray:
+    """Columns of the rows as numbers, shape (n_column, n_row)."""
+    try:
+        values = np.array([row.split(",") for row in rows if row], dtype=np.float64)
+    except ValueError as error:
+        raise DataError(
+            f"{path}: rows are not all of the same number of numbers: {error}"
+        ) from None
+    if values.ndim != 2 or values.shape[1] != n_column:
+        raise DataError(f"{path}: rows of shape {values.shape}, expected {n_column} columns")
+    return values.T

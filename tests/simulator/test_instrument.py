@@ -11,9 +11,11 @@ from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.noise import background, sensitivity
 from starsmith.simulator.instruments import (
     compare_with_etc,
+    instrument_summary,
     list_instruments,
     load_instrument,
     noise_tables,
+    resolution_element,
 )
 from starsmith.simulator.instruments.aperture import (
     collecting_area,
@@ -99,6 +101,18 @@ def test_line_profile_has_the_calculators_width(instrument):
     # Lorentz wings: 0.35 % lies beyond ten pixels, so 0.04 % beyond ninety
     light = pixel_response(transfer, np.arange(-90.0, 91.0)).sum(axis=1)
     np.testing.assert_allclose(light, 1.0, atol=1e-3)
+
+
+def test_resolution_is_the_calculators(instrument):
+    """R 5301, 5956, 6522 at 710, 800, 885 nm, from the profile with its pixel."""
+    width = np.interp([710.0, 800.0, 885.0], instrument.arm.wave_nm, resolution_element(instrument))
+    # the calculator's widths are printed to 0.001 pixel
+    np.testing.assert_allclose(width, [3.135, 3.144, 3.176], atol=1e-3)
+
+    summary = instrument_summary(instrument)
+    assert summary["resolution"][0] == pytest.approx(5301, abs=3)
+    assert summary["resolution"][2] == pytest.approx(6522, abs=3)
+    assert json.loads(json.dumps(summary)) == summary
 
 
 @pytest.mark.parametrize("profile", ["optics", "gaussian"])
@@ -236,6 +250,16 @@ def test_comparison_refuses_other_files(instrument, tmp_path):
     csv = tmp_path / "other.csv"
     csv.write_text("# flat AB 21.5; 12x900 s\nsnr_coadd12,signal_e_per_exp\n1,2\n")
     with pytest.raises(DataError, match=r"seeing.*noise_var_noobj"):
+        compare_with_etc(instrument, csv)
+
+
+@pytest.mark.parametrize("rows", ["", "1,2\n", "1,2,3\n1,2\n", "1,2,three\n"])
+def test_comparison_refuses_spoiled_rows(instrument, tmp_path, rows):
+    csv = tmp_path / "spoiled.csv"
+    settings = '# flat AB 21.5; 12x900 s; seeing 0.8", ZA 35, field 0.45'
+    columns = "snr_coadd12,signal_e_per_exp,noise_var_noobj_e2_per_exp"
+    csv.write_text(f"{settings}\n{columns}\n{rows}")
+    with pytest.raises(DataError, match=r"spoiled\.csv: rows"):
         compare_with_etc(instrument, csv)
 
 

@@ -1,0 +1,68 @@
+"""``specsim instrument``: what an instrument is, and how well it agrees."""
+
+import json
+
+import pytest
+
+from starsmith.simulator.instruments import compare_with_etc, list_instruments, load_instrument
+from tests.cli.conftest import call
+
+ETC = "etc_mr_i21.5_za35_fa0.45_see0.8.csv"
+
+
+def test_list_and_show_state_the_files_own_figures(tmp_path):
+    """The figures shown are those of the file, and those of a copy of it the same."""
+    listed = call("specsim instrument list").stdout
+    shown = json.loads(call("specsim instrument show pfs_mr --json").stdout)
+    text = call("specsim instrument show pfs_mr").stdout
+    folder = load_instrument("pfs_mr").folder
+    copy = tmp_path / "copy.toml"
+    copy.write_text((folder / "pfs_mr.toml").read_text().replace('name = "pfs_mr"', 'name = "my"'))
+    mine = json.loads(call("specsim instrument show --json", copy).stdout)
+
+    assert all(f"| {name} " in listed for name in list_instruments())
+    assert shown["figures"]["arms"]["red-mr"]["read_noise_electron"] == 4.0
+    assert [shown["resolution"][k] for k in (0, 2)] == [5301.0, 6522.0]  # the calculator's
+    assert mine["name"] == "my"
+    assert mine["figures"]["arms"] == shown["figures"]["arms"]
+    assert "camera_focal_ratio" in text
+
+
+def test_validate_prints_and_draws_the_librarys_comparison(shared_data, tmp_path):
+    csv = shared_data / "instrument" / ETC
+    figure = tmp_path / "etc.png"
+
+    done = call("specsim instrument validate --json --against", csv, "--plot", figure)
+
+    assert done.exit_code == 0, done.stderr
+    found = json.loads(done.stdout)
+    expected = compare_with_etc(load_instrument("pfs_mr"), csv).summary()
+    assert {name: found[name] for name in expected} == expected
+    assert found["settings"]["mag"] == 21.5
+    assert figure.stat().st_size > 20_000
+    text = call("specsim instrument validate --against", csv).stdout
+    assert f"snr_ratio             {expected['snr_ratio']:g}" in text
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("specsim instrument show hubble", "neither built in"),
+        ("specsim instrument show FILE", "not valid TOML"),
+        ("specsim instrument validate", "--against"),
+        ("specsim instrument validate --against nowhere.csv", "does not exist"),
+        ("specsim instrument validate --against FILE", "expected output of the ETC"),
+        ("specsim instrument validate --against FILE --plot x.doc", "figures are written as"),
+    ],
+)
+def test_bad_calls_are_refused_in_one_line(line, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "FILE").write_bytes(b"\xff not a table \x00\n1,2\n")
+
+    done = call(line)
+
+    assert done.exit_code == 2, done.stderr
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert words in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["FILE"]
