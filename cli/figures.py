@@ -37,12 +37,12 @@ def check_suffix(path: Path | None) -> None:
         raise ConfigError(f"{path}: figures are written as {SUFFIXES}; give --plot one of these")
 
 
-def _new_figure(n_row: int, n_col: int, size: tuple[float, float], **kwargs):
+def new_figure(n_row: int, n_col: int, size: tuple[float, float], **kwargs):
     figure = Figure(figsize=size, layout="constrained")
     return figure, figure.subplots(n_row, n_col, squeeze=False, **kwargs)
 
 
-def _save(figure: Figure, path: Path, notice: str) -> None:
+def save_figure(figure: Figure, path: Path, notice: str) -> None:
     check_suffix(path)
     if notice:
         figure.text(0.5, -0.01, notice, ha="center", va="top", fontsize=8, color="#B00020")
@@ -81,24 +81,24 @@ def _spectrum_panel(axes: Axes, batch: SpectrumBatch, row: int, colour: str) -> 
 
 def plot_spectrum(path: Path, batch: SpectrumBatch, notice: str) -> None:
     """Draw the first spectrum of a batch over its noiseless flux."""
-    figure, ((axes,),) = _new_figure(1, 1, (9, 3.6))
+    figure, ((axes,),) = new_figure(1, 1, (9, 3.6))
     _spectrum_panel(axes, batch, 0, COLOURS[0])
     _mark_features(axes, batch.wave)
     axes.set(xlabel=WAVE_AXIS, ylabel=FLUX_AXIS)
     axes.legend(loc="upper right", fontsize=8)
-    _save(figure, path, notice)
+    save_figure(figure, path, notice)
 
 
 def plot_magnitudes(path: Path, batch: SpectrumBatch, notice: str) -> None:
     """Draw the same star at several magnitudes, noisy over noiseless, one panel each."""
-    figure, grid = _new_figure(len(batch), 1, (9, 2.0 * len(batch)), sharex=True)
+    figure, grid = new_figure(len(batch), 1, (9, 2.0 * len(batch)), sharex=True)
     for row, (axes,) in enumerate(grid):
         _spectrum_panel(axes, batch, row, COLOURS[row % len(COLOURS)])
     _mark_features(grid[0, 0], batch.wave)
     grid[0, 0].legend(loc="upper right", fontsize=8)
     grid[-1, 0].set_xlabel(WAVE_AXIS)
     figure.supylabel(FLUX_AXIS, fontsize=10)
-    _save(figure, path, notice)
+    save_figure(figure, path, notice)
 
 
 def plot_errors(path: Path, batch: SpectrumBatch, sigma: np.ndarray, notice: str) -> None:
@@ -113,7 +113,7 @@ def plot_errors(path: Path, batch: SpectrumBatch, sigma: np.ndarray, notice: str
         Standard deviation of the noise [1e-17 erg/s/cm²/Å].
     notice : str
     """
-    figure, ((absolute, relative),) = _new_figure(1, 2, (11, 4))
+    figure, ((absolute, relative),) = new_figure(1, 2, (11, 4))
     for row in reversed(range(len(batch))):  # brightest on top: its noise differs least
         style = {"lw": 0.5, "color": COLOURS[row % len(COLOURS)]}
         style["label"] = f"mag {batch.draws.mag[row]:g}"
@@ -122,7 +122,7 @@ def plot_errors(path: Path, batch: SpectrumBatch, sigma: np.ndarray, notice: str
     absolute.set(ylabel=FLUX_AXIS.replace("flux", r"$\sigma$"), yscale="log", xlabel=WAVE_AXIS)
     relative.set(ylabel=r"$\sigma$ / flux", yscale="log", xlabel=WAVE_AXIS)
     relative.legend(fontsize=8, reverse=True)
-    _save(figure, path, notice)
+    save_figure(figure, path, notice)
 
 
 def plot_predictions(
@@ -141,7 +141,7 @@ def plot_predictions(
     notice : str
     """
     n_panel = len(predicted) + 1
-    figure, (panels,) = _new_figure(1, n_panel, (3.6 * n_panel, 3.6))
+    figure, (panels,) = new_figure(1, n_panel, (3.6 * n_panel, 3.6))
     span = float(truth.min()), float(truth.max())
     residual_span = (span[0] - span[1]) / 2, (span[1] - span[0]) / 2
     for k, (title, values) in enumerate(predicted.items()):
@@ -158,12 +158,12 @@ def plot_predictions(
     panels[-1].set(xlabel=f"predicted − true {label}", ylabel="spectra per bin")
     panels[-1].set_ylim(0, 1.3 * panels[-1].get_ylim()[1])  # room for the legend
     panels[-1].legend(fontsize=8, loc="upper right")
-    _save(figure, path, notice)
+    save_figure(figure, path, notice)
 
 
 def plot_grid(path: Path, grid: GridData) -> None:
     """Draw which (Teff, log g) nodes a grid fills, and one of its spectra per temperature."""
-    figure, ((coverage, spectra),) = _new_figure(1, 2, (11, 4))
+    figure, ((coverage, spectra),) = new_figure(1, 2, (11, 4))
     names = list(grid.axes)
     filled = grid.valid.reshape(*grid.valid.shape[:2], -1).mean(axis=-1)
     x, y = np.meshgrid(grid.axes[names[0]], grid.axes[names[1]], indexing="ij")
@@ -188,12 +188,12 @@ def plot_grid(path: Path, grid: GridData) -> None:
             )  # fmt: skip
     spectra.set(xlabel=WAVE_AXIS, ylabel="flux / median")
     spectra.legend(fontsize=8)
-    _save(figure, path, grid.notice)
+    save_figure(figure, path, grid.notice)
 
 
 def plot_comparison(path: Path, comparison: EtcComparison) -> None:
     """Draw S/N per pixel beside the exposure-time calculator's, and their ratio below."""
-    figure, ((both,), (ratio,)) = _new_figure(
+    figure, ((both,), (ratio,)) = new_figure(
         2, 1, (9, 5), sharex=True, gridspec_kw={"height_ratios": [2, 1]}
     )
     wave = comparison.wave
@@ -211,4 +211,4 @@ def plot_comparison(path: Path, comparison: EtcComparison) -> None:
     ratio.set(xlabel=WAVE_AXIS, ylabel="ratio", ylim=(0.8, 1.2))
     inside = f"{100 * comparison.snr_within_5_percent:.1f} % of pixels within 5 %"
     ratio.text(0.01, 0.06, inside, transform=ratio.transAxes, fontsize=8)
-    _save(figure, path, "")
+    save_figure(figure, path, "")

@@ -188,23 +188,45 @@ def grid():
     """Build, import and look at stellar grids."""
 
 
-@grid.command("build", examples=("specsim grid build", "specsim grid build --out demo.zarr"))
+@grid.command(
+    "build",
+    examples=("specsim grid build", "specsim grid build --box 5d --out demo5d.zarr"),
+    resume="finished models are kept; run the same command again to continue",
+)
+@click.option(
+    "--box", type=click.Choice(["3d", "5d", "small"]), default="3d", show_default=True,
+    help="3d is `--grid demo`; 5d adds [alpha/M] and [C/M]; small is for trials.",
+)  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), help="Also write the grid as a file.")
 @click.option("--overwrite", is_flag=True, help="Replace what is there.")
-def grid_build(out, overwrite):
-    """Build the demonstration grid (about 5 minutes on two cores), or find it in the cache."""
-    from starsmith.cli.files import refuse_existing
-    from starsmith.data_contract.grid_file import write_grid
-    from starsmith.simulator.grids import StellarGrid
+def grid_build(box, out, overwrite):
+    """Build a demonstration grid, or find it in the cache (3d: 3 minutes on two cores)."""
+    from starsmith.cli.grids import build_box
 
-    if out:
-        refuse_existing(out, overwrite)
-    with progress_bar("demo grid", "models") as report:
-        built = StellarGrid.open("demo", progress=report)
-    if out:
-        write_grid(out, built)
+    built = build_box(box, out, overwrite)
     click.echo(f"{built.valid.sum()} models of grid {built.name} ready")
     _echo_notice(built.notice)
+
+
+@grid.command(
+    "plot",
+    examples=(
+        "specsim grid plot demo --out figures/",
+        "specsim grid plot grid.zarr --out figures/ --reference sun.ecsv:5777,4.44,0",
+    ),
+)
+@click.argument("name", default="demo")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for figures.")
+@click.option(
+    "--reference", "references", multiple=True,
+    help="TABLE:TEFF,LOGG,M_H: a spectrum (columns wave, flux) to show differences from.",
+)  # fmt: skip
+def grid_plot(name, out, references):
+    """Draw grid NAME: the Ca II triplet against labels, five stars, differences from references."""
+    from starsmith.cli.grids import draw_grid
+
+    for path in draw_grid(name, out, references):
+        click.echo(path)
 
 
 @grid.command(

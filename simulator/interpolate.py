@@ -8,6 +8,7 @@ from starsmith.simulator.kernels.spline import basis_rows, combine_rows
 from starsmith.simulator.velocity import shift_to_pixels, tables_for
 
 __all__ = [
+    "cardinal_weights",
     "interpolate",
     "prefilter",
     "spline_degree",
@@ -74,6 +75,16 @@ def prefilter(values: np.ndarray, axes: tuple[np.ndarray, ...], most: int = 3) -
         solved = np.linalg.solve(collocation, moved.reshape(nodes.size, -1))
         coef = np.moveaxis(solved.reshape(moved.shape), 0, k)
     return np.ascontiguousarray(coef)
+
+
+def cardinal_weights(nodes: np.ndarray, value: float) -> np.ndarray:
+    """Weights of the node values in the spline's value at one point, float64 (n_node,)."""
+    degree = spline_degree(nodes.size)
+    first = np.empty(1, dtype=np.int64)
+    along = np.empty((1, degree + 1))
+    basis_rows(spline_knots(nodes), degree, np.array([float(value)]), False, first, along)
+    columns = prefilter(np.eye(nodes.size), (nodes,))
+    return along[0] @ columns[first[0] : first[0] + degree + 1]
 
 
 def _check_inside(bank: Bank, labels: np.ndarray) -> None:
