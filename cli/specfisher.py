@@ -8,7 +8,7 @@ import click
 from starsmith.cli.common import CommandGroup, echo_json, json_option, version_option
 from starsmith.cli.options import bank_options, config_option, prior_options
 from starsmith.cli.tables import text_table
-from starsmith.cli.types import LABEL_NAMES, Count, Edges
+from starsmith.cli.types import LABEL_NAMES, Count, Edges, Values
 
 __all__ = ["main"]
 
@@ -21,16 +21,19 @@ def main():
     """Bound what any estimator can learn from a spectrum."""
 
 
+normalise_option = click.option(
+    "--normalise",
+    type=click.Choice(["free", "known", "absolute"]),
+    default="free",
+    show_default=True,
+    help="Amplitude unknown; its noise-free median known; the magnitude known.",
+)
+
+
 def effort_options(function):
     """Add ``--normalise --n-star --n-template --seed``."""
     options = (
-        click.option(
-            "--normalise",
-            type=click.Choice(["free", "known", "absolute"]),
-            default="free",
-            show_default=True,
-            help="Amplitude unknown; its noise-free median known; the magnitude known.",
-        ),
+        normalise_option,
         click.option(
             "--n-star", type=Count(30), default=2000, show_default=True, help="Test stars scored."
         ),
@@ -59,6 +62,12 @@ snr_bins_option = click.option(
 )
 target_option = click.option(
     "--target", type=click.Choice(LABEL_NAMES), default="logg", show_default=True
+)
+star_option = click.option(
+    "--star", type=Values(), required=True, help="The star; labels left out are mid-range."
+)
+plot_option = click.option(
+    "--plot", type=click.Path(path_type=Path), help="Figure (png, pdf, svg)."
 )
 
 
@@ -133,6 +142,43 @@ def compare(predictions, data, target, snr_bins, as_json, **choices):
     check_leak(comparison, model)
 
 
+@main.command(
+    examples=(
+        "specfisher info --star teff=4750,logg=2.5,m_h=-1 --mag 21",
+        "specfisher info --star teff=5750,logg=4.5,m_h=0 --target m_h --plot info.png",
+    ),
+)
+@star_option
+@target_option
+@normalise_option
+@plot_option
+@json_option()
+@bank_options
+@prior_options
+@config_option(*UNUSED_BY_CEILINGS)
+def info(source, prior, star, target, normalise, plot, as_json):
+    """Show where in a star's spectrum the information on a label sits.
+
+    Ranges stand for their middle; labels whose range has a width are fitted beside the target.
+    """
+    from starsmith.cli.figures import check_suffix
+    from starsmith.cli.forecasts import density_report, describe_density, write_figure
+    from starsmith.fisher import density_figure, free_labels, information_of_star, star_at
+
+    check_suffix(plot)
+    bank = source.open()
+    draws = star_at(bank, prior, star)
+    found = information_of_star(bank, draws, target, free_labels(bank, prior, target), normalise)
+    report = density_report(found, draws)
+    if plot:
+        write_figure(plot, density_figure(found, bank.notice))
+    if as_json:
+        echo_json("specfisher.info", {**report, "notice": bank.notice})
+    else:
+        click.echo(describe_density(report))
+        echo_notice(bank.notice)
+
+
 @main.command(examples=("specfisher selftest", "specfisher selftest --json"))
 @json_option()
 def selftest(as_json):
@@ -147,6 +193,12 @@ def selftest(as_json):
         click.echo(text_table(checks))
     if failed := [check["name"] for check in checks if not check["ok"]]:
         raise StarsmithError(f"{len(failed)} of {len(checks)} checks failed: {', '.join(failed)}")
+
+
+def echo_notice(notice: str) -> None:
+    """Say on stderr that the grid is a demonstration, if it is."""
+    if notice:
+        click.echo(notice, err=True)
 
 
 if __name__ == "__main__":

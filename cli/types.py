@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import click
 
-__all__ = ["LABEL_NAMES", "SPLIT_NAMES", "Count", "Edges", "Range", "SplitCounts"]
+__all__ = ["LABEL_NAMES", "SPLIT_NAMES", "Count", "Edges", "Range", "SplitCounts", "Values"]
 
 LABEL_NAMES = ("teff", "logg", "m_h", "a_m", "c_m")
 SPLIT_NAMES = ("train", "val", "test")
@@ -115,3 +115,26 @@ class SplitCounts(click.ParamType):
         if missing := [split for split in SPLIT_NAMES if split not in counts]:
             self.fail(f"{value!r} lacks {missing}; every split needs a size", param, ctx)
         return {split: counts[split] for split in SPLIT_NAMES}
+
+
+class Values(click.ParamType):
+    """``teff=4750,logg=2.5`` -> {label: value}."""
+
+    name = "LABEL=VALUE,..."
+
+    def convert(self, value, param, ctx) -> dict[str, float]:
+        """Return the values by label, or fail with an example."""
+        if isinstance(value, dict):
+            value = ",".join(f"{name}={number}" for name, number in value.items())
+        values = {}
+        for part in str(value).split(","):
+            name, _, number = (word.strip() for word in part.partition("="))
+            if name not in LABEL_NAMES or name in values or not re.fullmatch(SIGNED, number):
+                self.fail(
+                    f"{part.strip()!r} is not a label and its value; write "
+                    f"teff=4750,logg=2.5,m_h=-1 (labels: {', '.join(LABEL_NAMES)})",
+                    param,
+                    ctx,
+                )
+            values[name] = float(number)
+        return values

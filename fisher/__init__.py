@@ -3,11 +3,13 @@
 from starsmith.fisher.bounds import STATISTICS, Nuisances, fisher_information
 from starsmith.fisher.ceiling import CeilingOptions, ceiling
 from starsmith.fisher.compare import Comparison, check_leak, compare, match_keys
+from starsmith.fisher.density import StarDensity, information_of_star
 from starsmith.fisher.information import CrlbResult, crlb, crlb_batch
 from starsmith.fisher.nodes import node_spectra, step_error
-from starsmith.fisher.plots import plot_ceiling
+from starsmith.fisher.plots import density_figure, plot_ceiling
 from starsmith.fisher.posterior import GridPosterior, PosteriorOptions, posterior_mean
 from starsmith.fisher.selftest import run_selftest
+from starsmith.fisher.stars import free_labels, star_at, stars_at
 from starsmith.fisher.table import CeilingRow, CeilingTable
 
 __all__ = [
@@ -20,16 +22,22 @@ __all__ = [
     "GridPosterior",
     "Nuisances",
     "PosteriorOptions",
+    "StarDensity",
     "ceiling",
     "check_leak",
     "compare",
     "crlb",
     "crlb_batch",
+    "density_figure",
     "fisher_information",
+    "free_labels",
+    "information_of_star",
     "match_keys",
     "node_spectra",
     "plot_ceiling",
     "posterior_mean",
     "run_selftest",
+    "star_at",
+    "stars_at",
     "step_error",
 ]

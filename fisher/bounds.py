@@ -9,7 +9,12 @@ from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.noise import median_snr
 from starsmith.fisher.information import CrlbBatch, crlb_batch, crlb_from_gram, whitened_gram
-from starsmith.fisher.jacobian import continuum_columns, label_columns, velocity_column
+from starsmith.fisher.jacobian import (
+    Columns,
+    continuum_columns,
+    label_columns,
+    velocity_column,
+)
 from starsmith.fisher.variance import variance_of
 
 __all__ = [
@@ -20,6 +25,8 @@ __all__ = [
     "fisher_information",
     "mean_clip",
     "paper_median",
+    "scaled_condition",
+    "star_columns",
     "unbiased_mean",
     "van_trees",
 ]
@@ -92,12 +99,43 @@ def _prior_precision(names: tuple[str, ...], nuisances: Nuisances) -> np.ndarray
     return np.diag(precision)
 
 
-def _scaled_condition(gram: np.ndarray) -> np.ndarray:
+def scaled_condition(gram: np.ndarray) -> np.ndarray:
+    """Condition numbers of unit-diagonal information matrices, float64 (n_spec,); no units."""
     scale = np.sqrt(np.diagonal(gram, axis1=1, axis2=2))
     scale = np.where(scale > 0.0, scale, 1.0)
     values = np.linalg.eigvalsh(gram / (scale[:, :, None] * scale[:, None, :]))
     with np.errstate(divide="ignore"):
         return np.where(values[:, 0] > 0.0, values[:, -1] / np.abs(values[:, 0]), np.inf)
+
+
+def star_columns(
+    bank: Bank, draws: Draws, names: tuple[str, ...], normalise: str, nuisances: Nuisances
+) -> tuple[Columns, np.ndarray]:
+    """Derivatives of stars by labels and nuisances, and the variance of their noise.
+
+    Parameters
+    ----------
+    bank : Bank
+    draws : Draws
+    names : tuple of str
+        Labels that are not known.
+    normalise : str
+    nuisances : Nuisances
+        Its priors are left to the caller.
+
+    Returns
+    -------
+    columns : Columns
+    variance : float64 array, shape (n_spec, n_wave) [flux²]
+    """
+    columns = label_columns(bank, draws.labels, draws.mag, names, normalise)
+    variance = variance_of(bank.noise, columns.flux, draws.conditions)
+    if nuisances.continuum:
+        extra = continuum_columns(columns.flux, bank.wave, nuisances.continuum)
+        columns = columns.extended("continuum", extra)
+    if nuisances.velocity:
+        columns = columns.extended("rv", velocity_column(columns.flux, bank.wave))
+    return columns, variance
 
 
 def fisher_information(
@@ -133,13 +171,7 @@ def fisher_information(
     parts = []
     for start in range(0, len(draws), BLOCK):
         some = draws.take(slice(start, start + BLOCK))
-        columns = label_columns(bank, some.labels, some.mag, names, normalise)
-        variance = variance_of(bank.noise, columns.flux, some.conditions)
-        if nuisances.continuum:
-            extra = continuum_columns(columns.flux, bank.wave, nuisances.continuum)
-            columns = columns.extended("continuum", extra)
-        if nuisances.velocity:
-            columns = columns.extended("rv", velocity_column(columns.flux, bank.wave))
+        columns, variance = star_columns(bank, some, names, normalise, nuisances)
         used = [k for k, name in enumerate(columns.names) if (name, 0.0) not in nuisances.priors]
         kept = tuple(columns.names[k] for k in used)
         values = columns.values[:, used]
@@ -161,7 +193,7 @@ def fisher_information(
     gram = np.concatenate([gram for gram, _, _ in parts])
     snr = np.concatenate([snr for _, _, snr in parts])
     n_label = sum(name in names for name in kept)
-    return StarBounds(kept, n_label, gram, joined, snr, _scaled_condition(gram))
+    return StarBounds(kept, n_label, gram, joined, snr, scaled_condition(gram))
 
 
 def paper_median(sigma2: np.ndarray, variance: float) -> tuple[float, float, float]:

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.data_contract.errors import ConfigError
+from starsmith.fisher.density import FEATURES, StarDensity
 from starsmith.fisher.table import FEW_STARS, CeilingRow, CeilingTable
 
-__all__ = ["ceiling_figure", "plot_ceiling"]
+__all__ = ["ceiling_figure", "density_figure", "plot_ceiling"]
 
 LINES = {
     "posterior_mean": ("exact posterior mean: the ceiling", "#111111", "-", 2.4),
@@ -18,6 +19,7 @@ LINES = {
     "paper_median": ("median over nodes (published definition)", "#d55e00", "-", 1.4),
     "van_trees": ("van Trees", "#999999", ":", 1.2),
 }
+BAND_COLOURS = ("#0072b2", "#009e73", "#cc79a7")
 MARKERS = "osD^vP*X"
 
 
@@ -111,3 +113,38 @@ def plot_ceiling(
 
 def _within(tick: float, snr_of: Mapping[str, float]) -> bool:
     return 0.7 * min(snr_of.values()) <= tick <= 1.4 * max(snr_of.values())
+
+
+def density_figure(star: StarDensity, notice: str = ""):
+    """Draw a spectrum, and under it where its information on a label sits.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.0, 5.2), layout="constrained")
+    spectrum, density = figure.subplots(2, 1, sharex=True)
+    spectrum.plot(star.wave, star.flux, lw=0.5, color="0.25")
+    spectrum.set_ylabel("flux [$10^{-17}$ erg s$^{-1}$ cm$^{-2}$ Å$^{-1}$]")
+    pixel = np.gradient(star.wave)
+    for values, colour, text in (
+        (star.density_fixed, "0.65", "were all else known"),
+        (star.density, "#d55e00", "fitting " + ", ".join(star.names)),
+    ):
+        density.plot(star.wave, values / values.sum() / pixel, lw=0.8, color=colour, label=text)
+    for colour, (name, bands) in zip(BAND_COLOURS, FEATURES.items(), strict=True):
+        for k, (low, high) in enumerate(bands):
+            for axes in (spectrum, density):
+                label = name if k == 0 else None
+                axes.axvspan(low, high, color=colour, alpha=0.15, lw=0, label=label)
+    density.set_xlabel("vacuum wavelength [Å]")
+    density.set_ylabel(f"share of the information\non {star.target} per Å")
+    density.set_xlim(star.wave[0], star.wave[-1])
+    density.legend(fontsize=8, loc="upper left")
+    bound = f"σ({star.target}) ≥ {star.sigma:.3g}"
+    spectrum.set_title(f"{bound} at S/N {star.snr:.1f} per pixel", fontsize=10)
+    if notice:
+        figure.supxlabel(notice, fontsize=8, color="#a00000")
+    return figure

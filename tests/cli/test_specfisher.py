@@ -136,3 +136,24 @@ def test_selftest_reports_every_check_and_fails_when_one_does(monkeypatch):
     assert len(json.loads(passing.stdout)["checks"]) > 5
     assert failing.exit_code == 1
     assert "quadrature" in failing.stderr
+
+
+def test_info_says_where_the_information_sits(bank_file, tmp_path):
+    """Shares of the features and of all else add up to one (rounding of a sum)."""
+    figure = tmp_path / "info.png"
+    line = "specfisher info --star teff=4750,logg=2.5,m_h=-1 --mag 21"
+
+    done = call(f"{line} --json --bank", bank_file, "--plot", figure)
+    report = json.loads(done.stdout)
+
+    assert report["star"] == {"teff": 4750.0, "logg": 2.5, "m_h": -1.0, "mag": 21.0}
+    assert sum(row["share"] for row in report["features"]) == pytest.approx(1.0, rel=1e-9)
+    assert figure.stat().st_size > 1000
+    assert "Ca II triplet" in call(f"{line} --bank", bank_file).stdout
+
+
+def test_a_star_is_labels_and_values(bank_file):
+    done = call("specfisher info --star teff:4750 --bank", bank_file)
+
+    assert done.exit_code == 2
+    assert "teff=4750,logg=2.5,m_h=-1" in done.stderr

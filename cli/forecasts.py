@@ -1,0 +1,61 @@
+"""What single stars and surveys could tell, as text and as JSON."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from starsmith.cli.files import staged_file
+from starsmith.cli.tables import text_table
+from starsmith.data_contract.draws import Draws
+from starsmith.data_contract.names import UNITS
+from starsmith.fisher.density import StarDensity
+
+__all__ = ["density_report", "describe_density", "write_figure"]
+
+
+def density_report(found: StarDensity, star: Draws) -> dict:
+    """Return the star, its bound, and what its features and richest windows hold."""
+    labels = dict(zip(star.label_names, star.labels[0].tolist(), strict=True))
+    return {
+        "star": {**labels, "mag": float(star.mag[0])},
+        "target": found.target,
+        "fitted": list(found.names),
+        "snr": found.snr,
+        "sigma": found.sigma,
+        "rho": found.rho,
+        "features": [asdict(window) for window in found.features()],
+        "windows": [asdict(window) for window in found.top()],
+    }
+
+
+def describe_density(report: dict) -> str:
+    """Lay the report out for a terminal."""
+    star = ", ".join(f"{name} {value:g}" for name, value in report["star"].items())
+    head = (
+        f"{star}: S/N {report['snr']:.1f}, sigma({report['target']}) >= {report['sigma']:.3g} "
+        f"{UNITS[report['target']]}, fitting {', '.join(report['fitted'])} "
+        f"(these leave {report['rho']:.0%} of the information)"
+    )
+    tables = [_shares(report[part], column) for part, column in COLUMNS.items()]
+    return "\n\n".join((head, *tables))
+
+
+COLUMNS = {"features": "feature", "windows": "window [A]"}
+
+
+def _shares(windows: list[dict], column: str) -> str:
+    rows = [
+        {
+            column: window["name"],
+            "width [A]": window["width"],
+            "share": window["share"],
+            "share if nuisances known": window["share_fixed"],
+        }
+        for window in windows
+    ]
+    return text_table(rows)
+
+
+def write_figure(path: Path, figure) -> None:
+    """Write a matplotlib figure; the suffix chooses the format."""
+    with staged_file(path) as partial:
+        figure.savefig(partial, dpi=150)
