@@ -6,7 +6,7 @@ import click
 
 from starsmith.cli.common import CommandGroup, echo_json, json_option, version_option
 from starsmith.cli.options import bank_options, config_option, prior_options
-from starsmith.cli.planning import instrument
+from starsmith.cli.planning import instrument, snr
 from starsmith.cli.progress import progress_bar
 from starsmith.cli.tables import text_table, text_tree
 from starsmith.cli.types import SPLIT_NAMES, Count, Range, SplitCounts
@@ -359,6 +359,7 @@ def check(grid_name, as_json):
 
 
 main.add_command(instrument)
+main.add_command(snr)
 
 
 def _echo_notice(notice: str) -> None:

@@ -1,4 +1,4 @@
-"""``specsim instrument``: what an instrument is, and how well it agrees."""
+"""``specsim instrument`` and ``specsim snr``: what to expect of an observation."""
 
 import json
 
@@ -44,6 +44,25 @@ def test_validate_prints_and_draws_the_librarys_comparison(shared_data, tmp_path
     assert f"snr_ratio             {expected['snr_ratio']:g}" in text
 
 
+def test_snr_prints_and_draws_the_librarys_forecast(tmp_path):
+    """The calculator's 6.42 per pixel at AB 21.5, as a table, as JSON and as a figure."""
+    line = "specsim snr --mag 21-22 --seeing 0.8 --zenith-angle 35 --field-angle 0.45"
+    figure = tmp_path / "snr.png"
+
+    found = json.loads(call(line, "--json").stdout)
+    done = call(line, "--plot", figure)
+
+    assert [row["mag"] for row in found["rows"]] == [21.0, 21.5, 22.0]
+    assert found["rows"][1]["snr_pixel"] == pytest.approx(6.42, rel=0.02)
+    assert found["conditions"]["exp_count"] == 12
+    assert done.exit_code == 0, done.stderr
+    head, _, *rows = done.stdout.splitlines()
+    assert head.split("|")[1].strip() == "mag"
+    assert len(rows) == 3
+    assert f"{found['rows'][1]['snr_pixel']:.3f}" in rows[1]
+    assert figure.stat().st_size > 20_000
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -52,6 +71,16 @@ def test_validate_prints_and_draws_the_librarys_comparison(shared_data, tmp_path
         ("specsim instrument validate", "--against"),
         ("specsim instrument validate --against nowhere.csv", "does not exist"),
         ("specsim instrument validate --against FILE", "expected output of the ETC"),
+        ("specsim snr --mag 22-20", "did you mean"),
+        ("specsim snr --mag 20..1e9", "not a range"),
+        ("specsim snr --mag 0..1000 --mag-step 0.01", "larger steps"),
+        ("specsim snr --seeing 0.1", "seeing"),
+        ("specsim snr --seeing nan", "seeing"),
+        ("specsim snr --exp-time -3", "exp_time"),
+        ("specsim snr --exp-count 2.5", "out of range"),
+        ("specsim snr --zenith-angle 80", "zenith_angle"),
+        ("specsim snr --instrument hubble", "neither built in"),
+        ("specsim snr --plot x.doc", "figures are written as"),
         ("specsim instrument validate --against FILE --plot x.doc", "figures are written as"),
     ],
 )

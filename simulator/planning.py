@@ -1,0 +1,211 @@
+"""Planning observations: signal-to-noise of a flat source, and what the noise consists of."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.names import CONDITIONS
+from starsmith.data_contract.noise import NoiseTables, background, sensitivity
+from starsmith.simulator.constants import ANGSTROM_PER_NM
+from starsmith.simulator.instruments import Instrument, noise_tables, resolution_element
+from starsmith.simulator.instruments.validate import flat_flux
+from starsmith.simulator.prior import Prior
+
+__all__ = [
+    "TERMS",
+    "SnrForecast",
+    "background_terms",
+    "forecast_snr",
+    "magnitude_steps",
+    "observing_conditions",
+    "variance_terms",
+]
+
+TERMS = ("object", "sky", "floor", "stray", "dark", "read")
+"""Where variance comes from: photons of the star and of the sky, residual of sky subtraction,
+stray light, dark current, read noise."""
+
+SCALE_OF_TERM = {
+    "floor": "floor_fraction",
+    "stray": "stray_fraction",
+    "dark": "dark_rate",
+    "read": "read_variance",
+}
+MAX_MAGNITUDES = 200
+NO_MOON = {"moon_zenith_angle": 90.0, "moon_target_angle": 90.0, "moon_phase": 0.0}
+
+
+def observing_conditions(**named: float) -> np.ndarray:
+    """Conditions of one observation under a dark sky.
+
+    Parameters
+    ----------
+    **named : float
+        Conditions by their names in the glossary; the moon's may be left out.
+
+    Returns
+    -------
+    conditions : float64 array, shape (1, 8)
+        Columns in `CONDITIONS` order.
+
+    Raises
+    ------
+    ConfigError
+        If a value is one no observation has.
+    """
+    checked = Prior.default().with_ranges(
+        **{name: (value, value) for name, value in {**NO_MOON, **named}.items()}
+    )
+    return np.array([[checked.ranges[name][0] for name in CONDITIONS]], dtype=np.float64)
+
+
+def background_terms(tables: NoiseTables, conditions: np.ndarray) -> dict[str, np.ndarray]:
+    """Object-free variance by cause.
+
+    Each term is what `background` grows by when that cause is switched on, so that the terms
+    add up to it whatever its formula.
+
+    Parameters
+    ----------
+    tables : NoiseTables
+    conditions : float64 array, shape (n_spec, 8)
+        Columns in `CONDITIONS` order.
+
+    Returns
+    -------
+    terms : dict of str to float64 array, shape (n_spec, n_wave)
+        [electron² per exposure], all of `TERMS` but the object.
+    """
+    off = dict.fromkeys(SCALE_OF_TERM.values(), 0.0)
+    so_far = background(replace(tables, **off), conditions)
+    terms = {"sky": so_far}
+    for term, scale in SCALE_OF_TERM.items():
+        del off[scale]
+        with_term = background(replace(tables, **off), conditions)
+        terms[term] = with_term - so_far
+        so_far = with_term
+    return terms
+
+
+def variance_terms(
+    tables: NoiseTables, flux: np.ndarray, conditions: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Variance per exposure by cause, the object's photons included.
+
+    Parameters
+    ----------
+    tables : NoiseTables
+    flux : float64 array, shape (n_spec, n_wave)
+        Noiseless, not negative [1e-17 erg/s/cm²/Å].
+    conditions : float64 array, shape (n_spec, 8) or (1, 8)
+
+    Returns
+    -------
+    terms : dict of str to float64 array
+        [electron² per exposure], in the order of `TERMS`. The object's has shape
+        (n_spec, n_wave), the others the length of ``conditions``.
+    """
+    photons = tables.sample_factor * sensitivity(tables, conditions) * flux
+    return {"object": photons, **background_terms(tables, conditions)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnrForecast:
+    """Signal-to-noise of a flat source against magnitude and wavelength.
+
+    Attributes
+    ----------
+    wave : float64 array, shape (n_wave,)
+        Vacuum [Å].
+    pixel_angstrom : float
+    element_pixel : float64 array, shape (n_wave,)
+        Half-maximum width of the line profile, pixel included.
+    mag : float64 array, shape (n_mag,)
+        AB.
+    snr : float64 array, shape (n_mag, n_wave)
+        Per pixel, of the coadd.
+    fractions : dict of str to float64 array, shape (n_mag, n_wave)
+        Share of each of `TERMS` in the variance; they add up to 1 in every pixel.
+    """
+
+    wave: np.ndarray
+    pixel_angstrom: float
+    element_pixel: np.ndarray
+    mag: np.ndarray
+    snr: np.ndarray
+    fractions: dict[str, np.ndarray]
+
+    def rows(self) -> list[dict[str, float]]:
+        """Per magnitude: median S/N per pixel, Å and resolution element, median fractions.
+
+        Pixels are taken as independent, so that S/N grows with the root of their number. A
+        median is over pixels, each by itself: fractions need not add up to 1.
+        """
+        snr = {
+            "snr_pixel": self.snr,
+            "snr_angstrom": self.snr / np.sqrt(self.pixel_angstrom),
+            "snr_element": self.snr * np.sqrt(self.element_pixel),
+        }
+        columns = {
+            "mag": self.mag,
+            **{name: np.median(values, axis=1) for name, values in snr.items()},
+            **{name: np.median(values, axis=1) for name, values in self.fractions.items()},
+        }
+        return [
+            {name: float(values[k]) for name, values in columns.items()}
+            for k in range(self.mag.size)
+        ]
+
+
+def magnitude_steps(bright: float, faint: float, step: float) -> np.ndarray:
+    """Magnitudes from bright to faint, both included, equally spaced by at most ``step``.
+
+    Raises
+    ------
+    ConfigError
+        If they would be more than 200.
+    """
+    n_step = np.ceil((faint - bright) / step - 1e-9)
+    if not n_step < MAX_MAGNITUDES:
+        raise ConfigError(
+            f"magnitudes {bright:g}..{faint:g} in steps of {step:g} are more than "
+            f"{MAX_MAGNITUDES}; narrow them or take larger steps"
+        )
+    return np.linspace(bright, faint, int(n_step) + 1)
+
+
+def forecast_snr(instrument: Instrument, mag: np.ndarray, conditions: np.ndarray) -> SnrForecast:
+    """Forecast the signal-to-noise of a source of constant AB magnitude.
+
+    Parameters
+    ----------
+    instrument : Instrument
+    mag : float64 array, shape (n_mag,)
+        AB, the same at all wavelengths.
+    conditions : float64 array, shape (1, 8)
+        Columns in `CONDITIONS` order.
+
+    Returns
+    -------
+    forecast : SnrForecast
+
+    Raises
+    ------
+    DataError
+        If a condition lies outside the instrument's tables.
+    """
+    tables = noise_tables(instrument)
+    flux = np.array([flat_flux(instrument.wave, m) for m in mag])
+    terms = variance_terms(tables, flux, conditions)
+    variance = sum(terms.values())
+    exp_count = conditions[0, CONDITIONS.index("exp_count")]
+    electrons = terms["object"] / tables.sample_factor
+    return SnrForecast(
+        wave=instrument.wave,
+        pixel_angstrom=instrument.arm.dispersion_nm * ANGSTROM_PER_NM,
+        element_pixel=resolution_element(instrument),
+        mag=np.asarray(mag, dtype=np.float64),
+        snr=electrons * np.sqrt(exp_count / variance),
+        fractions={name: term / variance for name, term in terms.items()},
+    )

@@ -1,0 +1,132 @@
+"""What an exposure-time calculator is asked for: S/N against magnitude, and the noise budget."""
+
+import numpy as np
+import pytest
+
+from starsmith.data_contract.errors import ConfigError, DataError
+from starsmith.data_contract.noise import Response, background, sensitivity
+from starsmith.simulator.instruments import load_instrument
+from starsmith.simulator.instruments.validate import flat_flux
+from starsmith.simulator.planning import (
+    TERMS,
+    background_terms,
+    forecast_snr,
+    magnitude_steps,
+    observing_conditions,
+    variance_terms,
+)
+
+SETTINGS = {
+    "seeing": 0.8,
+    "zenith_angle": 35.0,
+    "field_angle": 0.45,
+    "exp_time": 900.0,
+    "exp_count": 12.0,
+}
+
+
+@pytest.fixture(scope="module")
+def conditions():
+    return observing_conditions(**SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def forecast(conditions):
+    return forecast_snr(load_instrument("pfs_mr"), np.array([18.0, 21.5, 22.5]), conditions)
+
+
+def test_terms_add_up_to_the_variance_noise_is_drawn_with(toy_bank, conditions):
+    """Object and background of the noise view, exactly: sums differ by rounding only."""
+    tables = toy_bank.noise
+    other = observing_conditions(
+        **{**SETTINGS, "seeing": 1.3, "zenith_angle": 2.5, "exp_time": 60.0, "exp_count": 1.0}
+    )
+    conditions = np.concatenate([conditions, other])
+    flux = np.array([flat_flux(toy_bank.wave, mag) for mag in (20.0, 24.0)])
+
+    terms = variance_terms(tables, flux, conditions)
+
+    assert tuple(terms) == TERMS
+    signal = sensitivity(tables, conditions) * flux
+    whole = tables.sample_factor * signal + background(tables, conditions)
+    # six terms: a few units in the last place
+    np.testing.assert_allclose(sum(terms.values()), whole, rtol=1e-14)
+    response = Response.of(tables, conditions)
+    sigma = np.sqrt(sum(terms.values()) / conditions[:, 7:8]) / response.sensitivity
+    np.testing.assert_allclose(sigma, response.error(flux), rtol=3e-7)  # float32 error and flux
+
+
+def test_each_term_is_its_own_formula(toy_bank, conditions):
+    """Detector terms are constants, stray light a constant, the floor (1 % of the peak)^2 n."""
+    tables = toy_bank.noise
+    terms = background_terms(tables, conditions)
+    area = np.interp(0.45, tables.field_angle, tables.collecting_area)
+    area *= np.interp(0.45, tables.field_angle, tables.fibre_area)
+    sky = 900.0 * area * tables.sky_rate[35]
+    peak = np.max([np.r_[sky[0], sky[:-1]], sky, np.r_[sky[1:], sky[-1]]], axis=0)
+    expected = {
+        "sky": sky,
+        "floor": 12 * (tables.floor_fraction * peak) ** 2,
+        "stray": tables.stray_fraction * sky.mean(),
+        "dark": tables.dark_rate * 900.0,
+        "read": tables.read_variance,
+    }
+    for name, values in expected.items():
+        # a term is a difference of totals: it keeps their absolute rounding, 1e-12 electron²
+        np.testing.assert_allclose(terms[name][0], 1.015 * values, rtol=1e-9, atol=1e-9)
+
+
+def test_forecast_is_the_calculators(forecast):
+    """Flat AB 21.5, 12 x 900 s: median 6.42, 5 % and 95 % of pixels at 1.59 and 7.88."""
+    snr = forecast.snr[1]
+    np.testing.assert_allclose(np.percentile(snr, [5, 50, 95]), [1.59, 6.42, 7.88], rtol=0.02)
+    row = forecast.rows()[1]
+    assert row["snr_pixel"] == pytest.approx(np.median(snr))
+    # the ratios quoted with the calculator's output: 1.53 and 1.77
+    assert row["snr_angstrom"] / row["snr_pixel"] == pytest.approx(1.53, abs=5e-3)
+    assert row["snr_element"] / row["snr_pixel"] == pytest.approx(1.77, abs=1e-2)
+
+
+def test_budget_is_complete_and_moves_from_star_to_sky(forecast):
+    """Fractions add up to one in every pixel; a bright star is limited by its own photons."""
+    np.testing.assert_allclose(sum(forecast.fractions.values()), 1.0, rtol=1e-13)
+    bright, _, faint = forecast.rows()
+    assert bright["object"] > 0.7
+    assert faint["object"] < 0.15
+    assert faint["sky"] > 0.3
+    # of all terms, the floor is the largest in 14 % of the pixels
+    largest = np.argmax([forecast.fractions[name][1] for name in TERMS], axis=0)
+    assert np.mean(largest == TERMS.index("floor")) == pytest.approx(0.14, abs=0.005)
+
+
+def test_signal_to_noise_of_more_exposures(conditions):
+    """The floor does not average down: 100 times the exposures bring less than 10 in S/N."""
+    many = conditions.copy()
+    many[0, 7] *= 100
+    instrument = load_instrument("pfs_mr_paper")  # has no floor: exactly 10
+    few, hundredfold = (forecast_snr(instrument, [21.5], c).snr for c in (conditions, many))
+    np.testing.assert_allclose(hundredfold / few, 10.0, rtol=1e-12)
+    instrument = load_instrument("pfs_mr")
+    few, hundredfold = (forecast_snr(instrument, [21.5], c).snr for c in (conditions, many))
+    assert np.all(hundredfold / few < 10.0)
+
+
+def test_magnitudes_include_both_ends():
+    np.testing.assert_allclose(magnitude_steps(20.5, 22.5, 0.5), [20.5, 21, 21.5, 22, 22.5])
+    np.testing.assert_allclose(magnitude_steps(20.0, 21.0, 0.4), np.linspace(20, 21, 4))
+    np.testing.assert_allclose(magnitude_steps(21.0, 21.0, 0.5), [21.0])
+    with pytest.raises(ConfigError, match="larger steps"):
+        magnitude_steps(0.0, 1e9, 0.5)
+
+
+@pytest.mark.parametrize("wrong", [{"exp_count": 2.5}, {"exp_time": np.nan}, {"seeing": -1.0}])
+def test_impossible_conditions_are_refused(wrong):
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        observing_conditions(**{**SETTINGS, **wrong})
+
+
+def test_conditions_outside_the_tables_are_refused():
+    with pytest.raises(DataError, match="seeing"):
+        forecast_snr(
+            load_instrument("pfs_mr"), [21.0], observing_conditions(**{**SETTINGS, "seeing": 0.1})
+        )
