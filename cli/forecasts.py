@@ -8,8 +8,9 @@ from starsmith.cli.tables import text_table
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.names import UNITS
 from starsmith.fisher.density import StarDensity
+from starsmith.fisher.maps import SigmaMap
 
-__all__ = ["density_report", "describe_density", "write_figure"]
+__all__ = ["density_report", "describe_density", "describe_map", "write_figure"]
 
 
 def density_report(found: StarDensity, star: Draws) -> dict:
@@ -53,6 +54,19 @@ def _shares(windows: list[dict], column: str) -> str:
         for window in windows
     ]
     return text_table(rows)
+
+
+def describe_map(found: SigmaMap) -> str:
+    """Lay every other point of the map out as a table: temperatures down, gravities across."""
+    held = ", ".join(f"{name} {value:g}" for name, value in found.held.items())
+    head = f"least sigma({found.target}) [{UNITS[found.target]}] at {held}, fitting "
+    rows = [
+        {"teff": f"{teff:.0f}"}
+        | {f"logg {logg:g}": float(found.sigma[i, j]) for j, logg in gravities}
+        for gravities in [list(enumerate(found.second))[::2]]
+        for i, teff in list(enumerate(found.first))[::2]
+    ]
+    return f"{head}{', '.join(found.fitted)}\n\n{text_table(rows)}"
 
 
 def write_figure(path: Path, figure) -> None:

@@ -179,6 +179,45 @@ def info(source, prior, star, target, normalise, plot, as_json):
         echo_notice(bank.notice)
 
 
+@main.command(
+    "map",
+    examples=(
+        "specfisher map --mag 22 --plot map.png",
+        "specfisher map --mag 21 --at m_h=-2 --target teff --json",
+    ),
+)
+@click.option(
+    "--at", type=Values(), default="", help="Labels to hold, like m_h=-1; else mid-range."
+)
+@target_option
+@normalise_option
+@plot_option
+@json_option()
+@bank_options
+@prior_options
+@config_option(*UNUSED_BY_CEILINGS)
+def sigma_map(source, prior, at, target, normalise, plot, as_json):
+    """Map the least error of a label over teff and logg.
+
+    Ranges of teff and logg span the map; other ranges stand for their middle.
+    """
+    from starsmith.cli.figures import check_suffix
+    from starsmith.cli.forecasts import describe_map, write_figure
+    from starsmith.fisher import map_figure
+    from starsmith.fisher import sigma_map as map_of
+
+    check_suffix(plot)
+    bank = source.open()
+    found = map_of(bank, prior, target, at, normalise)
+    if plot:
+        write_figure(plot, map_figure(found, bank.notice))
+    if as_json:
+        echo_json("specfisher.map", {**asdict(found), "notice": bank.notice})
+    else:
+        click.echo(describe_map(found))
+        echo_notice(bank.notice)
+
+
 @main.command(examples=("specfisher selftest", "specfisher selftest --json"))
 @json_option()
 def selftest(as_json):

@@ -127,7 +127,7 @@ class Values(click.ParamType):
         if isinstance(value, dict):
             value = ",".join(f"{name}={number}" for name, number in value.items())
         values = {}
-        for part in str(value).split(","):
+        for part in filter(None, str(value).split(",")):
             name, _, number = (word.strip() for word in part.partition("="))
             if name not in LABEL_NAMES or name in values or not re.fullmatch(SIGNED, number):
                 self.fail(

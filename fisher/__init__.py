@@ -5,8 +5,9 @@ from starsmith.fisher.ceiling import CeilingOptions, ceiling
 from starsmith.fisher.compare import Comparison, check_leak, compare, match_keys
 from starsmith.fisher.density import StarDensity, information_of_star
 from starsmith.fisher.information import CrlbResult, crlb, crlb_batch
+from starsmith.fisher.maps import SigmaMap, sigma_map
 from starsmith.fisher.nodes import node_spectra, step_error
-from starsmith.fisher.plots import density_figure, plot_ceiling
+from starsmith.fisher.plots import density_figure, map_figure, plot_ceiling
 from starsmith.fisher.posterior import GridPosterior, PosteriorOptions, posterior_mean
 from starsmith.fisher.selftest import run_selftest
 from starsmith.fisher.stars import free_labels, star_at, stars_at
@@ -22,6 +23,7 @@ __all__ = [
     "GridPosterior",
     "Nuisances",
     "PosteriorOptions",
+    "SigmaMap",
     "StarDensity",
     "ceiling",
     "check_leak",
@@ -32,11 +34,13 @@ __all__ = [
     "fisher_information",
     "free_labels",
     "information_of_star",
+    "map_figure",
     "match_keys",
     "node_spectra",
     "plot_ceiling",
     "posterior_mean",
     "run_selftest",
+    "sigma_map",
     "star_at",
     "stars_at",
     "step_error",

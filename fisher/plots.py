@@ -1,4 +1,4 @@
-"""Figures of ceilings."""
+"""Figures of ceilings, of information along the spectrum and over labels."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.names import UNITS
 from starsmith.fisher.density import FEATURES, StarDensity
+from starsmith.fisher.maps import SigmaMap
 from starsmith.fisher.table import FEW_STARS, CeilingRow, CeilingTable
 
-__all__ = ["ceiling_figure", "density_figure", "plot_ceiling"]
+__all__ = ["ceiling_figure", "density_figure", "map_figure", "plot_ceiling"]
 
 LINES = {
     "posterior_mean": ("exact posterior mean: the ceiling", "#111111", "-", 2.4),
@@ -145,6 +147,40 @@ def density_figure(star: StarDensity, notice: str = ""):
     density.legend(fontsize=8, loc="upper left")
     bound = f"σ({star.target}) ≥ {star.sigma:.3g}"
     spectrum.set_title(f"{bound} at S/N {star.snr:.1f} per pixel", fontsize=10)
+    if notice:
+        figure.supxlabel(notice, fontsize=8, color="#a00000")
+    return figure
+
+
+def map_figure(found: SigmaMap, notice: str = ""):
+    """Draw the bound over two labels, as observers draw them: hot left, giants on top.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    """
+    from matplotlib.colors import LogNorm
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.0, 5.0), layout="constrained")
+    axes = figure.add_subplot()
+    shown = np.ma.masked_invalid(found.sigma)
+    norm = LogNorm(*(np.percentile(shown.compressed(), [1.0, 99.0])))
+    mesh = axes.pcolormesh(
+        found.first, found.second, shown.T, norm=norm, cmap="viridis_r", shading="gouraud"
+        if not shown.mask.any() else "nearest",
+    )  # fmt: skip
+    levels = [s for s in (0.03, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0) if shown.min() < s < shown.max()]
+    if levels:
+        lines = axes.contour(found.first, found.second, shown.T, levels, colors="k", linewidths=0.8)
+        axes.clabel(lines, fmt="%g", fontsize=8)
+    figure.colorbar(mesh, ax=axes, label=f"least σ({found.target}) [{UNITS[found.target]}]")
+    axes.set_xlabel(f"{found.plane[0]} [{UNITS[found.plane[0]]}]")
+    axes.set_ylabel(f"{found.plane[1]} [{UNITS[found.plane[1]]}]")
+    axes.invert_xaxis()
+    axes.invert_yaxis()
+    held = ", ".join(f"{name} {value:g}" for name, value in found.held.items())
+    axes.set_title(f"{held}; fitting {', '.join(found.fitted)}", fontsize=10)
     if notice:
         figure.supxlabel(notice, fontsize=8, color="#a00000")
     return figure

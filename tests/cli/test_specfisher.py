@@ -157,3 +157,13 @@ def test_a_star_is_labels_and_values(bank_file):
 
     assert done.exit_code == 2
     assert "teff=4750,logg=2.5,m_h=-1" in done.stderr
+
+
+def test_map_is_a_table_and_a_figure(bank_file, tmp_path):
+    figure = tmp_path / "map.png"
+
+    done = call("specfisher map --mag 21 --at m_h=-1 --bank", bank_file, "--plot", figure)
+
+    assert done.exit_code == 0, done.stderr
+    assert "m_h -1, mag 21" in done.stdout
+    assert figure.stat().st_size > 1000
