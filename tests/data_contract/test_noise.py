@@ -170,3 +170,13 @@ def test_unknown_error_kind_and_tables_are_refused(noise, stars, flux_model):
     arrays["dark"] = arrays.pop("dark_rate")
     with pytest.raises(DataError, match="dark"):
         NoiseTables.from_arrays(arrays)
+
+
+@pytest.mark.parametrize("n_wave", [1, 2, 5, 4096, 4097])
+def test_median_snr_is_the_median(n_wave):
+    """The same bits as numpy's median, for even and odd numbers of pixels."""
+    rng = np.random.default_rng(n_wave)
+    flux = rng.normal(5.0, 2.0, (20, n_wave)).astype(np.float32)
+    sigma = rng.uniform(0.5, 2.0, (20, n_wave)).astype(np.float32)
+    expected = np.median(flux / sigma, axis=1).astype(np.float64)
+    np.testing.assert_array_equal(median_snr(flux, sigma), expected)
