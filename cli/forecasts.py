@@ -3,14 +3,24 @@
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+
 from starsmith.cli.files import staged_file
 from starsmith.cli.tables import text_table
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.names import UNITS
 from starsmith.fisher.density import StarDensity
+from starsmith.fisher.exposure import ExposurePlan, Goal
 from starsmith.fisher.maps import SigmaMap
 
-__all__ = ["density_report", "describe_density", "describe_map", "write_figure"]
+__all__ = [
+    "density_report",
+    "describe_density",
+    "describe_map",
+    "describe_plan",
+    "plan_report",
+    "write_figure",
+]
 
 
 def density_report(found: StarDensity, star: Draws) -> dict:
@@ -67,6 +77,43 @@ def describe_map(found: SigmaMap) -> str:
         for i, teff in list(enumerate(found.first))[::2]
     ]
     return f"{head}{', '.join(found.fitted)}\n\n{text_table(rows)}"
+
+
+def plan_report(plan: ExposurePlan, goal: Goal, star: dict[str, float]) -> dict:
+    """Return the goal, the exposures by magnitude and the magnitude limit."""
+    rows = [
+        {
+            "mag": float(plan.mag[k]),
+            "exp_count": int(count) if np.isfinite(count) else None,
+            "exp_time": float(plan.exp_time[k]),
+            "hours": float(plan.time[k]) / 3600.0,
+            "snr": float(plan.snr[k]),
+            "shortfall": float(plan.shortfall[k]),
+        }
+        for k, count in enumerate(plan.exp_count)
+    ]
+    return {
+        "goal": asdict(goal),
+        "star": star,
+        "fitted": list(plan.fitted),
+        "rows": rows,
+        "mag_limit": plan.mag_limit,
+    }
+
+
+def describe_plan(report: dict) -> str:
+    """Lay the plan out for a terminal."""
+    goal = report["goal"]
+    wanted = ", ".join(f"sigma({name}) <= {value:g}" for name, value in goal["sigma"].items())
+    who = f"{goal['fraction']:.0%} of {goal['n_star']} stars"
+    if report["star"]:
+        labels = ", ".join(f"{name} {value:g}" for name, value in report["star"].items())
+        who = f"a star of {labels} in {goal['fraction']:.0%} of {goal['n_star']} conditions"
+    hours = goal["max_time"] / 3600.0
+    head = f"{wanted} for {who}, fitting {', '.join(report['fitted'])}"
+    limit = f"magnitude limit in {hours:g} h: {report['mag_limit']:.2f}"
+    limit += f" (shortfall: sigma after {hours:g} h over the goal)"
+    return f"{head}\n\n{text_table(report['rows'])}\n\n{limit}"
 
 
 def write_figure(path: Path, figure) -> None:

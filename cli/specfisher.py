@@ -8,7 +8,7 @@ import click
 from starsmith.cli.common import CommandGroup, echo_json, json_option, version_option
 from starsmith.cli.options import bank_options, config_option, prior_options
 from starsmith.cli.tables import text_table
-from starsmith.cli.types import LABEL_NAMES, Count, Edges, Values
+from starsmith.cli.types import LABEL_NAMES, Count, Duration, Edges, Values
 
 __all__ = ["main"]
 
@@ -215,6 +215,68 @@ def sigma_map(source, prior, at, target, normalise, plot, as_json):
         echo_json("specfisher.map", {**asdict(found), "notice": bank.notice})
     else:
         click.echo(describe_map(found))
+        echo_notice(bank.notice)
+
+
+@main.command(
+    examples=(
+        "specfisher plan --target-sigma logg=0.3 --mag 20..22.5 --max-time 12h",
+        "specfisher plan --target-sigma logg=0.3,m_h=0.15 --fraction 0.8 --mag 19..21",
+        "specfisher plan --target-sigma logg=0.2 --star teff=4750,logg=2.5,m_h=-1 --mag 20",
+    ),
+)
+@click.option(
+    "--target-sigma",
+    "sigma",
+    type=Values(),
+    required=True,
+    help="Largest error allowed, of one label or several.",
+)
+@click.option(
+    "--fraction",
+    type=float,
+    default=0.5,
+    show_default=True,
+    help="Of the stars that must be told so well.",
+)
+@click.option("--max-time", type=Duration(), default="12h", show_default=True, help="At most.")
+@click.option(
+    "--mag-step", type=click.FloatRange(min=0.01), default=0.5, show_default=True, help="Of --mag."
+)
+@click.option(
+    "--vary",
+    type=click.Choice(["exp_count", "exp_time"]),
+    default="exp_count",
+    show_default=True,
+    help="More exposures of --exp-time, or --exp-count longer ones.",
+)
+@click.option("--star", type=Values(), default="", help="All stars are this one.")
+@click.option("--n-star", type=Count(1), default=200, show_default=True, help="Stars drawn.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
+)
+@normalise_option
+@json_option()
+@bank_options
+@prior_options
+@config_option(*(set(UNUSED_BY_CEILINGS) - {"seed"}))
+def plan(source, prior, mag_step, star, as_json, **choices):
+    """Find the exposure that tells a label well enough, and the faintest magnitude for it.
+
+    Stars and conditions are drawn from the ranges; labels whose range has a width are fitted.
+    """
+    from starsmith.cli.forecasts import describe_plan, plan_report
+    from starsmith.fisher import Goal, plan_exposures
+    from starsmith.simulator.planning import magnitude_steps
+
+    goal = Goal(**choices)
+    mag = magnitude_steps(*prior.ranges["mag"], mag_step)
+    bank = source.open()
+    report = plan_report(plan_exposures(bank, prior, mag, goal, star), goal, star)
+    if as_json:
+        echo_json("specfisher.plan", {**report, "notice": bank.notice})
+    else:
+        click.echo(describe_plan(report))
         echo_notice(bank.notice)
 
 

@@ -7,13 +7,23 @@ from itertools import pairwise
 
 import click
 
-__all__ = ["LABEL_NAMES", "SPLIT_NAMES", "Count", "Edges", "Range", "SplitCounts", "Values"]
+__all__ = [
+    "LABEL_NAMES",
+    "SPLIT_NAMES",
+    "Count",
+    "Duration",
+    "Edges",
+    "Range",
+    "SplitCounts",
+    "Values",
+]
 
 LABEL_NAMES = ("teff", "logg", "m_h", "a_m", "c_m")
 SPLIT_NAMES = ("train", "val", "test")
 MAX_COUNT = 2**32 - 1  # a spectrum index is one 32-bit word of the random counter
 
 PLAIN = r"\d{1,15}(?:\.\d{1,15})?"
+SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 SIGNED = rf"[+-]?{PLAIN}"
 
 
@@ -115,6 +125,19 @@ class SplitCounts(click.ParamType):
         if missing := [split for split in SPLIT_NAMES if split not in counts]:
             self.fail(f"{value!r} lacks {missing}; every split needs a size", param, ctx)
         return {split: counts[split] for split in SPLIT_NAMES}
+
+
+class Duration(click.ParamType):
+    """``12h``, ``90m`` or ``5400s`` -> seconds."""
+
+    name = "TIME"
+
+    def convert(self, value, param, ctx) -> float:
+        """Return seconds, or fail with an example."""
+        match = re.fullmatch(rf"({PLAIN})\s*([hms])", str(value).strip(), re.ASCII)
+        if match is None or not float(match[1]) > 0.0:
+            self.fail(f"{value!r} is not a duration; write 12h, 90m or 5400s", param, ctx)
+        return float(match[1]) * SECONDS[match[2]]
 
 
 class Values(click.ParamType):

@@ -4,6 +4,7 @@ from starsmith.fisher.bounds import STATISTICS, Nuisances, fisher_information
 from starsmith.fisher.ceiling import CeilingOptions, ceiling
 from starsmith.fisher.compare import Comparison, check_leak, compare, match_keys
 from starsmith.fisher.density import StarDensity, information_of_star
+from starsmith.fisher.exposure import ExposurePlan, Goal, plan_exposures
 from starsmith.fisher.information import CrlbResult, crlb, crlb_batch
 from starsmith.fisher.maps import SigmaMap, sigma_map
 from starsmith.fisher.nodes import node_spectra, step_error
@@ -20,6 +21,8 @@ __all__ = [
     "CeilingTable",
     "Comparison",
     "CrlbResult",
+    "ExposurePlan",
+    "Goal",
     "GridPosterior",
     "Nuisances",
     "PosteriorOptions",
@@ -37,6 +40,7 @@ __all__ = [
     "map_figure",
     "match_keys",
     "node_spectra",
+    "plan_exposures",
     "plot_ceiling",
     "posterior_mean",
     "run_selftest",

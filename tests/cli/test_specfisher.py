@@ -167,3 +167,18 @@ def test_map_is_a_table_and_a_figure(bank_file, tmp_path):
     assert done.exit_code == 0, done.stderr
     assert "m_h -1, mag 21" in done.stdout
     assert figure.stat().st_size > 1000
+
+
+def test_plan_gives_exposures_and_a_limit(bank_file):
+    """Fainter stars take longer; past the limit no number of exposures is given."""
+    line = "specfisher plan --target-sigma logg=0.5 --mag 18..24 --mag-step 1 --n-star 20"
+
+    report = json.loads(call(f"{line} --max-time 5h --json --bank", bank_file).stdout)
+    counts = [row["exp_count"] for row in report["rows"]]
+    reached = [n for n in counts if n is not None]
+
+    assert reached == sorted(reached)
+    assert max(reached) <= 20
+    for row in report["rows"]:
+        assert (row["exp_count"] is not None) == (row["mag"] <= report["mag_limit"])
+    assert "magnitude limit in 5 h" in call(f"{line} --max-time 5h --bank", bank_file).stdout

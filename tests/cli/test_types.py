@@ -13,9 +13,11 @@ from starsmith.cli.types import (
     LABEL_NAMES,
     SPLIT_NAMES,
     Count,
+    Duration,
     Edges,
     Range,
     SplitCounts,
+    Values,
 )
 from starsmith.data_contract.names import LABELS, SNR_EDGES, SPLITS
 
@@ -160,3 +162,26 @@ def test_names_on_the_command_line_are_those_of_the_glossary():
     """The commands spell them out so that --help needs no heavy import."""
     assert LABEL_NAMES == LABELS
     assert tuple(SPLITS) == SPLIT_NAMES
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("12h", 43200.0), ("90m", 5400.0), ("1.5 h", 5400.0), ("30s", 30.0)]
+)
+def test_durations_become_seconds(text, seconds):
+    assert Duration().convert(text, None, None) == seconds
+
+
+@pytest.mark.parametrize("text", ["12", "h", "0h", "-1h", "2d"])
+def test_durations_need_a_positive_number_and_a_unit(text):
+    with pytest.raises(click.BadParameter, match="12h, 90m or 5400s"):
+        Duration().convert(text, None, None)
+
+
+def test_values_are_labels_with_numbers():
+    assert Values().convert("teff=4750, m_h=-1", None, None) == {"teff": 4750.0, "m_h": -1.0}
+
+
+@pytest.mark.parametrize("text", ["teff", "mass=1", "teff=hot", "logg=1,logg=2"])
+def test_values_of_anything_else_are_refused(text):
+    with pytest.raises(click.BadParameter, match="teff=4750"):
+        Values().convert(text, None, None)
