@@ -36,7 +36,7 @@ RANGES = {
     "field_angle": ("Angle from the field centre [deg]", "0..0.65"),
     "moon_zenith_angle": ("Moon's zenith angle [deg]", "30..90"),
     "moon_target_angle": ("Moon to target [deg]", "60..180"),
-    "moon_phase": ("Moon phase, 0 new to 1 full", "0"),
+    "moon_phase": ("Moon phase: 0 new, 0.5 full, 1 new", "0"),
     "exp_time": ("Seconds per exposure", "900"),
     "exp_count": ("Number of exposures", "12"),
 }

@@ -124,6 +124,11 @@ def validate(against, name, plot, as_json):
 @click.option(
     "--field-angle", type=float, default=0.45, show_default=True, help="From the centre [deg]."
 )
+@click.option(
+    "--moon-phase", type=float, default=0.0, show_default=True, help="0 new, 0.5 full, 1 new."
+)
+@click.option("--moon-zenith-angle", type=float, default=45.0, show_default=True, help="[deg]")
+@click.option("--moon-target-angle", type=float, default=60.0, show_default=True, help="[deg]")
 @instrument_option
 @plot_option
 @json_option()

@@ -14,7 +14,7 @@ __all__ = ["plot_forecast"]
 
 MAX_CURVES = 5
 TERM_COLOURS = dict(
-    zip(TERMS, ("#E69F00", "#56B4E9", "#D55E00", "#CC79A7", "0.2", "0.75"), strict=True)
+    zip(TERMS, ("#E69F00", "#56B4E9", "#F0E442", "#D55E00", "#CC79A7", "0.2", "0.75"), strict=True)
 )
 
 

@@ -16,6 +16,7 @@ from starsmith.data_contract.kernels.noise import (
     fill_sensitivity,
     smooth_rows,
 )
+from starsmith.data_contract.moonlight import is_moonlit, moon_scattering
 from starsmith.data_contract.names import CONDITIONS
 from starsmith.data_contract.random import normals
 
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 ERROR_KINDS = ("observed", "smooth")
+MOON_TABLES = ("moon_rate", "moon_extinction")
 SMOOTH_HALF_WIDTH = 400  # pixels; 800 pixels hold no line, only the broadband slope
 
 
@@ -72,6 +74,11 @@ class NoiseTables:
         Sky-subtraction residual as a fraction of the brightest neighbouring sky count.
     variance_factor, sample_factor : float
         Empirical scale of the object-free variance; excess of object photon noise.
+    moon_rate : float64, shape (2, n_wave), optional
+        Moonlight electrons in one extracted pixel, scattered by molecules and by aerosols
+        [electron/s/m²/arcsec² per nanolambert in V].
+    moon_extinction : float, optional
+        In V [mag/airmass]. Tables without these two hold a dark sky only.
     """
 
     wave: np.ndarray
@@ -91,16 +98,27 @@ class NoiseTables:
     floor_fraction: float
     variance_factor: float
     sample_factor: float
+    moon_rate: np.ndarray | None = None
+    moon_extinction: float | None = None
+
+    def __post_init__(self):
+        if (self.moon_rate is None) != (self.moon_extinction is None):
+            raise DataError(f"noise tables need both or none of {list(MOON_TABLES)}")
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Every field as a float64 array, scalars with shape ()."""
-        return {f.name: np.asarray(getattr(self, f.name), dtype=np.float64) for f in fields(self)}
+        """Every table as a float64 array, scalars with shape (); a dark sky has no moon's."""
+        tables = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {
+            name: np.asarray(values, dtype=np.float64)
+            for name, values in tables.items()
+            if values is not None
+        }
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "NoiseTables":
         """Inverse of `arrays`; raises DataError naming missing or unknown tables."""
         known = {f.name for f in fields(cls)}
-        if problems := sorted(known ^ set(arrays)):
+        if problems := sorted((known ^ set(arrays)) - (set(MOON_TABLES) - set(arrays))):
             raise DataError(f"noise tables have unknown or missing entries {problems}")
         return cls(**{k: v if np.ndim(v) else float(v) for k, v in arrays.items()})
 
@@ -116,12 +134,14 @@ def _bracket(nodes: np.ndarray, values: np.ndarray, what: str) -> tuple[np.ndarr
     return node, (values - nodes[node]) / (nodes[node + 1] - nodes[node])
 
 
-def _named(conditions: np.ndarray) -> dict[str, np.ndarray]:
+def _named(tables: NoiseTables, conditions: np.ndarray) -> dict[str, np.ndarray]:
+    """Conditions by name; DataError for moonlight the tables do not know."""
     columns = {name: np.ascontiguousarray(conditions[:, k]) for k, name in enumerate(CONDITIONS)}
-    if np.any(columns["moon_phase"] != 0):
-        found = columns["moon_phase"][columns["moon_phase"] != 0][0]
+    moonlit = is_moonlit(columns)
+    if tables.moon_rate is None and np.any(moonlit):
         raise DataError(
-            f"moon_phase {found:g}: these noise tables hold a dark sky only; set moon_phase to 0"
+            f"moon_phase {columns['moon_phase'][moonlit][0]:g}: these noise tables hold a dark "
+            "sky only; set moon_phase to 0, or render the bank again"
         )
     return columns
 
@@ -145,7 +165,7 @@ def sensitivity(tables: NoiseTables, conditions: np.ndarray) -> np.ndarray:
     DataError
         If a condition lies outside the tables.
     """
-    named = _named(conditions)
+    named = _named(tables, conditions)
     field, field_fraction = _bracket(tables.field_angle, named["field_angle"], "field_angle")
     seeing, seeing_fraction = _bracket(tables.seeing, named["seeing"], "seeing")
     energy = tables.encircled_energy
@@ -168,12 +188,14 @@ def sensitivity(tables: NoiseTables, conditions: np.ndarray) -> np.ndarray:
 def background(tables: NoiseTables, conditions: np.ndarray) -> np.ndarray:
     """Variance per exposure that is there without the star: sky, floor, stray, dark, read.
 
+    Moonlight is sky: its floor and its stray light are in proportion.
+
     Returns
     -------
     background : float64 array, shape (n_spec, n_wave)
         [electron² per exposure]. Arguments and errors as in `sensitivity`.
     """
-    named = _named(conditions)
+    named = _named(tables, conditions)
     zenith, zenith_fraction = _bracket(tables.zenith_angle, named["zenith_angle"], "zenith_angle")
     area = np.interp(named["field_angle"], tables.field_angle, tables.collecting_area)
     fibre = np.interp(named["field_angle"], tables.field_angle, tables.fibre_area)
@@ -184,10 +206,16 @@ def background(tables: NoiseTables, conditions: np.ndarray) -> np.ndarray:
     scalars[:, 2] = tables.stray_fraction
     scalars[:, 3] = tables.dark_rate * named["exp_time"] + tables.read_variance
     out = np.empty((n_spec, tables.wave.size))
-    fill_background(
-        out, tables.sky_rate, zenith, zenith_fraction, area * fibre * named["exp_time"], scalars
-    )
+    sky = zenith, zenith_fraction, area * fibre * named["exp_time"]
+    fill_background(out, tables.sky_rate, *sky, scalars, *_moonlight(tables, named))
     return out
+
+
+def _moonlight(tables: NoiseTables, named: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Rates of the moon's tables, and the brightness (n_spec, 2) they are to be scaled by."""
+    if tables.moon_rate is None:
+        return np.zeros((2, tables.wave.size)), np.zeros((named["moon_phase"].size, 2))
+    return tables.moon_rate, moon_scattering(named, tables.moon_extinction)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ __all__ = ["cached_bank"]
 
 log = logging.getLogger(__name__)
 
-RENDER_VERSION = 1  # raised whenever rendering or noise tables change
+RENDER_VERSION = 2  # raised whenever rendering or noise tables change
 
 
 def cached_bank(

@@ -22,9 +22,9 @@ __all__ = [
     "variance_terms",
 ]
 
-TERMS = ("object", "sky", "floor", "stray", "dark", "read")
-"""Where variance comes from: photons of the star and of the sky, residual of sky subtraction,
-stray light, dark current, read noise."""
+TERMS = ("object", "sky", "moon", "floor", "stray", "dark", "read")
+"""Where variance comes from: photons of the star, of the dark sky and of the moonlit one,
+residual of sky subtraction, stray light, dark current, read noise."""
 
 SCALE_OF_TERM = {
     "floor": "floor_fraction",
@@ -37,12 +37,12 @@ NO_MOON = {"moon_zenith_angle": 90.0, "moon_target_angle": 90.0, "moon_phase": 0
 
 
 def observing_conditions(**named: float) -> np.ndarray:
-    """Conditions of one observation under a dark sky.
+    """Conditions of one observation.
 
     Parameters
     ----------
     **named : float
-        Conditions by their names in the glossary; the moon's may be left out.
+        Conditions by their names in the glossary; the moon's may be left out: no moon.
 
     Returns
     -------
@@ -78,8 +78,11 @@ def background_terms(tables: NoiseTables, conditions: np.ndarray) -> dict[str, n
         [electron² per exposure], all of `TERMS` but the object.
     """
     off = dict.fromkeys(SCALE_OF_TERM.values(), 0.0)
+    moonless = conditions.copy()
+    moonless[:, CONDITIONS.index("moon_phase")] = 0.0
+    dark_sky = background(replace(tables, **off), moonless)
     so_far = background(replace(tables, **off), conditions)
-    terms = {"sky": so_far}
+    terms = {"sky": dark_sky, "moon": so_far - dark_sky}
     for term, scale in SCALE_OF_TERM.items():
         del off[scale]
         with_term = background(replace(tables, **off), conditions)

@@ -35,7 +35,9 @@ def fill_sensitivity(sensitivity, conversion, knot_of_pixel, knot_fraction, smoo
 
 
 @njit(cache=True, parallel=True)
-def fill_background(background, sky_rate, zenith_node, zenith_fraction, exposure, scalars):
+def fill_background(
+    background, sky_rate, zenith_node, zenith_fraction, exposure, scalars, moon_rate, moon
+):
     """Object-free variance per exposure in every pixel.
 
     variance_factor * (sky + (floor sqrt(n_exp) max(sky of the pixel and its neighbours))^2
@@ -54,6 +56,10 @@ def fill_background(background, sky_rate, zenith_node, zenith_fraction, exposure
     scalars : float64 array, shape (n_spec, 4)
         variance factor; floor fraction x sqrt(n_exp); stray fraction; dark + read
         variance [electron2 per exposure].
+    moon_rate : float64 array, shape (2, n_wave)
+        Moonlight by cause [electron s-1 m-2 arcsec-2 per unit of ``moon``].
+    moon : float64 array, shape (n_spec, 2)
+        Brightness of the moonlit sky by cause; 0 leaves the dark sky's bits as they are.
     """
     n_spec, n_wave = background.shape
     for i in prange(n_spec):
@@ -63,6 +69,10 @@ def fill_background(background, sky_rate, zenith_node, zenith_fraction, exposure
         sky = np.empty(n_wave)
         for j in range(n_wave):
             sky[j] = exposure[i] * (below[j] + fraction * (above[j] - below[j]))
+        molecules, aerosols = exposure[i] * moon[i]
+        if molecules > 0.0:
+            for j in range(n_wave):
+                sky[j] += molecules * moon_rate[0, j] + aerosols * moon_rate[1, j]
         factor, floor, stray, constant = scalars[i]
         constant += stray * sky.mean()
         for j in range(n_wave):

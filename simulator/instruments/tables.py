@@ -16,6 +16,7 @@ from starsmith.simulator.instruments.aperture import (
 )
 from starsmith.simulator.instruments.atmosphere import extinction, telluric
 from starsmith.simulator.instruments.config import Instrument
+from starsmith.simulator.instruments.moon import V_EXTINCTION, moon_rate
 from starsmith.simulator.instruments.mtf import trace_fraction
 from starsmith.simulator.instruments.sky import efficiency, sky_rate
 
@@ -72,6 +73,8 @@ def noise_tables(instrument: Instrument) -> NoiseTables:
         floor_fraction=sky.floor_fraction,
         variance_factor=arm.variance_factor,
         sample_factor=arm.sample_factor,
+        moon_rate=moon_rate(instrument),
+        moon_extinction=V_EXTINCTION,
     )
 
 

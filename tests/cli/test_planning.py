@@ -61,6 +61,11 @@ def test_snr_prints_and_draws_the_librarys_forecast(tmp_path):
     assert len(rows) == 3
     assert f"{found['rows'][1]['snr_pixel']:.3f}" in rows[1]
     assert figure.stat().st_size > 20_000
+    moonlit = json.loads(call(line, "--moon-phase", 0.5, "--json").stdout)["rows"]
+    assert all(m["snr_pixel"] < d["snr_pixel"] for m, d in zip(moonlit, found["rows"], strict=True))
+    # 1.65 against a dark continuum of 0.33 photon/s/m²/arcsec²/nm, and some lines
+    assert all(3 < row["moon"] / row["sky"] < 5 for row in moonlit)
+    assert found["rows"][0]["moon"] == 0.0
 
 
 @pytest.mark.parametrize(
@@ -79,6 +84,7 @@ def test_snr_prints_and_draws_the_librarys_forecast(tmp_path):
         ("specsim snr --exp-time -3", "exp_time"),
         ("specsim snr --exp-count 2.5", "out of range"),
         ("specsim snr --zenith-angle 80", "zenith_angle"),
+        ("specsim snr --moon-phase 2", "moon_phase"),
         ("specsim snr --instrument hubble", "neither built in"),
         ("specsim snr --plot x.doc", "figures are written as"),
         ("specsim instrument validate --against FILE --plot x.doc", "figures are written as"),

@@ -29,13 +29,36 @@ def pixel_sensitivity(tables, conditions, j):
     return area * exp_time * tables.conversion[j] * factor
 
 
+def moonlight(tables, conditions, j):
+    """Moonlight in pixel ``j`` [electron/s/m²/arcsec²]; Krisciunas & Schaefer (1991)."""
+    zenith, moon_zenith, distance, phase = (float(conditions[k]) for k in (1, 3, 4, 5))
+    if tables.moon_rate is None or moon_zenith >= 90 or phase in (0, 1):
+        return 0.0
+    angle = abs(phase - 0.5) * 360
+    mag = 3.84 + 0.026 * angle + 4e-9 * angle**4
+    moon = 10 ** (-0.4 * mag) * (1.35 - 0.05 * angle if angle < 7 else 1.0)
+    paths = [
+        1 / math.sqrt(1 - 0.96 * math.sin(math.radians(z)) ** 2) for z in (moon_zenith, zenith)
+    ]
+    through, lost = (10 ** (-0.4 * tables.moon_extinction * path) for path in paths)
+    molecules = 2.29e5 * (1.06 + math.cos(math.radians(distance)) ** 2) * tables.moon_rate[0, j]
+    aerosols = 10 ** (6.15 - distance / 40) * tables.moon_rate[1, j]
+    return (molecules + aerosols) * moon * through * (1 - lost)
+
+
 def sky_electrons(tables, conditions):
     """Sky counts of every pixel, one exposure."""
     zenith, field, exp_time = (float(conditions[k]) for k in (1, 2, 6))
     area = between(tables.field_angle, tables.collecting_area, field)
     fibre = between(tables.field_angle, tables.fibre_area, field)
     return [
-        area * fibre * exp_time * between(tables.zenith_angle, tables.sky_rate[:, j], zenith)
+        area
+        * fibre
+        * exp_time
+        * (
+            between(tables.zenith_angle, tables.sky_rate[:, j], zenith)
+            + moonlight(tables, conditions, j)
+        )
         for j in range(len(tables.wave))
     ]
 
