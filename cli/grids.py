@@ -27,8 +27,8 @@ def build_box(box: str, out: Path | None, overwrite: bool) -> GridData:
     refuse_existing(out, overwrite)
     n_model = int(np.prod([nodes.size for nodes in demo_axes(box).values()]))
     if loudness() >= 0 and box != "3d":
-        minutes = n_model * SECONDS_PER_MODEL / 60.0
-        click.echo(f"{n_model} models, about {minutes:.0f} minutes on two cores", err=True)
+        minutes = max(1, round(n_model * SECONDS_PER_MODEL / 60.0))
+        click.echo(f"{n_model} models, about {minutes} min on two cores", err=True)
     with progress_bar("demo grid", "models") as report:
         if box == "3d":
             built = StellarGrid.open("demo", progress=report)
