@@ -140,10 +140,12 @@ def snr(mag, mag_step, name, plot, as_json, **conditions):
     """
     from starsmith.cli.figures import check_suffix
     from starsmith.cli.planning_figures import plot_forecast
+    from starsmith.data_contract.names import CONDITIONS
     from starsmith.simulator.instruments import load_instrument
     from starsmith.simulator.planning import forecast_snr, magnitude_steps, observing_conditions
 
     check_suffix(plot)
+    conditions = {name: conditions[name] for name in CONDITIONS}
     observed = observing_conditions(**conditions)
     forecast = forecast_snr(load_instrument(name), magnitude_steps(*mag, mag_step), observed)
     if plot:

@@ -43,7 +43,7 @@ def plot_forecast(
     settings = ", ".join(
         f"{name.replace('_', ' ')} {value:g}" for name, value in conditions.items()
     )
-    ratio.set_title(f"{instrument}: {settings}", fontsize=9)
+    figure.suptitle(f"{instrument}: {settings}", fontsize=8)
 
     middle = n_mag // 2
     budget.stackplot(
