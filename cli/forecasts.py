@@ -1,24 +1,31 @@
 """What single stars and surveys could tell, as text and as JSON."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import zarr
 
 from starsmith.cli.files import staged_file
+from starsmith.cli.options import BankSource
 from starsmith.cli.tables import text_table
+from starsmith.data_contract.bank import BANK_SCHEMA
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.names import UNITS
 from starsmith.fisher.density import StarDensity
 from starsmith.fisher.exposure import ExposurePlan, Goal
 from starsmith.fisher.maps import SigmaMap
+from starsmith.fisher.quality import Finding
 
 __all__ = [
     "density_report",
     "describe_density",
+    "describe_findings",
     "describe_map",
     "describe_plan",
     "plan_report",
+    "source_of",
     "write_figure",
 ]
 
@@ -114,6 +121,32 @@ def describe_plan(report: dict) -> str:
     limit = f"magnitude limit in {hours:g} h: {report['mag_limit']:.2f}"
     limit += f" (shortfall: sigma after {hours:g} h over the goal)"
     return f"{head}\n\n{text_table(report['rows'])}\n\n{limit}"
+
+
+def source_of(name: str, instrument: str) -> BankSource:
+    """Return the bank file of that name, or the bank to render from the grid of that name."""
+    try:
+        schema = zarr.open_group(name, mode="r").attrs.get("schema")
+    except (FileNotFoundError, ValueError, KeyError):
+        schema = None  # demo, or for the grid's reader to explain
+    if schema == BANK_SCHEMA:
+        return BankSource(bank=Path(name))
+    return BankSource(grid=name, instrument=instrument)
+
+
+def describe_findings(findings: Sequence[Finding]) -> str:
+    """Lay the findings out as a table; what deserves a look says so."""
+    rows = [
+        {
+            "check": finding.name,
+            "value": finding.value,
+            "expected": finding.expected,
+            "": "ok" if finding.ok else "LOOK",
+            "remark": finding.remark,
+        }
+        for finding in findings
+    ]
+    return text_table(rows)
 
 
 def write_figure(path: Path, figure) -> None:

@@ -280,6 +280,40 @@ def plan(source, prior, mag_step, star, as_json, **choices):
         echo_notice(bank.notice)
 
 
+@main.command(
+    examples=("specfisher check demo", "specfisher check bank.zarr --target m_h --json"),
+)
+@click.argument("grid_or_bank", metavar="GRID|BANK")
+@click.option("--instrument", default="pfs_mr", show_default=True, help="To render a grid for.")
+@target_option
+@click.option(
+    "--snr",
+    type=click.FloatRange(min=0.1),
+    default=7.1,
+    show_default=True,
+    help="Median S/N per pixel at which nodes are compared.",
+)
+@json_option()
+@prior_options
+@config_option(*UNUSED_BY_CEILINGS)
+def check(grid_or_bank, instrument, prior, target, snr, as_json):
+    """See whether a grid or bank is fit for ceilings, and hold it beside the published run.
+
+    Nodes inside the ranges count, under the middle of the conditions.
+    """
+    from starsmith.cli.forecasts import describe_findings, source_of
+    from starsmith.fisher import check_bank
+
+    bank = source_of(grid_or_bank, instrument).open()
+    findings = check_bank(bank, prior, target, snr)
+    if as_json:
+        rows = [asdict(finding) for finding in findings]
+        echo_json("specfisher.check", {"checks": rows, "notice": bank.notice})
+    else:
+        click.echo(describe_findings(findings))
+        echo_notice(bank.notice)
+
+
 @main.command(examples=("specfisher selftest", "specfisher selftest --json"))
 @json_option()
 def selftest(as_json):

@@ -10,6 +10,7 @@ from starsmith.fisher.maps import SigmaMap, sigma_map
 from starsmith.fisher.nodes import node_spectra, step_error
 from starsmith.fisher.plots import density_figure, map_figure, plot_ceiling
 from starsmith.fisher.posterior import GridPosterior, PosteriorOptions, posterior_mean
+from starsmith.fisher.quality import Finding, check_bank
 from starsmith.fisher.selftest import run_selftest
 from starsmith.fisher.stars import free_labels, star_at, stars_at
 from starsmith.fisher.table import CeilingRow, CeilingTable
@@ -22,6 +23,7 @@ __all__ = [
     "Comparison",
     "CrlbResult",
     "ExposurePlan",
+    "Finding",
     "Goal",
     "GridPosterior",
     "Nuisances",
@@ -29,6 +31,7 @@ __all__ = [
     "SigmaMap",
     "StarDensity",
     "ceiling",
+    "check_bank",
     "check_leak",
     "compare",
     "crlb",

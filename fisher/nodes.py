@@ -80,8 +80,11 @@ class NodeSpectra:
         curve = np.array([np.median(self.snr(mag, some)) for mag in MAGS])
         return np.interp(-np.log(snr), -np.log(curve), MAGS)
 
-    def sigma2(self, target: str, mags: np.ndarray) -> np.ndarray:
-        """Cramér-Rao bounds at each magnitude, float64 (n_mag, n_node) [label²]."""
+    def gram(self, mags: np.ndarray) -> np.ndarray:
+        """Information matrices at each magnitude, float64 (n_mag, n_node, n_column, n_column).
+
+        Columns are the labels that vary, then a free amplitude.
+        """
         n_column = len(self.names) + self.free_amplitude
         gram = np.zeros((len(mags), len(self.unit), n_column, n_column))
         for start in range(0, self.floor.size, TILE):
@@ -98,8 +101,12 @@ class NodeSpectra:
                 scale = (self.unit * 10.0 ** (-0.4 * mag))[:, None] / np.sqrt(noise)
                 whitened = columns * scale[:, None, :]
                 gram[m] += whitened @ whitened.transpose(0, 2, 1)
+        return gram
+
+    def sigma2(self, target: str, mags: np.ndarray) -> np.ndarray:
+        """Cramér-Rao bounds at each magnitude, float64 (n_mag, n_node) [label²]."""
         index = self.names.index(target)
-        return np.stack([crlb_from_gram(gram_m, index).sigma2 for gram_m in gram])
+        return np.stack([crlb_from_gram(gram_m, index).sigma2 for gram_m in self.gram(mags)])
 
 
 def node_spectra(

@@ -182,3 +182,19 @@ def test_plan_gives_exposures_and_a_limit(bank_file):
     for row in report["rows"]:
         assert (row["exp_count"] is not None) == (row["mag"] <= report["mag_limit"])
     assert "magnitude limit in 5 h" in call(f"{line} --max-time 5h --bank", bank_file).stdout
+
+
+def test_check_of_a_bank_lists_its_axes_and_figures(bank_file):
+    report = json.loads(call("specfisher check --json", bank_file).stdout)
+    checks = {row["name"]: row for row in report["checks"]}
+
+    assert not checks["largest step in m_h"]["ok"]  # 0.75, 0.75, 1, 0.75
+    assert checks["missing nodes"]["value"] == 0.0
+    assert "LOOK" in call("specfisher check", bank_file).stdout
+
+
+def test_check_of_nothing_says_what_a_grid_is():
+    done = call("specfisher check no-such-grid.zarr")
+
+    assert done.exit_code == 2
+    assert "no-such-grid.zarr" in done.stderr
