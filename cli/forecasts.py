@@ -12,11 +12,13 @@ from starsmith.cli.options import BankSource
 from starsmith.cli.tables import text_table
 from starsmith.data_contract.bank import BANK_SCHEMA
 from starsmith.data_contract.draws import Draws
+from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.names import UNITS
 from starsmith.fisher.density import StarDensity
 from starsmith.fisher.exposure import ExposurePlan, Goal
 from starsmith.fisher.maps import SigmaMap
 from starsmith.fisher.quality import Finding
+from starsmith.simulator.prior import Prior
 
 __all__ = [
     "density_report",
@@ -25,6 +27,7 @@ __all__ = [
     "describe_map",
     "describe_plan",
     "plan_report",
+    "refuse_moving",
     "source_of",
     "write_figure",
 ]
@@ -121,6 +124,12 @@ def describe_plan(report: dict) -> str:
     limit = f"magnitude limit in {hours:g} h: {report['mag_limit']:.2f}"
     limit += f" (shortfall: sigma after {hours:g} h over the goal)"
     return f"{head}\n\n{text_table(report['rows'])}\n\n{limit}"
+
+
+def refuse_moving(prior: Prior) -> None:
+    """Raise ConfigError where stars have velocities, which these bounds would ignore."""
+    if prior.moving:
+        raise ConfigError("--rv: these are bounds of stars at rest; drop --rv")
 
 
 def source_of(name: str, instrument: str) -> BankSource:

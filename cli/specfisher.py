@@ -6,9 +6,15 @@ from pathlib import Path
 import click
 
 from starsmith.cli.common import CommandGroup, echo_json, json_option, version_option
-from starsmith.cli.options import bank_options, config_option, prior_options
+from starsmith.cli.options import (
+    bank_options,
+    config_option,
+    flag,
+    prior_options,
+    typed_on_command_line,
+)
 from starsmith.cli.tables import text_table
-from starsmith.cli.types import LABEL_NAMES, Count, Duration, Edges, Values
+from starsmith.cli.types import LABEL_NAMES, Count, Duration, Edges, Numbers, Values
 
 __all__ = ["main"]
 
@@ -76,9 +82,13 @@ plot_option = click.option(
         "specfisher ceiling --snr-bins",
         "specfisher ceiling --data data.zarr --snr-bins 0,5,10,inf --plot ceiling.png",
         "specfisher ceiling --mag 22-22.5 --target teff --out ceiling.ecsv",
+        "specfisher ceiling --mags 20.5,21,22",
     ),
 )
 @snr_bins_option
+@click.option(
+    "--mags", type=Numbers(), default=(), help="A row per magnitude, instead of S/N bins and --mag."
+)
 @target_option
 @click.option(
     "--data",
@@ -102,11 +112,13 @@ def ceiling(source, prior, data, target, snr_bins, as_json, **choices):
     from starsmith.cli import ceilings
 
     out, plot = choices.pop("out"), choices.pop("plot")
+    if choices["mags"] and (typed := typed_on_command_line("snr_bins", "data", "mag")):
+        raise click.UsageError(f"--mags sets stars and rows; drop {', '.join(map(flag, typed))}")
     ceilings.check_outputs(out, plot, choices.pop("overwrite"))
     population = ceilings.Population.of_options(data, source, prior)
     table = ceilings.compute_ceiling(population, target, snr_bins, **choices)
     ceilings.draw_ceiling(table, plot)
-    table = table if snr_bins else ceilings.pooled(table)
+    table = table if snr_bins or choices["mags"] else ceilings.pooled(table)
     ceilings.write_ceiling(table, out)
     click.echo(table.to_json() if as_json else table.to_markdown())
 
@@ -162,10 +174,16 @@ def info(source, prior, star, target, normalise, plot, as_json):
     Ranges stand for their middle; labels whose range has a width are fitted beside the target.
     """
     from starsmith.cli.figures import check_suffix
-    from starsmith.cli.forecasts import density_report, describe_density, write_figure
+    from starsmith.cli.forecasts import (
+        density_report,
+        describe_density,
+        refuse_moving,
+        write_figure,
+    )
     from starsmith.fisher import density_figure, free_labels, information_of_star, star_at
 
     check_suffix(plot)
+    refuse_moving(prior)
     bank = source.open()
     draws = star_at(bank, prior, star)
     found = information_of_star(bank, draws, target, free_labels(bank, prior, target), normalise)
@@ -202,11 +220,12 @@ def sigma_map(source, prior, at, target, normalise, plot, as_json):
     Ranges of teff and logg span the map; other ranges stand for their middle.
     """
     from starsmith.cli.figures import check_suffix
-    from starsmith.cli.forecasts import describe_map, write_figure
+    from starsmith.cli.forecasts import describe_map, refuse_moving, write_figure
     from starsmith.fisher import map_figure
     from starsmith.fisher import sigma_map as map_of
 
     check_suffix(plot)
+    refuse_moving(prior)
     bank = source.open()
     found = map_of(bank, prior, target, at, normalise)
     if plot:
@@ -265,10 +284,15 @@ def plan(source, prior, mag_step, star, as_json, **choices):
 
     Stars and conditions are drawn from the ranges; labels whose range has a width are fitted.
     """
-    from starsmith.cli.forecasts import describe_plan, plan_report
+    from starsmith.cli.forecasts import describe_plan, plan_report, refuse_moving
     from starsmith.fisher import Goal, plan_exposures
     from starsmith.simulator.planning import magnitude_steps
 
+    if typed_on_command_line(choices["vary"]):
+        raise click.UsageError(
+            f"{flag(choices['vary'])} is what is looked for; drop it, or --vary the other"
+        )
+    refuse_moving(prior)
     goal = Goal(**choices)
     mag = magnitude_steps(*prior.ranges["mag"], mag_step)
     bank = source.open()
@@ -301,9 +325,10 @@ def check(grid_or_bank, instrument, prior, target, snr, as_json):
 
     Nodes inside the ranges count, under the middle of the conditions.
     """
-    from starsmith.cli.forecasts import describe_findings, source_of
+    from starsmith.cli.forecasts import describe_findings, refuse_moving, source_of
     from starsmith.fisher import check_bank
 
+    refuse_moving(prior)
     bank = source_of(grid_or_bank, instrument).open()
     findings = check_bank(bank, prior, target, snr)
     if as_json:

@@ -127,6 +127,22 @@ class SplitCounts(click.ParamType):
         return {split: counts[split] for split in SPLIT_NAMES}
 
 
+class Numbers(click.ParamType):
+    """``20.5,21,22`` -> increasing numbers."""
+
+    name = "A,B,..."
+
+    def convert(self, value, param, ctx) -> tuple[float, ...]:
+        """Return the numbers, or fail with an example."""
+        if isinstance(value, tuple):
+            return value
+        parts = [part.strip() for part in str(value).split(",")]
+        numbers = tuple(float(p) for p in parts if re.fullmatch(SIGNED, p, re.ASCII))
+        if len(numbers) < len(parts) or any(a >= b for a, b in pairwise(numbers)):
+            self.fail(f"{value!r}: write increasing numbers, like 20.5,21,22", param, ctx)
+        return numbers
+
+
 class Duration(click.ParamType):
     """``12h``, ``90m`` or ``5400s`` -> seconds."""
 

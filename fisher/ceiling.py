@@ -24,6 +24,7 @@ from starsmith.fisher.bounds import (
 )
 from starsmith.fisher.nodes import NodeSpectra, node_spectra
 from starsmith.fisher.posterior import GridPosterior, PosteriorOptions, posterior_mean
+from starsmith.fisher.stars import stars_at_magnitudes
 from starsmith.fisher.table import FEW_STARS, CeilingRow, CeilingTable, StarCeiling
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
@@ -58,6 +59,9 @@ class CeilingOptions:
         ``free`` (amplitude unknown), ``known`` (noise-free median known) or ``absolute``.
     nuisances : Nuisances
         Continuum and radial velocity, in the Cramér-Rao statistics only.
+    mags : tuple of float
+        Put the stars at each of these magnitudes, a row each, instead of bins of S/N and
+        the pooled row; their prior is wider than them all.
     """
 
     snr_edges: tuple[float, ...] = SNR_EDGES
@@ -67,6 +71,7 @@ class CeilingOptions:
     statistics: tuple[str, ...] = STATISTICS
     normalise: str = "free"
     nuisances: Nuisances = field(default_factory=Nuisances)
+    mags: tuple[float, ...] = ()
 
     def __post_init__(self):
         if unknown := [name for name in self.statistics if name not in STATISTICS]:
@@ -126,7 +131,7 @@ def ceiling(
         Told what is being computed.
     **choices
         Fields of `CeilingOptions`: snr_edges, n_star, n_template, seed, statistics,
-        normalise, nuisances.
+        normalise, nuisances, mags.
 
     Returns
     -------
@@ -140,6 +145,8 @@ def ceiling(
     if draws is None:
         draws = draw_stars(bank, prior, options.seed, "test", np.arange(options.n_star))
     draws = draws.take(slice(0, options.n_star))
+    if options.mags:
+        prior, draws = stars_at_magnitudes(prior, draws, options.mags)
     tell(f"information on {len(draws)} stars")
     bounds = fisher_information(bank, draws, target, names, options.normalise, options.nuisances)
     posterior = None
@@ -223,21 +230,23 @@ def _rows(
     target: str,
     options: CeilingOptions,
 ) -> tuple[CeilingRow, ...]:
-    edges = options.snr_edges
     snr = stars.bounds.snr
-    spans = [("all", -np.inf, np.inf)]
-    spans += [(bin_name(*pair), *pair) for pair in pairwise(edges)]
+    key = stars.draws.mag if options.mags else snr
+    spans = [(f"mag {m:g}", m, np.nextafter(m, np.inf)) for m in options.mags]
+    if not spans:
+        spans = [("all", -np.inf, np.inf)]
+        spans += [(bin_name(*pair), *pair) for pair in pairwise(options.snr_edges)]
     # a bin of no more stars than labels has no label covariance to compare with
     fewest = stars.labels.shape[1]
-    spans = [span for span in spans if np.sum((snr >= span[1]) & (snr < span[2])) > fewest]
-    members = [np.flatnonzero((snr >= low) & (snr < high)) for _, low, high in spans]
+    spans = [span for span in spans if np.sum((key >= span[1]) & (key < span[2])) > fewest]
+    members = [np.flatnonzero((key >= low) & (key < high)) for _, low, high in spans]
     paper = np.full((len(spans), 3), np.nan)
     if nodes is not None:
         mags = nodes.magnitude_at(np.array([np.median(snr[rows]) for rows in members]))
         variance = nodes.variance(target)
         paper[:] = [paper_median(s, variance) for s in nodes.sigma2(target, mags)]
     bounds = np.full(len(spans), np.nan)
-    if "van_trees" in options.statistics:
+    if "van_trees" in options.statistics and not options.mags:
         bounds[0] = _pooled_van_trees(bank, prior, stars, target)
     return tuple(
         _row(span, stars, rows, target, options, (paper[k], bounds[k]))
@@ -359,7 +368,8 @@ def _header(
         "further_nuisances": ", ".join(extra)
         + (" (Cramér-Rao statistics only)" if extra else "none"),
         "noise": "Gaussian with the true variance; what the variance itself tells is left out",
-        "population": f"{len(draws)} stars, split {draws.split} of seed {draws.seed}",
+        "population": f"{len(draws) // max(1, len(options.mags))} stars"
+        f"{' at each magnitude' if options.mags else ''}, split {draws.split} of seed {draws.seed}",
         "prior": ", ".join(f"{k} {low:g}..{high:g}" for k, (low, high) in spans.items())
         + ", uniform",
         "variance_of_target": "of the same stars, bin by bin",

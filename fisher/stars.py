@@ -1,6 +1,7 @@
 """Stars at chosen labels: everything not chosen is the middle of the prior."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,7 +12,9 @@ from starsmith.fisher.nodes import middle_conditions
 from starsmith.simulator.interpolate import touches_filled
 from starsmith.simulator.prior import Prior
 
-__all__ = ["free_labels", "star_at", "stars_at"]
+__all__ = ["free_labels", "star_at", "stars_at", "stars_at_magnitudes"]
+
+MARGIN = 0.5  # beyond the magnitudes asked for, lest their prior's edge tell the amplitude
 
 
 def free_labels(bank: Bank, prior: Prior, target: str) -> tuple[str, ...]:
@@ -65,3 +68,18 @@ def star_at(bank: Bank, prior: Prior, values: Mapping[str, float]) -> Draws:
             "other labels (`specsim grid info` lists the holes)"
         )
     return draws
+
+
+def stars_at_magnitudes(prior: Prior, draws: Draws, mags: Sequence[float]) -> tuple[Prior, Draws]:
+    """Repeat stars at each magnitude, under a prior on magnitude that is wider than them all.
+
+    Returns
+    -------
+    prior : Prior
+    draws : Draws
+        The stars at the first magnitude, then at the second...; their noise is the same.
+    """
+    every = np.tile(np.arange(len(draws)), len(mags))
+    mag = np.repeat(np.asarray(mags, dtype=np.float64), len(draws))
+    wider = prior.with_ranges(mag=(min(mags) - MARGIN, max(mags) + MARGIN))
+    return wider, replace(draws.take(every), mag=mag)

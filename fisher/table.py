@@ -40,9 +40,9 @@ class CeilingRow:
     Attributes
     ----------
     name : str
-        ``all`` or the bin's edges.
+        ``all``, the bin's edges, or ``mag 21``.
     low, high : float
-        Stars with low <= snr < high.
+        Stars with low <= S/N (or magnitude) < high.
     n : int
     snr : float
         Median over the bin's stars [per pixel].
@@ -129,7 +129,7 @@ class CeilingTable:
     header : dict
         Every assumption: what is known, what is marginalised, the noise, the population.
     rows : tuple of CeilingRow
-        The pooled row first.
+        The pooled row first, or one row per magnitude.
     stars : StarCeiling
         Not written to files.
     notice : str

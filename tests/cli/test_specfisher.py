@@ -198,3 +198,30 @@ def test_check_of_nothing_says_what_a_grid_is():
 
     assert done.exit_code == 2
     assert "no-such-grid.zarr" in done.stderr
+
+
+def test_ceilings_by_magnitude_stand_alone(bank_file):
+    done = call(f"specfisher ceiling --mags 20,21.5 --json {QUICK} --bank", bank_file)
+    refused = call("specfisher ceiling --mags 20,21.5 --snr-bins --bank", bank_file)
+
+    assert [row["name"] for row in json.loads(done.stdout)["rows"]] == ["mag 20", "mag 21.5"]
+    assert refused.exit_code == 2
+    assert "--mags" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("info --star teff=5000 --rv 10", "--rv"),
+        ("map --rv 10", "--rv"),
+        ("plan --target-sigma logg=0.3 --rv 10", "--rv"),
+        ("plan --target-sigma logg=0.3 --exp-count 4", "--exp-count"),
+        ("plan --target-sigma logg=0.3 --vary exp_time --exp-time 60", "--exp-time"),
+        ("ceiling --mags 20,21 --mag 22", "--mag"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(bank_file, line, named):
+    done = call(f"specfisher {line} --bank", bank_file)
+
+    assert done.exit_code == 2
+    assert named in done.stderr

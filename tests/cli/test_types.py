@@ -15,6 +15,7 @@ from starsmith.cli.types import (
     Count,
     Duration,
     Edges,
+    Numbers,
     Range,
     SplitCounts,
     Values,
@@ -185,3 +186,10 @@ def test_values_are_labels_with_numbers():
 def test_values_of_anything_else_are_refused(text):
     with pytest.raises(click.BadParameter, match="teff=4750"):
         Values().convert(text, None, None)
+
+
+def test_numbers_increase():
+    assert Numbers().convert("20.5, 21,22", None, None) == (20.5, 21.0, 22.0)
+    for text in ("21,20", "20,,21", "bright"):
+        with pytest.raises(click.BadParameter, match=r"20\.5,21,22"):
+            Numbers().convert(text, None, None)

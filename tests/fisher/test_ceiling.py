@@ -181,3 +181,28 @@ def test_a_figure_without_a_bin_of_enough_stars_is_refused(table):
 
     with pytest.raises(ConfigError, match="--n-star"):
         ceiling_figure(sparse)
+
+
+def test_rows_by_magnitude_are_the_same_stars_fainter(toy_bank, prior):
+    """Same labels in every row, ceiling falling with magnitude, amplitude not given away."""
+    small = {"n_star": 150, "n_template": 3000, "mags": (20.0, 21.0, 22.0)}
+
+    table = ceiling(toy_bank, prior, **small)
+
+    assert [row.name for row in table.rows] == ["mag 20", "mag 21", "mag 22"]
+    assert {row.n for row in table.rows} == {150}
+    assert len({row.variance for row in table.rows}) == 1
+    values = [row.r2["posterior_mean"][0] for row in table.rows]
+    assert values == sorted(values, reverse=True)
+    assert "mag 19.5..22.5" in table.header["prior"]
+    assert table.header["population"].startswith("150 stars at each magnitude")
+
+
+def test_row_of_a_magnitude_is_the_ceiling_of_its_stars(toy_bank, prior):
+    """Alone or beside others: the bounds of stars do not depend on their neighbours."""
+    some = {"n_star": 100, "statistics": ("unbiased_mean", "mean_clip")}
+
+    together = ceiling(toy_bank, prior, mags=(20.0, 21.0), **some)
+    alone = ceiling(toy_bank, prior, mags=(21.0,), **some)
+
+    assert together.row("mag 21").sigma == pytest.approx(alone.rows[0].sigma, rel=1e-9)
