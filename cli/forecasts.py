@@ -5,7 +5,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import zarr
 
 from starsmith.cli.files import staged_file
 from starsmith.cli.options import BankSource
@@ -14,6 +13,7 @@ from starsmith.data_contract.bank import BANK_SCHEMA
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.names import UNITS
+from starsmith.data_contract.store import schema_of
 from starsmith.fisher.density import StarDensity
 from starsmith.fisher.exposure import ExposurePlan, Goal
 from starsmith.fisher.maps import SigmaMap
@@ -134,11 +134,7 @@ def refuse_moving(prior: Prior) -> None:
 
 def source_of(name: str, instrument: str) -> BankSource:
     """Return the bank file of that name, or the bank to render from the grid of that name."""
-    try:
-        schema = zarr.open_group(name, mode="r").attrs.get("schema")
-    except (FileNotFoundError, ValueError, KeyError):
-        schema = None  # demo, or for the grid's reader to explain
-    if schema == BANK_SCHEMA:
+    if schema_of(name) == BANK_SCHEMA:
         return BankSource(bank=Path(name))
     return BankSource(grid=name, instrument=instrument)
 

@@ -18,6 +18,7 @@ __all__ = [
     "open_group",
     "read_arrays",
     "read_json",
+    "schema_of",
     "staged_folder",
     "write_array",
     "write_json",
@@ -90,6 +91,14 @@ def write_array(
         dimension_names=dims,
         attributes={"units": UNITS[name]} if name in UNITS else {},
     )
+
+
+def schema_of(path: Path | str) -> str | None:
+    """Return the schema a zarr group says it has; None for anything else, or nothing."""
+    try:
+        return zarr.open_group(Path(path), mode="r").attrs.get("schema")
+    except (FileNotFoundError, ValueError, KeyError):
+        return None
 
 
 def open_group(path: Path, schema: str, version: int) -> zarr.Group:
