@@ -76,3 +76,12 @@ def test_published_product_gives_the_logged_medians():
 def test_a_label_without_nodes_of_its_own_is_refused(toy_bank, prior):
     with pytest.raises(ConfigError, match="--target"):
         check_bank(toy_bank, prior.with_ranges(logg=(3.0, 3.0)))
+
+
+def test_published_spread_of_five_labels_follows_from_logged_r2():
+    """10th, 50th and 90th percentile of R² at S/N 24, median and 90th at 7.1, to three digits."""
+    bright = np.sqrt(1.0 - np.array([0.9109, 0.9892, 0.9980]))
+    middle, low = np.sqrt(1.0 - np.array([0.8742, 0.9768]))
+
+    assert PUBLISHED[5].high == pytest.approx(bright[0] / bright[1], abs=0.01)
+    assert PUBLISHED[5].low == pytest.approx(middle / low, abs=0.01)
