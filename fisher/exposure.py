@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -141,6 +142,15 @@ class _Sample:
         conditions[:, EXP_COUNT], conditions[:, EXP_TIME] = exp_count, exp_time
         return variance_line(self.bank.noise, conditions)
 
+    def noise_by_count(self, exp_time: float) -> Callable[[float], tuple[np.ndarray, np.ndarray]]:
+        """The same as a function of the number of exposures of one length.
+
+        Everything averages as 1 / number but the residual of sky subtraction, which stays.
+        """
+        (one, slope), (two, _) = self.noise(1.0, exp_time), self.noise(2.0, exp_time)
+        averaging, staying = 2.0 * (one - two), 2.0 * two - one
+        return lambda number: (averaging / number + staying, slope / number)
+
     def _seen(self, mag: float, noise: tuple) -> tuple[float, np.ndarray, np.ndarray]:
         scale = 10.0 ** (-0.4 * mag)
         flux = scale * self.columns.flux
@@ -212,13 +222,7 @@ def plan_exposures(
     one, longest = _units(prior, goal)
     n_mag = len(mag)
     by_count = goal.vary == "exp_count"
-    unit = sample.noise(*one)
-
-    def noise_of(number: int) -> tuple[np.ndarray, np.ndarray]:
-        # exposures of one length average: both parts of the variance fall as 1 / number
-        if by_count:
-            return unit[0] / number, unit[1] / number
-        return sample.noise(one[0], float(number))
+    noise_of = sample.noise_by_count(one[1]) if by_count else partial(sample.noise, one[0])
 
     def reaches(numbers: np.ndarray) -> np.ndarray:
         pairs = zip(mag, numbers, strict=True)

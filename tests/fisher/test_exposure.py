@@ -1,4 +1,6 @@
-"""Exposure plans: information adds up over exposures, so every answer has a closed form."""
+"""Exposure plans, against the ceilings' own code and closed forms."""
+
+import dataclasses
 
 import numpy as np
 import pytest
@@ -19,20 +21,36 @@ def steady(prior):
     return prior.with_ranges(**STEADY)
 
 
-def sigma_of_one_exposure(bank, prior, mag):
-    draws = star_at(bank, prior.with_ranges(exp_count=(1.0, 1.0)), {**STAR, "mag": mag})
+def sigma_of(bank, prior, mag, exp_count):
+    """Bound on log g with so many exposures, by the ceilings' own code."""
+    draws = star_at(bank, prior.with_ranges(exp_count=(exp_count,) * 2), {**STAR, "mag": mag})
     return float(np.sqrt(fisher_information(bank, draws, "logg", NAMES).bounds.sigma2[0]))
 
 
-def test_exposures_follow_from_one_of_them(toy_bank, steady):
-    """σ falls as 1/√n, so n = ceil((σ₁/σ)²); the ceilings' own code gives σ₁."""
+def test_the_planned_number_is_the_least_that_reaches_the_goal(toy_bank, steady):
+    """So many exposures meet the goal and one fewer does not, the lasting residual included."""
     mag = np.array([20.0, 20.7, 21.3])
 
     plan = plan_exposures(toy_bank, steady, mag, Goal(sigma={"logg": 0.5}, n_star=2), STAR)
 
-    one = np.array([sigma_of_one_exposure(toy_bank, steady, m) for m in mag])
-    np.testing.assert_array_equal(plan.exp_count, np.ceil((one / 0.5) ** 2))
+    for m, n in zip(mag, plan.exp_count, strict=True):
+        assert sigma_of(toy_bank, steady, m, n) <= 0.5 < sigma_of(toy_bank, steady, m, n - 1)
     np.testing.assert_array_equal(plan.time, 900.0 * plan.exp_count)
+
+
+def test_only_the_sky_residual_does_not_average(toy_bank, steady):
+    """Without it σ falls as 1/√n, so n = ceil((σ₁/σ)²); with it more exposures are needed."""
+    mag = np.array([20.7, 21.3])
+    goal = Goal(sigma={"logg": 0.5}, n_star=2)
+    noise = dataclasses.replace(toy_bank.noise, floor_fraction=0.0)
+    clean = dataclasses.replace(toy_bank, noise=noise)
+
+    one = np.array([sigma_of(clean, steady, m, 1.0) for m in mag])
+    averaged = plan_exposures(clean, steady, mag, goal, STAR).exp_count
+    real = plan_exposures(toy_bank, steady, mag, goal, STAR).exp_count
+
+    np.testing.assert_array_equal(averaged, np.ceil((one / 0.5) ** 2))
+    assert np.all(real > averaged)
 
 
 def test_limit_is_where_the_goal_is_just_met(toy_bank, steady):
