@@ -1,4 +1,4 @@
-"""The demonstration: its verdict, its memory, and (slow) all of it on toy stars."""
+"""The demonstration: its verdict, its memory, and (slow) all of it on toy and on demo stars."""
 
 import json
 import math
@@ -12,6 +12,8 @@ from starsmith.cli.demo_steps import read_ceiling, score_table
 from starsmith.data_contract.names import UNITS
 from starsmith.fisher.table import CeilingRow, CeilingTable
 from starsmith.learners import Predictions
+from starsmith.simulator import load_instrument, render_bank
+from starsmith.simulator.grids.demo import build_demo_grid
 
 N_STAR = 2000
 SNR = np.where(np.arange(N_STAR) < 1900, 4.5, 30.0)  # 100 stars in the last bin
@@ -111,3 +113,26 @@ def test_the_demonstration_runs_and_runs_again_from_what_it_kept(bank_file, tmp_
     assert {"report.md", "spectra.png", "errors.png", "r2_snr.png", "predictions.png"} <= {
         file.name for file in (tmp_path / "demo").iterdir()
     }
+
+
+@pytest.mark.slow
+def test_no_model_beats_the_ceiling_on_demo_stars(tmp_path):
+    """Synthesized stars over the paper's box, PFS pixels: pooled and in every bin of 200."""
+    axes = {
+        "teff": np.linspace(3500.0, 6500.0, 5),
+        "logg": np.linspace(0.5, 5.5, 5),
+        "m_h": np.linspace(-2.75, 1.0, 5),
+    }
+    grid = build_demo_grid(axes=axes, cache_dir=tmp_path / "nodes")
+    render_bank(grid, load_instrument("pfs_mr")).save(tmp_path / "bank.zarr")
+    line = ["--out", tmp_path / "demo", "-n", 8000, "--bank", tmp_path / "bank.zarr"]
+
+    result = CliRunner().invoke(main, [*map(str, line), "--n-template", "10000"])
+
+    assert result.exit_code == 0, result.stderr
+    table = [[cell.strip() for cell in row.split("|")] for row in result.stdout.splitlines()]
+    verdicts = [row[-2] for row in table if len(row) == 11 and row[2].isdigit()]
+    assert verdicts[0] == "ok"  # pooled
+    assert len(verdicts) >= 6
+    assert verdicts.count("ok") >= 4
+    assert set(verdicts) <= {"ok", "few spectra"}
