@@ -43,7 +43,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv --clear $(VENV)
 	@rm -rf build *.egg-info
 	$(BIN)/python -m pip install $(PIP_FLAGS) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
-	$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[learn,hdf5,dev]'
+	$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[learn,hdf5,onnx,cluster,view,dev]'
 	@echo "$$PWD" > $@
 
 clean:
