@@ -9,6 +9,7 @@ import traceback
 import warnings
 from contextlib import contextmanager
 from importlib.metadata import version
+from pathlib import Path
 
 import click
 
@@ -17,8 +18,10 @@ __all__ = [
     "CommandGroup",
     "Tool",
     "echo_json",
+    "echo_notice",
     "json_option",
     "loudness",
+    "out_option",
     "version_option",
 ]
 
@@ -252,3 +255,17 @@ def echo_json(schema: str, content: dict) -> None:
     """Print strict JSON (infinite and undefined numbers as null) with its schema's name."""
     document = {"schema": schema, "schema_version": 1, **_plain(content)}
     click.echo(json.dumps(document, indent=2, allow_nan=False))
+
+
+def out_option(help_text: str, default: str | None = None):
+    """``--out``, required unless there is a default."""
+    kind = click.Path(path_type=Path)
+    if default is None:
+        return click.option("--out", type=kind, required=True, help=help_text)
+    return click.option("--out", type=kind, default=default, show_default=True, help=help_text)
+
+
+def echo_notice(notice: str) -> None:
+    """Print the label of a demonstration grid on stderr, where there is one."""
+    if notice:
+        click.echo(notice, err=True)
