@@ -175,7 +175,8 @@ def _weighted_sums(
         rows = np.pad(rows, ((0, 0), (0, surplus)))
         weights = np.pad(weights, ((0, 0), (0, surplus)))
     flux = np.empty((len(rows), coef.shape[1]), dtype=np.float32)
-    combine_rows(flux, coef, rows, weights.astype(np.float32))
+    order = np.argsort(rows[:, 0], kind="stable")  # neighbours in the grid after each other
+    combine_rows(flux, coef, rows, weights.astype(np.float32), order)
     return flux
 
 

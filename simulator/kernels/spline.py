@@ -5,7 +5,8 @@ from numba import njit, prange
 
 __all__ = ["basis_rows", "combine_rows"]
 
-TILE = 256  # pixels; the bank's slice of this width stays in the second-level cache
+TILE = 2048  # pixels; a sum of this width stays in the first-level cache
+BLOCK = 64  # spectra a thread takes at once; neighbours share rows in the second-level cache
 
 
 @njit(cache=True)
@@ -56,10 +57,12 @@ def basis_rows(knots, degree, values, slope, first, weights):
 
 
 @njit(cache=True, parallel=True, fastmath={"contract"})
-def combine_rows(flux, coef, rows, weights):
+def combine_rows(flux, coef, rows, weights, order):
     """Weighted sums of bank rows, tiled over wavelength.
 
-    ``contract`` allows fused multiply-add: one rounding less per term.
+    Spectra are taken in the order given, which changes no sum: where neighbours share rows of
+    the bank, these are still in the cache. ``contract`` allows fused multiply-add: one rounding
+    less per term.
 
     Parameters
     ----------
@@ -69,29 +72,31 @@ def combine_rows(flux, coef, rows, weights):
     rows : int32 array, shape (n_spec, n_support)
     weights : float32 array, shape (n_spec, n_support)
         ``n_support`` a multiple of four; surplus entries carry weight zero.
+    order : int64 array, shape (n_spec,)
+        A permutation of the spectra.
     """
     n_spec, n_wave = flux.shape
-    n_support = rows.shape[1]
-    n_tile = (n_wave + TILE - 1) // TILE
-    for tile in prange(n_tile):
-        start = tile * TILE
-        stop = min(start + TILE, n_wave)
-        for i in range(n_spec):
-            total = np.zeros(TILE, dtype=np.float32)
-            for s in range(0, n_support, 4):
-                row_0 = coef[rows[i, s], start:stop]
-                row_1 = coef[rows[i, s + 1], start:stop]
-                row_2 = coef[rows[i, s + 2], start:stop]
-                row_3 = coef[rows[i, s + 3], start:stop]
-                weight_0 = weights[i, s]
-                weight_1 = weights[i, s + 1]
-                weight_2 = weights[i, s + 2]
-                weight_3 = weights[i, s + 3]
-                for j in range(stop - start):
-                    total[j] += (
-                        weight_0 * row_0[j]
-                        + weight_1 * row_1[j]
-                        + weight_2 * row_2[j]
-                        + weight_3 * row_3[j]
-                    )
-            flux[i, start:stop] = total[: stop - start]
+    n_block = (n_spec + BLOCK - 1) // BLOCK
+    for block in prange(n_block):
+        for start in range(0, n_wave, TILE):
+            stop = min(start + TILE, n_wave)
+            for k in range(block * BLOCK, min((block + 1) * BLOCK, n_spec)):
+                i = order[k]
+                total = flux[i, start:stop]
+                total[:] = 0.0
+                for s in range(0, rows.shape[1], 4):
+                    row_0 = coef[rows[i, s], start:stop]
+                    row_1 = coef[rows[i, s + 1], start:stop]
+                    row_2 = coef[rows[i, s + 2], start:stop]
+                    row_3 = coef[rows[i, s + 3], start:stop]
+                    weight_0 = weights[i, s]
+                    weight_1 = weights[i, s + 1]
+                    weight_2 = weights[i, s + 2]
+                    weight_3 = weights[i, s + 3]
+                    for j in range(stop - start):
+                        total[j] += (
+                            weight_0 * row_0[j]
+                            + weight_1 * row_1[j]
+                            + weight_2 * row_2[j]
+                            + weight_3 * row_3[j]
+                        )
