@@ -7,16 +7,18 @@ import numpy as np
 from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.names import CONDITIONS
-from starsmith.fisher.information import crlb_from_gram
-from starsmith.fisher.jacobian import along_axis, derivative_matrix, node_flux
+from starsmith.fisher.information import crlb, crlb_from_gram
+from starsmith.fisher.jacobian import node_flux
+from starsmith.fisher.kernels.gram import fill_gram
+from starsmith.fisher.stencils import Stencils, build_stencils
 from starsmith.fisher.variance import variance_line
 from starsmith.simulator.prior import Prior
 
 __all__ = ["NodeSpectra", "middle_conditions", "node_spectra", "step_error"]
 
-TILE = 256  # pixels
 N_PROBE = 150
-MAGS = np.arange(8.0, 30.0, 0.25)  # ln(S/N) bends by 1e-3 between neighbours
+MAGS = np.arange(8.0, 30.0, 0.5)  # ln(S/N) bends by 4e-3 between neighbours
+RHO_DOUBT = 1e-4  # float32 products keep the digits of larger shares
 
 
 def middle_conditions(prior: Prior) -> np.ndarray:
@@ -36,15 +38,16 @@ class NodeSpectra:
     labels : float64, shape (n_node, n_label)
     names : tuple of str
         Labels that vary.
-    flux : float32, shape (n_1, ..., n_wave)
+    flux : float32, shape (n_all, n_wave)
         All nodes at magnitude zero, or divided by their medians.
     unit : float64, shape (n_node,)
         Flux at magnitude zero of one unit of ``flux``.
-    inside : bool, shape (n_1 n_2 ...,)
-        Nodes that exist and lie in the prior; ``labels`` and ``unit`` are theirs.
-    matrices : tuple of (int, float64 array)
-        Axis and derivative matrix of each varying label.
-    free_amplitude : bool
+    nodes : int64, shape (n_node,)
+        Rows of ``flux`` that exist, lie in the prior and have a derivative by every label.
+    without_slope : int
+        Nodes in the prior that were left out because their neighbours are missing.
+    stencils : Stencils
+        Derivatives of those nodes; last the flux itself if the amplitude is free.
     floor, slope : float64, shape (n_wave,)
         Variance = floor + slope x flux, under the conditions of all nodes.
     """
@@ -53,9 +56,9 @@ class NodeSpectra:
     names: tuple[str, ...]
     flux: np.ndarray
     unit: np.ndarray
-    inside: np.ndarray
-    matrices: tuple[tuple[int, np.ndarray], ...]
-    free_amplitude: bool
+    nodes: np.ndarray
+    without_slope: int
+    stencils: Stencils
     floor: np.ndarray
     slope: np.ndarray
 
@@ -63,15 +66,14 @@ class NodeSpectra:
         """Variance of a label over the nodes, each counting once."""
         return float(self.labels[:, self.names.index(target)].var())
 
-    def _at_mag(self, flux: np.ndarray, unit: np.ndarray, mag: float) -> np.ndarray:
-        return flux * (unit * 10.0 ** (-0.4 * mag))[:, None]
+    def _noise(self, flux: np.ndarray) -> np.ndarray:
+        return np.sqrt(self.floor + self.slope * np.maximum(flux, 0.0))
 
     def snr(self, mag: float, nodes: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Median signal-to-noise per pixel of each node at one magnitude."""
-        flat = self.flux.reshape(self.inside.size, -1)[np.flatnonzero(self.inside)[nodes]]
-        flux = self._at_mag(flat.astype(np.float64), self.unit[nodes], mag)
-        noise = np.sqrt(self.floor + self.slope * np.maximum(flux, 0.0))
-        return np.median(flux / noise, axis=1)
+        flux = self.flux[self.nodes[nodes]].astype(np.float64)
+        flux *= (self.unit[nodes] * 10.0 ** (-0.4 * mag))[:, None]
+        return np.median(flux / self._noise(flux), axis=1)
 
     def magnitude_at(self, snr: np.ndarray) -> np.ndarray:
         """Magnitudes at which the median node has these signal-to-noise ratios."""
@@ -83,30 +85,43 @@ class NodeSpectra:
     def gram(self, mags: np.ndarray) -> np.ndarray:
         """Information matrices at each magnitude, float64 (n_mag, n_node, n_column, n_column).
 
-        Columns are the labels that vary, then a free amplitude.
+        Columns are the labels that vary, then a free amplitude. Products are summed in
+        float32 over 512 pixels and in float64 beyond: 1e-6 of the largest.
         """
-        n_column = len(self.names) + self.free_amplitude
-        gram = np.zeros((len(mags), len(self.unit), n_column, n_column))
-        for start in range(0, self.floor.size, TILE):
-            pixels = slice(start, start + TILE)
-            tile = self.flux[..., pixels].astype(np.float64)
-            n_pixel = tile.shape[-1]
-            slopes = [along_axis(matrix, tile, k) for k, matrix in self.matrices]
-            slopes += [tile] if self.free_amplitude else []
-            columns = np.stack([s.reshape(-1, n_pixel)[self.inside] for s in slopes], axis=1)
-            flux = tile.reshape(-1, n_pixel)[self.inside]
-            for m, mag in enumerate(mags):
-                seen = self._at_mag(flux, self.unit, mag)
-                noise = self.floor[pixels] + self.slope[pixels] * np.maximum(seen, 0.0)
-                scale = (self.unit * 10.0 ** (-0.4 * mag))[:, None] / np.sqrt(noise)
-                whitened = columns * scale[:, None, :]
-                gram[m] += whitened @ whitened.transpose(0, 2, 1)
+        n_column = self.stencils.weights.shape[1]
+        gram = np.empty((len(mags), len(self.nodes), n_column, n_column))
+        scale = 10.0 ** (-0.4 * np.asarray(mags, dtype=np.float64))[:, None] * self.unit
+        fill_gram(
+            gram,
+            self.flux,
+            self.nodes.astype(np.int32),
+            self.stencils.neighbours,
+            self.stencils.weights.astype(np.float32),
+            scale.astype(np.float32),
+            self.floor.astype(np.float32),
+            self.slope.astype(np.float32),
+        )
         return gram
 
     def sigma2(self, target: str, mags: np.ndarray) -> np.ndarray:
-        """Cramér-Rao bounds at each magnitude, float64 (n_mag, n_node) [label²]."""
+        """Cramér-Rao bounds at each magnitude, float64 (n_mag, n_node) [label²].
+
+        Nodes whose target the other columns nearly imitate are done again in float64 by QR.
+        """
         index = self.names.index(target)
-        return np.stack([crlb_from_gram(gram_m, index).sigma2 for gram_m in self.gram(mags)])
+        sigma2 = np.empty((len(mags), len(self.nodes)))
+        for m, gram in enumerate(self.gram(mags)):
+            bounds = crlb_from_gram(gram, index)
+            sigma2[m] = bounds.sigma2
+            for i in np.flatnonzero(~(bounds.rho > RHO_DOUBT)):
+                sigma2[m, i] = self._by_projection(i, index, mags[m])
+        return sigma2
+
+    def _by_projection(self, node: int, index: int, mag: float) -> float:
+        unit = self.unit[node] * 10.0 ** (-0.4 * mag)
+        jacobian = unit * self.stencils.columns(self.flux, np.array([node]))[0]
+        noise = self._noise(unit * self.flux[self.nodes[node]].astype(np.float64))
+        return crlb(jacobian.T, noise**2, index).sigma2
 
 
 def node_spectra(
@@ -125,17 +140,59 @@ def node_spectra(
     normalise : str
         ``known`` (spectra divided by their noise-free median), ``free`` or ``absolute``.
     derivative : str
-        ``grid``: three-point differences between nodes; ``spline``.
+        ``grid``: three-point differences between nodes; ``spline``. Nodes beyond the prior
+        serve as neighbours; missing ones are stepped over.
     conditions : float64 array, shape (1, 8), optional
         The middle of the prior's ranges by default.
 
     Returns
     -------
     nodes : NodeSpectra
+
+    Raises
+    ------
+    ConfigError
+        If no node lies inside the prior.
+    GridError
+        If an axis has too few nodes for the derivative, or no node has neighbours enough.
     """
-    flux = node_flux(bank)
-    labels = np.stack(np.meshgrid(*bank.axes, indexing="ij"), axis=-1)
-    labels = labels.reshape(-1, len(bank.axes))
+    shape = tuple(nodes.size for nodes in bank.axes)
+    flux = node_flux(bank).reshape(-1, bank.wave.size)
+    labels = np.stack(np.meshgrid(*bank.axes, indexing="ij"), axis=-1).reshape(-1, len(shape))
+    inside = _inside(bank, prior, labels)
+    varying = [k for k in range(len(shape)) if np.ptp(labels[inside, k]) > 0.0]
+    names = tuple(name if k in varying else "" for k, name in enumerate(bank.label_names))
+    stencils = build_stencils(bank.axes, names, ~bank.filled.reshape(shape), derivative)
+    nodes = np.flatnonzero(inside & stencils.usable)
+    if not nodes.size:
+        raise ConfigError(
+            f"none of the {int(inside.sum())} nodes inside the prior has neighbours on every "
+            "axis to take a derivative from; import the missing nodes"
+        )
+    unit = np.ones(len(nodes))
+    if normalise == "known":
+        median = np.median(flux, axis=1)
+        unit = median[nodes].astype(np.float64)
+        flux = flux / median[:, None]
+    stencils = Stencils(stencils.neighbours[nodes], stencils.weights[nodes])
+    floor, slope = variance_line(
+        bank.noise, middle_conditions(prior) if conditions is None else conditions
+    )
+    return NodeSpectra(
+        labels=labels[nodes][:, varying],
+        names=tuple(bank.label_names[k] for k in varying),
+        flux=flux,
+        unit=unit,
+        nodes=nodes,
+        without_slope=int(inside.sum()) - len(nodes),
+        stencils=stencils.with_value(nodes) if normalise == "free" else stencils,
+        floor=floor[0],
+        slope=slope[0],
+    )
+
+
+def _inside(bank: Bank, prior: Prior, labels: np.ndarray) -> np.ndarray:
+    """Nodes that exist and lie within the prior's ranges, bool (n_all,)."""
     ranges = np.array([prior.ranges[name] for name in bank.label_names])
     near = 1e-9 * np.maximum(1.0, np.abs(ranges))
     inside = ~bank.filled & np.all(
@@ -143,42 +200,34 @@ def node_spectra(
     )
     if not inside.any():
         raise ConfigError("no grid node lies inside the prior's label ranges; widen them")
-    varying = [k for k in range(len(bank.axes)) if np.ptp(labels[inside, k]) > 0.0]
-    unit = np.ones(inside.size)
-    if normalise == "known":
-        median = np.median(flux.reshape(inside.size, -1), axis=1)
-        unit = median.astype(np.float64)
-        flux = flux / median.reshape(*flux.shape[:-1], 1)
-    conditions = middle_conditions(prior) if conditions is None else conditions
-    floor, slope = variance_line(bank.noise, conditions)
-    return NodeSpectra(
-        labels=labels[inside][:, varying],
-        names=tuple(bank.label_names[k] for k in varying),
-        flux=flux,
-        unit=unit[inside],
-        inside=inside,
-        matrices=tuple((k, derivative_matrix(bank.axes[k], derivative)) for k in varying),
-        free_amplitude=normalise == "free",
-        floor=floor[0],
-        slope=slope[0],
-    )
+    return inside
 
 
-def step_error(bank: Bank, prior: Prior, target: str, snr: float = 7.0) -> np.ndarray:
+def step_error(bank: Bank, prior: Prior, target: str, snr: float | np.ndarray = 7.0) -> np.ndarray:
     """How much the choice of derivative matters: σ by differences over σ by the spline.
 
     With the amplitude free: a median over pixels has kinks that neither derivative follows.
 
+    Parameters
+    ----------
+    bank : Bank
+    prior : Prior
+    target : str
+    snr : float or float64 array, shape (n_mag,)
+        Of the median node.
+
     Returns
     -------
-    ratio : float64 array, shape (n_node,)
+    ratio : float64 array, shape (n_node,) or (n_mag, n_node)
         Near 1 where the grid is fine enough for either; NaN where both are infinite.
     """
     spline = node_spectra(bank, prior, "free", "spline")
     grid = node_spectra(bank, prior, "free", "grid")
-    mag = np.atleast_1d(spline.magnitude_at(np.asarray(snr)))
-    pair = [np.sqrt(nodes.sigma2(target, mag)[0]) for nodes in (grid, spline)]
-    ratio = np.full(len(pair[0]), np.nan)
-    finite = np.isfinite(pair[0]) & np.isfinite(pair[1])
-    ratio[finite] = pair[0][finite] / pair[1][finite]
-    return ratio
+    common, here, there = np.intersect1d(spline.nodes, grid.nodes, return_indices=True)
+    mags = np.atleast_1d(spline.magnitude_at(np.atleast_1d(snr)))
+    fine = spline.sigma2(target, mags)[:, here]
+    coarse = grid.sigma2(target, mags)[:, there]
+    ratio = np.full((len(mags), common.size), np.nan)
+    finite = np.isfinite(fine) & np.isfinite(coarse)
+    ratio[finite] = np.sqrt(coarse[finite] / fine[finite])
+    return ratio if np.ndim(snr) else ratio[0]

@@ -106,10 +106,12 @@ def test_nodes_count_once_each(toy_bank, prior):
 
 
 def test_nodes_outside_the_prior_or_missing_are_left_out(toy_bank, prior):
+    """Two nodes beside three holes have no third to make a parabola of: counted, left out."""
     filled = toy_bank.filled.copy()
     filled[:3] = True
-    holey = dataclasses.replace(toy_bank, filled=filled)
-    assert len(node_spectra(holey, prior).labels) == 147
+    holey = node_spectra(dataclasses.replace(toy_bank, filled=filled), prior)
+    assert len(holey.labels) == 145
+    assert holey.without_slope == 2
     giants = prior.with_ranges(logg=(1.0, 3.0))
     assert len(node_spectra(toy_bank, giants).labels) == 6 * 3 * 5
 

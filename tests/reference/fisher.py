@@ -51,3 +51,25 @@ def three_point_slope(x, f, i):
         + (ahead - back) / (back * ahead) * f[i]
         + back / (ahead * (back + ahead)) * f[i + 1]
     )
+
+
+def gram_plain(flux, nodes, neighbours, weights, scale, floor, slope, block=64):
+    """Information matrices of nodes in plain numpy, float64, a block of nodes at a time.
+
+    Arguments as in the kernel ``fill_gram``; also the baseline its speed is told against.
+    """
+    n_column = weights.shape[1]
+    gram = np.empty((len(scale), len(nodes), n_column, n_column))
+    for start in range(0, len(nodes), block):
+        rows = slice(start, start + block)
+        columns = np.zeros((len(nodes[rows]), n_column, flux.shape[1]))
+        for k in range(neighbours.shape[2]):
+            if weights[rows, :, k].any():
+                columns += weights[rows, :, k, None] * flux[neighbours[rows, :, k]]
+        seen = flux[nodes[rows]].astype(np.float64)
+        for m, unit in enumerate(scale[:, rows]):
+            unit = unit.astype(np.float64)[:, None]
+            noise = np.sqrt(floor + slope * np.maximum(unit * seen, 0.0))
+            whitened = columns * (unit / noise)[:, None, :]
+            gram[m, rows] = whitened @ whitened.transpose(0, 2, 1)
+    return gram
