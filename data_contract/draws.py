@@ -4,9 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from starsmith.data_contract.names import CONDITIONS
+from starsmith.data_contract.names import CONDITIONS, LABELS
 
-__all__ = ["Draws", "SpectrumBatch"]
+__all__ = ["DRAW_WORDS", "Draws", "SpectrumBatch"]
+
+DRAW_WORDS = (*LABELS, "mag", "rv", "ebv")
+"""Word of the random block each of a star's quantities is drawn from; new ones are appended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +33,8 @@ class Draws:
         Columns in `CONDITIONS` order.
     rv : float64, shape (n_spec,)
         Radial velocity, receding positive [km/s]; zero unless given.
+    ebv : float64, shape (n_spec,)
+        Reddening E(B-V) of the dust before each star [mag]; zero unless given.
     """
 
     seed: int
@@ -40,10 +45,12 @@ class Draws:
     mag: np.ndarray
     conditions: np.ndarray
     rv: np.ndarray | None = None
+    ebv: np.ndarray | None = None
 
     def __post_init__(self):
-        if self.rv is None:
-            object.__setattr__(self, "rv", np.zeros(len(self.index)))
+        for name in ("rv", "ebv"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, np.zeros(len(self.index)))
 
     def __len__(self) -> int:
         return len(self.index)
@@ -72,6 +79,7 @@ class Draws:
             mag=self.mag[rows],
             conditions=self.conditions[rows],
             rv=self.rv[rows],
+            ebv=self.ebv[rows],
         )
 
 

@@ -21,6 +21,15 @@ STREAMS = {
     "training": 5,
     "fisher": 6,
     "population": 7,
+    "training_labels": 8,
+    "training_conditions": 9,
+    "training_noise": 10,
+    "telluric": 11,
+    "flux_calibration": 12,
+    "read_noise": 13,
+    "cosmic_rays": 14,
+    "drift": 15,
+    "free_label": 16,
 }
 """Stream name -> high byte of the second key word; the low 24 bits count realisations."""
 

@@ -1,0 +1,99 @@
+"""Keyed random numbers on a torch device: the bits of `starsmith.data_contract.random`.
+
+On the CPU these are its compiled kernels; elsewhere Philox4x32-10 in 64-bit torch integers,
+whose products wrap as unsigned ones do, and whose high words are masked.
+"""
+
+import math
+
+import numpy as np
+import torch
+
+from starsmith.data_contract.names import SPLITS
+from starsmith.data_contract.random import WORD_LIMIT, check_seed, normals, stream_key, uniforms
+
+__all__ = ["keyed_normals", "keyed_uniforms", "philox_words", "words_to_normals"]
+
+MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+WEYL = (0x9E3779B9, 0xBB67AE85)
+LOW = 0xFFFFFFFF
+ROUNDS = 10
+
+
+def philox_words(
+    key: tuple[int, int], index: torch.Tensor, split: int, n_block: int
+) -> tuple[torch.Tensor, ...]:
+    """Random 32-bit words: counter (block, 0, index, split), Salmon et al. 2011.
+
+    Parameters
+    ----------
+    key : (seed, stream)
+        Both below 2**32.
+    index : int64 tensor, shape (n_spec,)
+    split : int
+        Last counter word.
+    n_block : int
+        Blocks of four words per spectrum.
+
+    Returns
+    -------
+    words : four int64 tensors, shape (n_spec, n_block)
+        Values 0..2**32-1.
+    """
+    k0, k1 = key
+    c0 = torch.arange(n_block, device=index.device)[None, :]
+    c1 = torch.zeros_like(c0)
+    c2 = index[:, None]
+    c3 = torch.full_like(c2, split)
+    for _ in range(ROUNDS):
+        first, second = MULTIPLIERS[0] * c0, MULTIPLIERS[1] * c2
+        c0 = ((second >> 32) & LOW) ^ c1 ^ k0
+        c1 = second & LOW
+        c2 = ((first >> 32) & LOW) ^ c3 ^ k1
+        c3 = first & LOW
+        k0, k1 = (k0 + WEYL[0]) & LOW, (k1 + WEYL[1]) & LOW
+    return c0, c1, c2, c3
+
+
+def words_to_normals(words: tuple[torch.Tensor, ...], n: int) -> torch.Tensor:
+    """Standard normals of Philox words by Box & Muller 1958, float32 (n_spec, n)."""
+    parts = []
+    for radius_word, turn_word in (words[:2], words[2:]):
+        radius = torch.sqrt(-2.0 * torch.log((radius_word.double() + 0.5) / WORD_LIMIT))
+        angle = 2.0 * math.pi * (turn_word.double() / WORD_LIMIT - 0.5)
+        parts += [radius * torch.cos(angle), radius * torch.sin(angle)]
+    return torch.stack(parts, dim=2).flatten(1)[:, :n].float()
+
+
+def _on_cpu(index: torch.Tensor) -> np.ndarray | None:
+    return index.numpy() if index.device.type == "cpu" else None
+
+
+def keyed_uniforms(
+    seed: int, stream: str, split: str, index: torch.Tensor, n: int, sub: int = 0
+) -> torch.Tensor:
+    """Uniform numbers in (0, 1), float64 (n_spec, n), where ``index`` int64 (n_spec,) lies.
+
+    Arguments as in `starsmith.data_contract.random.uniforms`; the same numbers.
+    """
+    rows = _on_cpu(index)
+    if rows is not None:
+        return torch.from_numpy(uniforms(seed, stream, split, rows, n, sub))
+    key = check_seed(seed), stream_key(stream, sub)
+    words = philox_words(key, index, SPLITS[split], -(-n // 4))
+    return (torch.stack(words, dim=2).flatten(1)[:, :n].double() + 0.5) / WORD_LIMIT
+
+
+def keyed_normals(
+    seed: int, stream: str, split: str, index: torch.Tensor, n: int, sub: int = 0
+) -> torch.Tensor:
+    """Standard normal numbers, float32 (n_spec, n), where ``index`` int64 (n_spec,) lies.
+
+    Arguments as in `starsmith.data_contract.random.normals`; equal to 1e-6, on the CPU to the
+    last bit.
+    """
+    rows = _on_cpu(index)
+    if rows is not None:
+        return torch.from_numpy(normals(seed, stream, split, rows, n, sub))
+    key = check_seed(seed), stream_key(stream, sub)
+    return words_to_normals(philox_words(key, index, SPLITS[split], -(-n // 4)), n)
