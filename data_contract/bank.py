@@ -161,13 +161,17 @@ def write_noise(group: zarr.Group, noise: NoiseTables) -> None:
     tables = group.create_group("noise")
     for name, values in noise.arrays().items():
         write_array(tables, name, values, tuple(f"{name}_{k}" for k in range(values.ndim)))
+    if noise.arm_names:
+        tables.attrs["arms"] = [[arm.name, arm.start, arm.stop] for arm in noise.arms]
 
 
 def read_noise(group: zarr.Group, path: Path) -> NoiseTables:
     """Read the subgroup ``noise``."""
     if "noise" not in group:
         raise DataError(f"{path}: its noise tables are missing; write it again")
-    return NoiseTables.from_arrays(read_arrays(group["noise"], path))
+    tables = group["noise"]
+    names = tuple(name for name, *_ in tables.attrs.get("arms", []))
+    return NoiseTables.from_arrays(read_arrays(tables, path), names)
 
 
 def load_bank(path: Path | str) -> Bank:

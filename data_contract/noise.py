@@ -5,10 +5,11 @@ when it is read, from the noise tables stored beside it. The closed form is that
 exposure-time calculator (Subaru-PFS/spt_ExposureTimeCalculator, etc/noise.py and snr.py).
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
+from starsmith.data_contract.arms import ArmSpan
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.kernels.noise import (
     fill_background,
@@ -18,6 +19,7 @@ from starsmith.data_contract.kernels.noise import (
 )
 from starsmith.data_contract.moonlight import is_moonlit, moon_scattering
 from starsmith.data_contract.names import CONDITIONS
+from starsmith.data_contract.noise_tables import NoiseTables
 from starsmith.data_contract.random import normals
 
 __all__ = [
@@ -33,94 +35,7 @@ __all__ = [
 ]
 
 ERROR_KINDS = ("observed", "smooth")
-MOON_TABLES = ("moon_rate", "moon_extinction")
 SMOOTH_HALF_WIDTH = 400  # pixels; 800 pixels hold no line, only the broadband slope
-
-
-@dataclass(frozen=True, kw_only=True)
-class NoiseTables:
-    """What an instrument does to photons, tabulated; linear interpolation between nodes.
-
-    Attributes
-    ----------
-    wave : float64, shape (n_wave,)
-        Pixel centres, vacuum [Å].
-    conversion : float64, shape (n_wave,)
-        Electrons per second, m² and 1e-17 erg/s/cm²/Å collected in one extracted pixel:
-        throughput, trace fraction, telluric lines; not area, extinction or aperture.
-    knot_wave : float64, shape (n_knot,)
-        Where the smooth factors are tabulated [Å]; covers ``wave``.
-    extinction : float64, shape (n_knot,)
-        Continuum extinction [mag/airmass].
-    field_angle : float64, shape (n_field,)
-        [deg].
-    collecting_area : float64, shape (n_field,)
-        Telescope area less obscuration and vignetting [m²].
-    fibre_area : float64, shape (n_field,)
-        [arcsec²].
-    seeing : float64, shape (n_seeing,)
-        FWHM at 800 nm [arcsec].
-    encircled_energy : float64, shape (n_seeing, n_field, n_knot)
-        Fraction of a star's light entering the fibre.
-    zenith_angle : float64, shape (n_zenith,)
-        [deg].
-    sky_rate : float64, shape (n_zenith, n_wave)
-        Sky electrons in one extracted pixel [electron/s/m²/arcsec²].
-    read_variance, dark_rate : float
-        Per extracted pixel: [electron² per exposure], [electron/s].
-    stray_fraction : float
-        Stray light per pixel as a fraction of the mean sky count.
-    floor_fraction : float
-        Sky-subtraction residual as a fraction of the brightest neighbouring sky count.
-    variance_factor, sample_factor : float
-        Empirical scale of the object-free variance; excess of object photon noise.
-    moon_rate : float64, shape (2, n_wave), optional
-        Moonlight electrons in one extracted pixel, scattered by molecules and by aerosols
-        [electron/s/m²/arcsec² per nanolambert in V].
-    moon_extinction : float, optional
-        In V [mag/airmass]. Tables without these two hold a dark sky only.
-    """
-
-    wave: np.ndarray
-    conversion: np.ndarray
-    knot_wave: np.ndarray
-    extinction: np.ndarray
-    field_angle: np.ndarray
-    collecting_area: np.ndarray
-    fibre_area: np.ndarray
-    seeing: np.ndarray
-    encircled_energy: np.ndarray
-    zenith_angle: np.ndarray
-    sky_rate: np.ndarray
-    read_variance: float
-    dark_rate: float
-    stray_fraction: float
-    floor_fraction: float
-    variance_factor: float
-    sample_factor: float
-    moon_rate: np.ndarray | None = None
-    moon_extinction: float | None = None
-
-    def __post_init__(self):
-        if (self.moon_rate is None) != (self.moon_extinction is None):
-            raise DataError(f"noise tables need both or none of {list(MOON_TABLES)}")
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Every table as a float64 array, scalars with shape (); a dark sky has no moon's."""
-        tables = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {
-            name: np.asarray(values, dtype=np.float64)
-            for name, values in tables.items()
-            if values is not None
-        }
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "NoiseTables":
-        """Inverse of `arrays`; raises DataError naming missing or unknown tables."""
-        known = {f.name for f in fields(cls)}
-        if problems := sorted((known ^ set(arrays)) - (set(MOON_TABLES) - set(arrays))):
-            raise DataError(f"noise tables have unknown or missing entries {problems}")
-        return cls(**{k: v if np.ndim(v) else float(v) for k, v in arrays.items()})
 
 
 def _bracket(nodes: np.ndarray, values: np.ndarray, what: str) -> tuple[np.ndarray, np.ndarray]:
@@ -195,20 +110,25 @@ def background(tables: NoiseTables, conditions: np.ndarray) -> np.ndarray:
     background : float64 array, shape (n_spec, n_wave)
         [electron² per exposure]. Arguments and errors as in `sensitivity`.
     """
+    out = np.empty((len(conditions), tables.wave.size))
     named = _named(tables, conditions)
+    for arm, own in zip(tables.arms, tables.by_arm, strict=True):
+        _fill_background(out[:, arm.pixels], own, named)
+    return out
+
+
+def _fill_background(out: np.ndarray, tables: NoiseTables, named: dict[str, np.ndarray]) -> None:
+    """Object-free variance per exposure of one arm, into ``out`` (n_spec, n_wave)."""
     zenith, zenith_fraction = _bracket(tables.zenith_angle, named["zenith_angle"], "zenith_angle")
     area = np.interp(named["field_angle"], tables.field_angle, tables.collecting_area)
     fibre = np.interp(named["field_angle"], tables.field_angle, tables.fibre_area)
-    n_spec = len(conditions)
-    scalars = np.empty((n_spec, 4))
+    scalars = np.empty((len(out), 4))
     scalars[:, 0] = tables.variance_factor
     scalars[:, 1] = tables.floor_fraction * np.sqrt(named["exp_count"])
     scalars[:, 2] = tables.stray_fraction
     scalars[:, 3] = tables.dark_rate * named["exp_time"] + tables.read_variance
-    out = np.empty((n_spec, tables.wave.size))
     sky = zenith, zenith_fraction, area * fibre * named["exp_time"]
     fill_background(out, tables.sky_rate, *sky, scalars, *_moonlight(tables, named))
-    return out
 
 
 def _moonlight(tables: NoiseTables, named: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -229,13 +149,14 @@ class Response:
     background : float64, shape (n_spec, n_wave)
         Object-free variance [electron² per exposure].
     n_exposure : float64, shape (n_spec,)
-    sample_factor : float
+    arms : tuple of (ArmSpan, float)
+        Every arm, and the excess of its photon noise.
     """
 
     sensitivity: np.ndarray
     background: np.ndarray
     n_exposure: np.ndarray
-    sample_factor: float
+    arms: tuple[tuple[ArmSpan, float], ...]
 
     @classmethod
     def of(cls, tables: NoiseTables, conditions: np.ndarray) -> "Response":
@@ -244,16 +165,19 @@ class Response:
             sensitivity=sensitivity(tables, conditions),
             background=background(tables, conditions),
             n_exposure=np.ascontiguousarray(conditions[:, CONDITIONS.index("exp_count")]),
-            sample_factor=tables.sample_factor,
+            arms=tuple(
+                (arm, own.sample_factor)
+                for arm, own in zip(tables.arms, tables.by_arm, strict=True)
+            ),
         )
 
     def error(self, flux: np.ndarray) -> np.ndarray:
         """One-sigma error of a coadd, float32 like ``flux`` (n_spec, n_wave)."""
         flux = np.ascontiguousarray(flux, dtype=np.float32)
         out = np.empty(flux.shape, dtype=np.float32)
-        fill_error(
-            out, flux, self.sensitivity, self.background, self.sample_factor, self.n_exposure
-        )
+        for arm, sample_factor in self.arms:
+            parts = [x[:, arm.pixels] for x in (out, flux, self.sensitivity, self.background)]
+            fill_error(*parts, sample_factor, self.n_exposure)
         return out
 
     def honest_error(self, flux: np.ndarray, kind: str) -> np.ndarray:
@@ -262,7 +186,9 @@ class Response:
             raise ValueError(f"error kind {kind!r} is not one of {ERROR_KINDS}")
         if kind == "smooth":
             running = np.empty(flux.shape)
-            smooth_rows(running, flux.astype(np.float64), SMOOTH_HALF_WIDTH)
+            for arm, _ in self.arms:
+                own = flux[:, arm.pixels].astype(np.float64)
+                smooth_rows(running[:, arm.pixels], own, SMOOTH_HALF_WIDTH)
             flux = running
         return self.error(flux)
 

@@ -23,7 +23,7 @@ def variance_line(tables: NoiseTables, conditions: np.ndarray) -> tuple[np.ndarr
     """
     electrons = sensitivity(tables, conditions)
     exposures = conditions[:, CONDITIONS.index("exp_count"), None]
-    slope = tables.sample_factor / (electrons * exposures)
+    slope = tables.at_pixels("sample_factor") / (electrons * exposures)
     floor = background(tables, conditions) / (electrons**2 * exposures)
     return floor, slope
 
