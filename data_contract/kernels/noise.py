@@ -27,11 +27,20 @@ def fill_sensitivity(sensitivity, conversion, knot_of_pixel, knot_fraction, smoo
     """
     n_spec, n_wave = sensitivity.shape
     for i in prange(n_spec):
+        low = smooth[i]
         for j in range(n_wave):
             k = knot_of_pixel[j]
-            low = smooth[i, k]
-            factor = low + knot_fraction[j] * (smooth[i, k + 1] - low)
+            factor = low[k] + knot_fraction[j] * (low[k + 1] - low[k])
             sensitivity[i, j] = exposure[i] * conversion[j] * factor
+
+
+@njit(cache=True, fastmath={"reassoc"})
+def mean_of(values):
+    """Mean of float64 numbers, shape (n_wave,); the order of the sum is the compiler's."""
+    total = 0.0
+    for value in values:
+        total += value
+    return total / values.size
 
 
 @njit(cache=True, parallel=True)
@@ -74,9 +83,14 @@ def fill_background(
             for j in range(n_wave):
                 sky[j] += molecules * moon_rate[0, j] + aerosols * moon_rate[1, j]
         factor, floor, stray, constant = scalars[i]
-        constant += stray * sky.mean()
+        constant += stray * mean_of(sky)
+        last = n_wave - 1
+        background[i, 0] = max(sky[0], sky[min(1, last)])
+        background[i, last] = max(sky[max(last - 1, 0)], sky[last])
+        for j in range(1, last):
+            background[i, j] = max(max(sky[j - 1], sky[j]), sky[j + 1])
         for j in range(n_wave):
-            peak = max(sky[max(j - 1, 0)], sky[j], sky[min(j + 1, n_wave - 1)])
+            peak = background[i, j]
             background[i, j] = factor * (sky[j] + (floor * peak) ** 2 + constant)
 
 
