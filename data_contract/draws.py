@@ -1,9 +1,10 @@
 """What a simulated spectrum is drawn from, and what comes out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from starsmith.data_contract.arms import ArmSpan, arm_named
 from starsmith.data_contract.names import CONDITIONS, LABELS
 
 __all__ = ["DRAW_WORDS", "Draws", "SpectrumBatch"]
@@ -98,6 +99,8 @@ class SpectrumBatch:
     snr : float64, shape (n_spec,)
         Median over pixels of flux_model over the true σ [per pixel].
     draws : Draws
+    arms : tuple of ArmSpan
+        Which pixels each arm of the spectrograph recorded.
     """
 
     wave: np.ndarray
@@ -107,6 +110,18 @@ class SpectrumBatch:
     mask: np.ndarray
     snr: np.ndarray
     draws: Draws
+    arms: tuple[ArmSpan, ...] = ()
 
     def __len__(self) -> int:
         return len(self.flux)
+
+    def arm(self, name: str) -> "SpectrumBatch":
+        """One arm's pixels, by its name or first letter; views, nothing is copied.
+
+        ``snr`` stays that of all arms together; DataError if no arm is called so.
+        """
+        arm = arm_named(self.arms, name)
+        per_spectrum = ("flux_model", "flux", "error", "mask")
+        cut = {name: getattr(self, name)[:, arm.pixels] for name in per_spectrum}
+        own = ArmSpan(arm.name, 0, len(arm))
+        return replace(self, wave=self.wave[arm.pixels], **cut, arms=(own,))
