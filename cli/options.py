@@ -18,6 +18,7 @@ __all__ = [
     "bank_options",
     "config_option",
     "flag",
+    "population_options",
     "prior_options",
     "typed_first",
     "typed_on_command_line",
@@ -177,6 +178,36 @@ def prior_options(function):
         )
         with_prior = option(with_prior)
     return with_prior
+
+
+def population_options(function):
+    """Add ``--population`` and ``--ebv`` to a command that has `prior_options` above it."""
+
+    @click.option(
+        "--population",
+        type=click.Path(path_type=Path),
+        help="Table of stars to draw from (ECSV, CSV, FITS): teff logg m_h mag, and weight, a_m, "
+        "c_m, rv, ebv where it has them.",
+    )
+    @click.option(
+        "--ebv", type=Range(), default="0", show_default=True, help="Reddening E(B-V) [mag]."
+    )
+    @functools.wraps(function)
+    def with_population(*args, prior, population, ebv, **kwargs):
+        from starsmith.data_contract.population import read_population
+
+        prior = prior.with_ranges(ebv=ebv)
+        if population is not None:
+            stars = read_population(population)
+            if rivals := typed_on_command_line(*stars.columns):
+                raise click.UsageError(
+                    f"--population {population} already says what {', '.join(rivals)} stars have; "
+                    f"drop {', '.join(map(flag, rivals))}"
+                )
+            prior = prior.with_population(stars)
+        return function(*args, prior=prior, **kwargs)
+
+    return with_population
 
 
 def config_option(*unused: str):

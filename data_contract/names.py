@@ -37,6 +37,7 @@ UNITS = {
     "a_m": "dex",
     "c_m": "dex",
     "rv": "km s-1",
+    "ebv": "mag",
     "mag": "mag(AB)",
     "snr": "1",
     "index": "1",

@@ -1,5 +1,6 @@
 """Generating data sets: shards made by independent workers, the same bits whoever makes them."""
 
+import logging
 import multiprocessing
 import os
 import platform
@@ -9,7 +10,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,10 +18,10 @@ import numba
 import numpy as np
 
 from starsmith.data_contract.bank import Bank
-from starsmith.data_contract.draws import Draws
-from starsmith.data_contract.errors import ConfigError, StarsmithError
+from starsmith.data_contract.errors import ConfigError, GridError, StarsmithError
 from starsmith.data_contract.manifest import Manifest
 from starsmith.data_contract.names import CONDITIONS, SPLITS
+from starsmith.data_contract.population import Population
 from starsmith.data_contract.random import check_seed
 from starsmith.data_contract.shards import (
     DatasetHeader,
@@ -32,6 +33,7 @@ from starsmith.data_contract.shards import (
     write_shard,
     writer_lock,
 )
+from starsmith.simulator.interpolate import touches_filled
 from starsmith.simulator.observe import (
     KEEP_BITS,
     draw_stars,
@@ -41,7 +43,16 @@ from starsmith.simulator.observe import (
 )
 from starsmith.simulator.prior import Prior
 
-__all__ = ["Settings", "check_prior", "make_shard", "split_counts", "write_dataset"]
+__all__ = [
+    "Settings",
+    "check_population",
+    "check_prior",
+    "make_shard",
+    "split_counts",
+    "write_dataset",
+]
+
+log = logging.getLogger(__name__)
 
 HELD_OUT_FRACTION = 0.1
 HELD_OUT_MOST = 10_000
@@ -92,25 +103,53 @@ def split_counts(n: int) -> dict[str, int]:
 def check_prior(bank: Bank, prior: Prior) -> None:
     """Refuse a prior with draws the bank cannot render or observe.
 
-    Ranges are refused one by one, so rendering their lower and their upper ends is enough.
+    Ranges are refused one by one, so rendering their lower and their upper ends is enough;
+    of a population every row is looked at.
 
     Raises
     ------
     ConfigError, DataError, GridError
         Naming the range and what the grid or the instrument allows.
     """
-    draw_stars(bank, prior, 0, "train", np.arange(1))
-    ends = Draws(
-        seed=0,
-        split="train",
-        index=np.arange(2),
-        label_names=bank.label_names,
-        labels=np.array([prior.ranges[name] for name in bank.label_names]).T,
+    if prior.population is not None:
+        check_population(bank, prior.population)
+    drawn = draw_stars(bank, prior, 0, "train", np.arange(2))
+    corners = np.array([prior.ranges[name] for name in bank.label_names]).T
+    ends = replace(
+        drawn,
+        labels=corners if prior.population is None else drawn.labels,
         mag=np.array(prior.ranges["mag"]),
         conditions=np.array([prior.ranges[name] for name in CONDITIONS]).T,
         rv=np.array(prior.ranges["rv"]),
+        ebv=np.array(prior.ranges["ebv"]),
     )
     signal_to_noise(bank, model_flux(bank, ends), ends)
+
+
+def check_population(bank: Bank, population: Population) -> None:
+    """Refuse a population with rows outside the grid; tell of rows it can never draw.
+
+    Raises
+    ------
+    GridError
+        Naming every label that leaves the grid, and in how many rows.
+    """
+    axes = dict(zip(bank.label_names, bank.axes, strict=True))
+    if problems := population.outside(axes):
+        raise GridError(
+            f"{population.path}: {'; '.join(problems)}; remove those rows, or use a grid that "
+            "holds them"
+        )
+    lost = touches_filled(bank, population.labels(bank.label_names))
+    if lost.any():
+        log.warning(
+            "%s: %d of %d rows (%.2g of the weight) lean on holes of grid %r and are never drawn",
+            population.path,
+            lost.sum(),
+            len(population),
+            population.weight[lost].sum(),
+            bank.grid.get("name"),
+        )
 
 
 def make_shard(bank: Bank, prior: Prior, header: DatasetHeader, shard: Shard) -> dict:

@@ -20,8 +20,8 @@ BLOCK = 256  # spectra at a time: working arrays stay in the last-level cache
 def draw_stars(bank: Bank, prior: Prior, seed: int, split: str, index: np.ndarray) -> Draws:
     """Draw stars the bank can render.
 
-    A draw that leans on a hole of the grid takes labels, magnitude and velocity of its key's
-    next attempt, so it does not depend on any other draw.
+    A draw that leans on a hole of the grid takes labels, magnitude, velocity and reddening of
+    its key's next attempt, so it does not depend on any other draw.
 
     Parameters
     ----------
@@ -51,6 +51,7 @@ def draw_stars(bank: Bank, prior: Prior, seed: int, split: str, index: np.ndarra
         draws.labels[bad] = again.labels
         draws.mag[bad] = again.mag
         draws.rv[bad] = again.rv
+        draws.ebv[bad] = again.ebv
         bad = bad[touches_filled(bank, again.labels)]
     raise GridError(
         f"{bad.size} draws met only holes of grid {bank.grid.get('name')!r} in {MAX_ATTEMPTS} "
@@ -127,4 +128,5 @@ def observe(
         mask=np.zeros(shape, dtype=np.uint32),
         snr=snr,
         draws=draws,
+        arms=bank.noise.arms,
     )

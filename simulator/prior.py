@@ -1,13 +1,14 @@
 """The prior: where labels, magnitudes and observing conditions are drawn from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from starsmith.data_contract.draws import Draws
+from starsmith.data_contract.draws import DRAW_WORDS, Draws
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.names import CONDITIONS, LABELS
+from starsmith.data_contract.population import Population
 from starsmith.data_contract.random import uniforms
 
 __all__ = ["SPECVIT_RANGES", "Prior"]
@@ -20,6 +21,7 @@ SPECVIT_RANGES = {
     "c_m": (0.0, 0.0),
     "mag": (20.5, 22.5),
     "rv": (0.0, 0.0),
+    "ebv": (0.0, 0.0),
     "seeing": (0.5, 1.5),
     "zenith_angle": (0.0, 45.0),
     "field_angle": (0.0, 0.65),
@@ -35,6 +37,7 @@ LIMITS = {
     "teff": (1000.0, 100000.0),
     "mag": (-30.0, 40.0),
     "rv": (-1000.0, 1000.0),
+    "ebv": (0.0, 10.0),
     "seeing": (0.0, 10.0),
     "zenith_angle": (0.0, 90.0),
     "field_angle": (0.0, 10.0),
@@ -46,24 +49,36 @@ LIMITS = {
 }
 """What a range may contain at all; the grid and the instrument narrow it further."""
 
-LABEL_WORDS = (*LABELS, "mag", "rv")  # word of the random block; new quantities are appended
+SOMETIMES = ("rv", "ebv")  # recorded only where a prior has them
 
 
 @dataclass(frozen=True)
 class Prior:
-    """Independent uniform priors; a range of zero width is a constant.
+    """Independent uniform priors, where a range of zero width is a constant; or stars of a table.
 
     Attributes
     ----------
     ranges : mapping of str to (min, max)
-        Every label, ``mag``, ``rv`` and every observing condition, in glossary units; without
-        ``rv`` stars are at rest.
+        Every label, ``mag``, ``rv``, ``ebv`` and every observing condition, in glossary units;
+        without ``rv`` stars are at rest, without ``ebv`` nothing dims them.
+    population : Population, optional
+        Stars are drawn from its rows: what it has columns of keeps no other range than the
+        table's own, everything else its uniform prior.
+    nodes : mapping of str to tuple of float, optional
+        Nodes that all labels named here are moved to but one, chosen anew for each star: how
+        the published data set was made. See `starsmith.simulator.presets`.
     """
 
     ranges: Mapping[str, tuple[float, float]]
+    population: Population | None = None
+    nodes: Mapping[str, tuple[float, ...]] | None = None
 
     def __post_init__(self):
-        object.__setattr__(self, "ranges", {"rv": SPECVIT_RANGES["rv"]} | dict(self.ranges))
+        at_rest = {name: SPECVIT_RANGES[name] for name in SOMETIMES}
+        ranges = at_rest | dict(self.ranges)
+        if self.population is not None:
+            ranges |= self.population.ranges
+        object.__setattr__(self, "ranges", ranges)
         if problems := sorted(set(SPECVIT_RANGES) ^ set(self.ranges)):
             raise ConfigError(
                 f"prior ranges: unknown or missing {problems}; known are {sorted(SPECVIT_RANGES)}"
@@ -87,17 +102,26 @@ class Prior:
         """Whether stars have radial velocities."""
         return any(self.ranges["rv"])
 
+    @property
+    def reddened(self) -> bool:
+        """Whether there is dust before the stars."""
+        return any(self.ranges["ebv"])
+
     def recorded(self) -> dict[str, list[float]]:
-        """Ranges as files record them; ``rv`` only where stars move."""
+        """Ranges as files record them; ``rv`` and ``ebv`` only where they are not zero."""
         return {
             name: list(bounds)
             for name, bounds in self.ranges.items()
-            if name != "rv" or self.moving
+            if name not in SOMETIMES or any(bounds)
         }
 
     def with_ranges(self, **ranges: tuple[float, float]) -> "Prior":
         """Return a copy with some ranges replaced."""
-        return Prior({**self.ranges, **ranges})
+        return replace(self, ranges={**self.ranges, **ranges})
+
+    def with_population(self, population: Population | None) -> "Prior":
+        """Return a copy whose stars are the rows of a table."""
+        return replace(self, population=population)
 
     def draw(
         self,
@@ -138,11 +162,7 @@ class Prior:
                     "that axis"
                 )
         index = np.asarray(index, dtype=np.int64)
-        words = uniforms(seed, "labels", split, index, len(LABEL_WORDS), attempt)
-        labels = np.empty((index.size, len(label_names)))
-        for k, name in enumerate(label_names):
-            labels[:, k] = self._scale(name, words[:, LABEL_WORDS.index(name)])
-        mag, rv = (self._scale(name, words[:, LABEL_WORDS.index(name)]) for name in ("mag", "rv"))
+        stars = self._stars((seed, split, index), attempt)
         words = uniforms(seed, "conditions", split, index, len(CONDITIONS))
         conditions = np.empty((index.size, len(CONDITIONS)))
         for k, name in enumerate(CONDITIONS):
@@ -152,11 +172,36 @@ class Prior:
             split=split,
             index=index,
             label_names=tuple(label_names),
-            labels=labels,
-            mag=mag,
+            labels=np.stack([stars[name] for name in label_names], axis=1),
+            mag=stars["mag"],
             conditions=conditions,
-            rv=rv,
+            rv=stars["rv"],
+            ebv=stars["ebv"],
         )
+
+    def _stars(self, key: tuple[int, str, np.ndarray], attempt: int) -> dict[str, np.ndarray]:
+        """Everything a star is, by name, float64 (n_spec,) each."""
+        words = uniforms(key[0], "labels", *key[1:], len(DRAW_WORDS), attempt)
+        stars = {name: self._scale(name, words[:, k]) for k, name in enumerate(DRAW_WORDS)}
+        if self.nodes is not None:
+            stars |= self._snapped(stars, key, attempt)
+        if self.population is not None:
+            rows = self.population.rows(*key, attempt)
+            stars |= {name: values[rows] for name, values in self.population.columns.items()}
+        return stars
+
+    def _snapped(
+        self, stars: Mapping[str, np.ndarray], key: tuple, attempt: int
+    ) -> dict[str, np.ndarray]:
+        """Labels on the nearest node, but for one of each star that stays where it is."""
+        word = uniforms(key[0], "free_label", *key[1:], 1, attempt)[:, 0]
+        free = np.floor(word * len(self.nodes))
+        snapped = {}
+        for k, (name, nodes) in enumerate(self.nodes.items()):
+            nodes = np.asarray(nodes)
+            nearest = nodes[np.abs(stars[name][:, None] - nodes).argmin(axis=1)]
+            snapped[name] = np.where(free == k, stars[name], nearest)
+        return snapped
 
     def _scale(self, name: str, word: np.ndarray) -> np.ndarray:
         low, high = self.ranges[name]
