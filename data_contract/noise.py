@@ -1,26 +1,14 @@
 """The noise view: errors and noisy flux computed from a noiseless flux and its conditions.
 
 A dataset stores noiseless flux, conditions and keys; everything random is computed here
-when it is read, from the noise tables stored beside it. The closed form is that of the PFS
-exposure-time calculator (Subaru-PFS/spt_ExposureTimeCalculator, etc/noise.py and snr.py).
+when it is read, from the noise tables stored beside it.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 
-from starsmith.data_contract.arms import ArmSpan
-from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.kernels.noise import (
-    fill_background,
-    fill_error,
-    fill_sensitivity,
-    smooth_rows,
-)
-from starsmith.data_contract.moonlight import is_moonlit, moon_scattering
-from starsmith.data_contract.names import CONDITIONS
 from starsmith.data_contract.noise_tables import NoiseTables
 from starsmith.data_contract.random import normals
+from starsmith.data_contract.response import ERROR_KINDS, Response, background, sensitivity
 
 __all__ = [
     "ERROR_KINDS",
@@ -33,164 +21,6 @@ __all__ = [
     "sensitivity",
     "true_error",
 ]
-
-ERROR_KINDS = ("observed", "smooth")
-SMOOTH_HALF_WIDTH = 400  # pixels; 800 pixels hold no line, only the broadband slope
-
-
-def _bracket(nodes: np.ndarray, values: np.ndarray, what: str) -> tuple[np.ndarray, np.ndarray]:
-    """Node at or below each value, and the fraction of the way to the next."""
-    if values.size and not (values.min() >= nodes[0] and values.max() <= nodes[-1]):
-        raise DataError(
-            f"{what} spans {values.min():g}..{values.max():g}, outside the instrument's tables "
-            f"{nodes[0]:g}..{nodes[-1]:g}; choose {what} within them"
-        )
-    node = np.clip(np.searchsorted(nodes, values, side="right") - 1, 0, nodes.size - 2)
-    return node, (values - nodes[node]) / (nodes[node + 1] - nodes[node])
-
-
-def _named(tables: NoiseTables, conditions: np.ndarray) -> dict[str, np.ndarray]:
-    """Conditions by name; DataError for moonlight the tables do not know."""
-    columns = {name: np.ascontiguousarray(conditions[:, k]) for k, name in enumerate(CONDITIONS)}
-    moonlit = is_moonlit(columns)
-    if tables.moon_rate is None and np.any(moonlit):
-        raise DataError(
-            f"moon_phase {columns['moon_phase'][moonlit][0]:g}: these noise tables hold a dark "
-            "sky only; set moon_phase to 0, or render the bank again"
-        )
-    return columns
-
-
-def sensitivity(tables: NoiseTables, conditions: np.ndarray) -> np.ndarray:
-    """Electrons per exposure for unit flux, in every pixel.
-
-    Parameters
-    ----------
-    tables : NoiseTables
-    conditions : float64 array, shape (n_spec, 8)
-        Columns in `CONDITIONS` order.
-
-    Returns
-    -------
-    sensitivity : float64 array, shape (n_spec, n_wave)
-        [electron per exposure / (1e-17 erg/s/cm²/Å)].
-
-    Raises
-    ------
-    DataError
-        If a condition lies outside the tables.
-    """
-    named = _named(tables, conditions)
-    field, field_fraction = _bracket(tables.field_angle, named["field_angle"], "field_angle")
-    seeing, seeing_fraction = _bracket(tables.seeing, named["seeing"], "seeing")
-    energy = tables.encircled_energy
-    by_field = [
-        energy[seeing + step, field]
-        + field_fraction[:, None]
-        * (energy[seeing + step, field + 1] - energy[seeing + step, field])
-        for step in (0, 1)
-    ]
-    aperture = by_field[0] + seeing_fraction[:, None] * (by_field[1] - by_field[0])
-    airmass = 1.0 / np.cos(np.radians(named["zenith_angle"]))
-    smooth = aperture * 10.0 ** (-0.4 * tables.extinction * airmass[:, None])
-    area = np.interp(named["field_angle"], tables.field_angle, tables.collecting_area)
-    knot, knot_fraction = _bracket(tables.knot_wave, tables.wave, "wave")
-    out = np.empty((len(conditions), tables.wave.size))
-    fill_sensitivity(out, tables.conversion, knot, knot_fraction, smooth, area * named["exp_time"])
-    return out
-
-
-def background(tables: NoiseTables, conditions: np.ndarray) -> np.ndarray:
-    """Variance per exposure that is there without the star: sky, floor, stray, dark, read.
-
-    Moonlight is sky: its floor and its stray light are in proportion.
-
-    Returns
-    -------
-    background : float64 array, shape (n_spec, n_wave)
-        [electron² per exposure]. Arguments and errors as in `sensitivity`.
-    """
-    out = np.empty((len(conditions), tables.wave.size))
-    named = _named(tables, conditions)
-    for arm, own in zip(tables.arms, tables.by_arm, strict=True):
-        _fill_background(out[:, arm.pixels], own, named)
-    return out
-
-
-def _fill_background(out: np.ndarray, tables: NoiseTables, named: dict[str, np.ndarray]) -> None:
-    """Object-free variance per exposure of one arm, into ``out`` (n_spec, n_wave)."""
-    zenith, zenith_fraction = _bracket(tables.zenith_angle, named["zenith_angle"], "zenith_angle")
-    area = np.interp(named["field_angle"], tables.field_angle, tables.collecting_area)
-    fibre = np.interp(named["field_angle"], tables.field_angle, tables.fibre_area)
-    scalars = np.empty((len(out), 4))
-    scalars[:, 0] = tables.variance_factor
-    scalars[:, 1] = tables.floor_fraction * np.sqrt(named["exp_count"])
-    scalars[:, 2] = tables.stray_fraction
-    scalars[:, 3] = tables.dark_rate * named["exp_time"] + tables.read_variance
-    sky = zenith, zenith_fraction, area * fibre * named["exp_time"]
-    fill_background(out, tables.sky_rate, *sky, scalars, *_moonlight(tables, named))
-
-
-def _moonlight(tables: NoiseTables, named: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Rates of the moon's tables, and the brightness (n_spec, 2) they are to be scaled by."""
-    if tables.moon_rate is None:
-        return np.zeros((2, tables.wave.size)), np.zeros((named["moon_phase"].size, 2))
-    return tables.moon_rate, moon_scattering(named, tables.moon_extinction)
-
-
-@dataclass(frozen=True)
-class Response:
-    """What a flux becomes on the detector under given conditions.
-
-    Attributes
-    ----------
-    sensitivity : float64, shape (n_spec, n_wave)
-        [electron per exposure / (1e-17 erg/s/cm²/Å)].
-    background : float64, shape (n_spec, n_wave)
-        Object-free variance [electron² per exposure].
-    n_exposure : float64, shape (n_spec,)
-    arms : tuple of (ArmSpan, float)
-        Every arm, and the excess of its photon noise.
-    """
-
-    sensitivity: np.ndarray
-    background: np.ndarray
-    n_exposure: np.ndarray
-    arms: tuple[tuple[ArmSpan, float], ...]
-
-    @classmethod
-    def of(cls, tables: NoiseTables, conditions: np.ndarray) -> "Response":
-        """Evaluate the tables for conditions of shape (n_spec, 8)."""
-        return cls(
-            sensitivity=sensitivity(tables, conditions),
-            background=background(tables, conditions),
-            n_exposure=np.ascontiguousarray(conditions[:, CONDITIONS.index("exp_count")]),
-            arms=tuple(
-                (arm, own.sample_factor)
-                for arm, own in zip(tables.arms, tables.by_arm, strict=True)
-            ),
-        )
-
-    def error(self, flux: np.ndarray) -> np.ndarray:
-        """One-sigma error of a coadd, float32 like ``flux`` (n_spec, n_wave)."""
-        flux = np.ascontiguousarray(flux, dtype=np.float32)
-        out = np.empty(flux.shape, dtype=np.float32)
-        for arm, sample_factor in self.arms:
-            parts = [x[:, arm.pixels] for x in (out, flux, self.sensitivity, self.background)]
-            fill_error(*parts, sample_factor, self.n_exposure)
-        return out
-
-    def honest_error(self, flux: np.ndarray, kind: str) -> np.ndarray:
-        """Error from the noisy flux alone; see the function of that name."""
-        if kind not in ERROR_KINDS:
-            raise ValueError(f"error kind {kind!r} is not one of {ERROR_KINDS}")
-        if kind == "smooth":
-            running = np.empty(flux.shape)
-            for arm, _ in self.arms:
-                own = flux[:, arm.pixels].astype(np.float64)
-                smooth_rows(running[:, arm.pixels], own, SMOOTH_HALF_WIDTH)
-            flux = running
-        return self.error(flux)
 
 
 def true_error(tables: NoiseTables, flux_model: np.ndarray, conditions: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit, prange
 
-__all__ = ["fill_background", "fill_error", "fill_sensitivity", "smooth_rows"]
+__all__ = ["fill_background", "fill_error", "fill_sensitivity", "fill_sky", "smooth_rows"]
 
 
 @njit(cache=True, parallel=True)
@@ -92,6 +92,30 @@ def fill_background(
         for j in range(n_wave):
             peak = background[i, j]
             background[i, j] = factor * (sky[j] + (floor * peak) ** 2 + constant)
+
+
+@njit(cache=True, parallel=True)
+def fill_sky(sky, sky_rate, zenith_node, zenith_fraction, exposure, moon_rate, moon):
+    """Sky electrons per exposure in every pixel, moonlight included.
+
+    Parameters
+    ----------
+    sky : float64 array, shape (n_spec, n_wave)
+        Overwritten [electron per exposure].
+    sky_rate, zenith_node, zenith_fraction, exposure, moon_rate, moon
+        As in `fill_background`.
+    """
+    n_spec, n_wave = sky.shape
+    for i in prange(n_spec):
+        below = sky_rate[zenith_node[i]]
+        above = sky_rate[zenith_node[i] + 1]
+        fraction = zenith_fraction[i]
+        for j in range(n_wave):
+            sky[i, j] = exposure[i] * (below[j] + fraction * (above[j] - below[j]))
+        molecules, aerosols = exposure[i] * moon[i]
+        if molecules > 0.0:
+            for j in range(n_wave):
+                sky[i, j] += molecules * moon_rate[0, j] + aerosols * moon_rate[1, j]
 
 
 @njit(cache=True, parallel=True)
