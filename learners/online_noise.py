@@ -9,8 +9,8 @@ import torch
 from torch.nn import functional
 
 from starsmith.data_contract.names import CONDITIONS
-from starsmith.data_contract.noise import ERROR_KINDS, SMOOTH_HALF_WIDTH
 from starsmith.data_contract.noise_tables import NoiseTables
+from starsmith.data_contract.response import ERROR_KINDS, SMOOTH_HALF_WIDTH
 
 __all__ = ["DeviceNoise", "DeviceResponse"]
 
@@ -81,12 +81,17 @@ class ArmBackground:
         floor = figures.floor_fraction * torch.sqrt(named["exp_count"])
         constant = figures.dark_rate * named["exp_time"] + figures.read_variance
         constant = constant[:, None].float() + figures.stray_fraction * sky.mean(1, keepdim=True)
-        peak = sky.clone()
-        torch.maximum(peak[:, 1:], sky[:, :-1], out=peak[:, 1:])
-        torch.maximum(peak[:, :-1], sky[:, 1:], out=peak[:, :-1])
-        peak *= floor[:, None].float()
-        sky += constant
-        return torch.addcmul(sky, peak, peak).mul_(figures.variance_factor)
+        peak = neighbour_maximum(sky).mul_(floor[:, None].float()).square_()
+        return peak.add_(sky).add_(constant).mul_(figures.variance_factor)
+
+
+def neighbour_maximum(rows: torch.Tensor) -> torch.Tensor:
+    """Largest of each pixel and its two neighbours, same shape."""
+    peak = torch.empty_like(rows)
+    torch.maximum(rows[:, 1:], rows[:, :-1], out=peak[:, 1:])
+    peak[:, 0] = rows[:, 0]
+    torch.maximum(peak[:, :-1], rows[:, 1:], out=peak[:, :-1])
+    return peak
 
 
 class DeviceNoise:
