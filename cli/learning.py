@@ -7,7 +7,7 @@ import numpy as np
 from astropy import units
 from astropy.table import Table
 
-from starsmith.cli.datasets import open_any
+from starsmith.cli.datasets import bank_of, open_any
 from starsmith.cli.figures import check_suffix
 from starsmith.cli.files import TABLE_FORMATS, refuse_existing, staged_file, write_table
 from starsmith.cli.progress import progress_bar
@@ -26,6 +26,7 @@ from starsmith.learners import (
     write_ecsv,
 )
 from starsmith.learners.evaluate import check_split
+from starsmith.learners.forward import FORWARD_RECIPES, Forward
 
 __all__ = [
     "evaluate_model",
@@ -67,7 +68,23 @@ def train_model(
     view = open_any(data).training()
     with progress_bar(model) as report:
         progress = training_progress(report)
-        return fit(model, view, target, chosen, out, progress, resume=resume, device=device)
+        return fit(
+            model,
+            view,
+            target,
+            chosen,
+            out,
+            progress,
+            resume=resume,
+            device=device,
+            forward=forward_of(data) if model in FORWARD_RECIPES else None,
+        )
+
+
+def forward_of(data: Path) -> Forward:
+    """Bank and prior a data set was made with."""
+    header = open_any(data).header
+    return Forward(bank_of(data), {name: tuple(span) for name, span in header.prior.items()})
 
 
 def training_progress(report: Callable[..., None]) -> Callable[[dict], None]:

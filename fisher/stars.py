@@ -12,9 +12,14 @@ from starsmith.fisher.nodes import middle_conditions
 from starsmith.simulator.interpolate import touches_filled
 from starsmith.simulator.prior import Prior
 
-__all__ = ["free_labels", "star_at", "stars_at", "stars_at_magnitudes"]
+__all__ = ["free_labels", "prior_of", "star_at", "stars_at", "stars_at_magnitudes"]
 
 MARGIN = 0.5  # beyond the magnitudes asked for, lest their prior's edge tell the amplitude
+
+
+def prior_of(ranges: Mapping[str, tuple[float, float]]) -> Prior:
+    """Prior with these ranges, as a data set's header records them."""
+    return Prior(dict(ranges))
 
 
 def free_labels(bank: Bank, prior: Prior, target: str) -> tuple[str, ...]:

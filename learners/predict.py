@@ -10,6 +10,7 @@ import torch
 from starsmith.data_contract.dataset import Split
 from starsmith.data_contract.errors import ContractError, DataError
 from starsmith.learners.checkpoint import read_checkpoint
+from starsmith.learners.forward import FORWARD_RECIPES, ForwardEstimator, load_forward
 from starsmith.learners.models import create_model
 from starsmith.learners.network import NetworkEstimator
 from starsmith.learners.predictions import Predictions
@@ -35,13 +36,13 @@ class Predictor:
     card : dict
         What it is and what it was trained on; see ``docs/learners.md``.
     statistics : Statistics
-    estimator : callable
-        Standardised flux -> (z-scores, their 1σ or None).
+    estimator : callable or ForwardEstimator
+        Standardised flux -> (z-scores, their 1σ or None), or observed spectra -> labels.
     """
 
     card: dict
     statistics: Statistics
-    estimator: Callable
+    estimator: Callable | ForwardEstimator
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -68,7 +69,7 @@ class Predictor:
         flux : float array, shape (n_spec, n_wave)
             Observed flux, any linear unit.
         error : float array, optional
-            1σ; no present model uses it.
+            1σ; needed by models that compare spectra with templates, others ignore it.
         mask : uint32 array, shape (n_spec, n_wave), optional
             0 = good; all good by default.
 
@@ -77,7 +78,12 @@ class Predictor:
         value : float64 array, shape (n_spec, n_label)
             In label units.
         uncertainty : float64 array, shape (n_spec, n_label), or None
-            1σ, for models trained with ``gaussian_nll``.
+            1σ, for models that have one.
+
+        Raises
+        ------
+        DataError
+            If shapes differ, flux is not finite, or a model is not given the error it needs.
         """
         flux = np.asarray(flux, dtype=np.float32)
         mask = np.zeros(flux.shape, np.uint32) if mask is None else np.asarray(mask)
@@ -88,10 +94,27 @@ class Predictor:
             )
         if not np.isfinite(flux[mask == 0]).all():
             raise DataError("flux is not finite in unmasked pixels; set mask there")
+        if self.card["model"] in FORWARD_RECIPES:
+            return self.estimator.estimate(flux, self._usable_error(error, mask), mask)
         scaled = self.statistics.normaliser.apply(np.where(mask == 0, flux, 0), mask)
         value, width = self.estimator(scaled)
         scale = self.statistics.scale
         return scale.to_labels(value), None if width is None else scale.to_uncertainty(width)
+
+    def _usable_error(self, error: np.ndarray | None, mask: np.ndarray) -> np.ndarray:
+        """Return the error of spectra; DataError unless it is positive where unmasked."""
+        if error is None:
+            raise DataError(
+                f"model {self.card['model']!r} weighs pixels by their error; give the 1σ error "
+                f"of the spectrum (a column named error)"
+            )
+        error = np.asarray(error, dtype=np.float32)
+        if error.shape != mask.shape or not (error[mask == 0] > 0).all():
+            raise DataError(
+                f"error of shape {error.shape} must be positive in unmasked pixels and have the "
+                f"shape of flux, {mask.shape}; set mask where it is not"
+            )
+        return error
 
 
 def load_checkpoint(path: Path | str, device: str | None = None) -> Predictor:
@@ -112,8 +135,11 @@ def load_checkpoint(path: Path | str, device: str | None = None) -> Predictor:
     path = Path(path)
     card, tensors = read_checkpoint(path)
     weights = {n.removeprefix(PREFIX): v for n, v in tensors.items() if n.startswith(PREFIX)}
+    estimator: Callable | ForwardEstimator
     if card["kind"] == "ridge":
-        estimator: Callable = RidgeEstimator(weights["weights"], weights["intercept"])
+        estimator = RidgeEstimator(weights["weights"], weights["intercept"])
+    elif card["model"] in FORWARD_RECIPES:
+        estimator = load_forward(path, card)
     elif card["kind"] == "trees":
         estimator = load_trees(path / TREES, tuple(card["labels"]), card["recipe"]["threads"])
     else:
@@ -244,6 +270,7 @@ def predict(predictor: Predictor, split: Split) -> Predictions:
         seed=split.draws.seed,
         index=split.draws.index,
         snr=split.snr,
+        mag=split.draws.mag,
         labels=predictor.labels,
         units=predictor.units,
         truth=select_labels(split, predictor.labels),

@@ -35,6 +35,8 @@ class Predictions:
         Digest of the data set.
     notice : str
         Of the grid behind the data set.
+    mag : float64, shape (n_spec,), optional
+        AB magnitude of each draw.
     """
 
     split: str
@@ -49,6 +51,7 @@ class Predictions:
     model: str
     dataset: str
     notice: str
+    mag: np.ndarray | None = None
 
     def __post_init__(self):
         expected = tuple(UNITS[name] for name in self.labels)
@@ -71,7 +74,7 @@ class Predictions:
 def write_ecsv(path: Path | str, predictions: Predictions) -> None:
     """Write predictions as an ECSV table: one row per spectrum, units and origin in its head.
 
-    Columns are ``split, index, snr`` and, for each label, ``logg_true``, ``logg`` and, where
+    Columns are ``split, index, snr, mag`` and, for each label, ``logg_true``, ``logg`` and, where
     there is one, ``logg_uncertainty``.
     """
     from astropy.table import Column, Table
@@ -80,6 +83,8 @@ def write_ecsv(path: Path | str, predictions: Predictions) -> None:
     table["split"] = np.full(len(predictions), predictions.split)
     table["index"] = predictions.index
     table["snr"] = predictions.snr
+    if predictions.mag is not None:
+        table["mag"] = Column(predictions.mag, unit=UNITS["mag"])
     for k, (label, unit) in enumerate(zip(predictions.labels, predictions.units, strict=True)):
         columns = {f"{label}_true": predictions.truth, label: predictions.value}
         if predictions.uncertainty is not None:
@@ -114,7 +119,20 @@ def read_ecsv(path: Path | str) -> Predictions:
             f"{path}: found {meta.get('schema')} version {meta.get('schema_version')}, expected "
             f"{SCHEMA} version {SCHEMA_VERSION}; write it with `speclearn predict`"
         )
+    needed = ("labels", "units", "split", "seed", "model", "dataset", "notice")
+    if missing := [name for name in needed if name not in meta]:
+        raise DataError(
+            f"{path}: its head lacks {', '.join(missing)}, so nobody knows whose predictions "
+            f"these are; write it with `speclearn predict`"
+        )
     labels = tuple(meta["labels"])
+    columns = {"index", "snr"} | {f"{label}{end}" for label in labels for end in ("", "_true")}
+    if missing := sorted(columns - set(table.colnames)):
+        raise DataError(
+            f"{path}: column(s) {', '.join(missing)} are missing"
+            + ("; without draw keys no two tables can be matched" if "index" in missing else "")
+            + "; write it with `speclearn predict`"
+        )
 
     def gather(pattern: str) -> np.ndarray:
         columns = [table[pattern.format(label)] for label in labels]
@@ -135,4 +153,5 @@ def read_ecsv(path: Path | str) -> Predictions:
         model=meta["model"],
         dataset=meta["dataset"],
         notice=meta["notice"],
+        mag=np.asarray(table["mag"], dtype=np.float64) if "mag" in table.colnames else None,
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.random import check_seed
+from starsmith.learners.forward_recipes import PosteriorRecipe, TemplateRecipe
 
 __all__ = [
     "LOSSES",
@@ -155,9 +156,15 @@ class TreesRecipe:
         check_seed(self.seed)
 
 
-Recipe = NetworkRecipe | RidgeRecipe | TreesRecipe
+Recipe = NetworkRecipe | RidgeRecipe | TreesRecipe | PosteriorRecipe | TemplateRecipe
 
-KINDS = {"network": NetworkRecipe, "ridge": RidgeRecipe, "trees": TreesRecipe}
+KINDS = {
+    "network": NetworkRecipe,
+    "ridge": RidgeRecipe,
+    "trees": TreesRecipe,
+    "posterior": PosteriorRecipe,
+    "template": TemplateRecipe,
+}
 
 
 def list_recipes() -> list[str]:

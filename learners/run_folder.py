@@ -11,6 +11,7 @@ from starsmith.learners.checkpoint import CARD, WEIGHTS, write_text
 from starsmith.learners.recipe import Recipe, recipe_to_table, recipe_to_toml
 
 __all__ = [
+    "BANK",
     "METRICS",
     "RESUME",
     "RUNNING",
@@ -22,15 +23,16 @@ __all__ = [
     "result_from_card",
 ]
 
-RUN, RECIPE, METRICS, RESUME, TREES = (
+RUN, RECIPE, METRICS, RESUME, TREES, BANK = (
     "run.json",
     "recipe.toml",
     "metrics.jsonl",
     "state.safetensors",
     "trees",
+    "bank.zarr",
 )
 RUNNING = "running"
-OWN_FILES = (CARD, WEIGHTS, RUN, RECIPE, METRICS, RESUME, TREES)
+OWN_FILES = (CARD, WEIGHTS, RUN, RECIPE, METRICS, RESUME, TREES, BANK)
 
 
 @dataclass(frozen=True, kw_only=True)

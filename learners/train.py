@@ -9,6 +9,7 @@ import torch
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.training import TrainingView
 from starsmith.learners.checkpoint import read_checkpoint
+from starsmith.learners.forward import FORWARD_RECIPES, Forward, check_forward, train_forward
 from starsmith.learners.models import CLASSICAL, list_models
 from starsmith.learners.network import train_network
 from starsmith.learners.recipe import (
@@ -31,7 +32,7 @@ __all__ = ["fit", "pick_device"]
 
 logger = logging.getLogger(__name__)
 
-RECIPES = {"ridge": RidgeRecipe, "lightgbm": TreesRecipe}
+RECIPES = {"ridge": RidgeRecipe, "lightgbm": TreesRecipe} | FORWARD_RECIPES
 MEMORY_BYTES = 4 * 2**30
 """Training spectra smaller than this are decoded once and kept."""
 
@@ -100,6 +101,7 @@ def fit(
     progress: Callable[[dict], None] | None = None,
     resume: bool = True,
     device: str | None = None,
+    forward: Forward | None = None,
 ) -> TrainingResult:
     """Train a model and leave its best checkpoint in a folder.
 
@@ -122,6 +124,8 @@ def fit(
         If False, a run found in ``out`` is removed and started afresh.
     device : str, optional
         torch device of networks; a GPU by default where there is one.
+    forward : Forward, optional
+        Bank and prior, for ``gridposterior`` and ``template``.
 
     Returns
     -------
@@ -139,10 +143,13 @@ def fit(
     if recipe is None:
         recipe = load_recipe(model)
     check_request(view, model, labels, recipe)
+    check_forward(model, view, forward)
     open_run(out, model, labels, recipe, view, resume)
     if not is_closed(out):
         load_if_small(view)
-        if model in CLASSICAL:
+        if model in FORWARD_RECIPES:
+            train_forward(view, labels, model, recipe, out, forward, progress)
+        elif model in CLASSICAL:
             train = train_ridge if model == "ridge" else train_trees
             train(view, labels, recipe, out, progress)
         else:

@@ -11,7 +11,7 @@ from starsmith.data_contract.names import LABELS
 
 __all__ = ["CLASSICAL", "count_parameters", "create_model", "list_models", "register_model"]
 
-CLASSICAL = ("lightgbm", "ridge")
+CLASSICAL = ("gridposterior", "lightgbm", "ridge", "template")
 """Estimators `starsmith.learners.fit` knows that are not networks."""
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {}

@@ -30,7 +30,8 @@ class ToySplit:
 
     @property
     def draws(self):
-        return SimpleNamespace(seed=0, index=np.arange(len(self)))
+        index = np.arange(len(self))
+        return SimpleNamespace(seed=0, index=index, mag=20.0 + index % 3)
 
     @property
     def snr(self):
