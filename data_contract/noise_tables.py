@@ -11,7 +11,7 @@ from starsmith.data_contract.errors import DataError
 __all__ = ["PER_ARM", "NoiseTables"]
 
 MOON_TABLES = ("moon_rate", "moon_extinction")
-OPTIONAL_TABLES = (*MOON_TABLES, "arm_edge")
+OPTIONAL_TABLES = (*MOON_TABLES, "arm_edge", "seeing_airmass_power")
 PER_ARM = (
     "read_variance",
     "dark_rate",
@@ -64,12 +64,15 @@ class NoiseTables:
     floor_fraction : float
         Sky-subtraction residual as a fraction of the brightest neighbouring sky count.
     variance_factor, sample_factor : float
-        Empirical scale of the object-free variance; excess of object photon noise.
+        Empirical scale of the object-free variance; excess of the noise of photons and dark
+        current over Poisson, which is above 1 where a detector is sampled up the ramp.
     moon_rate : float64, shape (2, n_wave), optional
         Moonlight electrons in one extracted pixel, scattered by molecules and by aerosols
         [electron/s/m²/arcsec² per nanolambert in V].
     moon_extinction : float, optional
         In V [mag/airmass]. Tables without these two hold a dark sky only.
+    seeing_airmass_power : float, optional
+        Seeing grows with this power of the airmass; as it is given, where there is none.
     arm_edge : float64, shape (n_arm + 1,), optional
         First pixel of each arm, and the number of pixels; None where there is one arm.
     arm_names : tuple of str
@@ -95,6 +98,7 @@ class NoiseTables:
     sample_factor: float | np.ndarray
     moon_rate: np.ndarray | None = None
     moon_extinction: float | None = None
+    seeing_airmass_power: float | None = None
     arm_edge: np.ndarray | None = None
     arm_names: tuple[str, ...] = ()
 

@@ -71,7 +71,11 @@ def sensitivity(tables: NoiseTables, conditions: np.ndarray) -> np.ndarray:
     """
     named = _named(tables, conditions)
     field, field_fraction = _bracket(tables.field_angle, named["field_angle"], "field_angle")
-    seeing, seeing_fraction = _bracket(tables.seeing, named["seeing"], "seeing")
+    airmass = 1.0 / np.cos(np.radians(named["zenith_angle"]))
+    blurred = named["seeing"]
+    if tables.seeing_airmass_power is not None:
+        blurred = blurred * airmass**tables.seeing_airmass_power
+    seeing, seeing_fraction = _bracket(tables.seeing, blurred, "seeing")
     energy = tables.encircled_energy
     by_field = [
         energy[seeing + step, field]
@@ -80,7 +84,6 @@ def sensitivity(tables: NoiseTables, conditions: np.ndarray) -> np.ndarray:
         for step in (0, 1)
     ]
     aperture = by_field[0] + seeing_fraction[:, None] * (by_field[1] - by_field[0])
-    airmass = 1.0 / np.cos(np.radians(named["zenith_angle"]))
     smooth = aperture * 10.0 ** (-0.4 * tables.extinction * airmass[:, None])
     area = np.interp(named["field_angle"], tables.field_angle, tables.collecting_area)
     knot, knot_fraction = _bracket(tables.knot_wave, tables.wave, "wave")
@@ -131,11 +134,12 @@ def _sky(tables: NoiseTables, named: dict[str, np.ndarray]) -> tuple[np.ndarray,
 
 def _fill_background(out: np.ndarray, tables: NoiseTables, named: dict[str, np.ndarray]) -> None:
     """Object-free variance per exposure of one arm, into ``out`` (n_spec, n_wave)."""
+    excess = tables.sample_factor  # of all that is counted in photons or dark electrons
     scalars = np.empty((len(out), 4))
-    scalars[:, 0] = tables.variance_factor
-    scalars[:, 1] = tables.floor_fraction * np.sqrt(named["exp_count"])
+    scalars[:, 0] = tables.variance_factor * excess
+    scalars[:, 1] = tables.floor_fraction * np.sqrt(named["exp_count"] / excess)
     scalars[:, 2] = tables.stray_fraction
-    scalars[:, 3] = tables.dark_rate * named["exp_time"] + tables.read_variance
+    scalars[:, 3] = tables.dark_rate * named["exp_time"] + tables.read_variance / excess
     moonlight = _moonlight(tables, named)
     fill_background(out, tables.sky_rate, *_sky(tables, named), scalars, *moonlight)
 

@@ -17,6 +17,7 @@ from starsmith.data_contract.noise import (
 )
 from starsmith.data_contract.noise_tables import PER_ARM
 from tests.conftest import make_noise_tables
+from tests.reference import noise as plain
 
 CONDITIONS = np.array([[0.8, 35.0, 0.45, 60.0, 90.0, 0.0, 900.0, 12.0]])
 
@@ -85,6 +86,30 @@ def test_noise_of_several_arms_is_drawn(both):
         # 4 times the scatter of a standard deviation of n samples
         n = pull[:, arm.pixels].size
         assert pull[:, arm.pixels].std() == pytest.approx(1.0, abs=4 / np.sqrt(2 * n))
+
+
+def test_ramp_sampling_scales_what_is_counted(both):
+    """Photons and dark electrons vary 1.2 times as much; read noise and the floor do not."""
+    *_, red = both
+    pixels = range(0, 90, 7)
+    expected = [plain.pixel_background(red, CONDITIONS[0], j) for j in pixels]
+    # float64 sums in another order
+    np.testing.assert_allclose(background(red, CONDITIONS)[0][list(pixels)], expected, rtol=1e-11)
+    steady = replace(red, sample_factor=1.0, floor_fraction=0.0, read_variance=0.0)
+    ramp = replace(steady, sample_factor=1.2)
+    np.testing.assert_allclose(
+        background(ramp, CONDITIONS), 1.2 * background(steady, CONDITIONS), rtol=1e-12
+    )
+
+
+def test_seeing_may_grow_with_airmass(both):
+    """At 60 degrees and a power of 0.6 the image is 1.516 times as wide as at the zenith."""
+    _, blue, _ = both
+    low, high = CONDITIONS.copy(), CONDITIONS.copy()
+    low[0, :2] = 0.8 * 2**0.6, 60.0
+    high[0, :2] = 0.8, 60.0
+    grown = replace(blue, seeing_airmass_power=0.6)
+    np.testing.assert_allclose(sensitivity(grown, high), sensitivity(blue, low), rtol=1e-12)
 
 
 def test_tables_of_several_arms_survive_arrays(both):

@@ -69,8 +69,8 @@ def pixel_background(tables, conditions, j):
     sky = sky_electrons(tables, conditions)
     residual = tables.floor_fraction * max(sky[max(j - 1, 0) : j + 2]) * math.sqrt(exp_count)
     stray = tables.stray_fraction * sum(sky) / len(sky)
-    detector = tables.dark_rate * exp_time + tables.read_variance
-    return tables.variance_factor * (sky[j] + residual**2 + stray + detector)
+    counted = tables.sample_factor * (sky[j] + stray + tables.dark_rate * exp_time)
+    return tables.variance_factor * (counted + residual**2 + tables.read_variance)
 
 
 def pixel_error(tables, flux, conditions, j):
