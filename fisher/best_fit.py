@@ -24,7 +24,7 @@ __all__ = ["BestFit", "FitOptions", "best_fit", "nelder_mead"]
 BLOCK = 128
 N_BASIS_STAR = 400
 EDGE = 1e-6  # of a node spacing
-WALKS = (1.0, 0.5)  # a fresh simplex follows: one that met a face may have gone flat
+WALKS = (1.0, 0.5, 0.5)  # fresh simplices follow: one that met a face may have gone flat
 REFLECT, EXPAND, CONTRACT, SHRINK = 1.0, 2.0, 0.5, 0.5
 
 
@@ -37,7 +37,7 @@ class FitOptions:
     every : int
         The coarse grid takes every second (third, ...) node along each axis.
     iterations : int
-        Most steps of a simplex; each star has two in turn.
+        Most steps of a simplex; each star has three in turn.
     tolerance : float
         Size of the simplex at which it has converged [node spacings].
     seed : int
