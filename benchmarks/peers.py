@@ -16,7 +16,7 @@ import numba
 import numpy as np
 
 from benchmarks.timing import machine, seconds
-from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.bank import Bank, load_bank
 from starsmith.simulator.bank_cache import cached_bank
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
@@ -95,8 +95,10 @@ def main() -> None:
     """Print the report for the demo bank."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-n", type=int, default=256, help="spectra, or fibres")
+    parser.add_argument("--bank", help="bank file; the demo grid at PFS MR pixels by default")
     options = parser.parse_args()
-    print(report(cached_bank("demo", "pfs_mr"), options.n))
+    bank = load_bank(options.bank) if options.bank else cached_bank("demo", "pfs_mr")
+    print(report(bank, options.n))
 
 
 if __name__ == "__main__":
