@@ -1,8 +1,9 @@
 """What a learner may see while it is trained.
 
-The objects here hold no path to the test split, the noiseless flux or the true noise: a
-learner cannot reach them by accident. That is a guard of the interface, not secrecy: whoever
-opens the files can read everything in them.
+The objects here hold no path to the test split, and one to noiseless flux: what
+`TrainingSplit.lend` gives is for the module that draws the noise on the device of the network,
+and for no other. That is a guard of the interface, not secrecy: whoever opens the files can
+read everything in them.
 """
 
 from collections.abc import Callable
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from starsmith.data_contract.noise import true_error
+
 if TYPE_CHECKING:
     from starsmith.data_contract.dataset import Split
 
-__all__ = ["SpectrumView", "TrainingSplit", "TrainingView"]
+__all__ = ["KeyedSpectra", "SpectrumView", "TrainingSplit", "TrainingView"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +38,26 @@ class SpectrumView:
 
     def __len__(self) -> int:
         return len(self.flux)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyedSpectra:
+    """What observed spectra are made of: noiseless flux + sigma x keyed standard normals.
+
+    Attributes
+    ----------
+    noiseless, sigma : float32, shape (n_spec, n_wave)
+        Flux and the standard deviation of its noise [1e-17 erg/s/cm²/Å].
+    seed : int
+    split : str
+    index : int64, shape (n_spec,)
+    """
+
+    noiseless: np.ndarray
+    sigma: np.ndarray
+    seed: int
+    split: str
+    index: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -61,6 +84,11 @@ class TrainingSplit:
         record.
     load : callable
         ``load()`` decodes all spectra into memory, once.
+    lend : callable, optional
+        ``lend(rows) -> KeyedSpectra``, for the module that draws noise on the device of the
+        network, and for no other; None where noise is not drawn anew.
+    label_errors : float64, shape (n_spec, n_label), optional
+        1σ of ``labels``; None where they are exact.
     """
 
     name: str
@@ -72,6 +100,8 @@ class TrainingSplit:
     fresh_noise: bool
     observe: Callable[..., SpectrumView]
     load: Callable[[], None]
+    lend: Callable[[slice], KeyedSpectra] | None = None
+    label_errors: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -82,7 +112,7 @@ class TrainingSplit:
 
     @classmethod
     def of(cls, split: "Split", fresh_noise: bool) -> "TrainingSplit":
-        """Restrict a split; it stays inside two functions, out of reach of attributes."""
+        """Restrict a split; it stays inside functions, out of reach of attributes."""
 
         def observe(
             rows: np.ndarray | slice | None = None, epoch: int | None = None
@@ -96,6 +126,18 @@ class TrainingSplit:
             """Decode all spectra into memory."""
             split.load()
 
+        def lend(rows: slice) -> KeyedSpectra:
+            """Noiseless flux, σ and keys of some rows."""
+            draws, noiseless = split.draws.take(rows), split.flux_model(rows)
+            sigma = true_error(split.header.noise, noiseless, draws.conditions)
+            return KeyedSpectra(
+                noiseless=noiseless,
+                sigma=sigma,
+                seed=draws.seed,
+                split=split.name,
+                index=draws.index,
+            )
+
         return cls(
             name=split.name,
             wave=split.wave,
@@ -106,6 +148,7 @@ class TrainingSplit:
             fresh_noise=fresh_noise,
             observe=observe,
             load=load,
+            lend=lend if fresh_noise else None,
         )
 
 

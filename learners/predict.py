@@ -15,6 +15,7 @@ from starsmith.learners.models import create_model
 from starsmith.learners.network import NetworkEstimator
 from starsmith.learners.predictions import Predictions
 from starsmith.learners.preprocess import Statistics, iterate_blocks, select_labels
+from starsmith.learners.recipe import UNCERTAIN_LOSSES
 from starsmith.learners.ridge import RidgeEstimator
 from starsmith.learners.run_folder import TREES
 from starsmith.learners.train import pick_device
@@ -150,7 +151,7 @@ def load_checkpoint(path: Path | str, device: str | None = None) -> Predictor:
 def _network(
     path: Path, card: dict, weights: dict[str, np.ndarray], device: torch.device
 ) -> NetworkEstimator:
-    uncertainty = card["recipe"]["loss"] == "gaussian_nll"
+    uncertainty = card["recipe"]["loss"] in UNCERTAIN_LOSSES
     model = create_model(
         card["model"],
         card["labels"],

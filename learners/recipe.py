@@ -11,6 +11,7 @@ from starsmith.learners.forward_recipes import PosteriorRecipe, TemplateRecipe
 
 __all__ = [
     "LOSSES",
+    "UNCERTAIN_LOSSES",
     "NetworkRecipe",
     "Recipe",
     "RidgeRecipe",
@@ -20,8 +21,9 @@ __all__ = [
     "recipe_to_toml",
 ]
 
-LOSSES = ("mse", "l1", "gaussian_nll")
-PRECISIONS = ("float32", "bfloat16")
+LOSSES = ("mse", "l1", "gaussian_nll", "beta_nll")
+UNCERTAIN_LOSSES = ("gaussian_nll", "beta_nll")
+PRECISIONS = ("float32", "bfloat16", "float16")
 NOISES = ("fresh", "fixed")
 
 
@@ -37,8 +39,10 @@ class NetworkRecipe:
     Attributes
     ----------
     loss : str
-        ``mse`` (posterior mean), ``l1`` (posterior median) or ``gaussian_nll`` (mean and
-        uncertainty).
+        ``mse`` (posterior mean), ``l1`` (posterior median), ``gaussian_nll`` (mean and
+        uncertainty) or ``beta_nll`` (the same, weighted by the variance to a power).
+    beta : float
+        That power, of ``beta_nll``: 0 is ``gaussian_nll``, 1 weighs errors as ``mse`` does.
     learning_rate, learning_rate_min : float
         Peak and end of the cosine schedule.
     weight_decay : float
@@ -55,7 +59,13 @@ class NetworkRecipe:
     noise : str
         ``fresh``: a new draw of the noise every epoch; ``fixed``: the draw of record.
     precision : str
-        ``float32`` or ``bfloat16`` (mixed).
+        ``float32``, ``bfloat16`` or ``float16`` (mixed; the last with a scaled loss).
+    epoch_size : int
+        Spectra of one epoch of a run that draws its own; a data set brings its number.
+    compile : bool
+        Compile every part of the network that holds no recurrent layer.
+    cuda_graph : bool
+        Replay the network as a CUDA graph; not for recurrent ones.
     seed : int
         Of the initial weights, the order of spectra and dropout.
     options : dict
@@ -63,6 +73,7 @@ class NetworkRecipe:
     """
 
     loss: str = "mse"
+    beta: float = 0.5
     learning_rate: float = 3e-4
     learning_rate_min: float = 1e-5
     weight_decay: float = 1e-4
@@ -74,6 +85,9 @@ class NetworkRecipe:
     patience: int = 0
     noise: str = "fresh"
     precision: str = "float32"
+    epoch_size: int = 20_000
+    compile: bool = False
+    cuda_graph: bool = False
     seed: int = 0
     options: dict = field(default_factory=dict)
 
@@ -86,13 +100,19 @@ class NetworkRecipe:
             self.precision,
             f"one of {', '.join(PRECISIONS)}",
         )
-        for key in ("learning_rate", "batch_size", "epochs", "grad_clip"):
+        _require(0 <= self.beta <= 1, "beta", self.beta, "a number in [0, 1]")
+        for key in ("learning_rate", "batch_size", "epochs", "grad_clip", "epoch_size"):
             _require(getattr(self, key) > 0, key, getattr(self, key), "a positive number")
         for key in ("learning_rate_min", "weight_decay", "patience"):
             _require(getattr(self, key) >= 0, key, getattr(self, key), "zero or more")
         for key in ("warmup", "ema"):
             _require(0 <= getattr(self, key) < 1, key, getattr(self, key), "a number in [0, 1)")
         check_seed(self.seed)
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether the loss makes the network predict uncertainties too."""
+        return self.loss in UNCERTAIN_LOSSES
 
 
 @dataclass(frozen=True, kw_only=True)
