@@ -6,12 +6,17 @@ when it is read, from the noise tables stored beside it.
 
 import numpy as np
 
+from starsmith.data_contract.exposures import Coadd
+from starsmith.data_contract.noise_model import NoiseModel
 from starsmith.data_contract.noise_tables import NoiseTables
+from starsmith.data_contract.noise_terms import Realisation, observe_terms, total_error
 from starsmith.data_contract.random import normals
 from starsmith.data_contract.response import ERROR_KINDS, Response, background, sensitivity
 
 __all__ = [
+    "CALCULATOR",
     "ERROR_KINDS",
+    "NoiseModel",
     "NoiseTables",
     "Response",
     "background",
@@ -22,8 +27,17 @@ __all__ = [
     "true_error",
 ]
 
+CALCULATOR = NoiseModel()
+"""Noise of the PFS exposure-time calculator: the default everywhere."""
 
-def true_error(tables: NoiseTables, flux_model: np.ndarray, conditions: np.ndarray) -> np.ndarray:
+
+def true_error(
+    tables: NoiseTables,
+    flux_model: np.ndarray,
+    conditions: np.ndarray,
+    model: NoiseModel = CALCULATOR,
+    key: tuple[int, str, np.ndarray] | None = None,
+) -> np.ndarray:
     """Standard deviation of the noise actually drawn; never shown to a learner.
 
     Parameters
@@ -32,13 +46,21 @@ def true_error(tables: NoiseTables, flux_model: np.ndarray, conditions: np.ndarr
     flux_model : float32 array, shape (n_spec, n_wave)
         Noiseless flux density [1e-17 erg/s/cm²/Å].
     conditions : float64 array, shape (n_spec, 8)
+    model : NoiseModel, optional
+        Terms of the noise; the calculator's unless given.
+    key : (seed, split, index), optional
+        Needed where the model's conditions drift.
 
     Returns
     -------
     sigma : float32 array, shape (n_spec, n_wave)
-        [1e-17 erg/s/cm²/Å], for the coadd of ``exp_count`` exposures.
+        [1e-17 erg/s/cm²/Å], for the coadd of ``exp_count`` exposures, all terms together, in
+        a pixel that no cosmic ray hit.
     """
-    return Response.of(tables, conditions).error(flux_model)
+    if model.plain:
+        return Response.of(tables, conditions).error(flux_model)
+    flux_model = np.ascontiguousarray(flux_model, dtype=np.float32)
+    return total_error(Coadd.of(tables, conditions, model, key), tables, model, flux_model)
 
 
 def observe_spectra(
@@ -49,6 +71,7 @@ def observe_spectra(
     kind: str = "observed",
     stream: str = "noise",
     sub: int = 0,
+    model: NoiseModel = CALCULATOR,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draw the observed flux and estimate its error as an observer would.
 
@@ -64,6 +87,9 @@ def observe_spectra(
         Of the honest error: ``observed`` or ``smooth``.
     stream, sub : str, int
         ``"noise", 0`` is the draw of record; ``"training", epoch`` a fresh one.
+    model : NoiseModel, optional
+        Terms of the noise; the calculator's unless given. Pixels lost to cosmic rays are told
+        by `starsmith.data_contract.noise_terms.spectrum_mask` with the same arguments.
 
     Returns
     -------
@@ -71,6 +97,9 @@ def observe_spectra(
         Observed flux, honest error, and the standard deviation the noise was drawn with,
         which stays inside the simulator.
     """
+    if not model.plain:
+        drawn = Realisation(stream, sub)
+        return observe_terms(tables, model, flux_model, conditions, key, kind, drawn)
     seed, split, index = key
     response = Response.of(tables, conditions)
     sigma = response.error(flux_model)
