@@ -12,8 +12,8 @@ import numpy as np
 
 from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.random import normals
+from starsmith.fisher.basis import Basis, Stars
 from starsmith.fisher.kernels.posterior import fill_log_marginal, quadratic_forms
-from starsmith.fisher.templates import Basis, Stars
 from starsmith.simulator.interpolate import touches_filled
 from starsmith.simulator.prior import Prior
 

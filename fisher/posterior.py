@@ -12,9 +12,11 @@ import numpy as np
 
 from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.errors import ConfigError
+from starsmith.fisher.basis import Basis, Stars, build_basis
 from starsmith.fisher.kernels.posterior import accumulate
 from starsmith.fisher.local import redraw
-from starsmith.fisher.templates import Basis, Stars, Templates, build_basis, build_templates
+from starsmith.fisher.loss import basis_r2_loss
+from starsmith.fisher.templates import Templates, build_templates
 from starsmith.fisher.variance import variance_of
 from starsmith.simulator.interpolate import combine, spline_weights
 from starsmith.simulator.prior import Prior
@@ -25,6 +27,7 @@ ESS_MIN = 100.0  # Monte Carlo bias of the variance is about 1 / ESS
 STAR_BLOCK = 256
 TEMPLATE_BLOCK = 4096
 N_BASIS_STAR = 400
+N_FIRST = 2000  # templates, at least, behind the variance of a star's own photons
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +71,9 @@ class GridPosterior:
         True where even that left too few: the moments are those of the local linear model.
     basis_loss : float
         Largest template error of the reduced basis [σ of the brightest star].
+    r2_loss : float
+        What the basis costs in R² of the label that loses most; see
+        `starsmith.fisher.loss.basis_r2_loss`.
     """
 
     label_names: tuple[str, ...]
@@ -78,6 +84,7 @@ class GridPosterior:
     local: np.ndarray
     flagged: np.ndarray
     basis_loss: float
+    r2_loss: float
 
     def of(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Mean, variance and effective number of templates for one label, each (n_spec,)."""
@@ -223,10 +230,11 @@ def posterior_mean(
     probe = stars.take(np.unique(np.linspace(0, len(stars) - 1, N_BASIS_STAR).astype(int)))
     basis = build_basis(bank, prior, probe, options.normalise, options.seed)
     templates = build_templates(bank, prior, basis, options.n_template, options.seed)
-    found = _weigh(basis, templates, stars)
     if conditions is not None:
-        stars = _with_fitted_variance(bank, basis, stars, found.moments(), conditions)
-        found = _weigh(basis, templates, stars)
+        few = templates.first(max(N_FIRST, len(templates) // 8))
+        rough = _weigh(basis, few, stars).moments()
+        stars = _with_fitted_variance(bank, basis, stars, rough, conditions)
+    found = _weigh(basis, templates, stars)
     return _with_local(bank, prior, basis, stars, found, options)
 
 
@@ -259,4 +267,5 @@ def _with_local(
         local=local,
         flagged=flagged,
         basis_loss=basis.loss,
+        r2_loss=basis_r2_loss(bank, prior, basis, stars, mean, var),
     )

@@ -7,7 +7,6 @@ from numba import njit, prange
 
 __all__ = [
     "accumulate",
-    "combine_short",
     "fill_log_marginal",
     "log_marginal",
     "quadratic_forms",
@@ -132,29 +131,6 @@ def accumulate(sums, peak, best, cross, square, standard, amplitude, first):
             for k in range(n_label):
                 total[3 + k] += weight * standard[m, k]
                 total[3 + n_label + k] += weight * standard[m, k] ** 2
-
-
-@njit(cache=True, parallel=True)
-def combine_short(short, nodes, rows, weights):
-    """Weighted sums of node coordinates, one draw after the other.
-
-    Parameters
-    ----------
-    short : float64 array, shape (n_draw, n_mode)
-        Overwritten.
-    nodes : float64 array, shape (n_node, n_mode)
-    rows : int32 array, shape (n_draw, n_support)
-    weights : float64 array, shape (n_draw, n_support)
-    """
-    n_draw, n_mode = short.shape
-    for i in prange(n_draw):
-        total = np.zeros(n_mode)
-        for s in range(rows.shape[1]):
-            weight = weights[i, s]
-            node = nodes[rows[i, s]]
-            for k in range(n_mode):
-                total[k] += weight * node[k]
-        short[i] = total
 
 
 @njit(cache=True, parallel=True)

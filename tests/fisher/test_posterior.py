@@ -6,17 +6,19 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import ConfigError
+from starsmith.fisher import cells
+from starsmith.fisher.basis import Stars, build_basis, leading_modes
+from starsmith.fisher.cells import combine_nodes, find_cells
 from starsmith.fisher.kernels.posterior import (
     accumulate,
-    combine_short,
     fill_log_marginal,
     quadratic_forms,
 )
 from starsmith.fisher.posterior import PosteriorOptions, amplitude_limits, posterior_mean
 from starsmith.fisher.selftest import uniform_prior_mmse
-from starsmith.fisher.templates import Stars, build_basis, build_templates, leading_modes
+from starsmith.fisher.templates import build_templates
 from starsmith.fisher.variance import variance_of
-from starsmith.simulator.interpolate import interpolate
+from starsmith.simulator.interpolate import interpolate, spline_weights
 from starsmith.simulator.observe import draw_stars, observe
 from tests.reference.fisher import log_marginal_by_grid, moments_dense, posterior_on_grid
 
@@ -78,19 +80,28 @@ def test_running_sums_equal_dense_sums(known):
     np.testing.assert_array_equal(best, log_weight.argmax(axis=1))
 
 
-def test_short_kernels_equal_matrix_products():
-    """Gathered sums and quadratic forms against numpy, to rounding."""
+def test_quadratic_forms_equal_matrix_products():
+    """Compiled sums against numpy, to rounding."""
     rng = np.random.default_rng(4)
-    nodes, rows = rng.normal(size=(30, 7)), rng.integers(0, 30, (12, 5)).astype(np.int32)
-    weights, gram = rng.normal(size=(12, 5)), rng.normal(size=(3, 7, 7))
-    short, square = np.empty((12, 7)), np.empty((3, 4))
-    combine_short(short, nodes, rows, weights)
-    quadratic_forms(square, short.reshape(3, 4, 7), gram)
-    np.testing.assert_allclose(short, np.einsum("ns,nsk->nk", weights, nodes[rows]), rtol=1e-12)
-    expected = [
-        [c @ g @ c for c in draws] for draws, g in zip(short.reshape(3, 4, 7), gram, strict=True)
-    ]
+    short, gram = rng.normal(size=(3, 4, 7)), rng.normal(size=(3, 7, 7))
+    square = np.empty((3, 4))
+    quadratic_forms(square, short, gram)
+    expected = [[c @ g @ c for c in draws] for draws, g in zip(short, gram, strict=True)]
     np.testing.assert_allclose(square, expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("derivative", [None, "logg"])
+def test_combining_by_cell_equals_draw_by_draw(toy_bank, prior, derivative, monkeypatch):
+    """Any order of draws, blocks that cut cells; rounding of a sum of 64."""
+    monkeypatch.setattr(cells, "WORDS", 64 * 37)
+    labels = draw_stars(toy_bank, prior, 2, "test", np.arange(300)).labels
+    values = np.random.default_rng(3).normal(size=(len(toy_bank.coef), 5))
+    rows, weights = spline_weights(toy_bank, labels, derivative)
+
+    found = combine_nodes(toy_bank, find_cells(toy_bank, labels), values, labels, derivative)
+
+    expected = np.einsum("ns,nsk->nk", weights, values[rows])
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
 
 
 def test_leading_modes_leave_no_more_than_allowed():
