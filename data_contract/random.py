@@ -30,6 +30,7 @@ STREAMS = {
     "cosmic_rays": 14,
     "drift": 15,
     "free_label": 16,
+    "marginal_noise": 17,
 }
 """Stream name -> high byte of the second key word; the low 24 bits count realisations."""
 
