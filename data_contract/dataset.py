@@ -12,6 +12,7 @@ from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.manifest import Manifest, hash_file, read_manifest
 from starsmith.data_contract.names import CONDITIONS
 from starsmith.data_contract.noise import NoiseTables, observe_spectra
+from starsmith.data_contract.noise_terms import Realisation, spectrum_mask
 from starsmith.data_contract.schema import DatasetHeader
 from starsmith.data_contract.shards import finished_shards, open_run, plan_shards
 from starsmith.data_contract.spectra import (
@@ -52,6 +53,7 @@ def read_draws(path: Path, split: str, header: DatasetHeader) -> Draws:
         mag=columns["mag"],
         conditions=np.stack([columns[name] for name in CONDITIONS], axis=1),
         rv=columns.get("rv"),
+        ebv=columns.get("ebv"),
     )
 
 
@@ -160,15 +162,26 @@ class Split:
             return self._frozen(rows, stream, sub, kind)
         shape = (rows.size, self.wave.size)
         flux, sigma = np.empty(shape, np.float32), np.empty(shape, np.float32)
-        noise = self.header.noise
+        noise, model_of_noise = self.header.noise, self.header.noise_terms
         for start in range(0, rows.size, BLOCK_ROWS):
             block = slice(start, start + BLOCK_ROWS)
             draws = self.draws.take(rows[block])
             model = self.flux_model(rows[block])
             flux[block], sigma[block], _ = observe_spectra(
-                noise, model, draws.conditions, draws.key, kind, stream, sub
+                noise, model, draws.conditions, draws.key, kind, stream, sub, model_of_noise
             )
-        return SpectrumView(flux=flux, error=sigma, mask=np.zeros(shape, np.uint32))
+        return SpectrumView(flux=flux, error=sigma, mask=self._mask(rows, stream, sub))
+
+    def _mask(self, rows: np.ndarray, stream: str = "noise", sub: int = 0) -> np.ndarray:
+        """Mask bits, uint32 (n_rows, n_wave): a function of the keys, never stored."""
+        draws = self.draws.take(rows)
+        return spectrum_mask(
+            self.header.noise_terms,
+            draws.conditions,
+            draws.key,
+            self.wave.size,
+            Realisation(stream, sub),
+        )
 
     def _frozen(self, rows: np.ndarray, stream: str, sub: int, kind: str) -> SpectrumView:
         if (stream, sub) != ("noise", 0) or kind != self.header.error_kind:
@@ -179,7 +192,7 @@ class Split:
             )
         flux = self._caches["flux"].read(rows)
         error = self._caches["error"].read(rows)
-        return SpectrumView(flux=flux, error=error, mask=np.zeros(flux.shape, np.uint32))
+        return SpectrumView(flux=flux, error=error, mask=self._mask(rows))
 
     @cached_property
     def _caches(self) -> dict[str, ShardCache]:

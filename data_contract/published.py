@@ -145,7 +145,9 @@ def _write_arrays(root: h5py.File, split: Split, dataset: Dataset) -> None:
     for start in range(0, shape[0], BLOCK_ROWS):
         rows = slice(start, min(start + BLOCK_ROWS, shape[0]))
         model = split.flux_model(rows)
-        sigma = true_error(split.header.noise, model, split.draws.conditions[rows])
+        draws = split.draws.take(rows)
+        terms = split.header.noise_terms
+        sigma = true_error(split.header.noise, model, draws.conditions, terms, draws.key)
         median = np.median(model, axis=1, keepdims=True)
         flux[rows] = rounded(model / median, KEEP_BITS)
         error[rows] = rounded(sigma / median, KEEP_BITS)

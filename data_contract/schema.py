@@ -3,12 +3,13 @@
 import hashlib
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.names import CONDITIONS, LABELS, SPLITS
-from starsmith.data_contract.noise import ERROR_KINDS, NoiseTables
+from starsmith.data_contract.noise import ERROR_KINDS, NoiseModel, NoiseTables
 from starsmith.data_contract.random import check_seed
 
 __all__ = [
@@ -33,7 +34,8 @@ CHUNK_ROWS = 16  # rows decoded together: 256 kB of a 4096-pixel spectrum
 NO_INDEX = -1  # fill value of ``index``; an index is never negative
 
 ARRAYS = ("wave", "noise")
-ENTRIES = ("config", "grid", "instrument", "prior", "versions")
+ENTRIES = ("config", "grid", "instrument", "prior", "versions", "noise_model", "population")
+IF_ANY = ("noise_model", "population")  # entries a header has only where they say something
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,10 @@ class DatasetHeader:
         Names and resolved figures.
     prior : dict of str to (min, max)
         Declared range of labels, mag and conditions.
+    noise_model : dict
+        What `NoiseModel.recorded` says; empty for the calculator's noise.
+    population : dict
+        What `Population.recorded` says of the table stars are drawn from; empty without one.
     versions : dict
         Software that wrote the data.
     """
@@ -104,6 +110,8 @@ class DatasetHeader:
     grid: dict = field(default_factory=dict)
     instrument: dict = field(default_factory=dict)
     prior: dict = field(default_factory=dict)
+    noise_model: dict = field(default_factory=dict)
+    population: dict = field(default_factory=dict)
     versions: dict = field(default_factory=dict)
 
     def __post_init__(self):
@@ -137,6 +145,10 @@ class DatasetHeader:
             yield "wave differs from the wave of the noise tables"
         if np.any(np.diff(self.wave) <= 0):
             yield "wave does not increase"
+        try:
+            NoiseModel.from_recorded(self.noise_model)
+        except DataError as problem:
+            yield str(problem)
         for name, bounds in self.prior.items():
             if not (isinstance(bounds, list) and len(bounds) == 2 and bounds[0] <= bounds[1]):
                 yield f"prior range of {name!r} is {bounds!r}, expected (min, max)"
@@ -147,10 +159,21 @@ class DatasetHeader:
         return any(self.prior.get("rv", ()))
 
     @property
+    def reddened(self) -> bool:
+        """Whether there is dust before the stars; without, there is no column for it."""
+        return any(self.prior.get("ebv", ()))
+
+    @cached_property
+    def noise_terms(self) -> NoiseModel:
+        """Terms of the noise that spectra are observed with."""
+        return NoiseModel.from_recorded(self.noise_model)
+
+    @property
     def columns(self) -> dict[str, Column]:
-        """Arrays of every split: draw key, labels, mag, rv, conditions, snr, spectra."""
+        """Arrays of every split: draw key, labels, mag, rv, ebv, conditions, snr, spectra."""
         moving = ("rv",) if self.moving else ()
-        scalars = (*self.label_names, "mag", *moving, *CONDITIONS, "snr")
+        reddened = ("ebv",) if self.reddened else ()
+        scalars = (*self.label_names, "mag", *moving, *reddened, *CONDITIONS, "snr")
         table = [Column("index", "int64"), *(Column(name, "float64") for name in scalars)]
         table += [Column(s, "float32", ("spectrum", "wavelength")) for s in STORES[self.store]]
         return {column.name: column for column in table}
@@ -158,6 +181,9 @@ class DatasetHeader:
     def run(self) -> dict:
         """The header as JSON: what ``run.json`` holds and what a resumed run must equal."""
         scalars = {k: getattr(self, k) for k in self.__dataclass_fields__ if k not in ARRAYS}
+        for name in IF_ANY:
+            if not scalars[name]:
+                del scalars[name]
         return {
             **scalars,
             "label_names": list(self.label_names),
@@ -178,7 +204,7 @@ class DatasetHeader:
         """
         known = set(cls.__dataclass_fields__) - set(ARRAYS)
         entries = {key: run[key] for key in known & set(run)}
-        if missing := sorted(known - set(entries)):
+        if missing := sorted(known - set(entries) - set(IF_ANY)):
             raise DataError(f"dataset header: entries {missing} are missing")
         header = cls(wave=wave, noise=noise, **entries)
         if keys := differing_keys(run, header.run()):

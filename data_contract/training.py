@@ -86,7 +86,8 @@ class TrainingSplit:
         ``load()`` decodes all spectra into memory, once.
     lend : callable, optional
         ``lend(rows) -> KeyedSpectra``, for the module that draws noise on the device of the
-        network, and for no other; None where noise is not drawn anew.
+        network, and for no other; None where noise is not drawn anew, or is more than sigma
+        times a normal number in every pixel.
     label_errors : float64, shape (n_spec, n_label), optional
         1σ of ``labels``; None where they are exact.
     """
@@ -148,7 +149,7 @@ class TrainingSplit:
             fresh_noise=fresh_noise,
             observe=observe,
             load=load,
-            lend=lend if fresh_noise else None,
+            lend=lend if fresh_noise and split.header.noise_terms.plain else None,
         )
 
 
