@@ -20,7 +20,9 @@ import numpy as np
 from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.errors import ConfigError, GridError, StarsmithError
 from starsmith.data_contract.manifest import Manifest
+from starsmith.data_contract.exposures import widest_conditions
 from starsmith.data_contract.names import CONDITIONS, SPLITS
+from starsmith.data_contract.noise import CALCULATOR, NoiseModel, sensitivity
 from starsmith.data_contract.population import Population
 from starsmith.data_contract.random import check_seed
 from starsmith.data_contract.shards import (
@@ -73,6 +75,8 @@ class Settings:
         Honest error of a frozen store: ``observed`` or ``smooth``.
     shard_rows : int
         Spectra per shard, the unit of work.
+    noise : NoiseModel
+        Terms of the noise.
     config : dict
         Resolved configuration of the command, recorded as it is.
     """
@@ -80,6 +84,7 @@ class Settings:
     store: str = "noiseless"
     error_kind: str = "observed"
     shard_rows: int = 2048
+    noise: NoiseModel = CALCULATOR
     config: Mapping = field(default_factory=dict)
 
 
@@ -100,7 +105,7 @@ def split_counts(n: int) -> dict[str, int]:
     return counts
 
 
-def check_prior(bank: Bank, prior: Prior) -> None:
+def check_prior(bank: Bank, prior: Prior, noise: NoiseModel = CALCULATOR) -> None:
     """Refuse a prior with draws the bank cannot render or observe.
 
     Ranges are refused one by one, so rendering their lower and their upper ends is enough;
@@ -124,6 +129,7 @@ def check_prior(bank: Bank, prior: Prior) -> None:
         ebv=np.array(prior.ranges["ebv"]),
     )
     signal_to_noise(bank, model_flux(bank, ends), ends)
+    sensitivity(bank.noise, widest_conditions(noise, ends.conditions))
 
 
 def check_population(bank: Bank, population: Population) -> None:
@@ -168,11 +174,12 @@ def make_shard(bank: Bank, prior: Prior, header: DatasetHeader, shard: Shard) ->
     columns |= {name: draws.conditions[:, k] for k, name in enumerate(CONDITIONS)}
     columns |= {"mag": draws.mag, "index": draws.index}
     columns |= {"rv": draws.rv} if header.moving else {}
+    columns |= {"ebv": draws.ebv} if header.reddened else {}
     if header.store == "frozen":
-        batch = observe(bank, draws, error=header.error_kind)
+        batch = observe(bank, draws, error=header.error_kind, noise=header.noise_terms)
         return columns | {"flux": batch.flux, "error": batch.error, "snr": batch.snr}
     flux_model = model_flux(bank, draws)
-    columns["snr"] = signal_to_noise(bank, flux_model, draws)
+    columns["snr"] = signal_to_noise(bank, flux_model, draws, header.noise_terms)
     return columns if header.store == "keys" else columns | {"flux_model": flux_model}
 
 
@@ -221,6 +228,8 @@ def _make_header(
         grid=bank.grid,
         instrument=bank.instrument,
         prior=prior.recorded(),
+        noise_model=settings.noise.recorded(),
+        population=prior.population.recorded() if prior.population else {},
         versions={name: version(name) for name in packages}
         | {"python": platform.python_version(), "machine": platform.machine()},
     )
@@ -271,8 +280,9 @@ def write_dataset(
             f"splits {counts}: expected at least one spectrum in each of {list(SPLITS)}"
         )
     out = Path(out)
-    header = _make_header(bank, prior, counts, seed, settings or Settings())
-    check_prior(bank, prior)
+    settings = settings or Settings()
+    header = _make_header(bank, prior, counts, seed, settings)
+    check_prior(bank, prior, settings.noise)
     create_dataset(out, header)
     with writer_lock(out):
         plan = plan_shards(counts, header.shard_rows)

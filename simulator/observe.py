@@ -6,7 +6,14 @@ from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.draws import Draws, SpectrumBatch
 from starsmith.data_contract.errors import GridError
 from starsmith.data_contract.kernels.rounding import round_mantissa
-from starsmith.data_contract.noise import median_snr, observe_spectra, true_error
+from starsmith.data_contract.noise import (
+    CALCULATOR,
+    NoiseModel,
+    median_snr,
+    observe_spectra,
+    true_error,
+)
+from starsmith.data_contract.noise_terms import Realisation, spectrum_mask
 from starsmith.simulator.interpolate import interpolate, touches_filled
 from starsmith.simulator.prior import Prior
 
@@ -71,12 +78,15 @@ def model_flux(bank: Bank, draws: Draws, keep_bits: int = KEEP_BITS) -> np.ndarr
     return flux_model
 
 
-def signal_to_noise(bank: Bank, flux_model: np.ndarray, draws: Draws) -> np.ndarray:
+def signal_to_noise(
+    bank: Bank, flux_model: np.ndarray, draws: Draws, noise: NoiseModel = CALCULATOR
+) -> np.ndarray:
     """Signal-to-noise of each draw, float64 (n_spec,): median of flux_model / true σ."""
     snr = np.empty(len(draws))
     for start in range(0, len(draws), BLOCK):
         rows = slice(start, start + BLOCK)
-        sigma = true_error(bank.noise, flux_model[rows], draws.conditions[rows])
+        part = draws.take(rows)
+        sigma = true_error(bank.noise, flux_model[rows], part.conditions, noise, part.key)
         snr[rows] = median_snr(flux_model[rows], sigma)
     return snr
 
@@ -89,6 +99,7 @@ def observe(
     stream: str = "noise",
     sub: int = 0,
     keep_bits: int = KEEP_BITS,
+    noise: NoiseModel = CALCULATOR,
 ) -> SpectrumBatch:
     """Simulate the observation of every draw.
 
@@ -102,6 +113,8 @@ def observe(
         Noise realisation; the default is the draw of record.
     keep_bits : int
         Mantissa bits of the noiseless flux.
+    noise : NoiseModel
+        Terms of the noise.
 
     Returns
     -------
@@ -112,20 +125,24 @@ def observe(
     flux_model = model_flux(bank, draws, keep_bits)
     flux = np.empty(shape, dtype=np.float32)
     sigma_observed = np.empty(shape, dtype=np.float32)
+    mask = np.zeros(shape, dtype=np.uint32)
     snr = np.empty(len(draws))
     for start in range(0, len(draws), BLOCK):
         rows = slice(start, start + BLOCK)
         part = draws.take(rows)
         flux[rows], sigma_observed[rows], sigma = observe_spectra(
-            bank.noise, flux_model[rows], part.conditions, part.key, error, stream, sub
+            bank.noise, flux_model[rows], part.conditions, part.key, error, stream, sub, noise
         )
+        if noise.cosmic_rays:
+            drawn = Realisation(stream, sub)
+            mask[rows] = spectrum_mask(noise, part.conditions, part.key, bank.wave.size, drawn)
         snr[rows] = median_snr(flux_model[rows], sigma)
     return SpectrumBatch(
         wave=bank.wave,
         flux_model=flux_model,
         flux=flux,
         error=sigma_observed,
-        mask=np.zeros(shape, dtype=np.uint32),
+        mask=mask,
         snr=snr,
         draws=draws,
         arms=bank.noise.arms,
