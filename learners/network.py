@@ -4,7 +4,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,27 +13,20 @@ import numpy as np
 import torch
 from torch import nn
 
-from starsmith.data_contract.errors import StarsmithError
+from starsmith.data_contract.errors import ConfigError, StarsmithError
 from starsmith.data_contract.training import TrainingView
 from starsmith.learners.checkpoint import make_card, write_checkpoint, write_text
+from starsmith.learners.distributed import agree, is_leader, share_of_process, wait_for_all
+from starsmith.learners.feeds import Batch, Feed, open_feed
 from starsmith.learners.models import count_parameters, create_model
-from starsmith.learners.optimise import (
-    AveragedModel,
-    decay_groups,
-    learning_rate,
-    loss_function,
-    split_uncertainty,
-)
-from starsmith.learners.preprocess import (
-    BLOCK_ROWS,
-    Statistics,
-    iterate_blocks,
-    measure_statistics,
-    select_labels,
-)
+from starsmith.learners.online_view import OnlineView
+from starsmith.learners.optimise import AveragedModel, learning_rate, split_uncertainty
+from starsmith.learners.order import Share
+from starsmith.learners.preprocess import Statistics, iterate_blocks, measure_statistics
 from starsmith.learners.recipe import NetworkRecipe
 from starsmith.learners.run_folder import METRICS, RESUME, RUNNING, close_run
 from starsmith.learners.state import Ledger, load_state, save_state
+from starsmith.learners.step import LossLog, Stepper, fitting_batch
 from starsmith.learners.validation import validation_scores
 
 __all__ = ["NetworkEstimator", "train_network"]
@@ -41,6 +34,10 @@ __all__ = ["NetworkEstimator", "train_network"]
 logger = logging.getLogger(__name__)
 
 PREDICT_ROWS = 512
+MEMORY_BYTES = 4 * 2**30
+"""Spectra a CPU keeps ready for training, at most."""
+SECONDS_BETWEEN_STEPS = 1.0
+NO_MEMORY = "can't allocate memory"
 
 
 @dataclass(frozen=True)
@@ -78,78 +75,36 @@ class NetworkEstimator:
 class Session:
     """What stays the same during a run: data, recipe, networks and their optimizer."""
 
-    view: TrainingView
+    view: TrainingView | OnlineView
     labels: tuple[str, ...]
     recipe: NetworkRecipe
     statistics: Statistics
-    model: nn.Module
+    feed: Feed
+    stepper: Stepper
     averaged: AveragedModel
-    optimizer: torch.optim.Optimizer
     device: torch.device
+    share: Share
+    on_step: Callable[[dict], None] | None
 
     @property
     def networks(self) -> dict[str, nn.Module]:
         """Networks whose weights make up the state of the run."""
         averaged = {"averaged": self.averaged.module} if self.recipe.ema else {}
-        return {"model": self.model} | averaged
-
-    @property
-    def blocks(self) -> list[slice]:
-        """Rows read at a time; a batch never spans two blocks."""
-        return list(iterate_blocks(len(self.view.train), max(BLOCK_ROWS, self.recipe.batch_size)))
+        return {"model": self.stepper.network} | averaged
 
     @property
     def n_step(self) -> int:
         """Steps of the whole training."""
-        size = self.recipe.batch_size
-        return self.recipe.epochs * sum(math.ceil((b.stop - b.start) / size) for b in self.blocks)
+        return self.recipe.epochs * self.feed.n_batch
 
 
 @contextmanager
-def keyed_torch(device: torch.device, seed: int, epoch: int):
-    """Draw torch's random numbers from a key of (seed, epoch); restore its state after."""
-    key = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
+def keyed_torch(device: torch.device, *key: int):
+    """Draw torch's random numbers from a key of integers; restore its state after."""
+    seed = int(np.random.SeedSequence(key).generate_state(1)[0])
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(key)
+        torch.manual_seed(seed)
         yield
-
-
-def batches(session: Session, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Rows, standardised flux and standardised labels of every batch of one epoch.
-
-    Blocks come in random order and are shuffled inside. Draws are independent, so this mixes
-    as well as shuffling everything, and reads the file in order.
-    """
-    recipe, train = session.recipe, session.view.train
-    order = np.random.default_rng([recipe.seed, epoch])
-    targets = session.statistics.scale.to_scaled(select_labels(train, session.labels))
-    blocks = session.blocks
-    for number in order.permutation(len(blocks)):
-        block = blocks[number]
-        seen = train.observe(block, epoch=epoch if recipe.noise == "fresh" else None)
-        scaled = session.statistics.normaliser.apply(seen.flux, seen.mask)
-        n_batch = math.ceil(len(scaled) / recipe.batch_size)
-        for rows in np.array_split(order.permutation(len(scaled)), n_batch):
-            yield block.start + rows, scaled[rows], targets[block.start + rows]
-
-
-def take_step(session: Session, scaled: np.ndarray, target: np.ndarray, rate: float) -> float:
-    """Update the weights on one batch; return its loss, or nan if the step was not taken."""
-    recipe, device = session.recipe, session.device
-    for group in session.optimizer.param_groups:
-        group["lr"] = rate
-    flux = torch.from_numpy(scaled).to(device)
-    truth = torch.from_numpy(target).to(device)
-    with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-        output = session.model(flux)
-    loss = loss_function(recipe.loss)(output.float(), truth)
-    session.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    norm = nn.utils.clip_grad_norm_(session.model.parameters(), recipe.grad_clip)
-    if not torch.isfinite(loss + norm):
-        return math.nan
-    session.optimizer.step()
-    return loss.item()
 
 
 def train_epoch(session: Session, ledger: Ledger, out: Path) -> tuple[int, float]:
@@ -159,38 +114,98 @@ def train_epoch(session: Session, ledger: Ledger, out: Path) -> tuple[int, float
     ------
     StarsmithError
         If a loss or gradient is not finite: the batch is named, the best weights stay.
+    ConfigError
+        If a batch does not fit the device's memory.
     """
-    epoch, step, losses = ledger.epoch + 1, ledger.step, []
-    session.model.train()
-    with keyed_torch(session.device, session.recipe.seed, epoch):
-        for number, (rows, scaled, target) in enumerate(batches(session, epoch), start=1):
+    epoch, step, log = ledger.epoch + 1, ledger.step, LossLog(session.device)
+    session.stepper.network.train()
+    clock = StepClock(session, step)
+    rank = (session.share.rank,) if session.share.n_process > 1 else ()
+    with keyed_torch(session.device, session.recipe.seed, epoch, *rank):
+        for batch in session.feed.batches(epoch):
             rate = learning_rate(session.recipe, step, session.n_step)
-            loss = take_step(session, scaled, target, rate)
-            if not math.isfinite(loss):
-                kept = f"the weights of epoch {ledger.best_epoch} are kept in {out}"
-                raise StarsmithError(
-                    f"epoch {epoch}, batch {number} (training rows {rows.min()}..{rows.max()}): "
-                    f"loss or gradient is not finite; "
-                    f"{kept if ledger.best_epoch else 'no epoch was completed'}. "
-                    f"Lower learning_rate ({session.recipe.learning_rate:g}) in the recipe and "
-                    f"fit into another folder"
-                )
+            bad = log.add(take_step(session, batch, rate), batch.name)
+            if bad is not None or session.stepper.lost:
+                raise diverged(session, ledger, out, log, bad)
             step += 1
-            session.averaged.update(session.model, step)
-            losses.append(loss)
-    return step, float(np.mean(losses))
+            session.averaged.update(session.stepper.network, step)
+            clock.report(epoch, step, log)
+    if (bad := log.look()) is not None:
+        raise diverged(session, ledger, out, log, bad)
+    return step, log.mean(session.share)
+
+
+def take_step(session: Session, batch: Batch, rate: float) -> torch.Tensor:
+    """Update the weights; ConfigError that names the batch that fits where memory ends."""
+    try:
+        return session.stepper.take(batch, rate)
+    except RuntimeError as problem:
+        if not isinstance(problem, torch.OutOfMemoryError) and NO_MEMORY not in str(problem):
+            raise
+    n_process, size = session.share.n_process, session.recipe.batch_size
+    fits = fitting_batch(session.stepper, batch) * n_process
+    remedy = f"{fits} fits: --batch-size {fits}" if fits else "not even one spectrum fits"
+    raise ConfigError(f"batch_size = {size} needs more memory than {session.device} has; {remedy}")
+
+
+def diverged(
+    session: Session, ledger: Ledger, out: Path, log: LossLog, bad: int | None
+) -> StarsmithError:
+    """Return the error that says where training diverged and what is kept."""
+    number = len(log.names) - 1 if bad is None else bad
+    kept = f"the weights of epoch {ledger.best_epoch} are kept in {out}"
+    return StarsmithError(
+        f"epoch {ledger.epoch + 1}, batch {number + 1} ({log.names[number]}): "
+        f"loss or gradient is not finite; "
+        f"{kept if ledger.best_epoch else 'no epoch was completed'}. "
+        f"Lower learning_rate ({session.recipe.learning_rate:g}) in the recipe and "
+        f"fit into another folder"
+    )
+
+
+class StepClock:
+    """Tells ``on_step`` how far and how fast training is, about once a second."""
+
+    def __init__(self, session: Session, step: int):
+        self.session, self.first = session, step
+        self.start = self.last = time.perf_counter()
+
+    def report(self, epoch: int, step: int, log: LossLog) -> None:
+        """Report after a step."""
+        now, session = time.perf_counter(), self.session
+        if session.on_step is None or now - self.last < SECONDS_BETWEEN_STEPS:
+            return
+        self.last = now
+        rate = (step - self.first) / (now - self.start)
+        recent = [x for x in log.losses[-20:] if math.isfinite(x)]
+        session.on_step(
+            {
+                "in_epoch": epoch,
+                "step": step,
+                "steps": session.n_step,
+                "train_loss": float(np.mean(recent)) if recent else math.nan,
+                "spectra_per_second": rate * session.recipe.batch_size,
+                "seconds_left": (session.n_step - step) / rate,
+            }
+        )
 
 
 def run_epoch(session: Session, ledger: Ledger, card: dict, out: Path) -> Ledger:
     """Train one epoch, score it, keep its weights if they are the best, save the state."""
     start, recipe = time.perf_counter(), session.recipe
     step, loss = train_epoch(session, ledger, out)
-    estimator = NetworkEstimator(session.averaged.module, recipe.loss == "gaussian_nll")
+    trained = time.perf_counter() - start
+    estimator = NetworkEstimator(session.averaged.module, recipe.uncertain)
     scores = validation_scores(session.view, session.labels, session.statistics, estimator)
+    scores["val_error"] = agree(scores["val_error"], session.device)
     epoch, best = ledger.epoch + 1, scores["val_error"] < ledger.best_error
     seconds = ledger.seconds + time.perf_counter() - start
     rate = learning_rate(recipe, step - 1, session.n_step)
     row = {"epoch": epoch, "step": step, "learning_rate": rate, "train_loss": loss, "best": best}
+    timing = {
+        "spectra_per_second": round((step - ledger.step) * recipe.batch_size / trained, 1),
+        "seconds": round(seconds, 3),
+    }
     ledger = replace(
         ledger,
         epoch=epoch,
@@ -198,13 +213,14 @@ def run_epoch(session: Session, ledger: Ledger, card: dict, out: Path) -> Ledger
         seconds=seconds,
         best_epoch=epoch if best else ledger.best_epoch,
         best_error=scores["val_error"] if best else ledger.best_error,
-        rows=(*ledger.rows, row | scores | {"seconds": round(seconds, 3)}),
+        rows=(*ledger.rows, row | scores | timing),
     )
-    if best:
-        card["metrics"] = {"best_epoch": epoch} | scores
-        write_weights(session, ledger, card, out)
-    write_text(out / METRICS, "".join(json.dumps(r) + "\n" for r in ledger.rows))
-    save_state(out / RESUME, ledger, session.networks, session.optimizer)
+    if is_leader():
+        if best:
+            card["metrics"] = {"best_epoch": epoch} | scores
+            write_weights(session, ledger, card, out)
+        write_text(out / METRICS, "".join(json.dumps(r) + "\n" for r in ledger.rows))
+        save_state(out / RESUME, ledger, session.networks, session.stepper)
     return ledger
 
 
@@ -226,67 +242,79 @@ def describe_end(ledger: Ledger, reason: str) -> dict:
 
 
 def open_session(
-    view: TrainingView,
+    view: TrainingView | OnlineView,
     labels: tuple[str, ...],
     model: str,
     recipe: NetworkRecipe,
     device: torch.device,
+    on_step: Callable[[dict], None] | None = None,
 ) -> Session:
-    """Measure the statistics and build the networks of a run."""
+    """Measure the statistics, open the feed and build the networks of a run."""
     network = create_model(
         model,
         labels,
         n_wave=view.train.wave.size,
-        uncertainty=recipe.loss == "gaussian_nll",
+        uncertainty=recipe.uncertain,
         seed=recipe.seed,
         **recipe.options,
     ).to(device)
-    optimizer = torch.optim.AdamW(
-        decay_groups(network, recipe.weight_decay),
-        lr=recipe.learning_rate,
-        fused=device.type == "cuda",
-    )
+    share = share_of_process()
+    averaged = AveragedModel(network, recipe.ema)
+    if share.n_process > 1 and device.type == "cuda":
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    stepper = Stepper(network, recipe, device, share)
+    statistics = measure_statistics(view, labels)
     return Session(
         view=view,
         labels=labels,
         recipe=recipe,
-        statistics=measure_statistics(view, labels),
-        model=network,
-        averaged=AveragedModel(network, recipe.ema),
-        optimizer=optimizer,
+        statistics=statistics,
+        feed=open_feed(view, labels, statistics, recipe, share, device, MEMORY_BYTES),
+        stepper=stepper,
+        averaged=averaged,
         device=device,
+        share=share,
+        on_step=on_step if is_leader() else None,
     )
 
 
 def train_network(
-    view: TrainingView,
+    view: TrainingView | OnlineView,
     labels: tuple[str, ...],
     model: str,
     recipe: NetworkRecipe,
     out: Path,
     progress: Callable[[dict], None] | None,
     device: torch.device,
+    on_step: Callable[[dict], None] | None = None,
 ) -> None:
     """Train to the end of the recipe, from where the run folder says it stopped.
 
     Leaves in ``out`` the checkpoint with the smallest validation error of any epoch.
-    ``progress`` is called after every epoch with its line of ``metrics.jsonl`` and ``epochs``.
+    ``progress`` is called after every epoch with its line of ``metrics.jsonl`` and ``epochs``,
+    ``on_step`` about once a second.
     """
-    session = open_session(view, labels, model, recipe, device)
+    session = open_session(view, labels, model, recipe, device, on_step)
     card = make_card(model, labels, recipe, view)
-    card["n_parameters"] = count_parameters(session.model)
-    ledger = load_state(out / RESUME, session.networks, session.optimizer)
+    card["n_parameters"] = count_parameters(session.stepper.network)
+    if isinstance(view, OnlineView):
+        card["dataset"] |= {"n_train": 0, "online": view.describe()}
+    if recipe.cuda_graph:
+        session.stepper.graph(next(session.feed.batches(1)))
+    ledger = load_state(out / RESUME, session.networks, session.stepper)
     logger.info("%s: %d parameters, from epoch %d", model, card["n_parameters"], ledger.epoch)
     while not (reason := reason_to_stop(ledger, recipe)):
         ledger = run_epoch(session, ledger, card, out)
-        if progress is not None:
+        if progress is not None and is_leader():
             progress(ledger.rows[-1] | {"epochs": recipe.epochs})
     if not ledger.best_epoch:
         raise StarsmithError(
             f"{out}: no epoch of {ledger.epoch} had a finite validation error; lower "
             f"learning_rate ({recipe.learning_rate:g}) in the recipe and fit into another folder"
         )
-    close_run(out, describe_end(ledger, reason))
+    if is_leader():
+        close_run(out, describe_end(ledger, f"{reason}; epoch {ledger.best_epoch} kept"))
+    wait_for_all()
 
 
 def reason_to_stop(ledger: Ledger, recipe: NetworkRecipe) -> str:

@@ -5,7 +5,7 @@ What leaves this module is observed flux: the noiseless spectrum stays in `BankO
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -63,6 +63,10 @@ class Stars:
     conditions: torch.Tensor
     rows: torch.Tensor
     weights: torch.Tensor
+
+    def take(self, some: torch.Tensor) -> "Stars":
+        """Return some of the stars, by number."""
+        return Stars(*(getattr(self, field.name)[some] for field in fields(self)))
 
 
 class Axis:

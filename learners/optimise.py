@@ -5,8 +5,7 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch import nn
-from torch.nn import functional
+from torch import Tensor, nn
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.learners.recipe import LOSSES, NetworkRecipe
@@ -23,24 +22,70 @@ UNDECAYED = ("positions", "summary")
 LOG_VARIANCE_LIMIT = 10.0  # z-score sigma between 0.007 and 150: no overflow in exp
 
 
-def split_uncertainty(output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def split_uncertainty(output: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and log variance of z-scores from the ``2 n_label`` outputs of a network."""
     mean, raw = output.chunk(2, dim=1)
     return mean, LOG_VARIANCE_LIMIT * torch.tanh(raw / LOG_VARIANCE_LIMIT)
 
 
-def gaussian_nll(output: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    """Mean negative log likelihood, without its constant, of independent Gaussians."""
+def squared_error(output: Tensor, truth: Tensor, error: Tensor, beta: float) -> Tensor:
+    """d² / (1 + e²), where e is the label's own error: weights fall as it passes its spread."""
+    return (output - truth) ** 2 / (1.0 + error**2)
+
+
+def absolute_error(output: Tensor, truth: Tensor, error: Tensor, beta: float) -> Tensor:
+    """|d| / sqrt(1 + e²)."""
+    return (output - truth).abs() / torch.sqrt(1.0 + error**2)
+
+
+def gaussian_nll(output: Tensor, truth: Tensor, error: Tensor, beta: float) -> Tensor:
+    """Negative log likelihood, without its constant; the label's error adds to the variance."""
     mean, log_variance = split_uncertainty(output)
-    return 0.5 * (log_variance + (truth - mean) ** 2 * torch.exp(-log_variance)).mean()
+    variance = torch.exp(log_variance) + error**2
+    return 0.5 * (torch.log(variance) + (truth - mean) ** 2 / variance)
 
 
-def loss_function(name: str) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """Return the loss of that exact name; raises ConfigError for any other."""
-    table = {"mse": functional.mse_loss, "l1": functional.l1_loss, "gaussian_nll": gaussian_nll}
-    if name not in table:
+def beta_nll(output: Tensor, truth: Tensor, error: Tensor, beta: float) -> Tensor:
+    """`gaussian_nll` times the variance to the power beta, held constant; Seitzer et al. 2022."""
+    variance = torch.exp(split_uncertainty(output)[1].detach()) + error**2
+    return variance**beta * gaussian_nll(output, truth, error, beta)
+
+
+ELEMENTS = {
+    "mse": squared_error,
+    "l1": absolute_error,
+    "gaussian_nll": gaussian_nll,
+    "beta_nll": beta_nll,
+}
+
+
+def loss_function(name: str, beta: float = 0.5) -> Callable[..., tuple[Tensor, Tensor]]:
+    """Return the loss of that exact name.
+
+    Returns
+    -------
+    loss : callable
+        ``loss(output, truth, error=None) -> (sum, number)`` over the labels that are known:
+        those of ``truth``, float32 (n_spec, n_label), that are not NaN. ``error`` is their own
+        1σ in z-scores; where NaN or None it is taken as zero.
+
+    Raises
+    ------
+    ConfigError
+        For any other name.
+    """
+    if name not in ELEMENTS:
         raise ConfigError(f"loss {name!r} is not one of {', '.join(LOSSES)}")
-    return table[name]
+    elements = ELEMENTS[name]
+
+    def loss(output: Tensor, truth: Tensor, error: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        known = ~torch.isnan(truth)
+        truth = torch.where(known, truth, 0.0)
+        error = torch.zeros_like(truth) if error is None else torch.nan_to_num(error)
+        parts = elements(output, truth, error, beta)
+        return torch.where(known, parts, 0.0).sum(), known.sum()
+
+    return loss
 
 
 def decay_groups(model: nn.Module, weight_decay: float) -> list[dict]:

@@ -153,16 +153,20 @@ class LabelScale:
 
     @classmethod
     def fit(cls, labels: np.ndarray, names: tuple[str, ...]) -> "LabelScale":
-        """Measure ``labels`` (n_spec, n_label); raises DataError naming a useless one."""
-        for name, column in zip(names, labels.T, strict=True):
-            if not np.isfinite(column).all():
-                raise DataError(f"label {name!r} of the training split has missing values")
-            if column.size and np.ptp(column) == 0:
+        """Measure ``labels`` (n_spec, n_label), NaN where missing; DataError for a useless one."""
+        for name, values in zip(names, labels.T, strict=True):
+            column = values[~np.isnan(values)]
+            if not column.size or np.isinf(column).any():
+                what = "holds infinite values" if column.size else "is missing everywhere"
+                raise DataError(
+                    f"label {name!r} of the training split {what}; choose another target"
+                )
+            if np.ptp(column) == 0:
                 raise DataError(
                     f"label {name!r} is {column[0]:g} for every training spectrum; "
                     f"there is nothing to learn, choose another target"
                 )
-        return cls(mean=labels.mean(axis=0), std=labels.std(axis=0))
+        return cls(mean=np.nanmean(labels, axis=0), std=np.nanstd(labels, axis=0))
 
     def to_scaled(self, labels: np.ndarray) -> np.ndarray:
         """Return z-scores, float32 (n_spec, n_label)."""

@@ -10,6 +10,8 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import nn
 
+from starsmith.learners.step import Stepper
+
 __all__ = ["Ledger", "load_state", "save_state"]
 
 
@@ -43,9 +45,9 @@ def save_state(
     path: Path,
     ledger: Ledger,
     networks: dict[str, nn.Module],
-    optimizer: torch.optim.Optimizer,
+    stepper: Stepper,
 ) -> None:
-    """Write weights, optimizer moments and ledger in one step.
+    """Write weights, optimizer moments, scale of the loss and ledger in one step.
 
     Random numbers need no state: every epoch draws from its own key.
     """
@@ -54,22 +56,21 @@ def save_state(
         for role, network in networks.items()
         for name, value in network.state_dict().items()
     }
-    for index, moments in optimizer.state_dict()["state"].items():
+    for index, moments in stepper.optimizer.state_dict()["state"].items():
         for name, value in moments.items():
             tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value).detach().cpu().clone()
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(save(tensors, metadata={"ledger": json.dumps(asdict(ledger))}))
+    texts = {"ledger": asdict(ledger), "scaler": stepper.scaler.state_dict()}
+    partial.write_bytes(save(tensors, metadata={k: json.dumps(v) for k, v in texts.items()}))
     os.replace(partial, path)
 
 
-def load_state(
-    path: Path, networks: dict[str, nn.Module], optimizer: torch.optim.Optimizer
-) -> Ledger:
-    """Fill networks and optimizer from a file of `save_state`; an absent file is epoch 0."""
+def load_state(path: Path, networks: dict[str, nn.Module], stepper: Stepper) -> Ledger:
+    """Fill networks and stepper from a file of `save_state`; an absent file is epoch 0."""
     if not path.is_file():
         return Ledger()
     with safe_open(path, framework="pt") as stored:
-        table = json.loads(stored.metadata()["ledger"])
+        table, scaler = (json.loads(stored.metadata()[key]) for key in ("ledger", "scaler"))
         tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
     for role, network in networks.items():
         prefix = f"{role}."
@@ -82,6 +83,8 @@ def load_state(
         if role == "optimizer":
             index, name = rest.split(".")
             moments.setdefault(int(index), {})[name] = value
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": moments, "param_groups": groups})
+    groups = stepper.optimizer.state_dict()["param_groups"]
+    stepper.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+    if scaler:
+        stepper.scaler.load_state_dict(scaler)
     return Ledger(**(table | {"rows": tuple(table["rows"])}))

@@ -4,14 +4,17 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from starsmith.data_contract.errors import ConfigError, DataError
-from starsmith.data_contract.training import TrainingView
+from starsmith.data_contract.training import TrainingSplit, TrainingView
 from starsmith.learners.checkpoint import read_checkpoint
+from starsmith.learners.distributed import is_leader, wait_for_all
 from starsmith.learners.forward import FORWARD_RECIPES, Forward, check_forward, train_forward
 from starsmith.learners.models import CLASSICAL, list_models
-from starsmith.learners.network import train_network
+from starsmith.learners.network import MEMORY_BYTES, train_network
+from starsmith.learners.online_view import OnlineView
 from starsmith.learners.recipe import (
     NetworkRecipe,
     Recipe,
@@ -33,8 +36,6 @@ __all__ = ["fit", "pick_device"]
 logger = logging.getLogger(__name__)
 
 RECIPES = {"ridge": RidgeRecipe, "lightgbm": TreesRecipe} | FORWARD_RECIPES
-MEMORY_BYTES = 4 * 2**30
-"""Training spectra smaller than this are decoded once and kept."""
 
 
 def pick_device(device: str | None = None) -> torch.device:
@@ -44,7 +45,9 @@ def pick_device(device: str | None = None) -> torch.device:
     return torch.device(device)
 
 
-def check_request(view: TrainingView, model: str, labels: tuple[str, ...], recipe: Recipe) -> None:
+def check_request(
+    view: TrainingView | OnlineView, model: str, labels: tuple[str, ...], recipe: Recipe
+) -> None:
     """Refuse what cannot be trained, before anything is written.
 
     Raises
@@ -70,7 +73,24 @@ def check_request(view: TrainingView, model: str, labels: tuple[str, ...], recip
     for split in (view.train, view.val):
         if not len(split):
             raise DataError(f"split {split.name!r} of the data set holds no spectra")
-    check_noise(view, recipe)
+        check_known(split, model, labels)
+    if isinstance(view, OnlineView):
+        if model in CLASSICAL:
+            raise ConfigError(f"--online: {model!r} is no network; train it on a data set")
+    else:
+        check_noise(view, recipe)
+
+
+def check_known(split: TrainingSplit, model: str, labels: tuple[str, ...]) -> None:
+    """Raise DataError if a split lacks labels that a model cannot do without."""
+    for name in labels:
+        missing = np.isnan(split.label(name))
+        if missing.all() or (model in CLASSICAL and missing.any()):
+            raise DataError(
+                f"label {name!r} is missing for {missing.sum()} of {len(split)} spectra of split "
+                f"{split.name!r}; "
+                + ("drop it" if missing.all() else f"{model!r} needs them all, a network does not")
+            )
 
 
 def check_noise(view: TrainingView, recipe: Recipe) -> None:
@@ -94,7 +114,7 @@ def check_noise(view: TrainingView, recipe: Recipe) -> None:
 
 def fit(
     model: str,
-    view: TrainingView,
+    view: TrainingView | OnlineView,
     target: str | Sequence[str],
     recipe: Recipe | None = None,
     out: Path | str = "checkpoint",
@@ -102,6 +122,7 @@ def fit(
     resume: bool = True,
     device: str | None = None,
     forward: Forward | None = None,
+    on_step: Callable[[dict], None] | None = None,
 ) -> TrainingResult:
     """Train a model and leave its best checkpoint in a folder.
 
@@ -109,8 +130,9 @@ def fit(
     ----------
     model : str
         One of `list_models`.
-    view : TrainingView
-        ``open_dataset(path).training()``: observed spectra of train and val, nothing else.
+    view : TrainingView or OnlineView
+        ``open_dataset(path).training()``: observed spectra of train and val, nothing else; or
+        ``open_online(bank, ranges)``: stars drawn from a bank, each seen once.
     target : str or sequence of str
         Label(s) to predict, e.g. ``"logg"``.
     recipe : Recipe, optional
@@ -126,6 +148,9 @@ def fit(
         torch device of networks; a GPU by default where there is one.
     forward : Forward, optional
         Bank and prior, for ``gridposterior`` and ``template``.
+    on_step : callable, optional
+        Called about once a second while a network trains, with ``in_epoch``, ``step``,
+        ``steps``, ``train_loss``, ``spectra_per_second`` and ``seconds_left``.
 
     Returns
     -------
@@ -144,7 +169,9 @@ def fit(
         recipe = load_recipe(model)
     check_request(view, model, labels, recipe)
     check_forward(model, view, forward)
-    open_run(out, model, labels, recipe, view, resume)
+    if is_leader():
+        open_run(out, model, labels, recipe, view, resume)
+    wait_for_all()
     if not is_closed(out):
         load_if_small(view)
         if model in FORWARD_RECIPES:
@@ -153,7 +180,8 @@ def fit(
             train = train_ridge if model == "ridge" else train_trees
             train(view, labels, recipe, out, progress)
         else:
-            train_network(view, labels, model, recipe, out, progress, pick_device(device))
+            device = pick_device(device)
+            train_network(view, labels, model, recipe, out, progress, device, on_step)
     return result_from_card(out, read_checkpoint(out)[0])
 
 

@@ -14,7 +14,7 @@ __all__ = ["validation_scores"]
 def validation_scores(
     view: TrainingView, labels: tuple[str, ...], statistics: Statistics, estimator: Callable
 ) -> dict:
-    """Score an estimator on the validation split, in label units.
+    """Score an estimator on the validation labels that are known, in label units.
 
     Returns
     -------
@@ -29,12 +29,15 @@ def validation_scores(
         parts.append(estimator(statistics.normaliser.apply(seen.flux, seen.mask))[0])
     value = statistics.scale.to_labels(np.concatenate(parts)).T
     truth = select_labels(view.val, labels).T
+    known = [~np.isnan(column) for column in truth]
     scores = {
-        name: dict(zip(labels, function(truth, value).tolist(), strict=True))
-        for name, function in (("val_mae", mae), ("val_rmse", rmse), ("val_r2", r2))
+        f"val_{function.__name__}": {
+            name: float(function(truth[k][known[k]], value[k][known[k]]))
+            for k, name in enumerate(labels)
+        }
+        for function in (mae, rmse, r2)
     }
     spread = statistics.scale.std
-    return scores | {
-        "val_error": float(np.mean(mae(truth, value) / spread)),
-        "val_square": float(np.mean((rmse(truth, value) / spread) ** 2)),
-    }
+    mean_error = np.array(list(scores["val_mae"].values())) / spread
+    square = np.array(list(scores["val_rmse"].values())) / spread
+    return scores | {"val_error": mean_error.mean().item(), "val_square": (square**2).mean().item()}

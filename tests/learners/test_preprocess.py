@@ -103,8 +103,11 @@ def test_labels_return_from_their_scale():
 
 
 def test_a_constant_or_missing_target_is_refused():
-    """There is nothing to learn from one value, and no rule for absent ones."""
+    """There is nothing to learn from one value, or from none; gaps are stepped over."""
     with pytest.raises(DataError, match="nothing to learn"):
         LabelScale.fit(np.full((9, 1), 4.0), ("logg",))
     with pytest.raises(DataError, match="missing"):
-        LabelScale.fit(np.array([[1.0], [np.nan]]), ("logg",))
+        LabelScale.fit(np.array([[np.nan], [np.nan]]), ("logg",))
+    with pytest.raises(DataError, match="infinite"):
+        LabelScale.fit(np.array([[1.0], [np.inf]]), ("logg",))
+    assert LabelScale.fit(np.array([[1.0], [np.nan], [5.0]]), ("logg",)).mean == [3.0]

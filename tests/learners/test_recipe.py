@@ -2,13 +2,15 @@
 
 import dataclasses
 import itertools
+import math
 
+import numpy as np
 import pytest
 import torch
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.learners.models import create_model, list_models
-from starsmith.learners.optimise import decay_groups, gaussian_nll, learning_rate, loss_function
+from starsmith.learners.optimise import decay_groups, learning_rate, loss_function
 from starsmith.learners.recipe import NetworkRecipe, list_recipes, load_recipe, recipe_to_toml
 
 
@@ -115,12 +117,59 @@ def test_norms_biases_and_positions_do_not_decay():
     assert len(decayed["params"]) + len(free_names) == len(names)
 
 
-def test_gaussian_loss_is_least_at_the_true_spread():
-    """For errors of spread s the likelihood peaks at sigma = s."""
+def nll(name, output, truth, error=None, **options):
+    total, number = loss_function(name, **options)(output, truth, error)
+    return (total / number).item()
+
+
+@pytest.mark.parametrize(("own", "expected"), [(0.0, 0.5), (0.3, 0.4)])
+def test_gaussian_loss_is_least_at_the_true_spread(own, expected):
+    """For errors of spread s it peaks at sigma = s; what labels themselves err is not counted."""
     error = 0.5 * torch.randn(20_000, 1, generator=torch.Generator().manual_seed(0))
     raw = torch.linspace(-3, 1, 81)
 
-    losses = [gaussian_nll(torch.cat([error * 0, 0 * error + r], dim=1), error) for r in raw]
+    losses = [
+        nll("gaussian_nll", torch.cat([error * 0, 0 * error + r], dim=1), error, 0 * error + own)
+        for r in raw
+    ]
 
-    best = raw[int(torch.stack(losses).argmin())]
-    assert torch.exp(0.5 * best).item() == pytest.approx(0.5, abs=0.02)  # steps of 0.05 in raw
+    best = raw[int(np.argmin(losses))]
+    # steps of 0.05 in the log variance are 2.5 per cent
+    assert torch.exp(0.5 * best).item() == pytest.approx(expected, abs=0.02)
+
+
+@pytest.mark.parametrize(("name", "n_output"), [("mse", 2), ("l1", 2), ("gaussian_nll", 4)])
+def test_labels_that_are_missing_teach_nothing(name, n_output):
+    """A NaN label adds nothing to loss or gradient; the others count as if it were not there."""
+    generator = torch.Generator().manual_seed(0)
+    output = torch.randn(6, n_output, generator=generator, requires_grad=True)
+    truth = torch.randn(6, 2, generator=generator)
+    truth[2:, 1] = torch.nan
+
+    total, number = loss_function(name)(output, truth)
+    total.backward()
+
+    assert number.item() == 8
+    assert (output.grad[2:, 1] == 0).all()
+    assert (output.grad[:, 0] != 0).all()
+    assert torch.isfinite(output.grad).all()
+
+
+def test_labels_with_large_errors_weigh_less():
+    """An error of sqrt(3) spreads weighs a fourth in mse, half in l1."""
+    output, truth = torch.full((1, 1), 2.0), torch.zeros(1, 1)
+    error = torch.full((1, 1), 3.0**0.5)
+
+    assert nll("mse", output, truth, error) == pytest.approx(1.0)
+    assert nll("l1", output, truth, error) == pytest.approx(1.0)
+    assert nll("mse", output, truth) == pytest.approx(4.0)
+
+
+def test_beta_weighs_gradients_between_likelihood_and_mse():
+    """With beta 1 the gradient on the mean is the error itself, with 0 that over the variance."""
+    truth = torch.zeros(1, 1)
+    for beta, expected in ((0.0, 2.0 / 4.0), (1.0, 2.0)):
+        output = torch.tensor([[2.0, 2 * math.log(2.0)]], requires_grad=True)  # variance 4
+        loss_function("beta_nll", beta)(output, truth)[0].backward()
+        # tanh keeps the log variance within 10: 1.386 becomes 1.377
+        assert output.grad[0, 0].item() == pytest.approx(expected, rel=0.01)

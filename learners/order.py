@@ -1,0 +1,69 @@
+"""Which spectra make up the batches of an epoch, and which of them a process takes."""
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Order", "Share"]
+
+
+@dataclass(frozen=True)
+class Share:
+    """A process's part of every batch: one of ``n_process``, number ``rank`` from 0."""
+
+    rank: int = 0
+    n_process: int = 1
+
+    def of(self, rows: np.ndarray) -> np.ndarray:
+        """Every ``n_process``-th row, from the ``rank``-th on."""
+        return rows[self.rank :: self.n_process]
+
+
+@dataclass(frozen=True)
+class Order:
+    """Batches of whole size from a number of spectra, anew each epoch.
+
+    Blocks come in random order and are shuffled inside. Draws are independent, so this mixes
+    as well as shuffling everything, and reads a file in order. What does not fill a batch is
+    left out of the epoch, other spectra each time; fewer spectra than a batch are one batch.
+
+    Attributes
+    ----------
+    n_spec, batch_size, block_rows : int
+        ``block_rows`` is what is read at a time; a block holds at least one batch.
+    seed : int
+    """
+
+    n_spec: int
+    batch_size: int
+    block_rows: int
+    seed: int
+
+    @property
+    def blocks(self) -> list[slice]:
+        """Rows of every block, nearly equal in number."""
+        size = max(self.block_rows // self.batch_size, 1) * self.batch_size
+        n_block = max(1, math.ceil((self.n_spec - self.batch_size + 1) / size))
+        edges = np.linspace(0, self.n_spec, n_block + 1).astype(int).tolist()
+        return [slice(a, b) for a, b in itertools.pairwise(edges)]
+
+    def _batches_in(self, block: slice) -> int:
+        return max(1, (block.stop - block.start) // self.batch_size)
+
+    @property
+    def n_batch(self) -> int:
+        """Batches of one epoch."""
+        return sum(map(self._batches_in, self.blocks))
+
+    def epoch(self, epoch: int) -> Iterator[tuple[slice, list[np.ndarray]]]:
+        """Blocks of an epoch, each with the rows of its batches, counted from the block's start."""
+        random = np.random.default_rng([self.seed, epoch])
+        blocks = self.blocks
+        for number in random.permutation(len(blocks)):
+            block = blocks[number]
+            rows = random.permutation(block.stop - block.start)
+            size = min(self.batch_size, rows.size)
+            yield block, [rows[k * size : (k + 1) * size] for k in range(self._batches_in(block))]
