@@ -16,7 +16,7 @@ from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.fisher.ceiling import ceiling
-from starsmith.fisher.compare import Comparison, compare, match_keys
+from starsmith.fisher.compare import Comparison, leak_verdict
 from starsmith.fisher.plots import plot_ceiling
 from starsmith.fisher.table import CeilingTable
 from starsmith.simulator.prior import Prior
@@ -24,8 +24,10 @@ from starsmith.simulator.prior import Prior
 __all__ = [
     "Population",
     "compare_predictions",
+    "comparison_rows",
     "compute_ceiling",
     "draw_ceiling",
+    "draw_comparison",
     "pooled",
     "write_ceiling",
 ]
@@ -47,6 +49,17 @@ class Population:
         dataset = open_any(path)
         ranges = {name: tuple(bounds) for name, bounds in dataset.header.prior.items()}
         return cls(bank_of(path), Prior(ranges), dataset.split("test").draws)
+
+    def of_stars(self, index: np.ndarray, path: Path) -> "Population":
+        """Return the stars that predictions in ``path`` are for; DataError for strangers."""
+        known = np.isin(index, self.draws.index)
+        if not known.all():
+            raise DataError(
+                f"{path}: {int(np.sum(~known))} of {index.size} predictions (first: index "
+                f"{index[~known][0]}) are for no star of the data set's split test "
+                f"({len(self.draws)} stars); predict that split with `speclearn evaluate --out`"
+            )
+        return replace(self, draws=self.draws.take(np.isin(self.draws.index, index)))
 
     @classmethod
     def of_options(cls, data: Path | None, source: BankSource, prior: Prior) -> "Population":
@@ -108,7 +121,7 @@ def draw_ceiling(table: CeilingTable, plot: Path | None) -> None:
 
 def compare_predictions(
     path: Path, data: Path, target: str | None, snr_edges: tuple[float, ...], **choices
-) -> tuple[Comparison, str]:
+) -> tuple[Comparison, CeilingTable, str]:
     """Set predictions beside the posterior mean of the same test stars.
 
     Parameters
@@ -125,11 +138,16 @@ def compare_predictions(
 
     Returns
     -------
-    comparison, model : Comparison, str
+    comparison, table, model : Comparison, CeilingTable, str
     """
     predictions = read_predictions(path)
     meta = predictions.meta
     target = target or meta["labels"][0]
+    if target not in predictions.colnames:
+        raise DataError(
+            f"{path}: holds no predictions of {target}, only of {', '.join(meta['labels'])}; "
+            "choose another --target"
+        )
     population = Population.of_data(data)
     digest = open_any(data).digest
     if meta["dataset"] != digest or meta["split"] != "test":
@@ -137,21 +155,52 @@ def compare_predictions(
             f"{path}: predictions for split {meta['split']} of data set {meta['dataset'][:12]}, "
             f"expected split test of {digest[:12]}; predict that with `speclearn evaluate --out`"
         )
-    table = compute_ceiling(
-        population, target, snr_edges, statistics=("posterior_mean",), **choices
-    )
-    stars = table.stars
-    rows = match_keys(stars.index, np.asarray(predictions["index"]))
-    found = compare(
-        stars.label,
-        np.asarray(predictions[target])[rows],
-        stars.mean,
-        stars.snr,
-        stars.var,
-        stars.ess,
-        snr_edges,
-    )
-    return found, meta["model"]
+    index = np.asarray(predictions["index"])
+    chosen = population.of_stars(index, path)
+    predicted = np.asarray(predictions[target], dtype=np.float64)
+    if n_bad := int(np.sum(~np.isfinite(predicted))):
+        raise DataError(
+            f"{path}: {n_bad} of {predicted.size} predictions of {target} are not finite; give "
+            "every star a value (the mean of the training labels, where a fit failed)"
+        )
+    table = compute_ceiling(chosen, target, snr_edges, **choices)
+    return leak_verdict(index, predicted, table, snr_edges), table, meta["model"]
+
+
+def comparison_rows(comparison: Comparison, table: CeilingTable) -> list[dict]:
+    """Lay a model out beside the ceilings of the same stars, a row per bin."""
+    rows = []
+    for row in comparison.rows:
+        same = next((other for other in table.rows if other.name == row.name), None)
+        low, high = row.r2_interval
+        best = same.r2["posterior_mean"] if same else (row.r2_best, float("nan"))
+        rows.append(
+            {
+                "S/N": row.name,
+                "n": row.n,
+                "Var": row.variance,
+                "R2 model": f"{row.r2_model:.3f} [{low:.3f}, {high:.3f}]",
+                "posterior_mean": f"{best[0]:.3f}"
+                + (f" ± {best[1]:.3f}" if np.isfinite(best[1]) else ""),
+                "bayes_gauss": same.r2["bayes_gauss"][0] if same else None,
+                "paper_median": same.r2["paper_median"][0] if same else None,
+                "gap": f"{row.gap:.3f} [{row.gap_interval[0]:.3f}, {row.gap_interval[1]:.3f}]",
+                "efficiency": row.efficiency,
+                "verdict": row.verdict,
+            }
+        )
+    return rows
+
+
+def draw_comparison(
+    comparison: Comparison, table: CeilingTable, model: str, plot: Path | None
+) -> None:
+    """Draw the model's R² under the ceilings where a figure was asked for."""
+    if plot is None:
+        return
+    scores = {row.name: (row.r2_model, *row.r2_interval) for row in comparison.rows}
+    with staged_file(plot) as partial:
+        plot_ceiling(table, partial, models={model: scores})
 
 
 def read_predictions(path: Path) -> Table:

@@ -19,6 +19,7 @@ __all__ = [
     "Tool",
     "echo_json",
     "echo_notice",
+    "finish",
     "json_option",
     "loudness",
     "out_option",
@@ -269,3 +270,24 @@ def echo_notice(notice: str) -> None:
     """Print the label of a demonstration grid on stderr, where there is one."""
     if notice:
         click.echo(notice, err=True)
+
+
+def finish(schema: str, content: dict, text: str, as_json: bool, notice: str = "") -> None:
+    """End a command: its result as JSON or as text on stdout, the grid's notice with it.
+
+    Parameters
+    ----------
+    schema : str
+        Name of the JSON document, e.g. ``specfisher.map``.
+    content : dict
+    text : str
+        The same for people.
+    as_json : bool
+    notice : str
+        Label of a demonstration grid; an entry of the document, or a line on stderr.
+    """
+    if as_json:
+        echo_json(schema, {**content, "notice": notice})
+    else:
+        click.echo(text)
+        echo_notice(notice)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from starsmith.cli.common import CommandGroup, echo_json, json_option, version_option
+from starsmith.cli.common import CommandGroup, finish, json_option, version_option
 from starsmith.cli.options import (
     bank_options,
     config_option,
@@ -136,21 +136,30 @@ def ceiling(source, prior, data, target, snr_bins, as_json, **choices):
 @click.option("--target", type=click.Choice(LABEL_NAMES), help="Which label.  [default: first]")
 @click.option("--snr-bins", type=Edges(), default="default", help="Bin edges, like 0,5,10,inf.")
 @effort_options
+@click.option("--plot", type=click.Path(path_type=Path), help="R2 against S/N (png, pdf, svg).")
 @json_option()
-def compare(predictions, data, target, snr_bins, as_json, **choices):
+def compare(predictions, data, target, snr_bins, as_json, plot, **choices):
     """Set PREDICTIONS beside the best possible ones for the same stars.
 
     A model that does better than the posterior mean knows something it cannot know: exit code 3.
+    `efficiency` is the posterior mean's squared error over the model's; `gap` the R2 it lacks.
     """
-    from starsmith.cli.ceilings import compare_predictions
+    from starsmith.cli import ceilings
+    from starsmith.cli.figures import check_suffix
     from starsmith.fisher.compare import check_leak
 
-    comparison, model = compare_predictions(predictions, data, target, snr_bins, **choices)
-    rows = [asdict(row) for row in comparison.rows]
-    if as_json:
-        echo_json("specfisher.compare", {"model": model, "rows": rows})
-    else:
-        click.echo(text_table(rows))
+    check_suffix(plot)
+    comparison, table, model = ceilings.compare_predictions(
+        predictions, data, target, snr_bins, **choices
+    )
+    ceilings.draw_comparison(comparison, table, model, plot)
+    finish(
+        "specfisher.compare",
+        {"model": model, "rows": [asdict(row) for row in comparison.rows]},
+        text_table(ceilings.comparison_rows(comparison, table)),
+        as_json,
+        table.notice,
+    )
     check_leak(comparison, model)
 
 
@@ -190,11 +199,7 @@ def info(source, prior, star, target, normalise, plot, as_json):
     report = density_report(found, draws)
     if plot:
         write_figure(plot, density_figure(found, bank.notice))
-    if as_json:
-        echo_json("specfisher.info", {**report, "notice": bank.notice})
-    else:
-        click.echo(describe_density(report))
-        echo_notice(bank.notice)
+    finish("specfisher.info", report, describe_density(report), as_json, bank.notice)
 
 
 @main.command(
@@ -230,11 +235,7 @@ def sigma_map(source, prior, at, target, normalise, plot, as_json):
     found = map_of(bank, prior, target, at, normalise)
     if plot:
         write_figure(plot, map_figure(found, bank.notice))
-    if as_json:
-        echo_json("specfisher.map", {**asdict(found), "notice": bank.notice})
-    else:
-        click.echo(describe_map(found))
-        echo_notice(bank.notice)
+    finish("specfisher.map", asdict(found), describe_map(found), as_json, bank.notice)
 
 
 @main.command(
@@ -297,11 +298,7 @@ def plan(source, prior, mag_step, star, as_json, **choices):
     mag = magnitude_steps(*prior.ranges["mag"], mag_step)
     bank = source.open()
     report = plan_report(plan_exposures(bank, prior, mag, goal, star), goal, star)
-    if as_json:
-        echo_json("specfisher.plan", {**report, "notice": bank.notice})
-    else:
-        click.echo(describe_plan(report))
-        echo_notice(bank.notice)
+    finish("specfisher.plan", report, describe_plan(report), as_json, bank.notice)
 
 
 @main.command(
@@ -331,12 +328,8 @@ def check(grid_or_bank, instrument, prior, target, snr, as_json):
     refuse_moving(prior)
     bank = source_of(grid_or_bank, instrument).open()
     findings = check_bank(bank, prior, target, snr)
-    if as_json:
-        rows = [asdict(finding) for finding in findings]
-        echo_json("specfisher.check", {"checks": rows, "notice": bank.notice})
-    else:
-        click.echo(describe_findings(findings))
-        echo_notice(bank.notice)
+    rows = [asdict(finding) for finding in findings]
+    finish("specfisher.check", {"checks": rows}, describe_findings(findings), as_json, bank.notice)
 
 
 @main.command(examples=("specfisher selftest", "specfisher selftest --json"))
@@ -347,18 +340,9 @@ def selftest(as_json):
     from starsmith.fisher import run_selftest
 
     checks = [asdict(check) for check in run_selftest()]
-    if as_json:
-        echo_json("specfisher.selftest", {"checks": checks})
-    else:
-        click.echo(text_table(checks))
+    finish("specfisher.selftest", {"checks": checks}, text_table(checks), as_json)
     if failed := [check["name"] for check in checks if not check["ok"]]:
         raise StarsmithError(f"{len(failed)} of {len(checks)} checks failed: {', '.join(failed)}")
-
-
-def echo_notice(notice: str) -> None:
-    """Say on stderr that the grid is a demonstration, if it is."""
-    if notice:
-        click.echo(notice, err=True)
 
 
 if __name__ == "__main__":

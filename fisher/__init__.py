@@ -2,7 +2,7 @@
 
 from starsmith.fisher.bounds import STATISTICS, Nuisances, fisher_information
 from starsmith.fisher.ceiling import CeilingOptions, ceiling
-from starsmith.fisher.compare import Comparison, check_leak, compare, match_keys
+from starsmith.fisher.compare import Comparison, check_leak, compare, leak_verdict, match_keys
 from starsmith.fisher.density import StarDensity, information_of_star
 from starsmith.fisher.exposure import ExposurePlan, Goal, plan_exposures
 from starsmith.fisher.information import CrlbResult, crlb, crlb_batch
@@ -40,6 +40,7 @@ __all__ = [
     "fisher_information",
     "free_labels",
     "information_of_star",
+    "leak_verdict",
     "map_figure",
     "match_keys",
     "node_spectra",
