@@ -10,6 +10,7 @@ import zarr
 
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.noise import NoiseTables
+from starsmith.data_contract.reddening import ReddeningTables, read_reddening, write_reddening
 from starsmith.data_contract.store import open_group, read_arrays, staged_folder, write_array
 from starsmith.data_contract.velocity import VelocityTables, read_velocity, write_velocity
 
@@ -56,6 +57,8 @@ class Bank:
         ``cubic`` or ``linear``: the spline along every axis.
     basis : float32, shape (n_component, n_wave), optional
         Spectra that the coefficients of a compressed bank are amplitudes of.
+    reddening : ReddeningTables, optional
+        What seeing spectra through dust takes.
     info : dict
         JSON-able figures on how the bank was made; they decide no spectrum.
     """
@@ -74,6 +77,7 @@ class Bank:
     velocity: VelocityTables | None = None
     interpolation: str = "cubic"
     basis: np.ndarray | None = None
+    reddening: ReddeningTables | None = None
     info: dict = field(default_factory=dict)
 
     def __post_init__(self):
@@ -115,6 +119,9 @@ class Bank:
         for name, array in sorted(self.velocity.arrays().items() if self.velocity else ()):
             total.update(f"velocity/{name}".encode())
             total.update(np.ascontiguousarray(array))
+        for name, array in sorted(self.reddening.arrays().items() if self.reddening else ()):
+            total.update(f"reddening/{name}".encode())
+            total.update(np.ascontiguousarray(array))
         if self.interpolation != "cubic":
             total.update(self.interpolation.encode())
         if self.basis is not None:
@@ -140,6 +147,8 @@ class Bank:
             write_noise(group, self.noise)
             if self.velocity:
                 write_velocity(group, self.velocity)
+            if self.reddening:
+                write_reddening(group, self.reddening)
             group.attrs.update(
                 {
                     "schema": BANK_SCHEMA,
@@ -204,6 +213,7 @@ def load_bank(path: Path | str) -> Bank:
         velocity=read_velocity(group, path),
         interpolation=attrs.get("interpolation", "cubic"),
         basis=arrays.get("basis"),
+        reddening=read_reddening(group, path),
         info=attrs.get("info", {}),
     )
     if bank.digest != attrs["digest"]:

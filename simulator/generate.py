@@ -19,8 +19,8 @@ import numpy as np
 
 from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.errors import ConfigError, GridError, StarsmithError
-from starsmith.data_contract.manifest import Manifest
 from starsmith.data_contract.exposures import widest_conditions
+from starsmith.data_contract.manifest import Manifest
 from starsmith.data_contract.names import CONDITIONS, SPLITS
 from starsmith.data_contract.noise import CALCULATOR, NoiseModel, sensitivity
 from starsmith.data_contract.population import Population

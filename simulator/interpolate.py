@@ -6,6 +6,7 @@ from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.errors import GridError
 from starsmith.data_contract.splines import spline_degree, spline_knots
 from starsmith.simulator.kernels.spline import basis_rows, combine_rows
+from starsmith.simulator.reddening import dust_tables
 from starsmith.simulator.velocity import shift_to_pixels, tables_for
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
 
 
 MOVING_AT_ONCE = 256  # bounds the spectra waiting to be shifted
+DUSTY_AT_ONCE = 256  # bounds the transmissions in memory
 
 
 def prefilter(values: np.ndarray, axes: tuple[np.ndarray, ...], most: int = 3) -> np.ndarray:
@@ -177,7 +179,11 @@ def combine_moving(bank: Bank, rows: np.ndarray, weights: np.ndarray, rv: np.nda
 
 
 def interpolate(
-    bank: Bank, labels: np.ndarray, mag: np.ndarray, rv: np.ndarray | None = None
+    bank: Bank,
+    labels: np.ndarray,
+    mag: np.ndarray,
+    rv: np.ndarray | None = None,
+    ebv: np.ndarray | None = None,
 ) -> np.ndarray:
     """Noiseless spectra of stars of given labels, magnitude and radial velocity.
 
@@ -186,9 +192,11 @@ def interpolate(
     bank : Bank
     labels : float64 array, shape (n_spec, n_label)
     mag : float64 array, shape (n_spec,)
-        AB magnitude in ``bank.mag_band``, of the star at rest.
+        AB magnitude in ``bank.mag_band``, of the star at rest, behind its dust.
     rv : float64 array, shape (n_spec,), optional
         Radial velocity, receding positive [km/s]; at rest by default.
+    ebv : float64 array, shape (n_spec,), optional
+        Reddening E(B-V) of dust that rests with the observer [mag]; none by default.
 
     Returns
     -------
@@ -200,7 +208,7 @@ def interpolate(
     GridError
         If a label leaves the grid, or a draw leans on a filled node.
     DataError
-        If the bank cannot shift spectra by ``rv``.
+        If the bank cannot shift spectra by ``rv``, or knows no dust of ``ebv``.
     """
     rows, weights = spline_weights(bank, labels)
     if bank.filled.any() and (bad := bank.filled[rows].any(axis=1)).any():
@@ -211,5 +219,14 @@ def interpolate(
         )
     maggies = np.einsum("ns,ns->n", weights, bank.band_coef[rows])
     scale = 10.0 ** (-0.4 * np.asarray(mag, dtype=np.float64)) / maggies
+    dusty = np.flatnonzero(ebv) if ebv is not None else np.empty(0, dtype=np.int64)
+    if dusty.size:
+        dust = dust_tables(bank, ebv)
+        scale[dusty] /= dust.dimming(rows[dusty], weights[dusty], ebv[dusty])
     weights = weights * scale[:, None]
-    return combine(bank, rows, weights) if rv is None else combine_moving(bank, rows, weights, rv)
+    moving = rv is not None
+    flux = combine_moving(bank, rows, weights, rv) if moving else combine(bank, rows, weights)
+    for start in range(0, dusty.size, DUSTY_AT_ONCE):
+        some = dusty[start : start + DUSTY_AT_ONCE]
+        flux[some] *= dust.transmission(ebv[some])
+    return flux

@@ -73,7 +73,7 @@ def model_flux(bank: Bank, draws: Draws, keep_bits: int = KEEP_BITS) -> np.ndarr
     -------
     flux_model : float32 array, shape (n_spec, n_wave) [1e-17 erg/s/cm²/Å]
     """
-    flux_model = interpolate(bank, draws.labels, draws.mag, draws.rv)
+    flux_model = interpolate(bank, draws.labels, draws.mag, draws.rv, draws.ebv)
     round_mantissa(flux_model.view(np.uint32), keep_bits)
     return flux_model
 

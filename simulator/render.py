@@ -18,6 +18,7 @@ from starsmith.simulator.holes import filled_leakage
 from starsmith.simulator.instruments import Instrument, noise_tables
 from starsmith.simulator.interpolate import prefilter
 from starsmith.simulator.kernels.lsf import FWHM_TO_SIGMA, N_SIGMA, fill_pixel_weights
+from starsmith.simulator.reddening import reddened_maggies, reddening_tables
 from starsmith.simulator.velocity import VelocityGrid
 
 __all__ = ["nearest_nodes", "pixel_operator", "render_bank"]
@@ -142,6 +143,7 @@ def render_bank(
     *,
     interpolation: str = "cubic",
     velocity_step_km_s: float | None = None,
+    reddening: bool = False,
 ) -> Bank:
     """Render every node of a grid and prefilter the result for interpolation.
 
@@ -158,6 +160,8 @@ def render_bank(
     velocity_step_km_s : float, optional
         Also keep spectra on samples of this step, so that they can be shifted in radial
         velocity; 10 suits PFS.
+    reddening : bool
+        Also keep what seeing stars through dust takes, see `starsmith.simulator.reddening`.
 
     Returns
     -------
@@ -179,7 +183,8 @@ def render_bank(
     if velocity_step_km_s is not None:
         shiftable = VelocityGrid(grid.wave, grid.resolution, instrument, velocity_step_km_s)
         operators.append(shiftable.operator)
-    (flux, *samples), maggies = _render_nodes(grid, operators, band_maggies(mag_band, grid))
+    through_dust = reddened_maggies(band_maggies(mag_band, grid), grid.wave, reddening)
+    (flux, *samples), maggies = _render_nodes(grid, operators, through_dust)
 
     source = nearest_nodes(axes, grid.valid).ravel()
     scale = np.median(flux[grid.valid.ravel()])
@@ -188,6 +193,7 @@ def render_bank(
         filled = (values[source] / scale).reshape(*grid.valid.shape, -1)
         return prefilter(filled, axes, degree).reshape(source.size, -1)
 
+    band_coefs = [coefficients(m * FLUX_UNIT_CGS).ravel() for m in maggies.T]
     return Bank(
         grid={
             "name": grid.name,
@@ -199,25 +205,29 @@ def render_bank(
         axes=axes,
         wave=instrument.wave,
         coef=coefficients(flux).astype(np.float32),
-        band_coef=coefficients(maggies * FLUX_UNIT_CGS).ravel(),
+        band_coef=band_coefs[0],
         filled=~grid.valid.ravel(),
         mag_band=mag_band,
         noise=noise_tables(instrument),
         notice=grid.notice,
         velocity=shiftable.tables(coefficients(samples[0]).astype(np.float32)) if samples else None,
         interpolation=interpolation,
+        reddening=reddening_tables(instrument.wave, band_coefs) if reddening else None,
         info=_holes_info(axes, grid, degree),
     )
 
 
 def _render_nodes(
-    grid: GridData, operators: list[csr_array], to_maggies: Maggies
+    grid: GridData, operators: list[csr_array], to_maggies: list[Maggies]
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """Apply operators to the valid nodes: float64 (n_node, n_row) each, and band maggies."""
+    """Apply operators to the valid nodes: float64 (n_node, n_row) each.
+
+    Band maggies come as float64 (n_node, n_band), a column per way to measure them.
+    """
     spectra = grid.flux.reshape(-1, grid.wave.size)
     nodes = np.flatnonzero(grid.valid)
     rendered = [np.full((len(spectra), operator.shape[0]), np.nan) for operator in operators]
-    maggies = np.full(len(spectra), np.nan)
+    maggies = np.full((len(spectra), len(to_maggies)), np.nan)
     for start in range(0, len(nodes), NODES_AT_ONCE):
         some = nodes[start : start + NODES_AT_ONCE]
         at_grid = spectra[some].astype(np.float64)
@@ -225,7 +235,7 @@ def _render_nodes(
             raise GridError(f"grid {grid.name!r}: a valid node holds NaN; import the grid again")
         for values, operator in zip(rendered, operators, strict=True):
             values[some] = (operator @ at_grid.T).T
-        maggies[some] = to_maggies(at_grid)
+        maggies[some] = np.stack([measure(at_grid) for measure in to_maggies], axis=1)
         log.debug("rendered %d of %d nodes", start + len(some), len(nodes))
     return rendered, maggies
 
