@@ -16,6 +16,7 @@ from starsmith.cli.grid_commands import grid
 from starsmith.cli.options import bank_options, config_option, prior_options
 from starsmith.cli.planning import instrument, snr
 from starsmith.cli.progress import progress_bar
+from starsmith.cli.survey_options import noise_options, population_options, preset_option
 from starsmith.cli.tables import text_tree
 from starsmith.cli.types import SPLIT_NAMES, Count, SplitCounts
 
@@ -67,6 +68,9 @@ seed_option = click.option(
 @json_option()
 @bank_options
 @prior_options
+@population_options
+@preset_option
+@noise_options
 @config_option()
 def generate(source, prior, dry_run, as_json, **request):
     """Write simulated spectra, divided into train, val and test, as a data set.
@@ -104,8 +108,11 @@ def generate(source, prior, dry_run, as_json, **request):
 @json_option()
 @bank_options
 @prior_options
+@population_options
+@preset_option
+@noise_options
 @config_option(*UNUSED_BY_ONE_SPECTRUM)
-def spectrum(source, prior, index, split, seed, as_json, **files):
+def spectrum(source, prior, noise, preset, index, split, seed, as_json, **files):
     """Simulate one spectrum of a data set, bit for bit the one `generate` writes.
 
     The table holds wave, flux, error and mask: what `speclearn predict` reads.
@@ -113,13 +120,15 @@ def spectrum(source, prior, index, split, seed, as_json, **files):
     from starsmith.cli.figures import check_suffix, plot_spectrum
     from starsmith.cli.files import check_table, refuse_existing
     from starsmith.cli.spectra import single_spectrum, spectrum_summary, write_spectrum
+    from starsmith.simulator.presets import settle
 
     out, plot, overwrite = files["out"], files["plot"], files["overwrite"]
     check_suffix(plot)
     check_table(out)
     refuse_existing(out, overwrite)
-    bank = source.moving(prior.moving).open()
-    batch = single_spectrum(bank, prior, seed, split, index)
+    bank = source.moving(prior.moving).reddened(prior.reddened).open()
+    prior = settle(preset or "", bank, prior)
+    batch = single_spectrum(bank, prior, (seed, split, index), noise)
     if out:
         write_spectrum(out, batch, bank.notice)
     if plot:
@@ -146,6 +155,12 @@ def spectrum(source, prior, index, split, seed, as_json, **files):
 )
 @click.option(
     "--interpolation", type=click.Choice(["cubic", "linear"]), help="Splines.  [default: cubic]"
+)
+@click.option(
+    "--reddening",
+    is_flag=True,
+    default=None,
+    help="Also keep what seeing stars through dust takes.",
 )
 @click.option(
     "--compress",
