@@ -13,8 +13,10 @@ from starsmith.cli.options import BankSource, typed_first
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.manifest import MANIFEST_FILE
 from starsmith.data_contract.names import CONDITIONS
+from starsmith.data_contract.noise import NoiseModel
 from starsmith.data_contract.schema import SHARD_ROWS
 from starsmith.simulator.generate import Settings, check_prior, split_counts, write_dataset
+from starsmith.simulator.presets import settle
 from starsmith.simulator.prior import Prior
 
 __all__ = ["Request", "describe"]
@@ -32,6 +34,9 @@ class Request:
     ----------
     source : BankSource
     prior : Prior
+    noise : NoiseModel
+    preset : str or None
+        What completes the prior once the grid is known.
     counts : dict of str to int
         Spectra in each split.
     seed : int
@@ -46,6 +51,8 @@ class Request:
 
     source: BankSource
     prior: Prior
+    noise: NoiseModel
+    preset: str | None
     counts: dict[str, int]
     seed: int
     out: Path
@@ -67,7 +74,19 @@ class Request:
     def resolved(self) -> dict:
         """Everything that decides the data, in the vocabulary of the command's TOML file."""
         decided = {"splits": self.counts, "seed": self.seed, "store": self.store}
-        return {**self.source.describe(), **decided, "format": self.format, **self.prior.recorded()}
+        stars = self.prior.recorded()
+        if self.prior.population is not None:
+            stars = {k: v for k, v in stars.items() if k not in self.prior.population.columns}
+            stars["population"] = self.prior.population.path
+        if self.preset:
+            decided["preset"] = self.preset
+        return {
+            **self.source.describe(),
+            **decided,
+            "format": self.format,
+            **stars,
+            **self.noise.recorded(),
+        }
 
     def estimate(self) -> dict:
         """Rows, shards and bytes that would be written, and the room there is."""
@@ -97,21 +116,22 @@ class Request:
             raise ConfigError(
                 "--format hdf5 holds noiseless flux, --store frozen does not; use --store noiseless"
             )
-        bank = self.source.moving(self.prior.moving).open()
+        bank = self.source.moving(self.prior.moving).reddened(self.prior.reddened).open()
+        prior = settle(self.preset or "", bank, self.prior)
         folder = self.dataset
         if self.overwrite and folder.exists():
-            check_prior(bank, self.prior)  # while the old data are still there
+            check_prior(bank, prior, self.noise)  # while the old data are still there
             refuse_existing(folder, overwrite=True)
             shutil.rmtree(folder)
         complete = (folder / MANIFEST_FILE).exists()
         folder.parent.mkdir(parents=True, exist_ok=True)
         manifest = write_dataset(
             bank,
-            self.prior,
+            prior,
             self.counts,
             folder,
             self.seed,
-            Settings(store=self.store, config=self.resolved()),
+            Settings(store=self.store, config=self.resolved(), noise=self.noise),
             self.workers,
             progress,
         )

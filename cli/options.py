@@ -18,7 +18,6 @@ __all__ = [
     "bank_options",
     "config_option",
     "flag",
-    "population_options",
     "prior_options",
     "typed_first",
     "typed_on_command_line",
@@ -76,6 +75,7 @@ class BankSource:
     mag_band: str | None = None
     velocity_step: float | None = None  # [km/s]
     interpolation: str | None = None
+    reddening: bool | None = None
 
     def moving(self, moving: bool) -> "BankSource":
         """Return the source whose bank can shift stars, where they move and none is named."""
@@ -84,6 +84,10 @@ class BankSource:
         from starsmith.simulator.velocity import VELOCITY_STEP_KM_S
 
         return replace(self, velocity_step=VELOCITY_STEP_KM_S)
+
+    def reddened(self, reddened: bool) -> "BankSource":
+        """Return the source whose bank knows dust, where there is some and no bank is named."""
+        return replace(self, reddening=True) if reddened and self.bank is None else self
 
     def open(self):
         """Load the bank, rendering it first (and building the demo grid) where needed."""
@@ -111,6 +115,7 @@ class BankSource:
             "mag_band": self.mag_band,
             "velocity_step_km_s": self.velocity_step,
             "interpolation": linear,
+            "reddening": self.reddening or None,
         }
         return {name: value for name, value in chosen.items() if value is not None}
 
@@ -180,36 +185,6 @@ def prior_options(function):
     return with_prior
 
 
-def population_options(function):
-    """Add ``--population`` and ``--ebv`` to a command that has `prior_options` above it."""
-
-    @click.option(
-        "--population",
-        type=click.Path(path_type=Path),
-        help="Table of stars to draw from (ECSV, CSV, FITS): teff logg m_h mag, and weight, a_m, "
-        "c_m, rv, ebv where it has them.",
-    )
-    @click.option(
-        "--ebv", type=Range(), default="0", show_default=True, help="Reddening E(B-V) [mag]."
-    )
-    @functools.wraps(function)
-    def with_population(*args, prior, population, ebv, **kwargs):
-        from starsmith.data_contract.population import read_population
-
-        prior = prior.with_ranges(ebv=ebv)
-        if population is not None:
-            stars = read_population(population)
-            if rivals := typed_on_command_line(*stars.columns):
-                raise click.UsageError(
-                    f"--population {population} already says what {', '.join(rivals)} stars have; "
-                    f"drop {', '.join(map(flag, rivals))}"
-                )
-            prior = prior.with_population(stars)
-        return function(*args, prior=prior, **kwargs)
-
-    return with_population
-
-
 def config_option(*unused: str):
     """Add ``--config``: a TOML file of option values, each overridden by its flag.
 
@@ -229,7 +204,8 @@ def config_option(*unused: str):
                     f"{path}: unknown key(s) {unknown}; known are {sorted(known)}"
                 )
             context.meta[CONFIG_PATH] = path
-            context.default_map = {k: v for k, v in values.items() if k in known - set(unused)}
+            used = {k: v for k, v in values.items() if k in known - set(unused)}
+            context.default_map = {**(context.default_map or {}), **used}
         return path
 
     return click.option(

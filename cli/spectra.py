@@ -9,6 +9,7 @@ from starsmith.cli.files import write_table
 from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.draws import SpectrumBatch
 from starsmith.data_contract.names import CONDITIONS
+from starsmith.data_contract.noise import CALCULATOR, NoiseModel
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
 
@@ -19,10 +20,13 @@ ASTROPY_UNITS = {"wave": "Angstrom"} | dict.fromkeys(
 )
 
 
-def single_spectrum(bank: Bank, prior: Prior, seed: int, split: str, index: int) -> SpectrumBatch:
-    """Simulate the one spectrum with this key, bit for bit the data set's."""
+def single_spectrum(
+    bank: Bank, prior: Prior, key: tuple[int, str, int], noise: NoiseModel = CALCULATOR
+) -> SpectrumBatch:
+    """Simulate the one spectrum with this (seed, split, index), bit for bit the data set's."""
+    seed, split, index = key
     draws = draw_stars(bank, prior, seed, split, np.array([index]))
-    return observe(bank, draws)
+    return observe(bank, draws, noise=noise)
 
 
 def spectrum_summary(batch: SpectrumBatch) -> dict[str, float]:
