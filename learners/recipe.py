@@ -25,6 +25,7 @@ LOSSES = ("mse", "l1", "gaussian_nll", "beta_nll")
 UNCERTAIN_LOSSES = ("gaussian_nll", "beta_nll")
 PRECISIONS = ("float32", "bfloat16", "float16")
 NOISES = ("fresh", "fixed")
+PAPER = "paper"
 
 
 def _require(condition: bool, key: str, found: object, expected: str) -> None:
@@ -190,24 +191,30 @@ KINDS = {
 def list_recipes() -> list[str]:
     """Names of the packaged recipes; each trains the model of the same name."""
     folder = files("starsmith.learners") / "recipes"
-    return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name[-5:] == ".toml")
+    names = [f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml")]
+    return sorted(name for name in names if not name.startswith("_"))
 
 
-def load_recipe(name_or_path: str | Path, **overrides: object) -> Recipe:
+def load_recipe(name_or_path: str | Path, model: str | None = None, **overrides: object) -> Recipe:
     """Read a packaged recipe by name, or a TOML file by path.
 
     Parameters
     ----------
     name_or_path : str or Path
-        One of `list_recipes`, or a file ending in ``.toml``.
+        One of `list_recipes`, a file ending in ``.toml``, or ``paper``: the SpecViT paper's
+        settings of the network named by ``model``, or of the one its tiny version is of.
+    model : str, optional
+        Needed for ``paper``, else ignored.
     overrides
-        Keys that win over the file, e.g. ``epochs=3``.
+        Keys that win over the file, e.g. ``epochs=3``; ``options`` are merged with the file's.
 
     Raises
     ------
     ConfigError
         If there is no such recipe, or a key or value is not understood.
     """
+    if str(name_or_path) == PAPER:
+        return recipe_from_table(_merged(paper_table(model), overrides), f"paper for {model}")
     path = Path(name_or_path)
     if path.suffix != ".toml":
         if str(name_or_path) not in list_recipes():
@@ -220,7 +227,24 @@ def load_recipe(name_or_path: str | Path, **overrides: object) -> Recipe:
         table = tomllib.loads(path.read_text())
     except (OSError, tomllib.TOMLDecodeError) as problem:
         raise ConfigError(f"recipe {name_or_path}: cannot be read ({problem})") from None
-    return recipe_from_table(table | overrides, str(name_or_path))
+    return recipe_from_table(_merged(table, overrides), str(name_or_path))
+
+
+def _merged(table: dict, overrides: dict) -> dict:
+    options = table.get("options", {}) | overrides.get("options", {})
+    return table | overrides | ({"options": options} if options else {})
+
+
+def paper_table(model: str | None) -> dict:
+    """Keys of the paper's recipe for a network; ConfigError if it has none."""
+    text = (files("starsmith.learners") / "recipes" / f"_{PAPER}.toml").read_text()
+    tables = tomllib.loads(text)
+    common, name = tables.pop("common"), (model or "").removesuffix("_tiny")
+    if name not in tables:
+        raise ConfigError(
+            f"recipe {PAPER!r}: the paper trains no {model!r}; it has {', '.join(tables)}"
+        )
+    return common | tables[name]
 
 
 def recipe_from_table(table: dict, source: str) -> Recipe:

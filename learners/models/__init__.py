@@ -1,6 +1,6 @@
 """The networks: one file per family, found by name."""
 
-from starsmith.learners.models import bilstm, deep_cnn, hybrids, resnet18, specvit
+from starsmith.learners.models import bilstm, deep_cnn, hybrids, mlp, resnet18, specvit
 from starsmith.learners.models.registry import (
     CLASSICAL,
     count_parameters,
@@ -9,7 +9,7 @@ from starsmith.learners.models.registry import (
     register_model,
 )
 
-FAMILIES = (bilstm, deep_cnn, hybrids, resnet18, specvit)
+FAMILIES = (bilstm, deep_cnn, hybrids, mlp, resnet18, specvit)
 """Modules whose import registers the networks."""
 
 __all__ = [

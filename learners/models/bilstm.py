@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from starsmith.learners.models.blocks import ConvTokenizer, linear_init
+from starsmith.learners.models.blocks import linear_init, patch_tokenizer
 from starsmith.learners.models.registry import register_model
 
 __all__ = ["BiLSTM"]
@@ -26,9 +26,10 @@ class BiLSTM(nn.Module):
         hidden: int = 256,
         depth: int = 3,
         dropout: float = 0.1,
+        tokenizer: str = "conv",
     ):
         super().__init__()
-        self.tokenizer = ConvTokenizer(n_wave, dim, patch, patch)
+        self.tokenizer = patch_tokenizer(tokenizer, n_wave, dim, patch, patch)
         self.lstm = nn.LSTM(
             dim,
             hidden,

@@ -16,6 +16,7 @@ __all__ = [
     "RecurrentContext",
     "UnfoldTokenizer",
     "linear_init",
+    "patch_tokenizer",
 ]
 
 LAYER_NORM_EPS = 1e-6
@@ -68,6 +69,16 @@ class UnfoldTokenizer(nn.Module):
     def forward(self, flux_BP: torch.Tensor) -> torch.Tensor:
         """Embed every patch."""
         return self.embed(flux_BP.unfold(1, self.patch, self.stride))  # (B, T, D)
+
+
+TOKENIZERS = {"conv": ConvTokenizer, "unfold": UnfoldTokenizer}
+
+
+def patch_tokenizer(kind: str, n_wave: int, dim: int, patch: int, stride: int) -> nn.Module:
+    """Return a tokenizer: ``conv``, or ``unfold`` for sliding windows; ConfigError otherwise."""
+    if kind not in TOKENIZERS:
+        raise ConfigError(f"tokenizer {kind!r} is not one of {', '.join(TOKENIZERS)}")
+    return TOKENIZERS[kind](n_wave, dim, patch, stride)
 
 
 class ConvStem(nn.Module):

@@ -5,9 +5,9 @@ from torch import nn
 
 from starsmith.learners.models.blocks import (
     ConvStem,
-    ConvTokenizer,
     Encoder,
     RecurrentContext,
+    patch_tokenizer,
 )
 from starsmith.learners.models.registry import register_model
 
@@ -25,6 +25,8 @@ class HybridViT(nn.Module):
         Widths of the convolutional stem; empty for a plain patch tokenizer.
     hidden : int
         Width of the BiLSTM in each direction; 0 for none.
+    tokenizer : str
+        ``conv`` or ``unfold``, where there is no stem.
     """
 
     def __init__(
@@ -40,12 +42,13 @@ class HybridViT(nn.Module):
         n_head: int = 8,
         dropout: float = 0.1,
         readout: str = "summary",
+        tokenizer: str = "conv",
     ):
         super().__init__()
         if stem:
             self.tokenizer: nn.Module = ConvStem(n_wave, (*stem, dim))
         else:
-            self.tokenizer = ConvTokenizer(n_wave, dim, patch, patch)
+            self.tokenizer = patch_tokenizer(tokenizer, n_wave, dim, patch, patch)
         self.context = RecurrentContext(dim, hidden) if hidden else nn.Identity()
         self.encoder = Encoder(
             self.tokenizer.n_token, dim, depth, n_head, n_output, dropout, readout

@@ -3,13 +3,10 @@
 import torch
 from torch import nn
 
-from starsmith.data_contract.errors import ConfigError
-from starsmith.learners.models.blocks import ConvTokenizer, Encoder, UnfoldTokenizer
+from starsmith.learners.models.blocks import Encoder, patch_tokenizer
 from starsmith.learners.models.registry import register_model
 
 __all__ = ["SpecViT"]
-
-TOKENIZERS = {"conv": ConvTokenizer, "unfold": UnfoldTokenizer}
 
 
 class SpecViT(nn.Module):
@@ -35,9 +32,7 @@ class SpecViT(nn.Module):
         tokenizer: str = "conv",
     ):
         super().__init__()
-        if tokenizer not in TOKENIZERS:
-            raise ConfigError(f"tokenizer {tokenizer!r} is not one of {', '.join(TOKENIZERS)}")
-        self.tokenizer = TOKENIZERS[tokenizer](n_wave, dim, patch, stride or patch)
+        self.tokenizer = patch_tokenizer(tokenizer, n_wave, dim, patch, stride or patch)
         self.encoder = Encoder(
             self.tokenizer.n_token, dim, depth, n_head, n_output, dropout, readout
         )

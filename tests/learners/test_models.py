@@ -22,6 +22,7 @@ PUBLISHED = {
     "bilstm": 4_211_457,
     "resnet18": 4_864_105,
     "deep_cnn": 4_704_705,
+    "mlp": 4_851_713,
 }
 NETWORKS = [name for name in list_models() if name not in CLASSICAL]
 
@@ -122,6 +123,18 @@ def test_unknown_requests_are_refused(arguments, words):
     """The message says what could have been asked for."""
     with pytest.raises(ConfigError, match=words):
         create_model(*arguments)
+
+
+@pytest.mark.parametrize("name", ["specvit", "overlap_vit", "lstmformer", "bilstm"])
+def test_sliding_windows_are_an_option_of_every_network_of_patches(name):
+    """Same number of parameters, same shape of output."""
+    options = {"n_wave": 512, "seed": 0}
+    networks = [create_model(name, ["logg"], tokenizer=t, **options) for t in ("conv", "unfold")]
+
+    assert count_parameters(networks[0]) == count_parameters(networks[1])
+    assert networks[1](torch.zeros(2, 512)).shape == (2, 1)
+    with pytest.raises(ConfigError, match="conv, unfold"):
+        create_model(name, ["logg"], tokenizer="sw")
 
 
 def test_unknown_options_are_refused():

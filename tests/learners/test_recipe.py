@@ -47,6 +47,34 @@ def test_table_1_of_the_paper(name, expected):
     assert (recipe.grad_clip, recipe.learning_rate_min) == (0.5, 1e-5)
 
 
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ("specvit", ("l1", 1e-4, 1e-2)),
+        ("specvit_tiny", ("l1", 1e-4, 1e-2)),
+        ("bilstm", ("mse", 3e-4, 1e-4)),
+        ("convstem_lstm", ("mse", 3e-4, 1e-4)),
+    ],
+)
+def test_the_papers_recipe_for_each_network(model, expected):
+    """``--recipe paper``: Table 1, in half precision, without warm-up or running mean."""
+    recipe = load_recipe("paper", model, epochs=3)
+
+    assert (recipe.loss, recipe.learning_rate, recipe.weight_decay) == expected
+    assert (recipe.precision, recipe.warmup, recipe.ema, recipe.epochs) == ("float16", 0.0, 0.0, 3)
+    with pytest.raises(ConfigError, match="the paper trains no 'mlp'"):
+        load_recipe("paper", "mlp")
+
+
+def test_options_are_merged_with_the_recipes(tmp_path):
+    """One option on the command line does not undo those of the file."""
+    (tmp_path / "r.toml").write_text('[options]\npatch = 32\nreadout = "mean"\n')
+
+    recipe = load_recipe(tmp_path / "r.toml", options={"patch": 16})
+
+    assert recipe.options == {"patch": 16, "readout": "mean"}
+
+
 def test_options_survive_the_file(tmp_path):
     """Options of a network, lists and texts among them, are written and read."""
     recipe = NetworkRecipe(options={"stem": [8, 16], "readout": "mean", "dropout": 0.1})
