@@ -1,0 +1,199 @@
+"""What ``speclearn train`` does between its options and the learners."""
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from starsmith.cli.datasets import bank_of, open_any
+from starsmith.cli.options import RANGES
+from starsmith.cli.progress import progress_bar
+from starsmith.cli.types import Range
+from starsmith.data_contract.bank import load_bank
+from starsmith.data_contract.errors import ConfigError, DataError
+from starsmith.learners import TrainingResult, fit, load_recipe
+from starsmith.learners.distributed import process_group
+from starsmith.learners.forward import FORWARD_RECIPES, Forward
+from starsmith.learners.online_view import OnlineView, open_online
+
+__all__ = ["Stars", "recipe_changes", "result_line", "train_model"]
+
+PROGRESS_KEYS = (("epoch", "epochs"), ("n_tree", "rounds"))
+OTHER_NOISE = ("noise_model", "population")
+
+
+@dataclass(frozen=True)
+class Stars:
+    """Where training stars are drawn from: the source of an `OnlineView`.
+
+    Attributes
+    ----------
+    data : Path or None
+        Data set that validates.
+    bank : Path or None
+        By default the one ``data`` was made with.
+    ranges : mapping of str to (min, max)
+        Given on the command line; the rest is that of ``data``, or of ``specsim generate``.
+    """
+
+    data: Path | None
+    bank: Path | None
+    ranges: Mapping[str, tuple[float, float]]
+
+    def open(self, seed: int) -> OnlineView:
+        """Open bank and validation stars.
+
+        Raises
+        ------
+        DataError
+            If the data set was made from another bank, or with what cannot be drawn online.
+        """
+        bank = load_bank(self.bank) if self.bank else bank_of(self.data)
+        if self.data is None:
+            default = {
+                name: Range().convert(text, None, None) for name, (_, text) in RANGES.items()
+            }
+            return open_online(bank, default | dict(self.ranges), seed)
+        data = open_any(self.data)
+        header = data.header
+        if bank.digest != header.bank_digest:
+            raise DataError(
+                f"{self.data}: made from bank {header.bank_digest[:12]}, but {self.bank} is "
+                f"{bank.digest[:12]}; drop --bank to use its own, or DATA to validate on stars "
+                "of this bank"
+            )
+        if "preset" in header.config or any(getattr(header, name, {}) for name in OTHER_NOISE):
+            raise DataError(
+                f"{self.data}: its noise or its stars are not those of a uniform prior and the "
+                "exposure-time calculator, which is all --online draws; train on the data set"
+            )
+        ranges = {name: tuple(span) for name, span in header.prior.items()} | dict(self.ranges)
+        return open_online(bank, ranges, seed, data.training().val, data.digest)
+
+
+def recipe_changes(settings: tuple[str, ...], options: Mapping) -> dict:
+    """Keys of a recipe that the command line gives.
+
+    Parameters
+    ----------
+    settings : tuple of str
+        ``KEY=VALUE``; the value as in TOML, quotes may be left out.
+    options : mapping
+        Options of the command named as their keys; None where not given.
+
+    Raises
+    ------
+    ConfigError
+        If a setting has no value.
+    """
+    changes: dict = {key: value for key, value in options.items() if value is not None}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {setting}: write it as KEY=VALUE, e.g. ema=0.999")
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        group, dot, name = key.partition(".")
+        if dot:
+            changes[group] = changes.get(group, {}) | {name: value}
+        else:
+            changes[key] = value
+    return changes
+
+
+def train_model(
+    source: Path | Stars,
+    model: str,
+    target: tuple[str, ...],
+    out: Path,
+    recipe: tuple[str, dict],
+    *,
+    device: str | None = None,
+    resume: bool = True,
+) -> TrainingResult | None:
+    """Fit a model, with progress on stderr.
+
+    Parameters
+    ----------
+    source : Path or Stars
+        A data set, or where to draw stars from.
+    model : str
+    target : tuple of str
+    out : Path
+    recipe : (name or file, dict of changed keys)
+    device : str, optional
+    resume : bool
+        False removes a run found in ``out``.
+
+    Returns
+    -------
+    result : TrainingResult or None
+        None in all but one process of several.
+    """
+    name, changes = recipe
+    chosen = load_recipe(name, model, **changes)
+    online = isinstance(source, Stars)
+    view = source.open(getattr(chosen, "seed", 0)) if online else open_any(source).training()
+    with process_group(device) as share, progress_bar(model) as report:
+        on_epoch, on_step = training_progress(report)
+        result = fit(
+            model,
+            view,
+            target,
+            chosen,
+            out,
+            on_epoch,
+            resume=resume,
+            device=device,
+            forward=forward_of(source) if model in FORWARD_RECIPES and not online else None,
+            on_step=on_step,
+        )
+    return result if share.rank == 0 else None
+
+
+def forward_of(data: Path) -> Forward:
+    """Bank and prior a data set was made with."""
+    header = open_any(data).header
+    return Forward(bank_of(data), {name: tuple(span) for name, span in header.prior.items()})
+
+
+def training_progress(report: Callable[..., None]) -> tuple[Callable[[dict], None], ...]:
+    """Turn what a fit tells into progress: of epochs, trees or rows; and of steps in between."""
+    n_row, best = 0, ""
+
+    def on_epoch(row: dict) -> None:
+        nonlocal n_row, best
+        n_row += 1
+        done, total = n_row, n_row
+        for key, whole in PROGRESS_KEYS:
+            if key in row and whole in row:
+                done, total = row[key], row[whole]
+        scores = [f"{k} {row[k]:.4g}" for k in ("train_loss", "val_error") if k in row]
+        best = "  ".join(f"R2({k}) {v:.3f}" for k, v in row.get("val_r2", {}).items())
+        report(done, total, "  ".join([*scores, best]))
+
+    def on_step(row: dict) -> None:
+        minutes, seconds = divmod(round(row["seconds_left"]), 60)
+        notes = [
+            f"epoch {row['in_epoch']}  loss {row['train_loss']:.4g}",
+            best,
+            f"{row['spectra_per_second']:,.0f} spectra/s  {minutes}:{seconds:02d} left",
+        ]
+        report(row["step"], row["steps"], "  ".join(filter(None, notes)))
+
+    return on_epoch, on_step
+
+
+def result_line(result: TrainingResult) -> str:
+    """One line on a finished training run."""
+    metrics = result.metrics
+    scores = ", ".join(
+        f"{label} R2 {metrics['val_r2'][label]:.3f}, MAE {metrics['val_mae'][label]:.3g}"
+        for label in result.labels
+    )
+    return (
+        f"{result.model}: validation {scores}; {result.stop_reason} after "
+        f"{result.seconds:.0f} s; {result.path}"
+    )
