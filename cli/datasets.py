@@ -1,5 +1,6 @@
 """Data sets as the commands open them: a keys store finds its bank by itself."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from starsmith.cli.options import BANK_OPTIONS, BankSource
@@ -9,7 +10,30 @@ from starsmith.data_contract.names import SPLITS
 from starsmith.data_contract.published import write_published
 from starsmith.data_contract.shards import open_run
 
-__all__ = ["bank_of", "export_published", "open_any"]
+__all__ = ["bank_of", "export_published", "open_any", "recorded_bank", "repair"]
+
+
+def recorded_bank(path: Path, run: dict):
+    """Open the bank named in the configuration of a data set with header ``run``.
+
+    Raises
+    ------
+    DataError
+        If the configuration names none, or it cannot be opened.
+    """
+    named = {k: run["config"][k] for k in BANK_OPTIONS if k in run["config"]}
+    if not named:
+        raise DataError(
+            f"{path}: its configuration names no bank; give the one it was made with as --bank"
+        )
+    if "bank" in named:
+        named["bank"] = Path(named["bank"])
+        if not named["bank"].exists():
+            raise DataError(
+                f"{path}: made with bank {named['bank']}, which is not there any more; give it "
+                "as --bank"
+            )
+    return BankSource(**named).moving(any(run["prior"].get("rv", ()))).open()
 
 
 def bank_of(path: Path):
@@ -20,19 +44,12 @@ def bank_of(path: Path):
     DataError
         If the configuration names none, or that bank has changed since.
     """
-    header = open_run(path)
-    named = {k: header.config[k] for k in BANK_OPTIONS if k in header.config}
-    if not named:
+    run = open_run(path).run()
+    bank = recorded_bank(path, run)
+    if bank.digest != run["bank_digest"]:
         raise DataError(
-            f"{path}: its configuration names no bank; give the one it was made with as --bank"
-        )
-    if "bank" in named:
-        named["bank"] = Path(named["bank"])
-    bank = BankSource(**named).moving(header.moving).open()
-    if bank.digest != header.bank_digest:
-        raise DataError(
-            f"{path}: made with bank {header.bank_digest[:12]}, but {named} is now "
-            f"{bank.digest[:12]}; restore that bank, or generate the data set again"
+            f"{path}: made with bank {run['bank_digest'][:12]}, but the one its configuration "
+            f"names is now {bank.digest[:12]}; restore that bank, or generate the data set again"
         )
     return bank
 
@@ -53,3 +70,25 @@ def export_published(source: Path, target: Path, overwrite: bool) -> list[Path]:
     if there and not overwrite:
         raise DataError(f"{there[0]} exists already; choose another folder or pass --overwrite")
     return write_published(open_any(source), target)
+
+
+def repair(path: Path, source: BankSource | None, progress: Callable[[int, int], None]) -> dict:
+    """Repair a data set with its recorded bank, or with another that makes the same spectra."""
+    from starsmith.data_contract.repair import repair_dataset
+    from starsmith.simulator.remake import BankRemaker
+
+    def remaker_of(run: dict) -> BankRemaker:
+        moving = any(run["prior"].get("rv", ()))
+        bank = source.moving(moving).open() if source else recorded_bank(path, run)
+        return BankRemaker.of(bank, run)
+
+    done = repair_dataset(path, remaker_of, progress)
+    return {
+        "path": str(path),
+        "findings": done.findings,
+        "shards": [{"shard": name, "same_bits": same} for name, same in done.shards.items()],
+        "files": done.headers,
+        "removed": done.removed,
+        "digest_before": done.digest_before,
+        "digest": done.digest,
+    }

@@ -5,6 +5,8 @@ from pathlib import Path
 import click
 
 from starsmith.cli.common import CommandGroup, echo_json, json_option, version_option
+from starsmith.cli.options import bank_options
+from starsmith.cli.progress import progress_bar
 from starsmith.cli.tables import text_tree
 
 __all__ = ["main"]
@@ -55,6 +57,47 @@ def verify(path, as_json):
     elif report.ok:
         click.echo(f"{path}: {report.n_files} files, {report.n_bytes / 1e6:.1f} MB, all intact")
     report.require()
+
+
+@main.command(
+    examples=("specdata repair data.zarr", "specdata repair data.zarr --bank bank.zarr --json"),
+    resume="shards made again are kept; run the same command again",
+)
+@path_argument
+@json_option()
+@bank_options
+def repair(path, as_json, source):
+    """Make the damaged shards and files of the data set at PATH again.
+
+    Spectra come from the bank recorded in PATH unless one is named. Exit code 0 means that
+    everything verifies afterwards.
+    """
+    from starsmith.cli import datasets
+    from starsmith.cli.options import BANK_OPTIONS, typed_on_command_line
+
+    named = source if typed_on_command_line(*BANK_OPTIONS) else None
+    with progress_bar("repair", "shards") as progress:
+        report = datasets.repair(path, named, progress)
+    if as_json:
+        echo_json("specdata.repair", report)
+        return
+    for text in report["findings"]:
+        click.echo(text, err=True)
+    click.echo(repaired(report))
+
+
+def repaired(report: dict) -> str:
+    """One line on what was made again."""
+    shards = report["shards"]
+    other = [entry["shard"] for entry in shards if not entry["same_bits"]]
+    if not (report["findings"] or shards or report["files"] or report["removed"]):
+        return f"{report['path']}: nothing to repair"
+    parts = [f"{len(shards)} shard(s)", f"{len(report['files'])} other file(s) made again"]
+    removed = f", {len(report['removed'])} removed" if report["removed"] else ""
+    bits = "the bits that were recorded"
+    if other:
+        bits = f"the recorded values to 1e-6, but other bits, in {', '.join(other)}"
+    return f"{report['path']}: {' and '.join(parts)}{removed}; {bits}; all verified"
 
 
 @main.command(examples=("specdata convert data.zarr published/ --format hdf5",))

@@ -34,6 +34,7 @@ _HOME = {
     ),
     "published": ("Published", "read_published", "write_published"),
     "random": ("normals", "uniforms"),
+    "repair": ("Repair", "repair_dataset"),
     "schema": ("DatasetHeader",),
     "shards": (
         "Shard",

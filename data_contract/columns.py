@@ -31,6 +31,7 @@ def create_column(group: zarr.Group, column: Column, n_rows: int, header: Datase
     """Create one empty array: a shard file per ``shard_rows`` spectra, checksummed inside."""
     n_wave = header.wave.shape if len(column.dims) == 2 else ()
     shard = (header.shard_rows, *n_wave)
+    described = header.schema_version > 1
     group.create_array(
         column.name,
         shape=(n_rows, *n_wave),
@@ -48,7 +49,7 @@ def create_column(group: zarr.Group, column: Column, n_rows: int, header: Datase
         ],
         fill_value=column.fill_value,
         dimension_names=column.dims,
-        attributes={"units": UNITS[column.name]},
+        attributes={"units": UNITS[column.name], **(column.about if described else {})},
     )
 
 

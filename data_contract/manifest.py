@@ -100,8 +100,8 @@ def read_manifest(path: Path) -> Manifest:
         intact = False
     if not intact:
         raise DataError(
-            f"{path / MANIFEST_FILE} was changed or cut short; delete it and run the command that "
-            "wrote the dataset again: it keeps finished shards and writes a new manifest"
+            f"{path / MANIFEST_FILE} was changed or cut short; `specdata repair {path}` checks all "
+            "shards and writes it again"
         )
     return manifest
 

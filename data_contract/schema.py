@@ -16,15 +16,21 @@ __all__ = [
     "CHUNK_ROWS",
     "DATASET_SCHEMA",
     "DATASET_VERSION",
+    "DATASET_VERSIONS",
+    "MEANINGS",
     "SHARD_ROWS",
     "STORES",
+    "WAVE_ATTRIBUTES",
     "Column",
     "DatasetHeader",
     "differing_keys",
 ]
 
 DATASET_SCHEMA = "starsmith.dataset"
-DATASET_VERSION = 1
+DATASET_VERSION = 2
+DATASET_VERSIONS = (1, 2)
+"""Versions read: 1 has no card, and no copy of ``wave`` beside the columns of a split."""
+
 
 STORES = {"noiseless": ("flux_model",), "frozen": ("flux", "error"), "keys": ()}
 """Store kind -> spectra kept in the file; everything else is a view."""
@@ -36,6 +42,37 @@ NO_INDEX = -1  # fill value of ``index``; an index is never negative
 ARRAYS = ("wave", "noise")
 ENTRIES = ("config", "grid", "instrument", "prior", "versions", "noise_model", "population")
 IF_ANY = ("noise_model", "population")  # entries a header has only where they say something
+
+
+WAVE_ATTRIBUTES = {
+    "long_name": "wavelength of pixel centres",
+    "standard_name": "radiation_wavelength",
+    "medium": "vacuum",
+}
+
+MEANINGS = {
+    "index": "draw key within the split",
+    "teff": "effective temperature",
+    "logg": "surface gravity",
+    "m_h": "metallicity [M/H]",
+    "a_m": "alpha enhancement [alpha/M]",
+    "c_m": "carbon enhancement [C/M]",
+    "mag": "apparent AB magnitude",
+    "rv": "radial velocity, receding positive",
+    "seeing": "seeing FWHM at 800 nm",
+    "zenith_angle": "zenith angle of the target",
+    "field_angle": "angle from the field centre",
+    "moon_zenith_angle": "zenith angle of the moon",
+    "moon_target_angle": "angle from moon to target",
+    "moon_phase": "moon phase: 0 new, 0.5 full",
+    "exp_time": "time per exposure",
+    "exp_count": "number of exposures",
+    "snr": "median over pixels of noiseless flux over true noise",
+    "flux_model": "noiseless flux density",
+    "flux": "observed flux density",
+    "error": "honest 1 sigma error of flux",
+}
+"""Meaning of every column, written into its array as ``long_name``."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +87,13 @@ class Column:
     def fill_value(self) -> float:
         """What a missing row reads as; no written row ever holds it."""
         return NO_INDEX if self.name == "index" else float("nan")
+
+    @property
+    def about(self) -> dict[str, str]:
+        """Attributes that xarray and people read; spectra name ``wave`` as their coordinate."""
+        meaning = MEANINGS.get(self.name, self.name)
+        wave = {"coordinates": "wave"} if len(self.dims) == 2 else {}
+        return {"long_name": meaning, **wave}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,6 +136,8 @@ class DatasetHeader:
         What `Population.recorded` says of the table stars are drawn from; empty without one.
     versions : dict
         Software that wrote the data.
+    schema_version : int
+        Of the file, one of `DATASET_VERSIONS`.
     """
 
     wave: np.ndarray
@@ -113,6 +159,7 @@ class DatasetHeader:
     noise_model: dict = field(default_factory=dict)
     population: dict = field(default_factory=dict)
     versions: dict = field(default_factory=dict)
+    schema_version: int = DATASET_VERSION
 
     def __post_init__(self):
         plain = {name: _plain(name, getattr(self, name)) for name in ENTRIES}
@@ -133,6 +180,8 @@ class DatasetHeader:
             yield f"counts {self.counts} must name at least one split and hold 1 or more spectra"
         if list(self.label_names) != [name for name in LABELS if name in self.label_names]:
             yield f"labels {self.label_names} must be among and in order of {LABELS}"
+        if self.schema_version not in DATASET_VERSIONS:
+            yield f"schema_version {self.schema_version} is not one of {DATASET_VERSIONS}"
         if self.store not in STORES:
             yield f"store {self.store!r} is not one of {list(STORES)}"
         if self.error_kind not in ERROR_KINDS:
@@ -188,7 +237,6 @@ class DatasetHeader:
             **scalars,
             "label_names": list(self.label_names),
             "schema": DATASET_SCHEMA,
-            "schema_version": DATASET_VERSION,
             "wave_sha256": _sha256({"wave": self.wave}),
             "noise_sha256": _sha256(self.noise.arrays()),
         }

@@ -1,8 +1,9 @@
 """Shards: the units of work a dataset is written, resumed and finished by."""
 
+import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import zarr
 
 from starsmith.data_contract.bank import read_noise, write_noise
+from starsmith.data_contract.card import card_contents, card_text
 from starsmith.data_contract.columns import chunk_file, create_column, rounded, write_rows
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.lock import writer_lock
@@ -27,18 +29,22 @@ from starsmith.data_contract.manifest import (
 from starsmith.data_contract.names import SPLITS
 from starsmith.data_contract.schema import (
     DATASET_SCHEMA,
-    DATASET_VERSION,
+    DATASET_VERSIONS,
     SHARD_ROWS,
+    WAVE_ATTRIBUTES,
     Column,
     DatasetHeader,
     differing_keys,
 )
 from starsmith.data_contract.store import (
+    json_bytes,
     open_group,
+    partial_name,
     read_json,
     staged_folder,
     write_array,
     write_json,
+    write_text,
 )
 
 __all__ = [
@@ -54,6 +60,7 @@ __all__ = [
 ]
 
 RUN_FILE = "run.json"
+CARD_FILE = "DATASET.md"
 SIDECARS = "shards"
 
 
@@ -107,9 +114,9 @@ def create_dataset(path: Path | str, header: DatasetHeader) -> None:
     """
     path = Path(path)
     if not path.exists():
-        fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+        fresh = partial_name(path)
         with staged_folder(fresh) as staging:
-            _create_skeleton(staging, header)
+            create_skeleton(staging, header)
         try:
             os.rename(fresh, path)
         except OSError:  # another process created it meanwhile
@@ -125,20 +132,25 @@ def create_dataset(path: Path | str, header: DatasetHeader) -> None:
         )
 
 
-def _create_skeleton(path: Path, header: DatasetHeader) -> None:
+def create_skeleton(path: Path, header: DatasetHeader) -> None:
+    """Write all of a dataset but its shards, card and manifest into an empty folder."""
     group = zarr.open_group(path, mode="w")
     group.attrs.update(
         {
             "schema": DATASET_SCHEMA,
-            "schema_version": DATASET_VERSION,
+            "schema_version": header.schema_version,
             "store": header.store,
-            "header": header.run(),
+            "header": json.loads(json_bytes(header.run())),  # one order, whoever writes it
         }
     )
-    write_array(group, "wave", header.wave, ("wavelength",))
+    described = header.schema_version > 1
+    about_wave = WAVE_ATTRIBUTES if described else {}
+    write_array(group, "wave", header.wave, ("wavelength",), attributes=about_wave)
     write_noise(group, header.noise)
     for split, n_rows in header.counts.items():
         columns = group.create_group(split)
+        if described:
+            write_array(columns, "wave", header.wave, ("wavelength",), attributes=about_wave)
         for column in header.columns.values():
             create_column(columns, column, n_rows, header)
     write_json(path / RUN_FILE, header.run())
@@ -153,7 +165,7 @@ def open_run(path: Path | str) -> DatasetHeader:
         If ``path`` is not a dataset, or its header is damaged.
     """
     path = Path(path)
-    group = open_group(path, DATASET_SCHEMA, DATASET_VERSION)
+    group = open_group(path, DATASET_SCHEMA, DATASET_VERSIONS)
     run = read_json(path / RUN_FILE)
     try:
         wave = np.asarray(group["wave"][...])
@@ -165,7 +177,11 @@ def open_run(path: Path | str) -> DatasetHeader:
 
 
 def write_shard(
-    path: Path | str, header: DatasetHeader, shard: Shard, columns: Mapping[str, np.ndarray]
+    path: Path | str,
+    header: DatasetHeader,
+    shard: Shard,
+    columns: Mapping[str, np.ndarray],
+    only: Collection[str] | None = None,
 ) -> None:
     """Write one shard; writing it again gives the same bytes.
 
@@ -180,6 +196,8 @@ def write_shard(
     columns : dict of str to array
         One entry per column of the header, with ``stop - start`` rows. Spectra are rounded
         to the header's ``keep_bits``.
+    only : collection of str, optional
+        Names of the columns to write, where the others are in place already.
 
     Raises
     ------
@@ -193,9 +211,13 @@ def write_shard(
     (path / MANIFEST_FILE).unlink(missing_ok=True)
     rows = slice(shard.start, shard.stop)
     for column in header.columns.values():
+        if only is not None and column.name not in only:
+            continue
         values = columns[column.name]
         if len(column.dims) == 2:
             values = rounded(values, header.keep_bits)
+        # a shorter last shard would be merged into the file that is there, damaged or not
+        (path / chunk_file(shard.split, column, shard.number)).unlink(missing_ok=True)
         write_rows(path, shard.split, column.name, rows, np.asarray(values, dtype=column.dtype))
     (path / SIDECARS).mkdir(exist_ok=True)
     write_json(path / shard.sidecar, _sidecar(path, header, shard))
@@ -262,6 +284,9 @@ def finish_dataset(path: Path | str) -> Manifest:
     header = open_run(path)
     for leftover in path.rglob("*.partial"):  # of interrupted writes
         leftover.unlink()
+    _require_shards(path, header)
+    if header.schema_version > 1:
+        write_text(path / CARD_FILE, card_text(header, card_contents(path, header)))
     files = _all_records(path, header)
     content = {split: content_digest(path, split, header) for split in header.counts}
     manifest = make_manifest(header.run(), content, files)
@@ -274,30 +299,41 @@ def finish_dataset(path: Path | str) -> Manifest:
     return manifest
 
 
+def _require_shards(path: Path, header: DatasetHeader) -> None:
+    plan = plan_shards(header.counts, header.shard_rows)
+    numbers = [k for k, shard in enumerate(plan) if not _records(path, header, shard)]
+    if numbers:
+        raise DataError(
+            f"{path}: {len(numbers)} of {len(plan)} shards are not written yet (first: "
+            f"{plan[numbers[0]].name}; in the order of --shards: {_ranges(numbers)}); run the same "
+            "command again: it resumes"
+        )
+
+
+def _ranges(numbers: list[int]) -> str:
+    """Such as ``0:3, 7:8`` for 0, 1, 2, 7; the rest is counted after eight."""
+    starts = [n for k, n in enumerate(numbers) if not k or numbers[k - 1] != n - 1]
+    stops = [n + 1 for k, n in enumerate(numbers) if n + 1 not in numbers[k + 1 : k + 2]]
+    spans = [f"{start}:{stop}" for start, stop in zip(starts, stops, strict=True)]
+    return ", ".join(spans[:8]) + (f" and {len(spans) - 8} more" if len(spans) > 8 else "")
+
+
 def _all_records(path: Path, header: DatasetHeader) -> dict[str, FileRecord]:
     """Size and hash of every file: shards from their sidecars, the rest read now."""
     plan = plan_shards(header.counts, header.shard_rows)
     files: dict[str, FileRecord] = {}
-    missing = []
     for shard in plan:
-        if records := _records(path, header, shard):
-            files.update(records)
-        else:
-            missing.append(shard.name)
-    if missing:
-        raise DataError(
-            f"{path}: {len(missing)} of {len(plan)} shards are not written yet (first: "
-            f"{missing[0]}); run the same command again: it resumes"
-        )
+        files.update(_records(path, header, shard))
     rest = [name for name in dataset_files(path) if name not in files]
     sidecars = {shard.sidecar for shard in plan}
-    if strangers := [n for n in rest if n not in sidecars and not _is_skeleton(n, header)]:
+    if strangers := [n for n in rest if n not in sidecars and not is_skeleton(n, header)]:
         raise DataError(f"{path}: {strangers[:5]} are not part of the dataset; remove them")
     return files | {name: hash_file(path / name) for name in rest}
 
 
-def _is_skeleton(name: str, header: DatasetHeader) -> bool:
+def is_skeleton(name: str, header: DatasetHeader) -> bool:
+    """Whether a file is part of a dataset without being a shard's."""
     top = name.split("/")[0]
     if top in header.counts:
-        return name.endswith("/zarr.json")
-    return top in {"zarr.json", RUN_FILE, "wave", "noise"}
+        return name.endswith("/zarr.json") or name.startswith(f"{top}/wave/")
+    return top in {"zarr.json", RUN_FILE, CARD_FILE, "wave", "noise"}

@@ -3,9 +3,10 @@
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import zarr
@@ -16,12 +17,16 @@ from starsmith.data_contract.names import UNITS
 __all__ = [
     "json_bytes",
     "open_group",
+    "partial_name",
     "read_arrays",
     "read_json",
     "schema_of",
+    "staged_file",
     "staged_folder",
+    "temporary_folder",
     "write_array",
     "write_json",
+    "write_text",
 ]
 
 
@@ -30,11 +35,46 @@ def json_bytes(content: Mapping) -> bytes:
     return (json.dumps(content, indent=2, sort_keys=True) + "\n").encode()
 
 
+def partial_name(path: Path) -> Path:
+    """A hidden name beside ``path`` that no other writer, on this host or another, will take."""
+    return path.with_name(f".{path.name}.{uuid4().hex[:12]}.partial")
+
+
+@contextmanager
+def staged_file(path: Path) -> Iterator[Path]:
+    """Yield a name to write to; the file takes its place only when complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = partial_name(path)
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside ``path``, removed afterwards."""
+    folder = partial_name(path)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def write_json(path: Path, content: Mapping) -> None:
     """Write JSON in one step: a reader sees the old file or the new one, never half."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(json_bytes(content))
-    os.replace(partial, path)
+    with staged_file(path) as partial:
+        partial.write_bytes(json_bytes(content))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in one step, unless it holds that text already."""
+    if path.exists() and path.read_bytes() == text.encode():
+        return
+    with staged_file(path) as partial:
+        partial.write_bytes(text.encode())
 
 
 def read_json(path: Path) -> dict:
@@ -55,18 +95,13 @@ def read_json(path: Path) -> dict:
 
 
 @contextmanager
-def staged_folder(path: Path):
+def staged_folder(path: Path) -> Iterator[Path]:
     """Build a folder beside ``path`` and move it into place only when complete."""
-    staging = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
-    try:
+    with temporary_folder(path) as staging:
         yield staging
         if path.exists():
             shutil.rmtree(path)
         os.replace(staging, path)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def write_array(
@@ -75,8 +110,9 @@ def write_array(
     values: np.ndarray,
     dims: tuple[str, ...],
     chunks: tuple[int, ...] | None = None,
+    attributes: Mapping | None = None,
 ) -> None:
-    """Store one array compressed and checksummed, with dimension names and unit."""
+    """Store one array compressed and checksummed, with dimension names, unit and attributes."""
     values = np.asarray(values)
     group.create_array(
         name,
@@ -89,7 +125,7 @@ def write_array(
             zarr.codecs.Crc32cCodec(),
         ],
         dimension_names=dims,
-        attributes={"units": UNITS[name]} if name in UNITS else {},
+        attributes={**({"units": UNITS[name]} if name in UNITS else {}), **(attributes or {})},
     )
 
 
@@ -101,8 +137,8 @@ def schema_of(path: Path | str) -> str | None:
         return None
 
 
-def open_group(path: Path, schema: str, version: int) -> zarr.Group:
-    """Open a zarr group of a known schema.
+def open_group(path: Path, schema: str, versions: int | tuple[int, ...]) -> zarr.Group:
+    """Open a zarr group of a known schema and one of the versions named.
 
     Raises
     ------
@@ -120,10 +156,12 @@ def open_group(path: Path, schema: str, version: int) -> zarr.Group:
         raise DataError(
             f"{path}: expected a {schema}, found {found or 'another kind of zarr group'}"
         )
-    if group.attrs.get("schema_version") != version:
+    versions = versions if isinstance(versions, tuple) else (versions,)
+    if (version := group.attrs.get("schema_version")) not in versions:
+        readable = " and ".join(map(str, versions))
         raise DataError(
-            f"{path}: {schema} version {group.attrs.get('schema_version')}, this starsmith reads "
-            f"version {version}; write the file again with this version"
+            f"{path}: {schema} version {version}, this starsmith reads version {readable}; "
+            "read it with the starsmith that wrote it, or write it again with this one"
         )
     return group
 

@@ -5,12 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.data_contract.bank import BANK_SCHEMA, BANK_VERSION
-from starsmith.data_contract.columns import open_column, read_rows
-from starsmith.data_contract.dataset import read_draws
+from starsmith.data_contract.card import card_contents, card_text
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.grid_file import GRID_SCHEMA, GRID_VERSION
 from starsmith.data_contract.manifest import read_manifest
-from starsmith.data_contract.names import SNR_EDGES
 from starsmith.data_contract.published import describe_published
 from starsmith.data_contract.schema import DATASET_SCHEMA
 from starsmith.data_contract.shards import finished_shards, open_run, plan_shards
@@ -145,25 +143,15 @@ def _dataset(path: Path) -> dict:
         manifest = read_manifest(path)
     except FileNotFoundError:
         return summary
-    draws = [read_draws(path, name, header) for name in header.counts]
-    snr = {name: read_rows(open_column(path, name, "snr")) for name in header.counts}
-    labels = {n: _range(np.concatenate([d.label(n) for d in draws])) for n in header.label_names}
+    contents = card_contents(path, header)
     return summary | {
         "finished": True,
         "digest": manifest.digest,
-        "ranges": labels
-        | {"mag": _range(np.concatenate([d.mag for d in draws]))}
-        | ({"rv": _range(np.concatenate([d.rv for d in draws]))} if header.moving else {}),
-        "snr": {name: _snr_histogram(values) for name, values in snr.items()},
+        "ranges": {name: entry["range"] for name, entry in contents["quantities"].items()},
+        "snr": contents["snr"],
+        "card": contents | {"text": card_text(header, contents)},
     }
 
 
 def _wave(wave: np.ndarray) -> dict:
     return {"n": wave.size, "range": _range(wave), "medium": "vacuum", "unit": "Angstrom"}
-
-
-def _snr_histogram(snr: np.ndarray) -> dict[str, int]:
-    """Number of spectra in each bin of `SNR_EDGES`."""
-    counts, _ = np.histogram(snr, bins=SNR_EDGES)
-    edges = zip(SNR_EDGES[:-1], SNR_EDGES[1:], counts, strict=True)
-    return {f"{low:g}..{high:g}": int(n) for low, high, n in edges}

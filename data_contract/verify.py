@@ -9,28 +9,22 @@ import numpy as np
 from starsmith.data_contract.columns import is_rounded, open_column, read_rows
 from starsmith.data_contract.dataset import read_draws
 from starsmith.data_contract.errors import ContractError, DataError
-from starsmith.data_contract.manifest import (
-    FileRecord,
-    Manifest,
-    content_digest,
-    dataset_files,
-    hash_file,
-    read_manifest,
-)
+from starsmith.data_contract.integrity import FileCheck, Finding, check_files
+from starsmith.data_contract.manifest import Manifest, content_digest
 from starsmith.data_contract.names import CONDITIONS, UNITS
 from starsmith.data_contract.noise import median_snr, true_error
 from starsmith.data_contract.schema import (
     CHUNK_ROWS,
     DATASET_SCHEMA,
-    DATASET_VERSION,
+    DATASET_VERSIONS,
     Column,
     DatasetHeader,
     differing_keys,
 )
 from starsmith.data_contract.shards import Shard, open_run, plan_shards
-from starsmith.data_contract.store import open_group, read_json
+from starsmith.data_contract.store import open_group
 
-__all__ = ["Report", "verify_dataset"]
+__all__ = ["Report", "check_contents", "verify_dataset"]
 
 SNR_TOLERANCE = 1e-3  # relative; S/N is float32 arithmetic that machines may order differently
 
@@ -42,27 +36,32 @@ class Report:
     Attributes
     ----------
     path : Path
-    problems : list of str
-        One sentence each, naming the shard or file; empty if all is well.
+    findings : list of Finding
+        Each names the shard or file; empty if all is well.
     n_files, n_bytes : int
         Files read and their size.
     """
 
     path: Path
-    problems: list[str]
+    findings: list[Finding]
     n_files: int
     n_bytes: int
 
     @property
+    def problems(self) -> list[str]:
+        """The findings as one sentence each."""
+        return [str(finding) for finding in self.findings]
+
+    @property
     def ok(self) -> bool:
         """True if nothing was found."""
-        return not self.problems
+        return not self.findings
 
     def require(self) -> None:
         """Raise ContractError unless all is well."""
-        if self.problems:
-            more = f"; and {len(self.problems) - 5} more" if len(self.problems) > 5 else ""
-            raise ContractError(f"{self.path}: {'; '.join(self.problems[:5])}{more}")
+        if problems := self.problems:
+            more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
+            raise ContractError(f"{self.path}: {'; '.join(problems[:5])}{more}")
 
 
 def verify_dataset(path: Path | str) -> Report:
@@ -86,104 +85,48 @@ def verify_dataset(path: Path | str) -> Report:
     path = Path(path)
     if not path.is_dir():
         raise DataError(f"{path}: no dataset found there")
-    problems: list[str] = []
-    manifest = _read_manifest(path, problems)
-    records = manifest.files if manifest else _sidecar_records(path)
-    found = {name: hash_file(path / name) for name in dataset_files(path)}
-    damaged = _file_problems(records, found, manifest is not None, problems)
+    files = check_files(path)
+    findings = [*files.findings, *check_contents(path, files)]
+    return Report(path, findings, len(files.found), files.n_bytes)
+
+
+def check_contents(path: Path, files: FileCheck) -> list[Finding]:
+    """Check the header, arrays and values of a dataset wherever their files are intact."""
+    findings = []
     try:
         header = open_run(path)
-        attrs = open_group(path, DATASET_SCHEMA, DATASET_VERSION).attrs.asdict()
+        attrs = open_group(path, DATASET_SCHEMA, DATASET_VERSIONS).attrs.asdict()
         if keys := differing_keys(attrs.get("header"), header.run()):
-            problems.append(f"zarr.json and run.json differ in {', '.join(keys)}")
-        problems += _content_problems(path, header, manifest, damaged)
+            text = f"zarr.json and run.json differ in {', '.join(keys)}"
+            findings.append(Finding("header", text))
+        findings += _content_problems(path, header, files.manifest, files.damaged)
     except DataError as problem:
-        problems.append(str(problem))
-    n_bytes = sum(int(record["bytes"]) for record in found.values())
-    return Report(path, problems, len(found), n_bytes)
-
-
-def _read_manifest(path: Path, problems: list[str]) -> Manifest | None:
-    try:
-        return read_manifest(path)
-    except FileNotFoundError:
-        problems.append(
-            "manifest.json is missing: the dataset is not finished; run the command that "
-            "started it again: it resumes"
-        )
-    except DataError as problem:
-        problems.append(str(problem))
-    return None
-
-
-def _sidecar_records(path: Path) -> dict[str, FileRecord]:
-    """Size and hash of the files of every shard with a readable sidecar."""
-    records: dict[str, FileRecord] = {}
-    for sidecar in sorted(path.glob("shards/*.json")):
-        try:
-            records.update(read_json(sidecar)["files"])
-        except (DataError, LookupError, TypeError, ValueError):
-            records[f"shards/{sidecar.name}"] = {"bytes": 0, "sha256": "unreadable"}
-    return records
-
-
-def _owner(name: str) -> str:
-    """What a file belongs to: its shard, or the header."""
-    parts = name.split("/")
-    if len(parts) > 3 and parts[2] == "c" and parts[3].isdigit():
-        return f"shard {parts[0]}-{int(parts[3]):05d}"
-    return f"shard {Path(name).stem}" if parts[0] == "shards" else "header"
-
-
-def _file_problems(
-    records: dict[str, FileRecord],
-    found: dict[str, FileRecord],
-    complete: bool,
-    problems: list[str],
-) -> set[str]:
-    """Report missing, changed and unexpected files; return the names of the first two."""
-    damaged = set()
-    for name, record in records.items():
-        if found.get(name) == record:
-            continue
-        damaged.add(name)
-        repair = ""
-        if name not in found:
-            what = "is missing"
-        elif found[name]["bytes"] != record["bytes"]:
-            what = f"has {found[name]['bytes']} bytes, expected {record['bytes']}"
-        else:
-            what = "was changed: its SHA-256 is not the recorded one"
-        if (owner := _owner(name)).startswith("shard "):
-            repair = f"; delete shards/{owner[6:]}.json and run the command again to rewrite it"
-        problems.append(f"{owner}: {name} {what}{repair}")
-    if complete:
-        for name in sorted(set(found) - set(records)):
-            problems.append(f"{_owner(name)}: {name} is not in the manifest; remove it")
-    return damaged
+        findings.append(Finding("header", str(problem)))
+    return findings
 
 
 def _content_problems(
     path: Path, header: DatasetHeader, manifest: Manifest | None, damaged: set[str]
-) -> Iterator[str]:
+) -> Iterator[Finding]:
     """Check arrays and values of every split whose files are intact."""
     if manifest and (keys := differing_keys(manifest.run, header.run())):
-        yield f"run.json and manifest.json differ in {', '.join(keys)}"
+        yield Finding("header", f"run.json and manifest.json differ in {', '.join(keys)}")
     fingerprints = {}
     for split in header.counts:
         before = len(damaged)
         for column in header.columns.values():
             if text := _array_problem(path, split, column, header):
                 damaged.add(f"{split}/{column.name}/zarr.json")
-                yield text
+                yield Finding("header", text)
         intact = not any(name.startswith(f"{split}/") for name in damaged)
         if len(damaged) == before:
             yield from _value_problems(path, split, header, damaged)
         if intact:
             fingerprints[split] = _fingerprints(path, split, header)
             if manifest and content_digest(path, split, header) != manifest.content.get(split):
-                yield f"split {split}: decoded keys and labels differ from the manifest's"
-    yield from _duplicate_problems(fingerprints)
+                text = f"split {split}: decoded keys and labels differ from the manifest's"
+                yield Finding("", text)
+    yield from (Finding("", text) for text in _duplicate_problems(fingerprints))
 
 
 def _array_problem(path: Path, split: str, column: Column, header: DatasetHeader) -> str:
@@ -210,7 +153,7 @@ def _array_problem(path: Path, split: str, column: Column, header: DatasetHeader
 
 def _value_problems(
     path: Path, split: str, header: DatasetHeader, damaged: set[str]
-) -> Iterator[str]:
+) -> Iterator[Finding]:
     columns = header.columns.values()
     arrays = {column.name: open_column(path, split, column.name) for column in columns}
     for shard in plan_shards({split: header.counts[split]}, header.shard_rows):
@@ -223,12 +166,12 @@ def _value_problems(
         try:
             values = {column.name: read_rows(arrays[column.name], rows) for column in intact}
         except DataError as problem:
-            yield f"shard {shard.name}: {problem}"
+            yield Finding(shard.name, str(problem))
             continue
         for text in _shard_problems(header, shard, values):
-            yield f"shard {shard.name}: {text}"
+            yield Finding(shard.name, text)
         if "flux_model" in values and len(intact) == len(header.columns):
-            yield from _snr_problems(header, shard, values)
+            yield from (Finding(shard.name, text) for text in _snr_problems(header, values))
 
 
 def _shard_problems(
@@ -250,9 +193,7 @@ def _shard_problems(
             yield f"{name} is not rounded to the declared {header.keep_bits} bits"
 
 
-def _snr_problems(
-    header: DatasetHeader, shard: Shard, values: dict[str, np.ndarray]
-) -> Iterator[str]:
+def _snr_problems(header: DatasetHeader, values: dict[str, np.ndarray]) -> Iterator[str]:
     """Recompute the S/N of the shard's first spectra from flux_model and conditions."""
     rows = slice(0, CHUNK_ROWS)
     conditions = np.stack([values[name][rows] for name in CONDITIONS], axis=1)
@@ -260,10 +201,10 @@ def _snr_problems(
     try:
         snr = median_snr(flux_model, true_error(header.noise, flux_model, conditions))
     except DataError as problem:
-        yield f"shard {shard.name}: {problem}"
+        yield str(problem)
         return
     if not np.allclose(snr, values["snr"][rows], rtol=SNR_TOLERANCE):
-        yield f"shard {shard.name}: snr is not that of flux_model and its noise tables"
+        yield "snr is not that of flux_model and its noise tables"
 
 
 def _fingerprints(path: Path, split: str, header: DatasetHeader) -> np.ndarray:

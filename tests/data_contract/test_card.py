@@ -1,0 +1,59 @@
+"""The dataset card, and what other programs see: names, units, coordinates."""
+
+import numpy as np
+import pytest
+
+from starsmith.data_contract.dataset import open_dataset
+from starsmith.data_contract.names import CONDITIONS, UNITS
+from starsmith.data_contract.schema import MEANINGS
+from starsmith.data_contract.summary import describe
+from tests.data_contract.example import COUNTS, LABELS, make_header, write_example
+
+
+def test_the_card_tells_origin_ranges_and_signal_to_noise(pristine):
+    """It is a file of the dataset, and its numbers are those of the data."""
+    text = (pristine / "DATASET.md").read_text()
+    dataset = open_dataset(pristine)
+
+    assert "EXAMPLE" in text
+    for name in (*LABELS, "mag", *CONDITIONS):
+        assert f"| {name} " in text
+    for word in ("Licence", "Citation", "seed 5", "vacuum", "100 train, 40 val, 40 test"):
+        assert word in text
+    medians = [f"{np.median(dataset.split(name).snr):.2f}" for name in COUNTS]
+    assert medians == text.split("| median ")[-1].split("\n")[0].replace("|", " ").split()
+    assert describe(pristine)["card"]["text"] == text
+
+
+def test_the_card_is_the_same_bytes_whoever_makes_it(noise, pristine, tmp_path):
+    """No date, host or path: two runs have one digest."""
+    digest = write_example(tmp_path / "elsewhere.zarr", make_header(noise)).digest
+    assert digest == open_dataset(pristine).digest
+
+
+def test_every_column_has_a_meaning_and_a_unit(pristine):
+    columns = open_dataset(pristine).header.columns
+    assert set(columns) <= set(MEANINGS)
+    assert set(columns) <= set(UNITS)
+
+
+@pytest.mark.parametrize("split", list(COUNTS))
+def test_xarray_opens_a_split_with_wave_as_its_coordinate(pristine, split):
+    """Dimensions, units and the vacuum are in the file; no reader of ours is needed."""
+    xarray = pytest.importorskip("xarray", reason="xarray comes with starsmith[view]")
+
+    opened = xarray.open_zarr(pristine, group=split, consolidated=False)
+
+    flux = opened["flux_model"]
+    assert flux.dims == ("spectrum", "wavelength")
+    assert flux.attrs["units"] == UNITS["flux_model"]
+    assert flux.coords["wave"].dims == ("wavelength",)
+    assert flux.coords["wave"].attrs["units"] == "Angstrom"
+    assert flux.coords["wave"].attrs["medium"] == "vacuum"
+    assert flux.coords["wave"].attrs["standard_name"] == "radiation_wavelength"
+    assert opened["logg"].attrs == {"units": "dex(cm s-2)", "long_name": "surface gravity"}
+    stored = open_dataset(pristine).split(split)
+    np.testing.assert_array_equal(opened["index"], stored.draws.index)
+    assert opened["index"].dtype == np.int64
+    np.testing.assert_array_equal(flux[5].compute(), stored.flux_model(np.array([5]))[0])
+    np.testing.assert_array_equal(flux.coords["wave"], stored.wave)
