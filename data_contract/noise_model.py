@@ -20,6 +20,10 @@ LARGEST = {
 """Largest value of each amplitude; all are at least 0."""
 
 
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class NoiseModel:
     """Switches of the noise terms; the default is the PFS exposure-time calculator's noise.
@@ -54,10 +58,12 @@ class NoiseModel:
     def __post_init__(self):
         for name, known in (("sky_floor", SKY_FLOORS), ("counts", COUNTS)):
             if getattr(self, name) not in known:
-                raise ConfigError(f"{name} {getattr(self, name)!r} is not one of {list(known)}")
+                raise ConfigError(
+                    f"{_flag(name)} {getattr(self, name)} is not one of {list(known)}"
+                )
         for name, most in LARGEST.items():
             if not 0.0 <= getattr(self, name) <= most:
-                raise ConfigError(f"{name} {getattr(self, name):g} is outside 0..{most:g}")
+                raise ConfigError(f"{_flag(name)} {getattr(self, name):g} is outside 0..{most:g}")
 
     @property
     def plain(self) -> bool:

@@ -319,7 +319,7 @@ def test_a_model_is_recorded_and_read_back():
     assert NoiseModel(counts="poisson").recorded() == {"counts": "poisson"}
     with pytest.raises(DataError, match="aurora"):
         NoiseModel.from_recorded({"aurora": 1})
-    with pytest.raises(DataError, match="sky_floor 'red'"):
+    with pytest.raises(DataError, match="--sky-floor red"):
         NoiseModel.from_recorded({"sky_floor": "red"})
-    with pytest.raises(ConfigError, match="telluric_residual 2 is outside"):
+    with pytest.raises(ConfigError, match="--telluric-residual 2 is outside"):
         NoiseModel(telluric_residual=2.0)
