@@ -1,6 +1,5 @@
 """Score a model on a split it was not trained on, over all and in bins of S/N."""
 
-import itertools
 import json
 from dataclasses import asdict, dataclass
 
@@ -9,6 +8,7 @@ import numpy as np
 from starsmith.data_contract.dataset import Split
 from starsmith.data_contract.errors import DataError, LeakError
 from starsmith.data_contract.names import SNR_EDGES
+from starsmith.learners.judge.strata import Group, groups_of
 from starsmith.learners.metrics import (
     SCORES,
     Interval,
@@ -50,6 +50,28 @@ class SnrBin:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GroupScores:
+    """Scores of one stellar type or one range of magnitude.
+
+    Attributes
+    ----------
+    by, name : str
+        ``type`` or ``mag``; ``giants``, ``21-21.5``.
+    n_spec : int
+    middle : float
+        Median log g or magnitude of the group; nan if it is empty.
+    scores : dict of str to Interval, or None
+        As in `SnrBin`.
+    """
+
+    by: str
+    name: str
+    n_spec: int
+    middle: float
+    scores: dict[str, Interval] | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """How good a model is at one label.
 
@@ -66,6 +88,10 @@ class Evaluation:
     bins : tuple of SnrBin
     notice : str
         Of the grid behind the data set, and anything a reader of the scores must know.
+    groups : tuple of GroupScores
+        Stellar types, where log g is known, and magnitudes, where those are.
+    n_failed : int
+        Spectra the model gave no value for; they are in none of the scores.
     """
 
     model: str
@@ -78,6 +104,8 @@ class Evaluation:
     scores: dict[str, Interval]
     bins: tuple[SnrBin, ...]
     notice: str
+    groups: tuple[GroupScores, ...] = ()
+    n_failed: int = 0
 
     def to_dict(self) -> dict:
         """Everything as plain numbers, texts, lists and dicts."""
@@ -88,20 +116,23 @@ class Evaluation:
         return json.dumps(_finite(self.to_dict()), indent=2, allow_nan=False)
 
     def to_markdown(self) -> str:
-        """Return a table: one row for all spectra, one per bin that is not empty."""
+        """Return a table: one row for all spectra, one per bin or group that is not empty."""
         heads = [h.replace("_", " ") for h in TABLE_SCORES]
         lines = [
             f"**{self.model}**, {self.label} [{self.unit}], {self.split} split of "
             f"`{self.dataset[:12]}`, {self.n_spec} spectra",
             "",
-            f"| S/N | n | {' | '.join(heads)} |",
+            f"| S/N, type, magnitude | n | {' | '.join(heads)} |",
             f"| --- | ---: |{' ---: |' * len(heads)}",
             _row("all", self.n_spec, self.scores),
         ]
         lines += [
             _row(f"{b.snr_min:g}-{b.snr_max:g}", b.n_spec, b.scores) for b in self.bins if b.n_spec
         ]
+        lines += [_row(g.name, g.n_spec, g.scores) for g in self.groups if g.n_spec]
         note = f"Outliers: error beyond {self.threshold:g}. ± is the bootstrap standard error."
+        if self.n_failed:
+            note += f" {self.n_failed} failed fits are in none of the scores."
         return "\n".join([*lines, "", note, *([self.notice] if self.notice else [])]) + "\n"
 
 
@@ -127,6 +158,7 @@ def evaluate_predictions(
     snr_edges: tuple[float, ...] = SNR_EDGES,
     n_resample: int = 1000,
     seed: int = 0,
+    mag_edges: tuple[float, ...] | None = None,
 ) -> Evaluation:
     """Score predictions that are already there.
 
@@ -139,33 +171,30 @@ def evaluate_predictions(
         Edges of the bins [per pixel].
     n_resample, seed : int
         Of the bootstrap.
+    mag_edges : tuple of float, optional
+        Edges of the magnitude bins; half a magnitude apart by default.
 
     Raises
     ------
     DataError
-        If there are no predictions, or not of that label.
+        If there are no predictions, not of that label, or none in any bin.
     """
     if not len(predictions):
         raise DataError(f"split {predictions.split!r} holds no spectra to score")
     label = label or predictions.labels[0]
     column, threshold = predictions.column(label), outlier_threshold(label)
     truth, value = predictions.truth[:, column], predictions.value[:, column]
+    found = predictions.found(label)
+    if not found.any():
+        raise DataError(f"{predictions.model}: not one of {len(predictions)} values was found")
 
-    def score_rows(rows: np.ndarray) -> dict[str, Interval]:
+    def score_rows(rows: np.ndarray) -> dict[str, Interval] | None:
+        rows = rows[found[rows]]
+        if rows.size < BIN_MINIMUM:
+            return None
         return bootstrap(truth[rows], value[rows], threshold, n_resample, seed)
 
-    bins = []
-    for low, high in itertools.pairwise(snr_edges):
-        rows = np.flatnonzero((predictions.snr >= low) & (predictions.snr < high))
-        bins.append(
-            SnrBin(
-                snr_min=low,
-                snr_max=high,
-                n_spec=rows.size,
-                snr=float(np.median(predictions.snr[rows])) if rows.size else float("nan"),
-                scores=score_rows(rows) if rows.size >= BIN_MINIMUM else None,
-            )
-        )
+    whole = np.flatnonzero(found)
     return Evaluation(
         model=predictions.model,
         label=label,
@@ -174,9 +203,36 @@ def evaluate_predictions(
         dataset=predictions.dataset,
         n_spec=len(predictions),
         threshold=threshold,
-        scores=score_rows(np.arange(len(predictions))),
-        bins=tuple(bins),
+        scores=bootstrap(truth[whole], value[whole], threshold, n_resample, seed),
+        bins=tuple(
+            _snr_bin(g, score_rows(g.rows)) for g in groups_of(predictions, "snr", snr_edges)
+        ),
         notice=predictions.notice,
+        groups=tuple(
+            GroupScores(
+                by=g.by, name=g.name, n_spec=len(g), middle=g.middle, scores=score_rows(g.rows)
+            )
+            for g in known_groups(predictions, mag_edges)
+        ),
+        n_failed=int((~found).sum()),
+    )
+
+
+def known_groups(
+    predictions: Predictions, mag_edges: tuple[float, ...] | None = None
+) -> tuple[Group, ...]:
+    """Stellar types and magnitudes, as far as the table knows them."""
+    groups: tuple[Group, ...] = ()
+    if predictions.logg is not None:
+        groups += groups_of(predictions, "type")
+    if predictions.mag is not None or mag_edges:
+        groups += groups_of(predictions, "mag", mag_edges)
+    return groups
+
+
+def _snr_bin(group: Group, scores: dict[str, Interval] | None) -> SnrBin:
+    return SnrBin(
+        snr_min=group.low, snr_max=group.high, n_spec=len(group), snr=group.middle, scores=scores
     )
 
 
@@ -239,18 +295,24 @@ def compare(
     DataError
         If they are not predictions for the same draws.
     """
+    check_same_draws(first, second)
     label = label or first.labels[0]
-    same = (first.dataset, first.split) == (second.dataset, second.split)
-    if not (same and np.array_equal(first.index, second.index)):
-        raise DataError(
-            f"predictions of {first.model} ({first.split}, {len(first)} spectra) and "
-            f"{second.model} ({second.split}, {len(second)} spectra) are for different draws; "
-            f"predict the same split with both"
-        )
-    truth = first.truth[:, first.column(label)]
-    values = first.value[:, first.column(label)], second.value[:, second.column(label)]
+    rows = np.flatnonzero(first.found(label) & second.found(label))
+    truth = first.truth[rows, first.column(label)]
+    values = first.value[rows, first.column(label)], second.value[rows, second.column(label)]
     threshold = outlier_threshold(label)
     return {
         name: paired_difference(name, truth, *values, threshold, n_resample, seed)
         for name in SCORES
     }
+
+
+def check_same_draws(first: Predictions, second: Predictions) -> None:
+    """Raise DataError unless two tables are for the same draws, in the same order."""
+    same = (first.dataset, first.split) == (second.dataset, second.split)
+    if not (same and np.array_equal(first.index, second.index)):
+        raise DataError(
+            f"predictions of {first.model} ({first.split} of {first.dataset[:12]}, {len(first)} "
+            f"spectra) and {second.model} ({second.split} of {second.dataset[:12]}, "
+            f"{len(second)} spectra) are for different draws; predict the same split with both"
+        )

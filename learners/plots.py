@@ -13,6 +13,7 @@ from starsmith.learners.run_folder import METRICS
 __all__ = ["plot_predictions", "plot_training"]
 
 DENSITY_BINS = 60
+NOTICE_INCHES = 0.12
 
 
 def local_density(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -24,8 +25,10 @@ def local_density(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def add_notice(figure, notice: str) -> None:
-    """Print the notice of the grid along the lower edge of a figure."""
+    """Print the notice of the grid along the lower edge of a figure, below all axes."""
     if notice:
+        room = NOTICE_INCHES / figure.get_figheight()
+        figure.get_layout_engine().set(rect=(0.0, room, 1.0, 1.0 - room))
         figure.text(0.99, 0.005, notice, ha="right", va="bottom", fontsize=6, color="0.4")
 
 

@@ -1,6 +1,6 @@
 """Predictions beside the truth, keyed by draw, and their file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +63,21 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.index)
+
+    @property
+    def logg(self) -> np.ndarray | None:
+        """True log g of every star, float64 (n_spec,), if it is among the labels."""
+        return self.truth[:, self.labels.index("logg")] if "logg" in self.labels else None
+
+    def found(self, label: str) -> np.ndarray:
+        """Whether each star has a value of a label, bool (n_spec,): fits may fail."""
+        return np.isfinite(self.value[:, self.column(label)])
+
+    def take(self, rows: np.ndarray) -> "Predictions":
+        """Return some of the rows."""
+        arrays = ("index", "snr", "truth", "value", "uncertainty", "mag")
+        kept = {name: getattr(self, name) for name in arrays}
+        return replace(self, **{n: a if a is None else a[rows] for n, a in kept.items()})
 
     def column(self, label: str) -> int:
         """Position of a label; raises DataError if it was not predicted."""

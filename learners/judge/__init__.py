@@ -1,0 +1,1 @@
+"""Judging models: groups, paired differences, calibration, other populations, reports."""
