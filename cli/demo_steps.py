@@ -13,10 +13,11 @@ from starsmith.cli.datasets import open_any
 from starsmith.cli.figures import plot_errors, plot_magnitudes, plot_predictions
 from starsmith.cli.files import staged_file
 from starsmith.cli.generate import Request
-from starsmith.cli.learning import train_model, write_predictions
+from starsmith.cli.learning import write_predictions
 from starsmith.cli.options import BankSource
 from starsmith.cli.progress import progress_bar
 from starsmith.cli.tables import text_table
+from starsmith.cli.training import train_model
 from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.draws import SpectrumBatch
 from starsmith.data_contract.names import SNR_EDGES
