@@ -21,7 +21,8 @@ AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 CHECK_STEPS = {"cpu": 1, "cuda": 50}
 """Steps between looks at the loss; every look makes a GPU wait for it."""
 
-LEAST_SCALE = 1.0
+FIRST_SCALE, LEAST_SCALE = 2.0**12, 1.0
+"""Of a half-precision loss: grows while gradients stay finite, falls where they do not."""
 
 
 class Stepper:
@@ -53,7 +54,8 @@ class Stepper:
             lr=recipe.learning_rate,
             fused=device.type == "cuda",
         )
-        self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "float16")
+        half = recipe.precision == "float16"
+        self.scaler = torch.amp.GradScaler(device.type, init_scale=FIRST_SCALE, enabled=half)
         if recipe.compile:
             compile_regions(network)
         self.forward: nn.Module = network
