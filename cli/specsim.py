@@ -12,6 +12,7 @@ from starsmith.cli.common import (
     out_option,
     version_option,
 )
+from starsmith.cli.export import export
 from starsmith.cli.grid_commands import grid
 from starsmith.cli.options import bank_options, config_option, prior_options
 from starsmith.cli.planning import instrument, snr
@@ -198,6 +199,7 @@ def bank(source, out, overwrite, as_json, compress, **rendering):
         echo_notice(rendered.notice)
 
 
+main.add_command(export)
 main.add_command(grid)
 main.add_command(instrument)
 main.add_command(snr)
