@@ -11,11 +11,9 @@ from starsmith.cli.files import staged_file
 from starsmith.data_contract.draws import SpectrumBatch
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.grid_file import GridData
-from starsmith.simulator.instruments import EtcComparison
 
 __all__ = [
     "check_suffix",
-    "plot_comparison",
     "plot_errors",
     "plot_grid",
     "plot_magnitudes",
@@ -50,7 +48,7 @@ def save_figure(figure: Figure, path: Path, notice: str) -> None:
         figure.savefig(partial, dpi=150, bbox_inches="tight")
 
 
-def _mark_features(axes: Axes, wave: np.ndarray) -> None:
+def mark_features(axes: Axes, wave: np.ndarray) -> None:
     """Name the strong features above the spectrum."""
     for centre, name in FEATURES.items():
         if wave[0] < centre < wave[-1]:
@@ -83,7 +81,7 @@ def plot_spectrum(path: Path, batch: SpectrumBatch, notice: str) -> None:
     """Draw the first spectrum of a batch over its noiseless flux."""
     figure, ((axes,),) = new_figure(1, 1, (9, 3.6))
     _spectrum_panel(axes, batch, 0, COLOURS[0])
-    _mark_features(axes, batch.wave)
+    mark_features(axes, batch.wave)
     axes.set(xlabel=WAVE_AXIS, ylabel=FLUX_AXIS)
     axes.legend(loc="upper right", fontsize=8)
     save_figure(figure, path, notice)
@@ -94,7 +92,7 @@ def plot_magnitudes(path: Path, batch: SpectrumBatch, notice: str) -> None:
     figure, grid = new_figure(len(batch), 1, (9, 2.0 * len(batch)), sharex=True)
     for row, (axes,) in enumerate(grid):
         _spectrum_panel(axes, batch, row, COLOURS[row % len(COLOURS)])
-    _mark_features(grid[0, 0], batch.wave)
+    mark_features(grid[0, 0], batch.wave)
     grid[0, 0].legend(loc="upper right", fontsize=8)
     grid[-1, 0].set_xlabel(WAVE_AXIS)
     figure.supylabel(FLUX_AXIS, fontsize=10)
@@ -189,26 +187,3 @@ def plot_grid(path: Path, grid: GridData) -> None:
     spectra.set(xlabel=WAVE_AXIS, ylabel="flux / median")
     spectra.legend(fontsize=8)
     save_figure(figure, path, grid.notice)
-
-
-def plot_comparison(path: Path, comparison: EtcComparison) -> None:
-    """Draw S/N per pixel beside the exposure-time calculator's, and their ratio below."""
-    figure, ((both,), (ratio,)) = new_figure(
-        2, 1, (9, 5), sharex=True, gridspec_kw={"height_ratios": [2, 1]}
-    )
-    wave = comparison.wave
-    both.plot(wave, comparison.etc_snr, lw=0.6, color="0.3", label="exposure-time calculator")
-    both.plot(wave, comparison.snr, lw=0.6, color=COLOURS[0], alpha=0.8, label="starsmith")
-    both.set(ylabel="S/N per pixel", ylim=(0, 1.2 * np.max(comparison.etc_snr)))  # legend on top
-    both.margins(x=0.01)
-    both.legend(fontsize=8, loc="upper right", ncols=2)
-    settings = ", ".join(f"{name} {value:g}" for name, value in comparison.settings.items())
-    both.set_title(settings, fontsize=9, pad=14)
-    _mark_features(both, wave)
-    ratio.axhspan(0.95, 1.05, color="0.9", zorder=0)
-    ratio.axhline(1.0, color="0.5", lw=0.8)
-    ratio.plot(wave, comparison.snr / comparison.etc_snr, lw=0.5, color=COLOURS[0])
-    ratio.set(xlabel=WAVE_AXIS, ylabel="ratio", ylim=(0.8, 1.2))
-    inside = f"{100 * comparison.snr_within_5_percent:.1f} % of pixels within 5 %"
-    ratio.text(0.01, 0.06, inside, transform=ratio.transAxes, fontsize=8)
-    save_figure(figure, path, "")

@@ -12,10 +12,12 @@ from starsmith.cli.common import (
     out_option,
     version_option,
 )
+from starsmith.cli.crew_options import CREW_OPTIONS, crew_options
 from starsmith.cli.export import export
 from starsmith.cli.grid_commands import grid
+from starsmith.cli.instrument_commands import instrument
 from starsmith.cli.options import bank_options, config_option, prior_options
-from starsmith.cli.planning import instrument, snr
+from starsmith.cli.planning import snr
 from starsmith.cli.progress import progress_bar
 from starsmith.cli.survey_options import noise_options, population_options, preset_option
 from starsmith.cli.tables import text_tree
@@ -23,7 +25,10 @@ from starsmith.cli.types import SPLIT_NAMES, Count, SplitCounts
 
 __all__ = ["main"]
 
-UNUSED_BY_ONE_SPECTRUM = ("n", "splits", "store", "format", "workers", "overwrite", "out")
+UNUSED_BY_ONE_SPECTRUM = (
+    *("n", "splits", "store", "format", "shard_rows", "workers", "overwrite", "out"),
+    *CREW_OPTIONS,
+)
 
 
 @click.group(cls=CommandGroup, name="specsim")
@@ -42,6 +47,7 @@ seed_option = click.option(
         "specsim generate --mag 20.5-22.5 -n 1e6",
         "specsim generate -n 2000 --logg 1-3 --seeing 0.8 --out giants.zarr --seed 7",
         "specsim generate --config run.toml --out data.zarr --dry-run",
+        "specsim generate -n 1e9 --out big.zarr --shard-rows 16384 --emit-tasks slurm",
     ),
     resume="finished shards are kept; run the same command again to continue",
 )
@@ -63,7 +69,11 @@ seed_option = click.option(
     show_default=True,
     help="What is stored: noiseless flux; one noisy flux and its error; or only the keys.",
 )
+@click.option(
+    "--shard-rows", type=Count(16), default=2048, show_default=True, help="Spectra in a shard."
+)
 @click.option("--workers", type=click.IntRange(1, 1024), default=2, show_default=True)
+@crew_options
 @click.option("--overwrite", is_flag=True, help="Replace a data set of another configuration.")
 @click.option("--dry-run", is_flag=True, help="Say what would be written, write nothing.")
 @json_option()
@@ -79,13 +89,13 @@ def generate(source, prior, dry_run, as_json, **request):
     The same command gives the same spectra whatever --workers is, and goes on where an
     interrupted one stopped.
     """
-    from starsmith.cli.generate import Request, describe
+    from starsmith.cli.generate import Request, describe, ended_as_interrupted
 
     run = Request.from_options(source=source, prior=prior, **request)
     if dry_run:
         report = run.estimate()
     else:
-        with progress_bar("spectra") as progress:
+        with progress_bar("spectra") as progress, ended_as_interrupted():
             report = run.write(progress)
     if as_json:
         echo_json("specsim.generate", report)

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.special import j0, j1
 
 from starsmith.simulator.constants import ARCSEC_PER_RADIAN
-from starsmith.simulator.instruments.config import Fibre, Telescope
+from starsmith.simulator.instruments.parts import Fibre, Telescope
 
 __all__ = ["collecting_area", "encircled_energy", "fibre_radius"]
 
@@ -15,6 +15,7 @@ FREQUENCY = (np.arange(50) + 0.5) * FREQUENCY_STEP
 
 MICRON = 1.0e-6
 SEEING_SCALE = 0.465  # 1/e frequency of the seeing times its FWHM at 800 nm
+HALF_LIGHT_PER_SCALE = 1.67834  # half-light radius of an exponential disc over its scale length
 
 
 def _at(field_angle: np.ndarray, telescope: Telescope, values: tuple[float, ...]) -> np.ndarray:
@@ -59,10 +60,10 @@ def encircled_energy(
     field_angle: np.ndarray,
     wave_nm: np.ndarray,
 ) -> np.ndarray:
-    """Fraction of a star's light entering the fibre.
+    """Fraction of a source's light entering the fibre.
 
     The overlap of fibre and image as a Hankel transform: Kolmogorov seeing, telescope spot,
-    leading-order diffraction, displacement of the star.
+    leading-order diffraction, displacement of the source, its exponential disc.
 
     Parameters
     ----------
@@ -86,6 +87,8 @@ def encircled_energy(
     aperture = radius[:, None] * 2.0 * np.pi * FREQUENCY_STEP * j1(radius[:, None] * wavenumber)
     aperture *= np.exp(-0.5 * (spot[:, None] * wavenumber) ** 2)
     aperture *= j0(fibre.offset_arcsec * wavenumber)
+    disc_scale = fibre.reff_arcsec / HALF_LIGHT_PER_SCALE
+    aperture *= (1.0 + (wavenumber * disc_scale) ** 2) ** -1.5
 
     unobscured_m = telescope.diameter_m * (1.0 - telescope.central_obscuration)
     diffraction = _angle_arcsec(1e-3 * wave_nm, unobscured_m)

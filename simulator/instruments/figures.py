@@ -4,7 +4,7 @@ import numpy as np
 
 from starsmith.data_contract.errors import ConfigError
 
-__all__ = ["covers", "fraction", "increasing", "positive", "same_length"]
+__all__ = ["covers", "fraction", "increasing", "one_of", "positive", "same_length"]
 
 
 def positive(owner: object, *names: str, zero: bool = False) -> None:
@@ -29,6 +29,12 @@ def increasing(owner: object, name: str) -> None:
     value = np.asarray(getattr(owner, name), dtype=np.float64)
     if value.size < 2 or not np.all(np.diff(value) > 0):
         raise ConfigError(f"{name} is {getattr(owner, name)}, expected increasing values")
+
+
+def one_of(owner: object, name: str, choices: tuple[str, ...]) -> None:
+    """Refuse a word that is none of the choices."""
+    if getattr(owner, name) not in choices:
+        raise ConfigError(f"{name} is {getattr(owner, name)!r}; choose one of {choices}")
 
 
 def same_length(owner: object, *names: str) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from starsmith.simulator.instruments.config import Instrument
+from starsmith.simulator.instruments.instrument import Instrument
 from starsmith.simulator.instruments.mtf import trace_fraction
 from starsmith.simulator.instruments.sky import efficiency
 

@@ -10,10 +10,20 @@ from scipy.special import j1
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.simulator.constants import ELECTRONVOLT_NM
-from starsmith.simulator.instruments.config import Arm
+from starsmith.simulator.instruments.parts import Arm
 from starsmith.simulator.kernels.lsf import FWHM_TO_SIGMA
 
-__all__ = ["FREQUENCY", "modulation", "pixel_response", "profile_knots", "trace_fraction"]
+__all__ = [
+    "FREQUENCY",
+    "WIDTH_REACH_PIXEL",
+    "WIDTH_STEP_PIXEL",
+    "half_maximum_width",
+    "modulation",
+    "pixel_free_fwhm",
+    "pixel_response",
+    "profile_knots",
+    "trace_fraction",
+]
 
 FREQUENCY_STEP = 0.005
 FREQUENCY = (np.arange(1000) + 0.5) * FREQUENCY_STEP
@@ -22,14 +32,20 @@ FREQUENCY = (np.arange(1000) + 0.5) * FREQUENCY_STEP
 KNOT_STEP_NM = 5.0
 """Over this the profile changes by less than linear interpolation shows (1e-5)."""
 
+WIDTH_STEP_PIXEL = 0.02  # between steps the profile is a straight line to 1e-5
+WIDTH_REACH_PIXEL = 12.0
+
 SILICON_SLABS = 3
 REFLECTED_WEIGHT = 0.3  # of light absorbed on its way back from the rear face
 
 # Real refractive index of silicon; D. Groom's table of optical constants (SPIE 1999).
-SILICON_INDEX_NM = np.arange(400.0, 1001.0, 50.0)
+SILICON_INDEX_NM = (
+    *(350.0, 360.0, 370.0, 380.0, 390.0, 400.0, 410.0, 420.0, 440.0, 460.0, 480.0),
+    *(500.0, 550.0, 600.0, 650.0, 700.0, 750.0, 800.0, 850.0, 900.0, 950.0, 1000.0),
+)
 SILICON_INDEX = (
-    *(5.5700, 4.6738, 4.2975, 4.0844, 3.9473, 3.8512, 3.7831),
-    *(3.7333, 3.6925, 3.6654, 3.6482, 3.6269, 3.6106),
+    *(5.4358, 6.0519, 6.8110, 6.4693, 5.9438, 5.5700, 5.2960, 5.0890, 4.7873, 4.5759, 4.4202),
+    *(4.2975, 4.0844, 3.9473, 3.8512, 3.7831, 3.7333, 3.6925, 3.6654, 3.6482, 3.6269, 3.6106),
 )
 
 
@@ -117,7 +133,8 @@ def _optics_modulation(arm: Arm, wave_nm: np.ndarray, smoothed: float = 0.0) -> 
     camera = _gaussian((optics.camera_spot_um / optics.pixel_um) ** 2 - smoothed)
     common = 2.0 * j1(disc_phase) / disc_phase * np.sinc(FREQUENCY) * camera
     scatter = wave_nm / arm.dispersion_nm / optics.grating_line_count
-    return common * _defocus(arm, wave_nm) * np.exp(-scatter[:, None] * FREQUENCY)
+    scattered = common * np.exp(-scatter[:, None] * FREQUENCY)
+    return scattered * _defocus(arm, wave_nm) if optics.detector == "silicon" else scattered
 
 
 def pixel_response(modulation: np.ndarray, offset_pixel: np.ndarray) -> np.ndarray:
@@ -149,6 +166,44 @@ def profile_knots(arm: Arm) -> np.ndarray:
     """Wavelengths [nm] the profile is computed at, to be interpolated between: (n_knot,)."""
     n_step = int(np.ceil((arm.wave_max_nm - arm.wave_min_nm) / KNOT_STEP_NM))
     return np.linspace(arm.wave_min_nm, arm.wave_max_nm, n_step + 1)
+
+
+def half_maximum_width(profile: np.ndarray, step: float) -> np.ndarray:
+    """Full widths at half maximum of symmetric profiles sampled from their centre on.
+
+    Parameters
+    ----------
+    profile : float64 array, shape (n_profile, n_offset)
+        At offsets 0, step, 2 step, ...
+    step : float
+
+    Returns
+    -------
+    width : float64 array, shape (n_profile,) [unit of ``step``]
+    """
+    low = profile / profile[:, :1] - 0.5
+    after = np.argmax(low < 0, axis=1)
+    row = np.arange(len(profile))
+    step_back = low[row, after] / (low[row, after] - low[row, after - 1])
+    return 2.0 * step * (after - step_back)
+
+
+def pixel_free_fwhm(arm: Arm, wave_nm: np.ndarray) -> np.ndarray:
+    """Half-maximum width of the optics' profile without its pixel.
+
+    Parameters
+    ----------
+    arm : Arm
+    wave_nm : float64 array, shape (n_wave,)
+        [nm].
+
+    Returns
+    -------
+    width : float64 array, shape (n_wave,) [pixel]
+    """
+    offset = np.arange(0.0, WIDTH_REACH_PIXEL, WIDTH_STEP_PIXEL)
+    transform = _optics_modulation(arm, wave_nm) / np.sinc(FREQUENCY)
+    return half_maximum_width(pixel_response(transform, offset), WIDTH_STEP_PIXEL)
 
 
 def trace_fraction(arm: Arm, wave_nm: np.ndarray, n_neighbour: int = 0) -> np.ndarray:

@@ -10,12 +10,12 @@ from starsmith.simulator.instruments.atmosphere import (
     extinction,
     object_airmass,
 )
-from starsmith.simulator.instruments.config import Instrument
+from starsmith.simulator.instruments.instrument import Instrument
 from starsmith.simulator.instruments.mtf import modulation, pixel_response, trace_fraction
 
 __all__ = ["efficiency", "sky_continuum", "sky_lines", "sky_rate"]
 
-CONTINUUM_FROM_NM = 600.0
+CONTINUUM_FROM_NM = 370.0  # the model was fitted to a spectrum of the optical
 LINE_UNIT_ERG = 1.0e-12  # of the line table, erg/s/m²/arcsec²
 
 
@@ -33,17 +33,19 @@ def sky_continuum(wave_nm: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     wave_nm : float64 array, shape (n_wave,)
-        [nm], above 600.
+        [nm], above 370.
 
     Returns
     -------
     continuum : float64 array, shape (n_wave,)
         [photon/s/m²/arcsec²/nm].
     """
-    mag = 24.316 - 5.199e-3 * wave_nm + 1.465e-6 * wave_nm**2
+    red = 24.316 - 5.199e-3 * wave_nm + 1.465e-6 * wave_nm**2
+    blue = 27.166 - 1.419e-2 * wave_nm + 8.541e-6 * wave_nm**2
+    mag = np.where(wave_nm > 600.0, red, blue)
     mag -= 0.55 * np.exp(-0.005 * (wave_nm - 594.0) ** 2) + 6.14656e9 / wave_nm**4
     surface = 1e-11 * 0.01089 * 10.0 ** (0.4 * (22.5 - mag)) * 1e6 / wave_nm**2
-    blue_correction = np.where(wave_nm > 800.0, 1.0, 1.774005 - 1.022782e-3 * wave_nm)
+    blue_correction = np.where(wave_nm > 800.0, 1.0, 1.77400498 - 1.02278215e-3 * wave_nm)
     return surface * blue_correction * PHOTONS_PER_ERG_NM * wave_nm
 
 
@@ -59,16 +61,19 @@ def sky_lines(instrument: Instrument, zenith_angle: np.ndarray) -> np.ndarray:
     Returns
     -------
     rate : float64 array, shape (n_zenith, n_wave)
-        [electron/s/m²/arcsec²].
+        [electron/s/m²/arcsec²]. A line fills 32 pixels, as in the exposure-time calculator:
+        those around it, or the first or last of the arm; negative intensities count as none.
     """
     arm, sky = instrument.arm, instrument.sky
     wave, intensity = instrument.table(sky.line_table)
     centre = (wave - arm.wave_nm[0]) / arm.dispersion_nm + sky.line_shift_pixel
     near = (centre > -REACH_PIXEL) & (centre < arm.n_pixel - 1 + REACH_PIXEL)
-    wave, intensity, centre = wave[near], intensity[near], centre[near]
+    wave, intensity, centre = wave[near], np.maximum(intensity[near], 0.0), centre[near]
 
-    first = np.ceil(centre - REACH_PIXEL).astype(int)
-    pixel = first[:, None] + np.arange(int(2 * REACH_PIXEL))
+    n_filled = int(2 * REACH_PIXEL)
+    first = np.floor(centre - REACH_PIXEL + 0.5).astype(int)
+    first = np.clip(first, 0, max(arm.n_pixel - n_filled, 0))
+    pixel = first[:, None] + np.arange(n_filled)
     response = pixel_response(modulation(arm, wave), pixel - centre[:, None])
     rate = intensity * LINE_UNIT_ERG * PHOTONS_PER_ERG_NM * wave
     rate *= efficiency(instrument, wave) * trace_fraction(arm, wave, n_neighbour=1)

@@ -3,59 +3,70 @@
 import numpy as np
 
 from starsmith.simulator.constants import ANGSTROM_PER_NM
-from starsmith.simulator.instruments.config import Instrument
-from starsmith.simulator.instruments.mtf import modulation, pixel_response, profile_knots
+from starsmith.simulator.instruments.instrument import Instrument, JoinedInstrument
+from starsmith.simulator.instruments.mtf import (
+    WIDTH_REACH_PIXEL,
+    WIDTH_STEP_PIXEL,
+    half_maximum_width,
+    modulation,
+    pixel_response,
+    profile_knots,
+)
+from starsmith.simulator.instruments.parts import Arm
 from starsmith.simulator.instruments.sky import efficiency
 
 __all__ = ["instrument_summary", "resolution_element"]
 
-PROFILE_STEP_PIXEL = 0.02  # between steps the profile is a straight line to 1e-5
-PROFILE_REACH_PIXEL = 12.0
 
-
-def resolution_element(instrument: Instrument) -> np.ndarray:
+def resolution_element(instrument: Instrument | JoinedInstrument) -> np.ndarray:
     """Full width at half maximum of the line profile, its pixel included.
 
     Parameters
     ----------
-    instrument : Instrument
+    instrument : Instrument or JoinedInstrument
 
     Returns
     -------
     width : float64 array, shape (n_wave,) [pixel]
+        One arm after the other.
     """
-    arm = instrument.arm
+    return np.concatenate([_arm_element(arm) for arm in instrument.arms])
+
+
+def _arm_element(arm: Arm) -> np.ndarray:
     knot = profile_knots(arm)
-    offset = np.arange(0.0, PROFILE_REACH_PIXEL, PROFILE_STEP_PIXEL)
+    offset = np.arange(0.0, WIDTH_REACH_PIXEL, WIDTH_STEP_PIXEL)
     profile = pixel_response(modulation(arm, knot), offset)
-    low = profile / profile[:, :1] - 0.5
-    after = np.argmax(low < 0, axis=1)
-    row = np.arange(knot.size)
-    step_back = low[row, after] / (low[row, after] - low[row, after - 1])
-    half_width = offset[after] - step_back * PROFILE_STEP_PIXEL
-    return np.interp(arm.wave_nm, knot, 2.0 * half_width)
+    return np.interp(arm.wave_nm, knot, half_maximum_width(profile, WIDTH_STEP_PIXEL))
 
 
-def instrument_summary(instrument: Instrument) -> dict:
-    """Figures of an instrument at the blue end, the middle and the red end of its arm.
+def instrument_summary(instrument: Instrument | JoinedInstrument) -> dict:
+    """Figures of an instrument at the blue end, the middle and the red end of its arms.
 
     Parameters
     ----------
-    instrument : Instrument
+    instrument : Instrument or JoinedInstrument
 
     Returns
     -------
     summary : dict
-        JSON-able; lists hold the three places, units are in the names.
+        JSON-able; lists hold the three places, units are in the names. Of several arms the
+        figures of each lie under ``arms``, by its name.
     """
+    named = {"name": instrument.name, "description": instrument.description}
+    figures = {one.arm.name: _arm_figures(one) for one in instrument.by_arm}
+    if len(figures) == 1:
+        return {**named, **next(iter(figures.values()))}
+    return {**named, "arms": figures}
+
+
+def _arm_figures(instrument: Instrument) -> dict:
     arm = instrument.arm
     place = [0, arm.n_pixel // 2, arm.n_pixel - 1]
     wave = instrument.wave[place]
     pixel_angstrom = arm.dispersion_nm * ANGSTROM_PER_NM
     fwhm = resolution_element(instrument)[place] * pixel_angstrom
     return {
-        "name": instrument.name,
-        "description": instrument.description,
         "n_pixel": arm.n_pixel,
         "pixel_angstrom": round(pixel_angstrom, 6),
         "wave_angstrom": wave.round(3).tolist(),

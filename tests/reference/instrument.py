@@ -72,8 +72,10 @@ def sky_plainly(instrument, lines, response, pixel, zenith, telluric, sky_fracti
 
     total = 0.0
     for wave_nm, intensity in lines:
-        offset = pixel - (wave_nm - arm.wave_min_nm) / dispersion
-        if abs(offset) < 16:
+        place = (wave_nm - arm.wave_min_nm) / dispersion
+        first = min(max(math.floor(place - 15.5), 0), arm.n_pixel - 32)
+        if abs(place - arm.n_pixel / 2) < arm.n_pixel / 2 + 15 and first <= pixel < first + 32:
+            offset = pixel - place
             dimmed = 10 ** (-0.4 * np.interp(wave_nm, [700, 800, 900], [0.10, 0.07, 0.05]) * path)
             light = 1e-12 * intensity * electrons(wave_nm) * path / 1.1 * dimmed
             total += light * response(wave_nm, offset)
