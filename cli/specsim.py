@@ -13,7 +13,7 @@ from starsmith.cli.common import (
     version_option,
 )
 from starsmith.cli.crew_options import CREW_OPTIONS, crew_options
-from starsmith.cli.export import export
+from starsmith.cli.export_spectra import export
 from starsmith.cli.grid_commands import grid
 from starsmith.cli.instrument_commands import instrument
 from starsmith.cli.options import bank_options, config_option, prior_options
