@@ -33,6 +33,7 @@ EXTRAS = {
     "sklearn": "learn",
     "pandas": "hdf5",
     "tables": "hdf5",
+    "specutils": "view",
 }
 LOUDNESS = "starsmith.loudness"
 CONFIG_PATH = "starsmith.config"  # context entry: the TOML file in use
