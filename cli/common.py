@@ -31,9 +31,14 @@ EXTRAS = {
     "safetensors": "learn",
     "lightgbm": "learn",
     "sklearn": "learn",
+    "onnx": "onnx",
+    "onnxscript": "onnx",
+    "onnxruntime": "onnx",
     "pandas": "hdf5",
     "tables": "hdf5",
     "specutils": "view",
+    "distributed": "cluster",
+    "mpi4py": "cluster",
 }
 LOUDNESS = "starsmith.loudness"
 CONFIG_PATH = "starsmith.config"  # context entry: the TOML file in use

@@ -1,157 +1,29 @@
 """What ``speclearn`` does between its options and the learners."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from astropy import units
 from astropy.table import Table
 
-from starsmith.cli.datasets import bank_of, open_any
-from starsmith.cli.figures import check_suffix
+from starsmith.cli.datasets import open_any
 from starsmith.cli.files import TABLE_FORMATS, refuse_existing, staged_file, write_table
-from starsmith.cli.progress import progress_bar
 from starsmith.data_contract.errors import DataError
 from starsmith.learners import (
-    Evaluation,
     Predictions,
-    TrainingResult,
-    evaluate_predictions,
-    fit,
     load_checkpoint,
-    load_recipe,
-    plot_predictions,
     predict,
     predict_spectrum,
     write_ecsv,
 )
-from starsmith.learners.evaluate import check_split
-from starsmith.learners.forward import FORWARD_RECIPES, Forward
 
 __all__ = [
-    "evaluate_model",
     "prediction_rows",
     "read_spectrum",
-    "result_line",
-    "train_model",
+    "write_predictions",
 ]
 
-PROGRESS_KEYS = (("epoch", "epochs"), ("n_tree", "rounds"))
 BAD_TABLE = (OSError, ValueError, TypeError, LookupError, UnicodeError)
-
-
-def train_model(
-    data: Path,
-    model: str,
-    target: tuple[str, ...],
-    out: Path,
-    recipe: tuple[str, dict],
-    *,
-    device: str | None = None,
-    resume: bool = True,
-) -> TrainingResult:
-    """Fit a model, with progress on stderr.
-
-    Parameters
-    ----------
-    data : Path
-    model : str
-    target : tuple of str
-    out : Path
-    recipe : (name or file, dict of changed keys)
-    device : str, optional
-    resume : bool
-        False removes a run found in ``out``.
-    """
-    name, changes = recipe
-    chosen = load_recipe(name, **changes)
-    view = open_any(data).training()
-    with progress_bar(model) as report:
-        progress = training_progress(report)
-        return fit(
-            model,
-            view,
-            target,
-            chosen,
-            out,
-            progress,
-            resume=resume,
-            device=device,
-            forward=forward_of(data) if model in FORWARD_RECIPES else None,
-        )
-
-
-def forward_of(data: Path) -> Forward:
-    """Bank and prior a data set was made with."""
-    header = open_any(data).header
-    return Forward(bank_of(data), {name: tuple(span) for name, span in header.prior.items()})
-
-
-def training_progress(report: Callable[..., None]) -> Callable[[dict], None]:
-    """Turn the score rows of a fit into progress: epochs, trees, or rows so far."""
-    n_row = 0
-
-    def progress(row: dict) -> None:
-        nonlocal n_row
-        n_row += 1
-        done, total = n_row, n_row
-        for key, whole in PROGRESS_KEYS:
-            if key in row and whole in row:
-                done, total = row[key], row[whole]
-        scores = [f"{k} {row[k]:.4g}" for k in ("train_loss", "val_error") if k in row]
-        report(done, total, "  ".join(scores))
-
-    return progress
-
-
-def result_line(result: TrainingResult) -> str:
-    """One line on a finished training run."""
-    metrics = result.metrics
-    scores = ", ".join(
-        f"{label} R2 {metrics['val_r2'][label]:.3f}, MAE {metrics['val_mae'][label]:.3g}"
-        for label in result.labels
-    )
-    return (
-        f"{result.model}: validation {scores}; {result.stop_reason} after "
-        f"{result.seconds:.0f} s; {result.path}"
-    )
-
-
-def evaluate_model(
-    model: tuple[Path, str | None],
-    data: tuple[Path, str | None],
-    target: str | None,
-    snr_edges: tuple[float, ...],
-    *,
-    out: Path | None = None,
-    plot: Path | None = None,
-    overwrite: bool = False,
-) -> Evaluation:
-    """Score a checkpoint on a split, and write its predictions and figure where asked.
-
-    Parameters
-    ----------
-    model : (checkpoint, device)
-    data : (path, split); None as split is test
-    target : str, optional
-    snr_edges : tuple of float
-    out, plot : Path, optional
-    overwrite : bool
-    """
-    check_suffix(plot)
-    refuse_existing(out, overwrite)
-    predictor = load_checkpoint(*model)
-    path, split = data
-    rows = open_any(path).split(split or "test")
-    check_split(predictor, rows, allow_train=split == "train")
-    predictions = predict(predictor, rows)
-    evaluation = evaluate_predictions(predictions, target, snr_edges)
-    if out:
-        write_predictions(out, predictions)
-    if plot:
-        with staged_file(plot) as partial:
-            plot_predictions(predictions, partial, target)
-    return evaluation
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:

@@ -187,7 +187,7 @@ class Encoder(nn.Module):
 
     def forward(self, tokens_BTD: torch.Tensor) -> torch.Tensor:
         """Read the labels off a sequence of tokens."""
-        summary = self.summary.expand(len(tokens_BTD), -1, -1)
+        summary = self.summary.expand(tokens_BTD.shape[0], -1, -1)
         tokens_BTD = torch.cat([summary, tokens_BTD], dim=1) + self.positions  # (B, T + 1, D)
         tokens_BTD = functional.dropout(tokens_BTD, self.dropout, self.training)
         for block in self.blocks:
