@@ -286,6 +286,7 @@ class Dataset:
             val=TrainingSplit.of(self.split("val"), fresh_noise=False),
             digest=self.digest,
             notice=self.notice,
+            versions=self.header.versions,
         )
 
 

@@ -7,7 +7,7 @@ read everything in them.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -164,9 +164,12 @@ class TrainingView:
         SHA-256 that names the dataset.
     notice : str
         Label of a demonstration grid, else empty.
+    versions : dict of str to str
+        Software that made the spectra.
     """
 
     train: TrainingSplit
     val: TrainingSplit
     digest: str
     notice: str
+    versions: dict[str, str] = field(default_factory=dict)

@@ -31,6 +31,10 @@ __all__ = [
 
 SCHEMA, SCHEMA_VERSION = "starsmith.checkpoint", 1
 CARD, WEIGHTS = "card.json", "model.safetensors"
+NORMALISATION = (
+    "flux over the median of its unmasked pixels; per pixel less the mean of the training "
+    "spectra, over their standard deviation; masked pixels are that mean"
+)
 PACKAGES = ("starsmith", "numpy", "scipy", "torch", "lightgbm", "safetensors")
 
 
@@ -78,7 +82,9 @@ def make_card(model: str, labels: tuple[str, ...], recipe: Recipe, view: Trainin
             "notice": view.notice,
             "n_train": len(train),
             "n_val": len(view.val),
+            "versions": view.versions,
         },
+        "normalisation": NORMALISATION,
         "wave": {
             "n_wave": int(wave.size),
             "min": float(wave[0]),
@@ -140,7 +146,7 @@ def read_checkpoint(folder: Path) -> tuple[dict, dict[str, np.ndarray]]:
         )
     try:
         card = json.loads(card_path.read_text())
-    except json.JSONDecodeError as problem:
+    except ValueError as problem:
         raise DataError(f"{card_path}: not a card ({problem}); fit the model again") from None
     found = (card.get("schema"), card.get("schema_version"))
     if found != (SCHEMA, SCHEMA_VERSION):

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,12 +98,14 @@ def linear_layer(ridge: RidgeEstimator) -> nn.Linear:
 
 @contextmanager
 def quiet_exporter() -> Iterator[None]:
-    """Keep torch's exporter from naming the packages it does not need."""
+    """Keep torch's exporter from telling of its own workings."""
     logger = logging.getLogger("torch.onnx")
     before = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logger.setLevel(before)
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 
 import numpy as np
 import torch
@@ -39,6 +40,8 @@ class OnlineView:
     ranges : mapping of str to (min, max)
         Uniform prior of labels, ``mag`` and conditions.
     seed : int
+    versions : dict of str to str
+        Software that draws the stars.
     """
 
     train: TrainingSplit
@@ -48,6 +51,7 @@ class OnlineView:
     bank: Bank
     ranges: Mapping[str, tuple[float, float]]
     seed: int
+    versions: dict[str, str]
 
     def describe(self) -> dict:
         """Return what the card of a checkpoint says of the stars it was trained on."""
@@ -111,6 +115,7 @@ def open_online(
         bank=bank,
         ranges=dict(ranges),
         seed=seed,
+        versions={name: version(name) for name in ("starsmith", "torch", "numpy")},
     )
 
 

@@ -6,10 +6,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
+from starsmith.data_contract.errors import DataError
 from starsmith.learners.step import Stepper
 
 __all__ = ["Ledger", "load_state", "save_state"]
@@ -66,12 +67,23 @@ def save_state(
 
 
 def load_state(path: Path, networks: dict[str, nn.Module], stepper: Stepper) -> Ledger:
-    """Fill networks and stepper from a file of `save_state`; an absent file is epoch 0."""
+    """Fill networks and stepper from a file of `save_state`; an absent file is epoch 0.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged.
+    """
     if not path.is_file():
         return Ledger()
-    with safe_open(path, framework="pt") as stored:
-        table, scaler = (json.loads(stored.metadata()[key]) for key in ("ledger", "scaler"))
-        tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    try:
+        with safe_open(path, framework="pt") as stored:
+            table, scaler = (json.loads(stored.metadata()[key]) for key in ("ledger", "scaler"))
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    except (SafetensorError, LookupError, TypeError, ValueError) as problem:
+        raise DataError(
+            f"{path}: damaged ({problem}); the run cannot go on, --overwrite starts it anew"
+        ) from None
     for role, network in networks.items():
         prefix = f"{role}."
         network.load_state_dict(

@@ -41,7 +41,7 @@ def test_the_training_view_holds_no_way_to_the_answers(dataset):
     view = dataset.training()
 
     names = {f.name for f in dataclasses.fields(view)}
-    assert names == {"train", "val", "digest", "notice"}
+    assert names == {"train", "val", "digest", "notice", "versions"}
     for split in (view.train, view.val):
         public = {n for n in dir(split) if not n.startswith("_")}
         assert not public & {"flux_model", "draws", "header", "noise", "mag", "conditions"}
