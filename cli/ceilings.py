@@ -1,5 +1,6 @@
 """What ``specfisher`` does between its options and the ceilings."""
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,13 +13,19 @@ from starsmith.cli.datasets import bank_of, open_any
 from starsmith.cli.figures import check_suffix
 from starsmith.cli.files import refuse_existing, staged_file
 from starsmith.cli.options import BANK_OPTIONS, RANGES, BankSource, flag, typed_on_command_line
+from starsmith.cli.survey_options import NOISE
 from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError, DataError
+from starsmith.data_contract.noise import CALCULATOR, NoiseModel
+from starsmith.data_contract.population import Population as StarTable
+from starsmith.data_contract.population import read_population
 from starsmith.fisher.ceiling import ceiling
 from starsmith.fisher.compare import Comparison, leak_verdict
+from starsmith.fisher.nuisances import Nuisances
 from starsmith.fisher.plots import plot_ceiling
 from starsmith.fisher.table import CeilingTable
+from starsmith.simulator.generate import check_population
 from starsmith.simulator.prior import Prior
 
 __all__ = [
@@ -28,11 +35,14 @@ __all__ = [
     "compute_ceiling",
     "draw_ceiling",
     "draw_comparison",
+    "parse_nuisances",
+    "parse_statistics",
     "pooled",
     "write_ceiling",
 ]
 
 SUFFIXES = (".ecsv", ".json", ".md")
+NUISANCE = r"(?P<name>rv|lsf|sky|continuum)(?::(?P<degree>[1-9]))?(?:=(?P<prior>\d+(?:\.\d+)?))?"
 
 
 @dataclass(frozen=True)
@@ -42,13 +52,17 @@ class Population:
     bank: Bank
     prior: Prior
     draws: Draws | None = None
+    noise: NoiseModel = CALCULATOR
 
     @classmethod
     def of_data(cls, path: Path) -> "Population":
-        """Return the test stars of a data set, with the bank and prior it was made from."""
+        """Return the test stars of a data set, with the bank, prior and noise it was made with."""
         dataset = open_any(path)
-        ranges = {name: tuple(bounds) for name, bounds in dataset.header.prior.items()}
-        return cls(bank_of(path), Prior(ranges), dataset.split("test").draws)
+        header = dataset.header
+        prior = Prior({name: tuple(bounds) for name, bounds in header.prior.items()})
+        _refuse_unbounded(prior)
+        prior = prior.with_population(_recorded_population(path, header.population))
+        return cls(bank_of(path), prior, dataset.split("test").draws, header.noise_terms)
 
     def of_stars(self, index: np.ndarray, path: Path) -> "Population":
         """Return the stars that predictions in ``path`` are for; DataError for strangers."""
@@ -62,15 +76,20 @@ class Population:
         return replace(self, draws=self.draws.take(np.isin(self.draws.index, index)))
 
     @classmethod
-    def of_options(cls, data: Path | None, source: BankSource, prior: Prior) -> "Population":
-        """Return the data set's stars, or those of the bank and prior asked for."""
+    def of_options(
+        cls, data: Path | None, source: BankSource, prior: Prior, noise: NoiseModel
+    ) -> "Population":
+        """Return the data set's stars, or those of the bank, prior and noise asked for."""
         if data is None:
-            if prior.moving:
-                raise ConfigError("--rv: ceilings are those of stars at rest; drop --rv")
-            return cls(source.open(), prior)
-        if typed := typed_on_command_line(*BANK_OPTIONS, *RANGES):
+            _refuse_unbounded(prior)
+            bank = source.open()
+            if prior.population is not None:
+                check_population(bank, prior.population)
+            return cls(bank, prior, None, noise)
+        if typed := typed_on_command_line(*BANK_OPTIONS, *RANGES, *NOISE, "population", "ebv"):
             raise ConfigError(
-                f"--data already fixes the bank and the prior; drop {', '.join(map(flag, typed))}"
+                "--data already fixes the bank, the prior and the noise; drop "
+                + ", ".join(map(flag, typed))
             )
         return cls.of_data(data)
 
@@ -87,8 +106,71 @@ def compute_ceiling(
     if snr_edges is not None:
         choices["snr_edges"] = snr_edges
     return ceiling(
-        population.bank, population.prior, target, population.draws, progress=tell, **choices
+        population.bank,
+        population.prior,
+        target,
+        population.draws,
+        progress=tell,
+        noise=population.noise,
+        **choices,
     )
+
+
+def _refuse_unbounded(prior: Prior) -> None:
+    """Raise ConfigError for what stars may have and ceilings do not know."""
+    if prior.moving:
+        raise ConfigError("--rv: ceilings are those of stars at rest; drop --rv")
+    if prior.reddened:
+        raise ConfigError("--ebv: ceilings are those of stars without dust; drop --ebv")
+
+
+def _recorded_population(path: Path, record: dict) -> StarTable | None:
+    """Read the table of stars that a data set was drawn from; DataError if it changed since."""
+    if not record:
+        return None
+    found = read_population(Path(record["path"]))
+    if found.sha256 != record["sha256"]:
+        raise DataError(
+            f"{path}: drawn from {record['path']}, which has changed since (SHA-256 "
+            f"{found.sha256[:12]}, was {record['sha256'][:12]}); restore that table"
+        )
+    return found
+
+
+def parse_nuisances(text: str) -> Nuisances:
+    """Read ``rv=5,continuum:3,lsf,sky=0.01``: names, a degree after a colon, a prior after =.
+
+    Raises
+    ------
+    ConfigError
+        Naming the part that cannot be read.
+    """
+    chosen: dict = {"priors": ()}
+    for part in filter(None, (word.strip() for word in text.split(","))):
+        match = re.fullmatch(NUISANCE, part, re.ASCII)
+        name = match and match["name"]
+        if name is None or (name == "continuum") != (match["degree"] is not None):
+            raise ConfigError(
+                f"--nuisance {part!r} cannot be read; write rv, continuum:DEGREE, lsf or sky, with "
+                "a prior's width after =, like rv=5,continuum:3,sky=0.01"
+            )
+        if name == "continuum":
+            chosen["continuum"] = int(match["degree"])
+        else:
+            chosen["velocity" if name == "rv" else name] = True
+        if match["prior"]:
+            columns = [name]
+            if name == "continuum" and chosen["continuum"] > 1:
+                columns = [f"continuum_{k}" for k in range(chosen["continuum"])]
+            chosen["priors"] += tuple((column, float(match["prior"])) for column in columns)
+    return Nuisances(**chosen)
+
+
+def parse_statistics(text: str | None) -> tuple[str, ...] | None:
+    """Names of statistics from ``paper,bayes_gauss``; None for all of them."""
+    if text is None:
+        return None
+    return tuple({"paper": "paper_median"}.get(word, word) for word in text.split(","))
 
 
 def pooled(table: CeilingTable) -> CeilingTable:

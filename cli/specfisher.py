@@ -13,6 +13,7 @@ from starsmith.cli.options import (
     prior_options,
     typed_on_command_line,
 )
+from starsmith.cli.survey_options import noise_options, population_options
 from starsmith.cli.tables import text_table
 from starsmith.cli.types import LABEL_NAMES, Count, Duration, Edges, Numbers, Values
 
@@ -66,6 +67,11 @@ snr_bins_option = click.option(
     flag_value="default",
     help="Also in bins of S/N: bare for 0,2,3,4,5,7,10,15,25,inf, or your own edges.",
 )
+nuisance_option = click.option(
+    "--nuisance",
+    default="",
+    help="Fitted as well in Cramér-Rao bounds: rv, continuum:3, lsf, sky; with a prior, rv=5.",
+)
 target_option = click.option(
     "--target", type=click.Choice(LABEL_NAMES), default="logg", show_default=True
 )
@@ -83,6 +89,7 @@ plot_option = click.option(
         "specfisher ceiling --data data.zarr --snr-bins 0,5,10,inf --plot ceiling.png",
         "specfisher ceiling --mag 22-22.5 --target teff --out ceiling.ecsv",
         "specfisher ceiling --mags 20.5,21,22",
+        "specfisher ceiling --population stars.ecsv --sky-floor correlated --snr-bins",
     ),
 )
 @snr_bins_option
@@ -96,14 +103,30 @@ plot_option = click.option(
     help="Score the test stars of this data set, with its bank and prior.",
 )
 @effort_options
+@nuisance_option
+@click.option(
+    "--stat",
+    "statistics",
+    help="Statistics to compute, with commas; `paper` is paper_median.  [default: all six]",
+)
+@click.option(
+    "--derivative",
+    type=click.Choice(["grid", "spline"]),
+    default="grid",
+    show_default=True,
+    help="At nodes, for paper_median: three-point differences, or the spline's slope.",
+)
+@click.option("--noise-term", is_flag=True, help="Count what the variance itself tells.")
 @click.option("--out", type=click.Path(path_type=Path), help="Table: .ecsv, .json or .md.")
 @click.option("--plot", type=click.Path(path_type=Path), help="R2 against S/N (png, pdf, svg).")
 @click.option("--overwrite", is_flag=True, help="Replace what is there.")
 @json_option()
 @bank_options
 @prior_options
+@population_options
+@noise_options
 @config_option(*UNUSED_BY_CEILINGS)
-def ceiling(source, prior, data, target, snr_bins, as_json, **choices):
+def ceiling(source, prior, noise, data, target, snr_bins, as_json, **choices):
     """Compute the best R2 any estimator can reach.
 
     `posterior_mean` is the one true ceiling; the other statistics are there to compare with
@@ -115,7 +138,10 @@ def ceiling(source, prior, data, target, snr_bins, as_json, **choices):
     if choices["mags"] and (typed := typed_on_command_line("snr_bins", "data", "mag")):
         raise click.UsageError(f"--mags sets stars and rows; drop {', '.join(map(flag, typed))}")
     ceilings.check_outputs(out, plot, choices.pop("overwrite"))
-    population = ceilings.Population.of_options(data, source, prior)
+    choices["nuisances"] = ceilings.parse_nuisances(choices.pop("nuisance"))
+    if (chosen := ceilings.parse_statistics(choices.pop("statistics"))) is not None:
+        choices["statistics"] = chosen
+    population = ceilings.Population.of_options(data, source, prior, noise)
     table = ceilings.compute_ceiling(population, target, snr_bins, **choices)
     ceilings.draw_ceiling(table, plot)
     table = table if snr_bins or choices["mags"] else ceilings.pooled(table)

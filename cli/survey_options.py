@@ -8,7 +8,7 @@ import click
 from starsmith.cli.options import flag, typed_on_command_line
 from starsmith.cli.types import Range
 
-__all__ = ["noise_options", "population_options", "preset_option"]
+__all__ = ["NOISE", "noise_options", "population_options", "preset_option"]
 
 NOISE = {
     "sky_floor": (

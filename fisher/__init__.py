@@ -1,6 +1,6 @@
 """The ceiling: how good any estimator of a stellar label could be."""
 
-from starsmith.fisher.bounds import STATISTICS, Nuisances, fisher_information
+from starsmith.fisher.bounds import STATISTICS, fisher_information
 from starsmith.fisher.ceiling import CeilingOptions, ceiling
 from starsmith.fisher.compare import Comparison, check_leak, compare, leak_verdict, match_keys
 from starsmith.fisher.density import StarDensity, information_of_star
@@ -8,6 +8,7 @@ from starsmith.fisher.exposure import ExposurePlan, Goal, plan_exposures
 from starsmith.fisher.information import CrlbResult, crlb, crlb_batch
 from starsmith.fisher.maps import SigmaMap, sigma_map
 from starsmith.fisher.nodes import node_spectra, step_error
+from starsmith.fisher.nuisances import Nuisances
 from starsmith.fisher.plots import density_figure, map_figure, plot_ceiling
 from starsmith.fisher.posterior import GridPosterior, PosteriorOptions, posterior_mean
 from starsmith.fisher.quality import Finding, check_bank

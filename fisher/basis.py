@@ -74,10 +74,24 @@ class Basis:
     loss: float
     square_loss: float
 
-    def star_sums(self, stars: "Stars") -> tuple[np.ndarray, np.ndarray]:
-        """Star halves of S1 and S2: float64 (n_spec, n_mode) and (n_spec, n_square)."""
-        inverse = 1.0 / (stars.variance * self.whiten)
-        return (stars.flux * inverse) @ self.modes.T, (inverse / self.whiten) @ self.squares.T
+    def star_sums(self, stars: "Stars") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Star halves of S1 and S2 = Σ m²/v - |K c|².
+
+        Returns
+        -------
+        cross : float64 array, shape (n_spec, n_mode)
+        square : float64 array, shape (n_spec, n_square)
+        shared : float64 array, shape (n_spec, n_shared, n_mode)
+            K, from what errs in many pixels at once; n_shared is 0 for independent noise.
+        """
+        inverse = 1.0 / (stars.variance * self.whiten**2)
+        shared = stars.shared_precision()
+        cross = stars.weighted_flux(shared) / self.whiten
+        return (
+            cross @ self.modes.T,
+            inverse @ self.squares.T,
+            (shared / self.whiten) @ self.modes.T,
+        )
 
     @cached_property
     def square_modes(self) -> np.ndarray:
@@ -144,18 +158,39 @@ class Stars:
         Variance is infinite where a pixel is masked.
     limits : float64, shape (n_spec, 3)
         Least, largest and known amplitude relative to a template; known is NaN if it is not.
+    shared : float32, shape (n_spec, n_shared, n_wave), optional
+        Modes U of noise that errs in many pixels at once: covariance is v + U U'.
     """
 
     flux: np.ndarray
     variance: np.ndarray
     limits: np.ndarray
+    shared: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.flux)
 
     def take(self, rows: np.ndarray | slice) -> "Stars":
         """Return some of the stars."""
-        return Stars(self.flux[rows], self.variance[rows], self.limits[rows])
+        shared = None if self.shared is None else self.shared[rows]
+        return Stars(self.flux[rows], self.variance[rows], self.limits[rows], shared)
+
+    def shared_precision(self) -> np.ndarray:
+        """Whitened modes K with C⁻¹ = 1/v - K' K, float64 (n_spec, n_shared, n_wave).
+
+        K = L⁻¹ U' / v, with L L' = 1 + U' U / v: no covariance of pixels is formed (Woodbury).
+        """
+        if self.shared is None or not self.shared.shape[1]:
+            return np.zeros((len(self), 0, self.flux.shape[1]))
+        shared = self.shared.astype(np.float64)
+        inverse = shared / self.variance[:, None, :]
+        small = np.eye(shared.shape[1]) + inverse @ shared.transpose(0, 2, 1)
+        return np.linalg.solve(np.linalg.cholesky(small), inverse)
+
+    def weighted_flux(self, shared: np.ndarray) -> np.ndarray:
+        """C⁻¹ y of every star, float64 (n_spec, n_wave), with `shared_precision`."""
+        seen = (shared @ self.flux[:, :, None])[:, :, 0]
+        return self.flux / self.variance - np.einsum("ns,nsw->nw", seen, shared)
 
 
 def leading_modes(rows: np.ndarray, tolerance: float) -> np.ndarray:

@@ -1,32 +1,31 @@
 """From information to R²: six statistics that answer six different questions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.noise import median_snr
-from starsmith.fisher.information import CrlbBatch, crlb_batch, crlb_from_gram, whitened_gram
-from starsmith.fisher.jacobian import (
-    Columns,
-    continuum_columns,
-    label_columns,
-    velocity_column,
+from starsmith.data_contract.noise import CALCULATOR, NoiseModel, median_snr
+from starsmith.fisher.information import (
+    CrlbBatch,
+    crlb_from_gram,
+    crlb_with_priors,
+    whitened_gram,
 )
-from starsmith.fisher.variance import variance_of
+from starsmith.fisher.jacobian import Columns
+from starsmith.fisher.nuisances import Nuisances, prior_precision, star_columns
+from starsmith.fisher.variance import variance_line
 
 __all__ = [
     "STATISTICS",
-    "Nuisances",
     "StarBounds",
     "bayes_gauss",
     "fisher_information",
     "mean_clip",
     "paper_median",
     "scaled_condition",
-    "star_columns",
     "unbiased_mean",
     "van_trees",
 ]
@@ -42,25 +41,6 @@ STATISTICS = (
 
 BLOCK = 32
 N_TAPER = 25
-
-
-@dataclass(frozen=True, kw_only=True)
-class Nuisances:
-    """What has to be fitted beside the labels and the amplitude.
-
-    Attributes
-    ----------
-    continuum : int
-        Degree of a Chebyshev polynomial that multiplies the flux; 0 for none.
-    velocity : bool
-        Radial velocity, column ``rv`` [km/s].
-    priors : tuple of (str, float)
-        Gaussian prior σ of named columns, e.g. (("rv", 5.0),); 0 means known.
-    """
-
-    continuum: int = 0
-    velocity: bool = False
-    priors: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,6 +60,8 @@ class StarBounds:
     snr : float64, shape (n_spec,)
     cond : float64, shape (n_spec,)
         Condition number of the unit-diagonal information matrix.
+    plain : float64, shape (n_spec,), optional
+        Bounds that leave out what the variance itself tells [label²].
     """
 
     names: tuple[str, ...]
@@ -88,15 +70,7 @@ class StarBounds:
     bounds: CrlbBatch
     snr: np.ndarray
     cond: np.ndarray
-
-
-def _prior_precision(names: tuple[str, ...], nuisances: Nuisances) -> np.ndarray:
-    precision = np.zeros(len(names))
-    for name, sigma in nuisances.priors:
-        if name not in names:
-            raise ConfigError(f"--nuisance prior on {name!r}: columns are {', '.join(names)}")
-        precision[names.index(name)] = sigma**-2.0 if np.isfinite(sigma) else 0.0
-    return np.diag(precision)
+    plain: np.ndarray | None = None
 
 
 def scaled_condition(gram: np.ndarray) -> np.ndarray:
@@ -108,36 +82,6 @@ def scaled_condition(gram: np.ndarray) -> np.ndarray:
         return np.where(values[:, 0] > 0.0, values[:, -1] / np.abs(values[:, 0]), np.inf)
 
 
-def star_columns(
-    bank: Bank, draws: Draws, names: tuple[str, ...], normalise: str, nuisances: Nuisances
-) -> tuple[Columns, np.ndarray]:
-    """Derivatives of stars by labels and nuisances, and the variance of their noise.
-
-    Parameters
-    ----------
-    bank : Bank
-    draws : Draws
-    names : tuple of str
-        Labels that are not known.
-    normalise : str
-    nuisances : Nuisances
-        Its priors are left to the caller.
-
-    Returns
-    -------
-    columns : Columns
-    variance : float64 array, shape (n_spec, n_wave) [flux²]
-    """
-    columns = label_columns(bank, draws.labels, draws.mag, names, normalise)
-    variance = variance_of(bank.noise, columns.flux, draws.conditions)
-    if nuisances.continuum:
-        extra = continuum_columns(columns.flux, bank.wave, nuisances.continuum)
-        columns = columns.extended("continuum", extra)
-    if nuisances.velocity:
-        columns = columns.extended("rv", velocity_column(columns.flux, bank.wave))
-    return columns, variance
-
-
 def fisher_information(
     bank: Bank,
     draws: Draws,
@@ -145,6 +89,8 @@ def fisher_information(
     names: tuple[str, ...] | None = None,
     normalise: str = "free",
     nuisances: Nuisances | None = None,
+    noise: NoiseModel = CALCULATOR,
+    noise_term: bool = False,
 ) -> StarBounds:
     """Fisher information of stars under their own conditions and true noise.
 
@@ -159,6 +105,10 @@ def fisher_information(
     normalise : str
         What is known of the amplitude: ``free``, ``known`` or ``absolute``.
     nuisances : Nuisances, optional
+    noise : NoiseModel, optional
+        The exposure-time calculator's by default.
+    noise_term : bool
+        Count what the variance itself tells of the star, ½ Σ (d ln v)² (Slepian-Bangs).
 
     Returns
     -------
@@ -171,29 +121,40 @@ def fisher_information(
     parts = []
     for start in range(0, len(draws), BLOCK):
         some = draws.take(slice(start, start + BLOCK))
-        columns, variance = star_columns(bank, some, names, normalise, nuisances)
-        used = [k for k, name in enumerate(columns.names) if (name, 0.0) not in nuisances.priors]
-        kept = tuple(columns.names[k] for k in used)
-        values = columns.values[:, used]
-        free = Nuisances(priors=tuple(p for p in nuisances.priors if p[1] != 0.0))
-        precision = _prior_precision(kept, free)
-        gram = whitened_gram(values, variance) + precision
-        if precision.any():
-            bounds = crlb_from_gram(gram, kept.index(target))
-        else:
-            bounds = crlb_batch(values, variance, kept.index(target))
-        snr = median_snr(columns.flux, np.sqrt(variance))
-        parts.append((gram, bounds, snr))
+        columns, variance = star_columns(bank, some, names, normalise, nuisances, noise)
+        columns = columns.without([name for name, sigma in nuisances.priors if sigma == 0.0])
+        free = replace(nuisances, priors=tuple(p for p in nuisances.priors if p[1] != 0.0))
+        precision = prior_precision(columns.names, free)
+        slopes = _log_variance(bank, columns, variance, some.conditions) if noise_term else None
+        gram = whitened_gram(columns.values, variance) + np.diag(precision)
+        plain = crlb_with_priors(columns.values, variance, columns.names.index(target), precision)
+        bounds = plain
+        if slopes is not None:
+            gram += 0.5 * slopes @ slopes.transpose(0, 2, 1)
+            bounds = crlb_from_gram(gram, columns.names.index(target))
+        total = variance + np.sum(columns.shared**2, axis=1)
+        snr = median_snr(columns.flux, np.sqrt(total))
+        parts.append((gram, bounds, snr, plain.sigma2))
     joined = CrlbBatch(
         *(
-            np.concatenate([getattr(bounds, field) for _, bounds, _ in parts])
+            np.concatenate([getattr(part[1], field) for part in parts])
             for field in ("sigma2", "fixed", "rho")
         )
     )
-    gram = np.concatenate([gram for gram, _, _ in parts])
-    snr = np.concatenate([snr for _, _, snr in parts])
-    n_label = sum(name in names for name in kept)
-    return StarBounds(kept, n_label, gram, joined, snr, scaled_condition(gram))
+    gram, snr, plain = (np.concatenate([part[k] for part in parts]) for k in (0, 2, 3))
+    n_label = sum(name in names for name in columns.names)
+    return StarBounds(columns.names, n_label, gram, joined, snr, scaled_condition(gram), plain)
+
+
+def _log_variance(
+    bank: Bank, columns: Columns, variance: np.ndarray, conditions: np.ndarray
+) -> np.ndarray:
+    """D ln(variance) / d column, float64 (n_spec, n_column, n_wave); none by shared noise."""
+    _, slope = variance_line(bank.noise, conditions)
+    photons = np.where(columns.flux > 0.0, slope / variance, 0.0)
+    slopes = columns.values * photons[:, None, :]
+    slopes[:, len(columns.names) - columns.shared.shape[1] :] = 0.0
+    return slopes
 
 
 def paper_median(sigma2: np.ndarray, variance: float) -> tuple[float, float, float]:

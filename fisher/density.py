@@ -8,8 +8,8 @@ from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.noise import median_snr
-from starsmith.fisher.bounds import Nuisances, star_columns
 from starsmith.fisher.information import crlb, information_density
+from starsmith.fisher.nuisances import Nuisances, star_columns
 
 __all__ = ["FEATURES", "StarDensity", "Window", "information_of_star"]
 

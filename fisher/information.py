@@ -19,6 +19,7 @@ __all__ = [
     "crlb",
     "crlb_batch",
     "crlb_from_gram",
+    "crlb_with_priors",
     "information_density",
     "optimal_filter",
     "whitened_gram",
@@ -212,11 +213,8 @@ def crlb_from_gram(gram: np.ndarray, target: int) -> CrlbBatch:
         return CrlbBatch(1.0 / information, 1.0 / fixed, rho)
 
 
-def crlb_batch(
-    jacobian: np.ndarray,
-    variance: np.ndarray,
-    target: int,
-    prior_precision: np.ndarray | None = None,
+def crlb_with_priors(
+    jacobian: np.ndarray, variance: np.ndarray, target: int, precision: np.ndarray
 ) -> CrlbBatch:
     """Cramér-Rao bounds of many stars: Cholesky in float64, doubtful stars again by QR.
 
@@ -227,19 +225,22 @@ def crlb_batch(
     variance : float array, shape (n_spec, n_wave)
         [flux²].
     target : int
-    prior_precision : float64 array, shape (n_column, n_column), optional
-        Λ added to every information matrix.
+    precision : float64 array, shape (n_column,)
+        Of independent Gaussian priors; 0 for none [1/label²].
 
     Returns
     -------
     bounds : CrlbBatch
         Agrees with `crlb` star by star; inf where a label cannot be told.
     """
-    gram = whitened_gram(jacobian, variance)
-    if prior_precision is not None:
-        return crlb_from_gram(gram + prior_precision, target)
-    bounds = crlb_from_gram(gram, target)
+    bounds = crlb_from_gram(whitened_gram(jacobian, variance) + np.diag(precision), target)
+    priors = {int(k): precision[k] ** -0.5 for k in np.flatnonzero(precision)}
     for i in np.flatnonzero(~(bounds.rho > RHO_RECHECK)):
-        single = crlb(jacobian[i].T, variance[i], target % jacobian.shape[1])
+        single = crlb(jacobian[i].T, variance[i], target % jacobian.shape[1], priors=priors)
         bounds.sigma2[i], bounds.fixed[i], bounds.rho[i] = single.sigma2, single.fixed, single.rho
     return bounds
+
+
+def crlb_batch(jacobian: np.ndarray, variance: np.ndarray, target: int) -> CrlbBatch:
+    """`crlb_with_priors` without any."""
+    return crlb_with_priors(jacobian, variance, target, np.zeros(jacobian.shape[1]))

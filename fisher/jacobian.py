@@ -1,5 +1,6 @@
-"""Derivatives of spectra: with respect to labels, amplitude, continuum and radial velocity."""
+"""Derivatives of spectra with respect to labels and amplitude, at stars and at nodes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,6 @@ from scipy.interpolate import BSpline, CubicSpline
 
 from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.errors import ConfigError
-from starsmith.simulator.constants import LIGHT_SPEED_KM_S
 from starsmith.simulator.interpolate import combine, spline_degree, spline_knots, spline_weights
 
 __all__ = [
@@ -15,12 +15,10 @@ __all__ = [
     "NORMALISE",
     "Columns",
     "along_axis",
-    "continuum_columns",
     "derivative_matrix",
     "label_columns",
     "median_slope",
     "node_flux",
-    "velocity_column",
 ]
 
 NORMALISE = ("free", "known", "absolute")
@@ -54,6 +52,19 @@ class Columns:
         names = (name,) if extra == 1 else tuple(f"{name}_{k}" for k in range(extra))
         values = np.concatenate([self.values, columns], axis=1)
         return Columns((*self.names, *names), values, self.flux)
+
+    def without(self, names: Sequence[str]) -> "Columns":
+        """Leave out columns that are known."""
+        kept = [k for k, name in enumerate(self.names) if name not in names]
+        if len(kept) == len(self.names):
+            return self
+        return Columns(tuple(self.names[k] for k in kept), self.values[:, kept], self.flux)
+
+    @property
+    def shared(self) -> np.ndarray:
+        """Columns of noise that errs in many pixels at once, (n_spec, n_shared, n_wave)."""
+        kept = [k for k, name in enumerate(self.names) if name.startswith("shared")]
+        return self.values[:, kept]
 
 
 def _check(option: str, value: str, known: tuple[str, ...]) -> None:
@@ -128,19 +139,6 @@ def label_columns(
         band = np.einsum("ns,ns->n", along, bank.band_coef[rows]) / maggies
         slopes[:, k] = combine(bank, rows, along * scale[:, None]) - band[:, None] * flux
     return normalised_columns(tuple(names), flux, slopes, normalise)
-
-
-def continuum_columns(flux: np.ndarray, wave: np.ndarray, order: int) -> np.ndarray:
-    """Flux times Chebyshev polynomials of degree 1..order, (n_spec, order, n_wave)."""
-    x = 2.0 * (wave - wave[0]) / (wave[-1] - wave[0]) - 1.0
-    polynomials = np.polynomial.chebyshev.chebvander(x, order)[:, 1:].T
-    return flux[:, None, :] * polynomials
-
-
-def velocity_column(flux: np.ndarray, wave: np.ndarray) -> np.ndarray:
-    """Derivative with respect to radial velocity, (n_spec, 1, n_wave) [flux per km/s]."""
-    slope = CubicSpline(wave, flux, axis=1)(wave, 1)
-    return (-wave / LIGHT_SPEED_KM_S * slope)[:, None, :]
 
 
 def derivative_matrix(nodes: np.ndarray, derivative: str = "spline") -> np.ndarray:

@@ -84,8 +84,9 @@ class ShortStars:
     @classmethod
     def of(cls, basis: Basis, stars: Stars) -> "ShortStars":
         """Sum observed stars over the modes of a basis."""
-        cross, square = basis.star_sums(stars)
-        return cls(cross, np.tensordot(square, basis.square_modes, axes=1), stars.limits)
+        cross, square, shared = basis.star_sums(stars)
+        gram = np.tensordot(square, basis.square_modes, axes=1)
+        return cls(cross, gram - shared.transpose(0, 2, 1) @ shared, stars.limits)
 
     def take(self, rows: np.ndarray) -> "ShortStars":
         """Return some of the stars."""

@@ -22,15 +22,18 @@ def _log_likelihoods(
     spectra = interpolate(bank, labels, np.full(len(labels), basis.mag)).astype(np.float64)
     if basis.normalise == "known":
         spectra /= np.median(spectra, axis=1)[:, None]
-    weighted = spectra / star.variance
-    cross, square = star.flux @ weighted.T, np.sum(weighted * spectra, axis=1)[None]
-    star_cross, star_square = basis.star_sums(star)
-    short = basis.project(bank, labels)
-    pair = np.empty((2, 1, len(labels)))
-    fill_log_marginal(pair[0], cross, square, star.limits)
-    fill_log_marginal(
-        pair[1], star_cross @ short.T, star_square @ basis.square_sums(short).T, star.limits
+    shared = star.shared_precision()
+    cross = star.weighted_flux(shared) @ spectra.T
+    square = np.sum(spectra**2 / star.variance, axis=1) - np.sum(
+        (shared[0] @ spectra.T) ** 2, axis=0
     )
+    star_cross, star_square, star_shared = basis.star_sums(star)
+    short = basis.project(bank, labels)
+    short_square = star_square @ basis.square_sums(short).T
+    short_square -= np.sum((star_shared[0] @ short.T) ** 2, axis=0)
+    pair = np.empty((2, 1, len(labels)))
+    fill_log_marginal(pair[0], cross, square[None], star.limits)
+    fill_log_marginal(pair[1], star_cross @ short.T, short_square, star.limits)
     return pair[0, 0], pair[1, 0]
 
 

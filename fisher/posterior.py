@@ -12,12 +12,13 @@ import numpy as np
 
 from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.noise import CALCULATOR, NoiseModel
 from starsmith.fisher.basis import Basis, Stars, build_basis
 from starsmith.fisher.kernels.posterior import accumulate
 from starsmith.fisher.local import redraw
 from starsmith.fisher.loss import basis_r2_loss
-from starsmith.fisher.templates import Templates, build_templates
-from starsmith.fisher.variance import variance_of
+from starsmith.fisher.templates import Templates, build_templates, population_templates
+from starsmith.fisher.variance import check_noise, covariance_of
 from starsmith.simulator.interpolate import combine, spline_weights
 from starsmith.simulator.prior import Prior
 
@@ -44,12 +45,16 @@ class PosteriorOptions:
         ``free``: amplitude unknown; ``known``: noise-free median known; ``absolute``:
         magnitude known. The latter two need ``amplitude``.
     seed : int
+    noise : NoiseModel
+        Terms of the noise; what errs in many pixels at once counts only where the observing
+        conditions are given.
     """
 
     n_template: int = 40_000
     n_local: int = 512
     normalise: str = "free"
     seed: int = 0
+    noise: NoiseModel = CALCULATOR
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +79,8 @@ class GridPosterior:
     r2_loss : float
         What the basis costs in R² of the label that loses most; see
         `starsmith.fisher.loss.basis_r2_loss`.
+    exact : bool
+        True where the templates are all the stars that a population has.
     """
 
     label_names: tuple[str, ...]
@@ -85,6 +92,7 @@ class GridPosterior:
     flagged: np.ndarray
     basis_loss: float
     r2_loss: float
+    exact: bool = False
 
     def of(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Mean, variance and effective number of templates for one label, each (n_spec,)."""
@@ -100,6 +108,14 @@ def amplitude_limits(prior: Prior, normalise: str, amplitude: np.ndarray | None,
     faint_to_bright = np.sort(np.asarray(prior.ranges["mag"]))[::-1]
     low, high = 10.0 ** (-0.4 * (faint_to_bright - np.mean(faint_to_bright)))
     limits = np.full((n, 3), np.nan)
+    if prior.population is not None:
+        if normalise != "free":
+            raise ConfigError(
+                f"--normalise {normalise}: stars of --population have magnitudes that go with "
+                "their labels; drop one of the two"
+            )
+        limits[:, 2] = 1.0  # templates are at their own magnitude
+        return limits
     limits[:, 0], limits[:, 1] = low, high
     if normalise == "free" and low == high:
         limits[:, 2] = low
@@ -159,39 +175,53 @@ def _weigh(basis: Basis, templates: Templates, stars: Stars) -> _Sums:
     for start in range(0, n_spec, STAR_BLOCK):
         some = slice(start, start + STAR_BLOCK)
         part = stars.take(some)
-        star_cross, star_square = basis.star_sums(part)
+        star_cross, star_square, shared = basis.star_sums(part)
         for first in range(0, len(standard), TEMPLATE_BLOCK):
             rows = slice(first, first + TEMPLATE_BLOCK)
-            accumulate(
-                sums[some],
-                peak[some],
-                best[some],
-                star_cross @ templates.short[rows].T,
-                star_square @ templates.square[rows].T,
-                standard[rows],
-                part.limits,
-                first,
-            )
+            short = templates.short[rows]
+            cross = star_cross @ short.T
+            square = star_square @ templates.square[rows].T
+            for k in range(shared.shape[1]):
+                square -= (shared[:, k] @ short.T) ** 2
+            if templates.log_weight.any():  # the amplitude is known then, and 1
+                cross += templates.log_weight[rows]
+            running = sums[some], peak[some], best[some]
+            accumulate(*running, cross, square, standard[rows], part.limits, first)
     return _Sums(sums, templates.labels[best], centre, spread)
 
 
-def _with_fitted_variance(
-    bank: Bank, basis: Basis, stars: Stars, moments: _Moments, conditions: np.ndarray
+def _with_fitted_noise(
+    bank: Bank,
+    basis: Basis,
+    stars: Stars,
+    fit: tuple[np.ndarray, np.ndarray],
+    conditions: np.ndarray,
+    noise: NoiseModel,
 ) -> Stars:
-    """Give each star the variance it would have if it were its own posterior mean."""
-    variance = stars.variance.copy()
-    known = np.isfinite(moments.amplitude)
-    for rows in np.array_split(np.flatnonzero(known), -(-len(stars) // STAR_BLOCK)):
-        nodes, weights = spline_weights(bank, moments.mean[rows])
+    """Give each star the noise it would have if it were its own posterior mean.
+
+    ``fit`` holds labels (n_spec, n_label) and amplitudes (n_spec,); a star without keeps its
+    variance.
+    """
+    labels, amplitude = fit
+    variance, shared = stars.variance.copy(), None
+    for rows in np.array_split(np.arange(len(stars)), -(-len(stars) // STAR_BLOCK)):
+        known = np.isfinite(amplitude[rows])
+        flux = stars.flux[rows]
+        nodes, weights = spline_weights(bank, labels[rows[known]])
         maggies = np.einsum("ns,ns->n", weights, bank.band_coef[nodes])
         unit = 10.0 ** (-0.4 * basis.mag) / maggies
-        flux = combine(bank, nodes, weights * unit[:, None]).astype(np.float64)
+        flux[known] = combine(bank, nodes, weights * unit[:, None])
         if basis.normalise == "known":
-            flux /= np.median(flux, axis=1)[:, None]
-        flux *= moments.amplitude[rows, None]
-        fitted = variance_of(bank.noise, flux, conditions[rows])
+            flux[known] /= np.median(flux[known], axis=1)[:, None]
+        flux[known] *= amplitude[rows[known], None]
+        fitted, modes = covariance_of(bank.noise, noise, flux, conditions[rows])
+        fitted[~known] = variance[rows[~known]]
         variance[rows] = np.where(np.isfinite(variance[rows]), fitted, np.inf)
-    return Stars(stars.flux, variance, stars.limits)
+        if shared is None:
+            shared = np.empty((len(stars), *modes.shape[1:]), dtype=np.float32)
+        shared[rows] = modes
+    return Stars(stars.flux, variance, stars.limits, shared)
 
 
 def posterior_mean(
@@ -209,7 +239,8 @@ def posterior_mean(
     ----------
     bank : Bank
     prior : Prior
-        Labels uniform within its ranges, magnitude uniform, as in the data sets.
+        Labels uniform within its ranges, magnitude uniform, as in the data sets; or the stars
+        of a table, each at its own magnitude.
     flux, error : float arrays, shape (n_spec, n_wave)
         Observed flux and its 1σ error [1e-17 erg/s/cm²/Å]; infinite error masks a pixel.
     conditions : float64 array, shape (n_spec, 8), optional
@@ -224,18 +255,55 @@ def posterior_mean(
     posterior : GridPosterior
     """
     options = options or PosteriorOptions()
+    check_noise(options.noise)
     variance = np.asarray(error, dtype=np.float64) ** 2
     limits = amplitude_limits(prior, options.normalise, amplitude, len(flux))
     stars = Stars(np.asarray(flux, dtype=np.float64), variance, limits)
     probe = stars.take(np.unique(np.linspace(0, len(stars) - 1, N_BASIS_STAR).astype(int)))
     basis = build_basis(bank, prior, probe, options.normalise, options.seed)
-    templates = build_templates(bank, prior, basis, options.n_template, options.seed)
+    build = build_templates if prior.population is None else population_templates
+    templates = build(bank, prior, basis, options.n_template, options.seed)
     if conditions is not None:
         few = templates.first(max(N_FIRST, len(templates) // 8))
         rough = _weigh(basis, few, stars).moments()
-        stars = _with_fitted_variance(bank, basis, stars, rough, conditions)
+        fit = _fit(bank, prior, basis, rough)
+        stars = _with_fitted_noise(bank, basis, stars, fit, conditions, options.noise)
     found = _weigh(basis, templates, stars)
-    return _with_local(bank, prior, basis, stars, found, options)
+    if prior.population is None:
+        return _with_local(bank, prior, basis, stars, found, options)
+    return _of_population(bank, prior, basis, stars, found, templates.exact)
+
+
+def _fit(
+    bank: Bank, prior: Prior, basis: Basis, moments: _Moments
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and amplitude of the posterior mean of every star."""
+    if prior.population is None:
+        return moments.mean, moments.amplitude
+    n_label = len(bank.label_names)
+    return moments.mean[:, :n_label], 10.0 ** (-0.4 * (moments.mean[:, n_label] - basis.mag))
+
+
+def _of_population(
+    bank: Bank, prior: Prior, basis: Basis, stars: Stars, found: _Sums, exact: bool
+) -> GridPosterior:
+    """Moments over the rows of a table: without error where these are all of them."""
+    columns = slice(0, len(bank.label_names))
+    moments = found.moments()
+    mean, var = moments.mean[:, columns], moments.var[:, columns]
+    halves = [found.moments(half).var[:, columns] for half in (0, 1)]
+    return GridPosterior(
+        label_names=tuple(bank.label_names),
+        mean=mean,
+        var=var,
+        half_var=var if exact else np.mean(halves, axis=0),
+        ess=moments.ess,
+        local=np.zeros(len(mean), dtype=bool),
+        flagged=np.zeros(len(mean), dtype=bool),
+        basis_loss=basis.loss,
+        r2_loss=basis_r2_loss(bank, prior, basis, stars, mean, var),
+        exact=exact,
+    )
 
 
 def _with_local(
@@ -243,7 +311,7 @@ def _with_local(
     prior: Prior,
     basis: Basis,
     stars: Stars,
-    found: "_Sums",
+    found: _Sums,
     options: PosteriorOptions,
 ) -> GridPosterior:
     """Replace the moments of stars that too few templates resemble."""

@@ -66,6 +66,11 @@ class CeilingRow:
     ess : tuple of two floats
         5th and 50th percentile of the effective number of templates.
     flags : tuple of str
+    step_error : (float, float)
+        At the nodes behind ``paper_median``: median of σ by differences over σ by the spline,
+        and the share of nodes where they differ by over 10 %.
+    noise_gain : float
+        Median of σ without over σ with what the variance itself tells; 1 unless that counts.
     """
 
     name: str
@@ -83,6 +88,8 @@ class CeilingRow:
     halving: float
     ess: tuple[float, float]
     flags: tuple[str, ...] = ()
+    step_error: tuple[float, float] = (float("nan"), float("nan"))
+    noise_gain: float = 1.0
 
     def flat(self) -> dict:
         """One level of columns, for tables."""
@@ -93,6 +100,8 @@ class CeilingRow:
             out[name] = value
             out[f"{name}_se"] = error
         out["realised"], out["realised_se"] = self.realised
+        out["step_ratio"], out["step_share"] = self.step_error
+        out["noise_gain"] = self.noise_gain
         out["ess_p05"], out["ess_p50"] = self.ess
         out["flags"] = " ".join(self.flags)
         return out
@@ -197,6 +206,7 @@ class CeilingTable:
             cells += [f"{value:.3g}" for value in row.sigma] + [f"{row.rho:.2f}"]
             cells += [_with_error(*row.r2[name]) for name in self.statistics]
             lines.append("| " + " | ".join([*cells, ", ".join(row.flags)]) + " |")
+        lines += _notes(self.rows)
         lines += ["", *(f"- `{name}`: {MEANING[name]}" for name in self.statistics)]
         return "\n".join(lines) + "\n"
 
@@ -211,3 +221,21 @@ def _with_error(value: float, error: float) -> str:
     if not math.isfinite(value):
         return "-" if math.isnan(value) else "-inf"
     return f"{value:.3f}" + (f" ± {error:.3f}" if math.isfinite(error) else "")
+
+
+def _notes(rows: tuple[CeilingRow, ...]) -> list[str]:
+    """What grid steps do to bounds at nodes, and what the variance tells; empty if unknown."""
+    notes = []
+    ratios = [row.step_error for row in rows if math.isfinite(row.step_error[0])]
+    if ratios:
+        low, high = min(r[0] for r in ratios), max(r[0] for r in ratios)
+        worst = max(r[1] for r in ratios)
+        notes += [
+            "",
+            f"σ at nodes by differences over σ by the spline: median {low:.3f} to {high:.3f}; off "
+            f"by over 10 % at {worst:.1%} of the nodes or fewer.",
+        ]
+    gains = [row.noise_gain for row in rows if row.noise_gain != 1.0]
+    if gains:
+        notes += ["", f"What the variance itself tells divides σ by {max(gains):.3f} at most."]
+    return notes

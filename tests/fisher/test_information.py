@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.fisher.bounds import Nuisances, fisher_information
+from starsmith.fisher.bounds import fisher_information
 from starsmith.fisher.information import (
     crlb,
     crlb_batch,
@@ -15,6 +15,7 @@ from starsmith.fisher.information import (
     optimal_filter,
     whitened_gram,
 )
+from starsmith.fisher.nuisances import Nuisances
 from starsmith.simulator.observe import draw_stars
 from tests.reference.fisher import schur_dense
 

@@ -5,14 +5,8 @@ import pytest
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.noise import true_error
-from starsmith.fisher.jacobian import (
-    along_axis,
-    continuum_columns,
-    derivative_matrix,
-    label_columns,
-    node_flux,
-    velocity_column,
-)
+from starsmith.fisher.jacobian import along_axis, derivative_matrix, label_columns, node_flux
+from starsmith.fisher.nuisances import continuum_columns, velocity_column
 from starsmith.fisher.variance import variance_of
 from starsmith.simulator.interpolate import interpolate
 from tests.reference.fisher import three_point_slope
