@@ -33,7 +33,13 @@ def recorded_bank(path: Path, run: dict):
                 f"{path}: made with bank {named['bank']}, which is not there any more; give it "
                 "as --bank"
             )
-    return BankSource(**named).moving(any(run["prior"].get("rv", ()))).open()
+    return _of_stars(BankSource(**named), run).open()
+
+
+def _of_stars(source: BankSource, run: dict) -> BankSource:
+    """The source whose bank knows velocities and dust where the data set has them."""
+    moving, reddened = (any(run["prior"].get(name, ())) for name in ("rv", "ebv"))
+    return source.moving(moving).reddened(reddened)
 
 
 def bank_of(path: Path):
@@ -78,8 +84,7 @@ def repair(path: Path, source: BankSource | None, progress: Callable[[int, int],
     from starsmith.simulator.remake import BankRemaker
 
     def remaker_of(run: dict) -> BankRemaker:
-        moving = any(run["prior"].get("rv", ()))
-        bank = source.moving(moving).open() if source else recorded_bank(path, run)
+        bank = _of_stars(source, run).open() if source else recorded_bank(path, run)
         return BankRemaker.of(bank, run)
 
     done = repair_dataset(path, remaker_of, progress)

@@ -1,25 +1,40 @@
 """What `specsim generate` was asked for: sizes, resolved configuration, estimate, run."""
 
+import os
 import shutil
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
+from starsmith.cli.crew_options import ALONE, Division
 from starsmith.cli.datasets import export_published
+from starsmith.cli.executors import executor_of
 from starsmith.cli.files import refuse_existing, write_toml
 from starsmith.cli.options import BankSource, typed_first
+from starsmith.cli.tasks import Tasks
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.manifest import MANIFEST_FILE
 from starsmith.data_contract.names import CONDITIONS
 from starsmith.data_contract.noise import NoiseModel
 from starsmith.data_contract.schema import SHARD_ROWS
-from starsmith.simulator.generate import Settings, check_prior, split_counts, write_dataset
+from starsmith.data_contract.shards import plan_shards
+from starsmith.simulator.generate import (
+    Crew,
+    Settings,
+    check_prior,
+    prepare_dataset,
+    split_counts,
+    write_dataset,
+)
 from starsmith.simulator.presets import settle
 from starsmith.simulator.prior import Prior
 
-__all__ = ["Request", "describe"]
+__all__ = ["Request", "describe", "ended_as_interrupted"]
 
 BYTES_PER_PIXEL = {"noiseless": 1.3, "frozen": 3.1, "keys": 0.0}  # rounded and compressed
 HEADER_BYTES_PER_PIXEL = 650  # wavelengths and noise tables, once
@@ -47,6 +62,10 @@ class Request:
         ``zarr`` or ``hdf5``.
     workers : int
     overwrite : bool
+    shard_rows : int
+        Spectra in a shard.
+    division : Division
+        Which shards to make, and who makes them.
     """
 
     source: BankSource
@@ -60,6 +79,8 @@ class Request:
     format: str
     workers: int
     overwrite: bool
+    shard_rows: int = SHARD_ROWS
+    division: Division = ALONE
 
     @classmethod
     def from_options(cls, **options) -> "Request":
@@ -80,6 +101,8 @@ class Request:
             stars["population"] = self.prior.population.path
         if self.preset:
             decided["preset"] = self.preset
+        if self.shard_rows != SHARD_ROWS:
+            decided["shard_rows"] = self.shard_rows
         return {
             **self.source.describe(),
             **decided,
@@ -97,7 +120,7 @@ class Request:
             "out": str(self.out),
             "counts": self.counts,
             "n_spectra": sum(self.counts.values()),
-            "n_shards": sum(-(-count // SHARD_ROWS) for count in self.counts.values()),
+            "n_shards": len(plan_shards(self.counts, self.shard_rows)),
             "bytes": int(HEADER_BYTES_PER_PIXEL * n_wave + per_row * sum(self.counts.values())),
             "bytes_free": shutil.disk_usage(folder).free,
             "config": self.resolved(),
@@ -116,6 +139,11 @@ class Request:
             raise ConfigError(
                 "--format hdf5 holds noiseless flux, --store frozen does not; use --store noiseless"
             )
+        if self.division != ALONE and (self.overwrite or self.format == "hdf5"):
+            raise ConfigError(
+                "--shards, --scheduler and --emit-tasks go with --format zarr and without "
+                "--overwrite: remove the old data set first, export with `specdata convert`"
+            )
         bank = self.source.moving(self.prior.moving).reddened(self.prior.reddened).open()
         prior = settle(self.preset or "", bank, self.prior)
         folder = self.dataset
@@ -125,29 +153,42 @@ class Request:
             shutil.rmtree(folder)
         complete = (folder / MANIFEST_FILE).exists()
         folder.parent.mkdir(parents=True, exist_ok=True)
-        manifest = write_dataset(
-            bank,
-            prior,
-            self.counts,
-            folder,
-            self.seed,
-            Settings(store=self.store, config=self.resolved(), noise=self.noise),
-            self.workers,
-            progress,
+        settings = Settings(
+            store=self.store, shard_rows=self.shard_rows, config=self.resolved(), noise=self.noise
         )
-        if self.format == "hdf5":
-            export_published(folder, self.out, overwrite=True)
+        job = (bank, prior, self.counts, folder, self.seed, settings)
         config_file = self.out.with_name(f"{self.out.name}.toml")
-        write_toml(config_file, self.resolved())
-        return {
+        report = {
             "out": str(self.out),
             "counts": self.counts,
             "n_spectra": sum(self.counts.values()),
+            "n_shards": len(plan_shards(self.counts, self.shard_rows)),
+            "config_file": str(config_file),
+            "notice": bank.notice,
+        }
+        if self.division.emit_tasks:
+            prepare_dataset(*job)
+            write_toml(config_file, self.resolved())
+            tasks = Tasks(
+                out=folder,
+                config=config_file,
+                n_shards=report["n_shards"],
+                per_task=self.division.task_shards,
+            )
+            file = tasks.write(self.division.emit_tasks)
+            return report | {"task_file": str(file), "n_tasks": len(tasks.spans)}
+        with executor_of(self.division.scheduler) as executor:
+            crew = Crew(workers=self.workers, executor=executor, part=self.division.shards)
+            manifest = write_dataset(*job, crew, progress)
+        if manifest is None:
+            return report | {"shards": [crew.part.start, crew.part.stop]}
+        if self.format == "hdf5":
+            export_published(folder, self.out, overwrite=True)
+        write_toml(config_file, self.resolved())
+        return report | {
             "bytes": manifest.n_bytes,
             "digest": manifest.digest,
             "already_complete": complete,
-            "config_file": str(config_file),
-            "notice": bank.notice,
         }
 
     @property
@@ -165,6 +206,17 @@ class Request:
 
 def describe(report: dict) -> str:
     """One line on what was, or would be, written."""
+    if "task_file" in report:
+        return (
+            f"{report['n_tasks']} tasks for {report['n_shards']} shards in {report['task_file']}, "
+            "which says how to run it"
+        )
+    if "shards" in report:
+        start, stop = report["shards"]
+        return (
+            f"shards {start}:{stop} of {report['n_shards']} written; when all are, "
+            f"`specdata finish {report['out']}` completes the data set"
+        )
     splits = " + ".join(f"{count} {split}" for split, count in report["counts"].items())
     size = f"{report['bytes'] / 1e6:.1f} MB"
     if report.get("dry_run"):
@@ -175,3 +227,20 @@ def describe(report: dict) -> str:
         )
     state = "already complete" if report["already_complete"] else "written"
     return f"{splits} spectra, {size}, {state}: {report['out']}"
+
+
+@contextmanager
+def ended_as_interrupted() -> Iterator[None]:
+    """Let SIGTERM, a scheduler's notice to leave, end the run as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread() or os.name == "nt":
+        yield
+        return
+
+    def interrupt(*_signal) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

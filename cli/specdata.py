@@ -59,6 +59,24 @@ def verify(path, as_json):
     report.require()
 
 
+@main.command(examples=("specdata finish data.zarr",))
+@path_argument
+@json_option()
+def finish(path, as_json):
+    """Complete the data set at PATH once all shards are written by `generate --shards`.
+
+    Refuses with the list of those that are missing.
+    """
+    from starsmith.data_contract.shards import finish_dataset, writer_lock
+
+    with writer_lock(path):
+        manifest = finish_dataset(path)
+    if as_json:
+        echo_json("specdata.finish", {"path": str(path), "digest": manifest.digest})
+    else:
+        click.echo(f"{path}: complete, {manifest.n_bytes / 1e6:.1f} MB")
+
+
 @main.command(
     examples=("specdata repair data.zarr", "specdata repair data.zarr --bank bank.zarr --json"),
     resume="shards made again are kept; run the same command again",

@@ -14,6 +14,7 @@ __all__ = [
     "Duration",
     "Edges",
     "Range",
+    "ShardSpan",
     "SplitCounts",
     "Values",
 ]
@@ -46,6 +47,21 @@ class Count(click.ParamType):
         if number != int(number) or not self.minimum <= number <= self.maximum:
             self.fail(f"{text!r} is out of range; {allowed}", param, ctx)
         return int(number)
+
+
+class ShardSpan(click.ParamType):
+    """``0:50`` -> range(0, 50)."""
+
+    name = "FIRST:STOP"
+
+    def convert(self, value, param, ctx) -> range:
+        """Return the numbers, or fail with how to write them."""
+        if isinstance(value, range):
+            return value
+        found = re.fullmatch(r"(\d{1,9}):(\d{1,9})", str(value).strip(), re.ASCII)
+        if not found or not int(found[1]) < int(found[2]):
+            self.fail(f"{value!r} is not a span of shards; write 0:50 for the first 50", param, ctx)
+        return range(int(found[1]), int(found[2]))
 
 
 class Range(click.ParamType):

@@ -251,11 +251,18 @@ def _sidecar(path: Path, header: DatasetHeader, shard: Shard) -> dict:
     }
 
 
-def finished_shards(path: Path | str) -> set[Shard]:
-    """Shards that are complete: sidecar present and every file of the recorded size."""
+def finished_shards(path: Path | str, among: Iterable[Shard] | None = None) -> set[Shard]:
+    """Shards that are complete: sidecar present and every file of the recorded size.
+
+    Parameters
+    ----------
+    path : path
+    among : iterable of Shard, optional
+        Which to look at; all by default.
+    """
     path = Path(path)
     header = open_run(path)
-    plan = plan_shards(header.counts, header.shard_rows)
+    plan = plan_shards(header.counts, header.shard_rows) if among is None else among
     return {shard for shard in plan if _records(path, header, shard)}
 
 

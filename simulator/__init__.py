@@ -2,7 +2,7 @@
 
 from starsmith.simulator.bank_cache import cached_bank
 from starsmith.simulator.compress import compress_bank
-from starsmith.simulator.generate import Settings, split_counts, write_dataset
+from starsmith.simulator.generate import Crew, Settings, split_counts, write_dataset
 from starsmith.simulator.grids import StellarGrid
 from starsmith.simulator.instruments import Instrument, list_instruments, load_instrument
 from starsmith.simulator.interpolate import interpolate
@@ -11,6 +11,7 @@ from starsmith.simulator.prior import Prior
 from starsmith.simulator.render import render_bank
 
 __all__ = [
+    "Crew",
     "Instrument",
     "Prior",
     "Settings",

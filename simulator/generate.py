@@ -1,20 +1,14 @@
 """Generating data sets: shards made by independent workers, the same bits whoever makes them."""
 
+import errno
 import logging
-import multiprocessing
-import os
 import platform
-import signal
-import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
-import numba
 import numpy as np
 
 from starsmith.data_contract.bank import Bank
@@ -27,29 +21,23 @@ from starsmith.data_contract.population import Population
 from starsmith.data_contract.random import check_seed
 from starsmith.data_contract.shards import (
     DatasetHeader,
-    Shard,
     create_dataset,
     finish_dataset,
     finished_shards,
     plan_shards,
-    write_shard,
     writer_lock,
 )
 from starsmith.simulator.interpolate import touches_filled
-from starsmith.simulator.observe import (
-    KEEP_BITS,
-    draw_stars,
-    model_flux,
-    observe,
-    signal_to_noise,
-)
+from starsmith.simulator.observe import KEEP_BITS, draw_stars, model_flux, signal_to_noise
 from starsmith.simulator.prior import Prior
+from starsmith.simulator.workers import Crew, Job, run_shards
 
 __all__ = [
+    "Crew",
     "Settings",
     "check_population",
     "check_prior",
-    "make_shard",
+    "prepare_dataset",
     "split_counts",
     "write_dataset",
 ]
@@ -158,55 +146,6 @@ def check_population(bank: Bank, population: Population) -> None:
         )
 
 
-def make_shard(bank: Bank, prior: Prior, header: DatasetHeader, shard: Shard) -> dict:
-    """Simulate one shard.
-
-    Returns
-    -------
-    columns : dict of str to array
-        What the header's store holds: labels, conditions, ``mag``, ``snr``, ``index``, each
-        (n_spec,), and the fluxes, each (n_spec, n_wave).
-    """
-    draws = draw_stars(
-        bank, prior, header.seed, shard.split, np.arange(shard.start, shard.stop, dtype=np.int64)
-    )
-    columns = {name: draws.labels[:, k] for k, name in enumerate(draws.label_names)}
-    columns |= {name: draws.conditions[:, k] for k, name in enumerate(CONDITIONS)}
-    columns |= {"mag": draws.mag, "index": draws.index}
-    columns |= {"rv": draws.rv} if header.moving else {}
-    columns |= {"ebv": draws.ebv} if header.reddened else {}
-    if header.store == "frozen":
-        batch = observe(bank, draws, error=header.error_kind, noise=header.noise_terms)
-        return columns | {"flux": batch.flux, "error": batch.error, "snr": batch.snr}
-    flux_model = model_flux(bank, draws)
-    columns["snr"] = signal_to_noise(bank, flux_model, draws, header.noise_terms)
-    return columns if header.store == "keys" else columns | {"flux_model": flux_model}
-
-
-_worker: dict = {}
-
-
-def _die_with_parent() -> None:
-    """End this process when its parent is gone: nobody would collect its shards."""
-    multiprocessing.parent_process().join()
-    os._exit(1)
-
-
-def _start_worker(bank: Bank, prior: Prior, header: DatasetHeader, out: Path) -> None:
-    """Prepare a worker process: one thread each, interrupts left to the parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    numba.set_num_threads(1)
-    _worker.update(bank=bank, prior=prior, header=header, out=out)
-
-
-def _work(shard: Shard) -> int:
-    """Make and write one shard; return its number of spectra."""
-    columns = make_shard(_worker["bank"], _worker["prior"], _worker["header"], shard)
-    write_shard(_worker["out"], _worker["header"], shard, columns)
-    return shard.stop - shard.start
-
-
 def _make_header(
     bank: Bank, prior: Prior, counts: Mapping[str, int], seed: int, settings: Settings
 ) -> DatasetHeader:
@@ -235,6 +174,28 @@ def _make_header(
     )
 
 
+def prepare_dataset(
+    bank: Bank,
+    prior: Prior,
+    n: int | Mapping[str, int],
+    out: Path | str,
+    seed: int,
+    settings: Settings | None = None,
+) -> DatasetHeader:
+    """Check what is asked for and create the empty data set; arguments as in `write_dataset`."""
+    counts = split_counts(n) if isinstance(n, int) else dict(n)
+    if set(counts) != set(SPLITS) or min(counts.values()) < 1:
+        raise ConfigError(
+            f"splits {counts}: expected at least one spectrum in each of {list(SPLITS)}"
+        )
+    settings = settings or Settings()
+    header = _make_header(bank, prior, counts, seed, settings)
+    check_prior(bank, prior, settings.noise)
+    with _told_of_disk(Path(out)):
+        create_dataset(out, header)
+    return header
+
+
 def write_dataset(
     bank: Bank,
     prior: Prior,
@@ -242,9 +203,9 @@ def write_dataset(
     out: Path | str,
     seed: int,
     settings: Settings | None = None,
-    workers: int = 1,
+    workers: int | Crew = 1,
     progress: Progress | None = None,
-) -> Manifest:
+) -> Manifest | None:
     """Simulate a data set and write it as shards; a second call resumes an interrupted one.
 
     Parameters
@@ -258,92 +219,75 @@ def write_dataset(
     seed : int
         0..2**32-1.
     settings : Settings, optional
-    workers : int
-        1 works in this process on one thread; more are processes of one thread each.
+    workers : int or Crew
+        1 works in this process on one thread; more are processes of one thread each. A `Crew`
+        may bring an executor, or make some of the shards only.
     progress : callable, optional
         Called with (spectra done, spectra in all) after every shard.
 
     Returns
     -------
-    manifest : Manifest
+    manifest : Manifest or None
+        None where the crew made a part: `finish_dataset` completes what all parts made.
 
     Raises
     ------
     DataError
         If ``out`` holds something else, or another process is writing there.
     ConfigError, GridError
-        If the prior, seed or counts cannot be used with this bank.
+        If the prior, seed, counts or part cannot be used with this bank.
+    StarsmithError
+        If the disk is full or cannot be written, or workers died; finished shards are kept.
     """
-    counts = split_counts(n) if isinstance(n, int) else dict(n)
-    if set(counts) != set(SPLITS) or min(counts.values()) < 1:
-        raise ConfigError(
-            f"splits {counts}: expected at least one spectrum in each of {list(SPLITS)}"
-        )
     out = Path(out)
-    settings = settings or Settings()
-    header = _make_header(bank, prior, counts, seed, settings)
-    check_prior(bank, prior, settings.noise)
-    create_dataset(out, header)
-    with writer_lock(out):
-        plan = plan_shards(counts, header.shard_rows)
-        done = finished_shards(out)
-        todo = [shard for shard in plan if shard not in done]
-        total = sum(counts.values())
+    crew = workers if isinstance(workers, Crew) else Crew(workers=workers)
+    header = prepare_dataset(bank, prior, n, out, seed, settings)
+    with _told_of_disk(out), writer_lock(out, crew.part):
+        plan = plan_shards(header.counts, header.shard_rows)
+        wanted = plan if crew.part is None else _part_of(plan, crew.part)
+        done = finished_shards(out, wanted)
+        todo = [shard for shard in wanted if shard not in done]
+        total = sum(shard.stop - shard.start for shard in wanted)
         n_done = total - sum(shard.stop - shard.start for shard in todo)
         if progress:
             progress(n_done, total)
-        for n_new in _run(todo, (bank, prior, header, out), workers):
+        for n_new in run_shards(Job(bank, prior, header, out), todo, crew):
             n_done += n_new
             if progress:
                 progress(n_done, total)
-        return finish_dataset(out)
+        return finish_dataset(out) if crew.part is None else None
+
+
+def _part_of(plan: tuple, part: range) -> tuple:
+    if not 0 <= part.start < part.stop <= len(plan):
+        raise ConfigError(
+            f"--shards {part.start}:{part.stop} is not within 0:{len(plan)}, the shards of this "
+            "data set"
+        )
+    return plan[part.start : part.stop]
+
+
+DISK_PROBLEMS = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some of your quota",
+    errno.EFBIG: "raise the limit on the size of files",
+    errno.EACCES: "give yourself permission to write there",
+    errno.EPERM: "give yourself permission to write there",
+    errno.EROFS: "mount it for writing",
+    errno.EIO: "look after the disk",
+    errno.ESTALE: "wait for the file server",
+}
 
 
 @contextmanager
-def _interrupts_held():
-    """Hold Ctrl-C back while workers start.
-
-    They inherit the block, so an interrupt reaches this process alone, and only when no
-    worker waits for the rest of its job.
-    """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _told_of_disk(out: Path):
+    """Turn what the disk refuses into one line that says what is kept and how to go on."""
     try:
         yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _run(todo: list[Shard], job: tuple, workers: int):
-    """Yield the size of every shard as it is finished."""
-    if workers == 1 or len(todo) <= 1:
-        threads = numba.get_num_threads()
-        bank, prior, header, out = job
-        numba.set_num_threads(1)
-        try:
-            for shard in todo:
-                write_shard(out, header, shard, make_shard(bank, prior, header, shard))
-                yield shard.stop - shard.start
-        finally:
-            numba.set_num_threads(threads)
-        return
-    pool = ProcessPoolExecutor(
-        min(workers, len(todo)),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_start_worker,
-        initargs=job,
-    )
-    try:
-        with _interrupts_held():
-            futures = [pool.submit(_work, shard) for shard in todo]
-        for future in as_completed(futures):
-            yield future.result()
-    except BrokenProcessPool:
+    except OSError as problem:
+        if problem.errno not in DISK_PROBLEMS:
+            raise
         raise StarsmithError(
-            f"{job[3]}: a worker process died (out of memory, or killed); finished shards are "
-            "kept: run the same command again to resume"
+            f"{out}: {problem.strerror} ({problem.filename or 'while writing'}); finished shards "
+            f"are kept: {DISK_PROBLEMS[problem.errno]}, then run the same command again to resume"
         ) from None
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)

@@ -7,11 +7,14 @@ import numpy as np
 
 from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.draws import Draws
+from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.noise import NoiseTables
+from starsmith.data_contract.population import Population, read_population
 from starsmith.data_contract.shards import DatasetHeader, Shard
-from starsmith.simulator.generate import make_shard
 from starsmith.simulator.observe import draw_stars
+from starsmith.simulator.presets import settle
 from starsmith.simulator.prior import Prior
+from starsmith.simulator.shard import make_shard
 
 __all__ = ["BankRemaker"]
 
@@ -36,7 +39,9 @@ class BankRemaker:
     def of(cls, bank: Bank, run: Mapping) -> "BankRemaker":
         """Take bank and prior for the data set with header ``run``."""
         ranges = {name: (low, high) for name, (low, high) in run["prior"].items()}
-        return cls(bank, Prior(ranges), exact=bank.digest == run["bank_digest"])
+        prior = Prior(ranges, population=_population(run.get("population", {})))
+        prior = settle(run["config"].get("preset", ""), bank, prior)
+        return cls(bank, prior, exact=bank.digest == run["bank_digest"])
 
     @property
     def wave(self) -> np.ndarray:
@@ -57,3 +62,16 @@ class BankRemaker:
         """All columns of a shard, as `write_shard` takes them."""
         bank = replace(self.bank, noise=header.noise)
         return make_shard(bank, self.prior, header, shard)
+
+
+def _population(recorded: Mapping) -> Population | None:
+    """The table stars were drawn from, if any; DataError if it is not that table any more."""
+    if not recorded:
+        return None
+    population = read_population(recorded["path"])
+    if population.sha256 != recorded["sha256"]:
+        raise DataError(
+            f"{recorded['path']}: the population was changed since stars were drawn from it; put "
+            "back the table with SHA-256 " + recorded["sha256"]
+        )
+    return population
