@@ -141,10 +141,10 @@ def spectrum(source, prior, noise, preset, index, split, seed, as_json, **files)
     prior = settle(preset or "", bank, prior)
     batch = single_spectrum(bank, prior, (seed, split, index), noise)
     if out:
-        write_spectrum(out, batch, bank.notice)
+        write_spectrum(out, batch, bank)
     if plot:
         plot_spectrum(plot, batch, bank.notice)
-    summary = spectrum_summary(batch)
+    summary = spectrum_summary(batch, bank)
     if as_json:
         echo_json("specsim.spectrum", summary)
     else:

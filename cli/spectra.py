@@ -10,6 +10,7 @@ from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.draws import SpectrumBatch
 from starsmith.data_contract.names import CONDITIONS
 from starsmith.data_contract.noise import CALCULATOR, NoiseModel
+from starsmith.data_contract.snr_units import snr_factors
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
 
@@ -29,16 +30,19 @@ def single_spectrum(
     return observe(bank, draws, noise=noise)
 
 
-def spectrum_summary(batch: SpectrumBatch) -> dict[str, float]:
-    """Labels, magnitude, S/N and conditions of a batch of one spectrum."""
+def spectrum_summary(batch: SpectrumBatch, bank: Bank) -> dict[str, float]:
+    """Labels, magnitude, S/N per pixel, Å and resolution element, conditions of one spectrum."""
     draws = batch.draws
     labels = {name: float(draws.label(name)[0]) for name in draws.label_names}
     conditions = {name: float(draws.condition(name)[0]) for name in CONDITIONS}
-    rv = {"rv": float(draws.rv[0])} if draws.rv.any() else {}
-    return {**labels, "mag": float(draws.mag[0]), **rv, "snr": float(batch.snr[0]), **conditions}
+    shift = {name: float(v[0]) for name in ("rv", "ebv") if (v := getattr(draws, name)).any()}
+    factors = snr_factors(bank.instrument, bank.wave, bank.noise.arms)
+    snr = {f"snr_{per}": factor * float(batch.snr[0]) for per, factor in factors.items()}
+    snr = {"snr": snr.pop("snr_per_pixel"), **snr}
+    return {**labels, "mag": float(draws.mag[0]), **shift, **snr, **conditions}
 
 
-def write_spectrum(path: Path, batch: SpectrumBatch, notice: str) -> None:
+def write_spectrum(path: Path, batch: SpectrumBatch, bank: Bank) -> None:
     """Write wave [vacuum Å], flux, error [1e-17 erg/s/cm²/Å] and mask of one spectrum."""
     columns = {
         "wave": batch.wave,
@@ -48,7 +52,7 @@ def write_spectrum(path: Path, batch: SpectrumBatch, notice: str) -> None:
     }
     seed, split, index = batch.draws.key
     key = {"seed": seed, "split": split, "index": int(index[0])}
-    meta = {"medium": "vacuum", **key, **spectrum_summary(batch)}
-    if notice:
-        meta["notice"] = notice
+    meta = {"medium": "vacuum", **key, **spectrum_summary(batch, bank)}
+    if bank.notice:
+        meta["notice"] = bank.notice
     write_table(path, Table(columns, units=ASTROPY_UNITS, meta=meta))

@@ -12,6 +12,7 @@ from starsmith.data_contract.manifest import read_manifest
 from starsmith.data_contract.published import describe_published
 from starsmith.data_contract.schema import DATASET_SCHEMA
 from starsmith.data_contract.shards import finished_shards, open_run, plan_shards
+from starsmith.data_contract.snr_units import snr_factors
 from starsmith.data_contract.store import open_group, read_json
 
 __all__ = ["describe", "identify"]
@@ -149,6 +150,7 @@ def _dataset(path: Path) -> dict:
         "digest": manifest.digest,
         "ranges": {name: entry["range"] for name, entry in contents["quantities"].items()},
         "snr": contents["snr"],
+        "snr_factors": snr_factors(header.instrument, header.wave, header.noise.arms),
         "card": contents | {"text": card_text(header, contents)},
     }
 
