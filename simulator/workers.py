@@ -2,8 +2,10 @@
 
 import multiprocessing
 import os
+import pickle
 import shutil
 import signal
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import (
@@ -33,6 +35,7 @@ __all__ = ["Crew", "Job", "run_shards"]
 
 AHEAD = 512  # shards handed to an executor beyond those finished
 N_WITNESS = 16
+ALIGNMENT = 64  # bytes, of every mapped array
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,12 +122,50 @@ def _die_with_parent() -> None:
     os._exit(1)
 
 
-def _start_worker(job: Job) -> None:
+@dataclass(frozen=True)
+class MappedJob:
+    """A job whose arrays lie in a file that all workers of this machine map.
+
+    Attributes
+    ----------
+    body : bytes
+        The job without its arrays, as processes of one program hand it to each other.
+    arrays : Path
+        The arrays, one after the other.
+    spans : tuple of (int, int)
+        First byte and number of bytes of each array.
+    """
+
+    body: bytes
+    arrays: Path
+    spans: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def of(cls, job: Job, file: Path) -> "MappedJob":
+        """Write the arrays of a job to ``file``."""
+        buffers: list[pickle.PickleBuffer] = []
+        body = pickle.dumps(job, protocol=5, buffer_callback=buffers.append)
+        spans = []
+        with file.open("wb") as out:
+            for buffer in buffers:
+                out.seek(-out.tell() % ALIGNMENT, os.SEEK_CUR)
+                spans.append((out.tell(), buffer.raw().nbytes))
+                out.write(buffer.raw())
+        return cls(body, file, tuple(spans))
+
+    def job(self) -> Job:
+        """Map the arrays; a worker that changed one would change its own copy only."""
+        whole = np.memmap(self.arrays, dtype=np.uint8, mode="c")
+        parts = [whole[start : start + size] for start, size in self.spans]
+        return pickle.loads(self.body, buffers=parts)
+
+
+def _start_worker(mapped: MappedJob) -> None:
     """Prepare a worker process: one thread each, interrupts left to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     numba.set_num_threads(1)
-    _pool_job[:] = [job]
+    _pool_job[:] = [mapped.job()]
 
 
 def _work(shard: Shard) -> int:
@@ -152,19 +193,20 @@ def _interrupts_held() -> Iterator[None]:
 
 
 def _run_in_pool(job: Job, todo: Sequence[Shard], workers: int) -> Iterator[int]:
-    pool = ProcessPoolExecutor(
-        workers,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_start_worker,
-        initargs=(job,),
-    )
-    try:
-        with _interrupts_held():
-            futures = [pool.submit(_work, shard) for shard in todo]
-        for future in as_completed(futures):
-            yield future.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    with tempfile.TemporaryDirectory(prefix="starsmith-") as folder:
+        pool = ProcessPoolExecutor(
+            workers,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_start_worker,
+            initargs=(MappedJob.of(job, Path(folder) / "arrays"),),
+        )
+        try:
+            with _interrupts_held():
+                futures = [pool.submit(_work, shard) for shard in todo]
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 _turn = threading.Lock()  # threads of one worker process take turns: kernels are not reentrant
