@@ -168,13 +168,22 @@ def _origin(header: DatasetHeader) -> str:
         ("Citation", str(provenance.get("citation", "not recorded"))),
         ("Licence", str(provenance.get("licence", "not recorded"))),
         ("Instrument", header.instrument.get("description", _name(header.instrument))),
-        ("Noise", "closed form of the PFS exposure-time calculator; tables under noise/"),
+        ("Noise", _noise(header)),
         ("Magnitudes", f"AB in {header.mag_band or 'a band not recorded'}"),
         ("Random numbers", f"Philox4x32-10, seed {header.seed}; key (seed, split, index)"),
         ("Bank", header.bank_digest or "not recorded"),
         ("Made with", software or "not recorded"),
     ]
+    if header.population:
+        lines.append(("Stars", "rows of {path} (SHA-256 {sha256})".format(**header.population)))
     return "\n".join(f"- {name}: {text}" for name, text in lines)
+
+
+def _noise(header: DatasetHeader) -> str:
+    """What the noise is, and the terms chosen for it."""
+    text = "closed form of the PFS exposure-time calculator; tables under noise/"
+    chosen = ", ".join(f"{name} {value}" for name, value in header.noise_model.items())
+    return f"{text}; {chosen}" if chosen else text
 
 
 def _use(header: DatasetHeader) -> str:

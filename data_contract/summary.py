@@ -135,6 +135,8 @@ def _dataset(path: Path) -> dict:
         "grid": header.grid,
         "instrument": header.instrument,
         "prior": header.prior,
+        "noise_model": header.noise_model,
+        "population": header.population,
         "bank_digest": header.bank_digest,
         "versions": header.versions,
         "notice": header.notice,
