@@ -16,7 +16,7 @@ from starsmith.data_contract.errors import ConfigError, GridError, StarsmithErro
 from starsmith.data_contract.exposures import widest_conditions
 from starsmith.data_contract.manifest import Manifest
 from starsmith.data_contract.names import CONDITIONS, SPLITS
-from starsmith.data_contract.noise import CALCULATOR, NoiseModel, sensitivity
+from starsmith.data_contract.noise import CALCULATOR, NoiseModel, Response
 from starsmith.data_contract.population import Population
 from starsmith.data_contract.random import check_seed
 from starsmith.data_contract.shards import (
@@ -117,7 +117,7 @@ def check_prior(bank: Bank, prior: Prior, noise: NoiseModel = CALCULATOR) -> Non
         ebv=np.array(prior.ranges["ebv"]),
     )
     signal_to_noise(bank, model_flux(bank, ends), ends)
-    sensitivity(bank.noise, widest_conditions(noise, ends.conditions))
+    Response.of(bank.noise, widest_conditions(noise, ends.conditions))
 
 
 def check_population(bank: Bank, population: Population) -> None:
