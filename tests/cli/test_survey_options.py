@@ -30,6 +30,7 @@ def run(capsys):
     """Run specsim in this process; returns exit code, stdout, stderr."""
 
     def call(*args):
+        args = (*args, "--workers", 1) if args[0] == "generate" else args
         with pytest.raises(SystemExit) as ended:
             specsim.main([str(arg) for arg in args])
         out, err = capsys.readouterr()
