@@ -1,5 +1,7 @@
 """What a short basis costs in R², measured where it matters: on each star's own posterior."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from starsmith.data_contract.bank import Bank
@@ -81,9 +83,14 @@ def basis_r2_loss(
             labels = labels[~touches_filled(bank, labels)]
         if len(labels) < N_DRAW // 2:
             continue
-        full, short = _log_likelihoods(bank, basis, stars.take(slice(row, row + 1)), labels)
+        star = stars.take(slice(row, row + 1))
+        wide = np.array([[1e-9, 1e9, star.limits[0, 2]]])  # a table's rows have their own
+        full, short = _log_likelihoods(bank, basis, replace(star, limits=wide), labels)
         finite = np.isfinite(full) & np.isfinite(short)
-        weight = np.exp(np.clip((full - short)[finite] - np.median((full - short)[finite]), -5, 5))
+        if finite.sum() < N_DRAW // 2:
+            continue
+        apart = (full - short)[finite]
+        weight = np.exp(np.clip(apart - np.median(apart), -5.0, 5.0))
         share = weight / weight.sum()
         before = labels[finite]
         shift = share @ before - before.mean(axis=0)

@@ -108,7 +108,9 @@ def header_of(
     table = prior.population
     amplitude = AMPLITUDE[options.normalise]
     return {
-        "amplitude": amplitude if table is None else "unknown, goes with the labels as tabulated",
+        "amplitude": amplitude
+        if table is None
+        else "goes with the labels as tabulated, known to ± 0.1 mag",
         "known": "observing conditions and the noise variance they imply"
         + "".join(f", {n} = {prior.ranges[n][0]:g}" for n in bank.label_names if n not in names),
         "marginalised": ", ".join(names),
@@ -160,7 +162,7 @@ def _templates(options: CeilingOptions, posterior: GridPosterior | None) -> str:
         return "not computed"
     basis = f"short basis loses at most {posterior.r2_loss:.0e} of R²"
     if posterior.exact:
-        return f"all rows of the table; {basis}"
+        return f"all rows of the table, none drawn; {basis}"
     return (
         f"{options.n_template} templates, seed {options.seed}, stars with fewer than 100 effective "
         f"ones drawn again around their fit; {basis}"

@@ -28,6 +28,7 @@ ESS_MIN = 100.0  # Monte Carlo bias of the variance is about 1 / ESS
 STAR_BLOCK = 256
 TEMPLATE_BLOCK = 4096
 N_BASIS_STAR = 400
+MAG_BLUR = 0.1  # half width, about a row's own, of what the flux of a table's star may be
 N_FIRST = 2000  # templates, at least, behind the variance of a star's own photons
 
 
@@ -114,7 +115,8 @@ def amplitude_limits(prior: Prior, normalise: str, amplitude: np.ndarray | None,
                 f"--normalise {normalise}: stars of --population have magnitudes that go with "
                 "their labels; drop one of the two"
             )
-        limits[:, 2] = 1.0  # templates are at their own magnitude
+        # templates are at their own magnitude, which counts to within MAG_BLUR
+        limits[:, :2] = 10.0 ** (-0.4 * MAG_BLUR), 10.0 ** (0.4 * MAG_BLUR)
         return limits
     limits[:, 0], limits[:, 1] = low, high
     if normalise == "free" and low == high:
@@ -168,7 +170,7 @@ def _weigh(basis: Basis, templates: Templates, stars: Stars) -> _Sums:
     n_spec, n_label = len(stars), templates.labels.shape[1]
     centre, spread = templates.labels.mean(axis=0), templates.labels.std(axis=0)
     spread = np.where(spread > 0.0, spread, 1.0)
-    standard = (templates.labels - centre) / spread
+    standard = np.column_stack([templates.log_weight, (templates.labels - centre) / spread])
     sums = np.zeros((n_spec, 2, 3 + 2 * n_label))
     best = np.zeros(n_spec, dtype=np.int64)
     peak = np.full(n_spec, -np.inf)
@@ -183,8 +185,6 @@ def _weigh(basis: Basis, templates: Templates, stars: Stars) -> _Sums:
             square = star_square @ templates.square[rows].T
             for k in range(shared.shape[1]):
                 square -= (shared[:, k] @ short.T) ** 2
-            if templates.log_weight.any():  # the amplitude is known then, and 1
-                cross += templates.log_weight[rows]
             running = sums[some], peak[some], best[some]
             accumulate(*running, cross, square, standard[rows], part.limits, first)
     return _Sums(sums, templates.labels[best], centre, spread)
@@ -281,7 +281,8 @@ def _fit(
     if prior.population is None:
         return moments.mean, moments.amplitude
     n_label = len(bank.label_names)
-    return moments.mean[:, :n_label], 10.0 ** (-0.4 * (moments.mean[:, n_label] - basis.mag))
+    bright = 10.0 ** (-0.4 * (moments.mean[:, n_label] - basis.mag))
+    return moments.mean[:, :n_label], moments.amplitude * bright
 
 
 def _of_population(

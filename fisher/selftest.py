@@ -187,7 +187,8 @@ def sampled_mmse(c: float, n_star: int = 4000, n_template: int = 4000) -> float:
     cross = np.outer(y, grid) / c
     square = np.broadcast_to(grid**2 / c, cross.shape).copy()
     best = np.zeros(n_star, dtype=np.int64)
-    accumulate(sums, peak, best, cross, square, grid[:, None], amplitude, 0)
+    standard = np.column_stack([np.zeros(n_template), grid])
+    accumulate(sums, peak, best, cross, square, standard, amplitude, 0)
     total = sums.sum(axis=1)
     return float(np.mean(total[:, 4] / total[:, 0] - (total[:, 3] / total[:, 0]) ** 2))
 

@@ -97,23 +97,27 @@ def accumulate(sums, peak, best, cross, square, standard, amplitude, first):
         Updated: which template that is.
     cross, square : float64 arrays, shape (n_spec, n_template)
         S1 and S2 of `log_marginal`.
-    standard : float64 array, shape (n_template, n_label)
-        Labels of the templates, centred and scaled so that squares lose no digits.
+    standard : float64 array, shape (n_template, 1 + n_label)
+        Logarithm of each template's prior weight, then its labels, centred and scaled so
+        that squares lose no digits.
     amplitude : float64 array, shape (n_spec, 3)
         low, high and known A of each star.
     first : int
         Number of the block's first template.
     """
     n_spec, n_template = cross.shape
-    n_label = standard.shape[1]
+    n_label = standard.shape[1] - 1
     for i in prange(n_spec):
         low, high, known = amplitude[i]
         for m in range(n_template):
             s_1 = cross[i, m]
             s_2 = square[i, m]
-            if math.isnan(known) and 0.5 * s_1 * s_1 / s_2 < peak[i] - SKIP:
+            prior = standard[m, 0]
+            if math.isnan(known) and 0.5 * s_1 * s_1 / s_2 + prior < peak[i] - SKIP:
                 continue  # h bounds the free-amplitude form wherever 2h > 1
-            log_weight = log_marginal(s_1, s_2, low, high, known)
+            log_weight = log_marginal(s_1, s_2, low, high, known) + prior
+            if log_weight == -np.inf:
+                continue
             if log_weight > peak[i]:
                 shrink = math.exp(peak[i] - log_weight)
                 for half in range(2):
@@ -129,8 +133,9 @@ def accumulate(sums, peak, best, cross, square, standard, amplitude, first):
             total[1] += weight * weight
             total[2] += weight * (known if not math.isnan(known) else s_1 / s_2)
             for k in range(n_label):
-                total[3 + k] += weight * standard[m, k]
-                total[3 + n_label + k] += weight * standard[m, k] ** 2
+                value = standard[m, 1 + k]
+                total[3 + k] += weight * value
+                total[3 + n_label + k] += weight * value * value
 
 
 @njit(cache=True, parallel=True)

@@ -58,7 +58,7 @@ def test_running_sums_equal_dense_sums(known):
     n_spec, n_template = 7, 600
     square = rng.uniform(999.0, 1001.0, (n_spec, n_template))
     cross = 0.8 * square + rng.normal(size=square.shape)
-    standard = rng.normal(size=(n_template, 2))
+    standard = rng.normal(size=(n_template, 3))
     amplitude = np.column_stack(
         [np.full(n_spec, 0.1), np.full(n_spec, 5.0), np.full(n_spec, known)]
     )
@@ -70,9 +70,10 @@ def test_running_sums_equal_dense_sums(known):
         accumulate(sums, peak, best, *block, standard[rows], amplitude, first)
     log_weight = np.empty_like(cross)
     fill_log_marginal(log_weight, cross, square, amplitude)
+    log_weight += standard[:, 0]
     total = sums.sum(axis=1)
     for i in range(n_spec):
-        mean, var, ess = moments_dense(log_weight[i], standard)
+        mean, var, ess = moments_dense(log_weight[i], standard[:, 1:])
         found = total[i, 3:5] / total[i, 0]
         np.testing.assert_allclose(found, mean, rtol=1e-10, atol=1e-12)
         np.testing.assert_allclose(total[i, 5:7] / total[i, 0] - found**2, var, rtol=1e-10)
