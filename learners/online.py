@@ -6,18 +6,21 @@ What leaves this module is observed flux: the noiseless spectrum stays in `BankO
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.draws import DRAW_WORDS
 from starsmith.data_contract.errors import ConfigError, GridError
 from starsmith.data_contract.names import CONDITIONS, LABELS
 from starsmith.data_contract.splines import spline_degree, spline_knots
 from starsmith.learners.keyed import keyed_normals, keyed_uniforms
 from starsmith.learners.online_noise import DeviceNoise
+
+if TYPE_CHECKING:
+    from starsmith.data_contract.bank import Bank
 
 __all__ = ["OF_RECORD", "TRAINING", "BankOnDevice", "Stars", "Streams"]
 
@@ -120,7 +123,11 @@ class BankOnDevice:
     """
 
     def __init__(
-        self, bank: Bank, ranges: Mapping[str, tuple[float, float]], seed: int, device: torch.device
+        self,
+        bank: "Bank",
+        ranges: Mapping[str, tuple[float, float]],
+        seed: int,
+        device: torch.device,
     ):
         check_ranges(bank, ranges)
         self.seed, self.device, self.wave = seed, device, bank.wave
@@ -241,7 +248,7 @@ class BankOnDevice:
         return (noiseless / sigma).double().quantile(0.5, dim=1)
 
 
-def check_ranges(bank: Bank, ranges: Mapping[str, tuple[float, float]]) -> None:
+def check_ranges(bank: "Bank", ranges: Mapping[str, tuple[float, float]]) -> None:
     """Refuse a prior that a bank on a device cannot draw; see `BankOnDevice`."""
     if moving := [name for name in AT_REST if any(ranges.get(name, (0.0, 0.0)))]:
         raise ConfigError(

@@ -121,18 +121,19 @@ def open_online(
 
 def drawn_split(source: BankOnDevice, name: str, n_spec: int) -> TrainingSplit:
     """Stars a data set of the same seed would hold in a split, under their noise of record."""
-    stars = source.draw(torch.arange(n_spec), name, OF_RECORD)
-    chunks = [torch.arange(k, min(k + CHUNK, n_spec)) for k in range(0, n_spec, CHUNK)]
-    snr = torch.cat([source.signal_to_noise(stars.take(some)) for some in chunks])
+    everyone = torch.arange(n_spec, device=source.device)
+    stars = source.draw(everyone, name, OF_RECORD)
+    parts = everyone.split(CHUNK)
+    snr = torch.cat([source.signal_to_noise(stars.take(some)) for some in parts])
 
     def observe(rows: np.ndarray | slice | None = None, epoch: int | None = None) -> SpectrumView:
         """Observed spectra of some rows; see `TrainingSplit`."""
-        some = torch.arange(n_spec)[slice(None) if rows is None else rows]
+        some = everyone[slice(None) if rows is None else rows]
         seen = [
             source.observe(stars.take(part), name, OF_RECORD, error="observed")
             for part in some.split(CHUNK)
         ]
-        flux, error = (torch.cat(parts).numpy() for parts in zip(*seen, strict=True))
+        flux, error = (torch.cat(kind).cpu().numpy() for kind in zip(*seen, strict=True))
         return SpectrumView(flux=flux, error=error, mask=np.zeros(flux.shape, np.uint32))
 
     def load() -> None:
@@ -142,8 +143,8 @@ def drawn_split(source: BankOnDevice, name: str, n_spec: int) -> TrainingSplit:
         name=name,
         wave=source.wave,
         label_names=source.label_names,
-        labels=stars.labels.numpy(),
-        snr=snr.numpy(),
+        labels=stars.labels.cpu().numpy(),
+        snr=snr.cpu().numpy(),
         index=np.arange(n_spec),
         fresh_noise=False,
         observe=observe,

@@ -1,5 +1,6 @@
 """Benchmarks run, so that they cannot rot; nothing is timed against a bound."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -29,4 +30,36 @@ def test_report_covers_every_row(toy_bank, tmp_path, module, options, rows):
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     for row in rows:
+        assert row in run.stdout
+
+
+def test_learners_report_is_right_before_it_is_fast(toy_bank, tmp_path):
+    """A tiny run on the CPU checks the bank and the precision, then fills every table."""
+    toy_bank.save(tmp_path / "bank.zarr")
+    command = [sys.executable, "-m", "benchmarks.gpu_learners", "--bank", tmp_path / "bank.zarr"]
+    tiny = ["--tiny", "--device", "cpu", "--networks", "specvit_tiny,bilstm_tiny"]
+    options = {"cwd": ROOT, "capture_output": True, "text": True, "check": True}
+
+    subprocess.run([*command, "--write-npz", tmp_path / "bank.npz"], **options)
+    command[-1] = tmp_path / "bank.npz"
+    run = subprocess.run([*command, *tiny, "--out", tmp_path / "report.md"], **options)
+
+    numbers = json.loads((tmp_path / "report.json").read_text())
+    assert numbers["bank"] == dict.fromkeys(("words", "normals", "labels", "flux", "error"), 0.0)
+    assert [row["network"] for row in numbers["networks"]] == ["specvit_tiny", "bilstm_tiny"]
+    assert all(row["training"] and row["inference"] for row in numbers["networks"])
+    for words in ("Input alone", "Matrix products", "spends a training step"):
+        assert words in run.stdout
+    assert (tmp_path / "report.md").read_text() in run.stdout
+
+
+def test_observe_report_covers_every_term(toy_bank, tmp_path):
+    """A tiny run names the default and all noise terms."""
+    toy_bank.save(tmp_path / "bank.zarr")
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks.observe", "--bank", tmp_path / "bank.zarr", "-n", "4",
+         "--rounds", "1"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    for row in ("calculator (default)", "correlated", "Poisson", "cosmic rays", "drift"):
         assert row in run.stdout
