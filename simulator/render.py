@@ -13,11 +13,11 @@ from starsmith.data_contract.bank import DEGREES, Bank
 from starsmith.data_contract.errors import ConfigError, GridError
 from starsmith.data_contract.grid_file import GridData
 from starsmith.simulator.band import Maggies, band_maggies
-from starsmith.simulator.constants import ANGSTROM_PER_NM, FLUX_UNIT_CGS
+from starsmith.simulator.constants import FLUX_UNIT_CGS
 from starsmith.simulator.holes import filled_leakage
-from starsmith.simulator.instruments import Instrument, noise_tables
+from starsmith.simulator.instruments import Instrument, JoinedInstrument, noise_tables
 from starsmith.simulator.interpolate import prefilter
-from starsmith.simulator.kernels.lsf import FWHM_TO_SIGMA, N_SIGMA, fill_pixel_weights
+from starsmith.simulator.pixels import pixel_operator
 from starsmith.simulator.reddening import reddened_maggies, reddening_tables
 from starsmith.simulator.velocity import VelocityGrid
 
@@ -26,76 +26,6 @@ __all__ = ["nearest_nodes", "pixel_operator", "render_bank"]
 log = logging.getLogger(__name__)
 
 NODES_AT_ONCE = 64  # bounds the float64 copy of grid spectra
-
-
-def pixel_operator(
-    grid_wave: np.ndarray, grid_resolution: float, instrument: Instrument
-) -> csr_array:
-    """Matrix from flux density at grid wavelengths to its mean over each pixel.
-
-    Each row is the instrument's Gaussian line profile, less the width the grid's spectra
-    already have (in quadrature), convolved with the pixel. Rows sum to one: a flat spectrum
-    stays flat up to the edges.
-
-    Parameters
-    ----------
-    grid_wave : float64 array, shape (n_grid,)
-        Increasing vacuum wavelengths, any spacing [Å].
-    grid_resolution : float
-        wave / FWHM of the Gaussian profile the grid's spectra carry.
-    instrument : Instrument
-
-    Returns
-    -------
-    operator : float64 csr_array, shape (n_wave, n_grid)
-
-    Raises
-    ------
-    GridError
-        If the grid is coarser than the instrument or does not cover it.
-    """
-    grid_wave = np.asarray(grid_wave, dtype=np.float64)
-    sigma = _remaining_sigma(grid_resolution, instrument)
-    arm = instrument.arm
-    edge = np.linspace(arm.wave_min_nm, arm.wave_max_nm, arm.n_pixel + 1) * ANGSTROM_PER_NM
-    lower, upper = edge[:-1] - N_SIGMA * sigma, edge[1:] + N_SIGMA * sigma
-    if grid_wave[0] > lower.min() or grid_wave[-1] < upper.max():
-        raise GridError(
-            f"the grid covers {grid_wave[0]:.1f}-{grid_wave[-1]:.1f} Å, but instrument "
-            f"{instrument.name!r} needs {lower.min():.1f}-{upper.max():.1f} Å; "
-            "import the grid again over a wider range"
-        )
-    first = np.searchsorted(grid_wave, lower)
-    count = np.searchsorted(grid_wave, upper, side="right") - first
-    step = np.diff(grid_wave)
-    nearest = np.searchsorted(grid_wave[1:-1], instrument.wave)
-    coarse = step[nearest] > sigma
-    if np.any(coarse):
-        worst = np.argmax(step[nearest] / sigma)
-        raise GridError(
-            f"the grid is sampled every {step[nearest][worst]:.3f} Å near "
-            f"{instrument.wave[worst]:.1f} Å, but instrument {instrument.name!r} needs "
-            f"{sigma[worst]:.3f} Å or finer; import the grid with more samples per line width"
-        )
-    cell = 0.5 * (np.append(step, 0.0) + np.insert(step, 0, 0.0))
-    row_start = np.concatenate([[0], np.cumsum(count)])
-    weight = np.empty(row_start[-1])
-    fill_pixel_weights(weight, first, count, row_start[:-1], edge, sigma, grid_wave, cell)
-    column = np.arange(row_start[-1]) - np.repeat(row_start[:-1] - first, count)
-    return csr_array((weight, column, row_start), shape=(arm.n_pixel, grid_wave.size))
-
-
-def _remaining_sigma(grid_resolution: float, instrument: Instrument) -> np.ndarray:
-    """Gaussian width still to be applied at each pixel [Å]."""
-    fwhm = instrument.lsf_fwhm(instrument.wave)
-    grid_fwhm = instrument.wave / grid_resolution
-    if np.any(grid_fwhm >= fwhm):
-        finest = np.max(instrument.wave / fwhm)
-        raise GridError(
-            f"the grid's resolution is {grid_resolution:g}, but instrument {instrument.name!r} "
-            f"reaches {finest:.0f} without its pixels; use a grid of higher resolution"
-        )
-    return FWHM_TO_SIGMA * np.sqrt(fwhm**2 - grid_fwhm**2)
 
 
 def nearest_nodes(axes: tuple[np.ndarray, ...], valid: np.ndarray) -> np.ndarray:
@@ -138,7 +68,7 @@ def nearest_nodes(axes: tuple[np.ndarray, ...], valid: np.ndarray) -> np.ndarray
 
 def render_bank(
     grid: GridData,
-    instrument: Instrument,
+    instrument: Instrument | JoinedInstrument,
     mag_band: str = "hsc2017-i",
     *,
     interpolation: str = "cubic",
@@ -150,7 +80,8 @@ def render_bank(
     Parameters
     ----------
     grid : GridData
-    instrument : Instrument
+    instrument : Instrument or JoinedInstrument
+        Its arms follow each other along the pixels.
     mag_band : str
         What magnitudes are given in, see `band_maggies`: a speclite filter, or a wavelength as
         ``ab8000``. The grid must cover it.

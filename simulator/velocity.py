@@ -12,7 +12,8 @@ from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.errors import ConfigError, DataError, GridError
 from starsmith.data_contract.velocity import VelocityTables
 from starsmith.simulator.constants import ANGSTROM_PER_NM, LIGHT_SPEED_KM_S
-from starsmith.simulator.instruments import Instrument
+from starsmith.simulator.instruments import Instrument, JoinedInstrument
+from starsmith.simulator.instruments.lsf import kernel_weights, pixel_kernel
 from starsmith.simulator.kernels.lsf import FWHM_TO_SIGMA, N_SIGMA, fill_pixel_weights
 from starsmith.simulator.kernels.shift import collect_pixels
 
@@ -22,7 +23,8 @@ VELOCITY_STEP_KM_S = 10.0
 REACH_KM_S = 600.0  # velocities a bank is rendered for, as far as the grid covers them
 N_PHASE = 32  # linear interpolation between phases errs by 1/(8 · 32²) of the curvature
 SIGMA_SAMPLES = 1.1  # least width of a Gaussian on samples; aliasing is then exp(-12)
-TAP_SIGMA = 4.5  # half-width of the pixel weights; the wings hold 7e-6
+TAP_SIGMA = 4.5  # half-width of a Gaussian's pixel weights; the wings hold 7e-6
+TAP_PIXEL = 16.0  # of other profiles; wings of the optics beyond hold 0.2 % of the light
 
 
 class VelocityGrid:
@@ -42,13 +44,13 @@ class VelocityGrid:
         self,
         grid_wave: np.ndarray,
         grid_resolution: float,
-        instrument: Instrument,
+        instrument: Instrument | JoinedInstrument,
         step_km_s: float,
     ):
         if not 0.1 <= step_km_s <= 100.0:
             raise ConfigError(f"velocity step {step_km_s:g} km/s is outside 0.1..100; 10 suits PFS")
         grid_wave = np.asarray(grid_wave, dtype=np.float64)
-        self._instrument = instrument
+        self._name, self._arms = instrument.name, instrument.by_arm
         self.step = step_km_s / LIGHT_SPEED_KM_S
         self.resolution = self._choose_resolution(grid_wave, grid_resolution)
         self.wave = self._choose_samples(grid_wave, grid_resolution)
@@ -68,60 +70,87 @@ class VelocityGrid:
         )
 
     def _choose_resolution(self, grid_wave: np.ndarray, grid_resolution: float) -> float:
-        """R of the samples: coarse enough for both samplings, fine enough for the instrument."""
+        """R of the samples: coarse enough for both samplings, fine enough for every arm."""
         step = np.log(grid_wave[-1] / grid_wave[0]) / (grid_wave.size - 1)
         variance = max((SIGMA_SAMPLES * self.step) ** 2, _variance(grid_resolution) + step**2)
-        wave = self._instrument.wave
-        finest = np.max(wave / self._instrument.lsf_fwhm(wave))
+        finest = max(np.max(one.wave / one.lsf_fwhm(one.wave)) for one in self._arms)
         if variance + (SIGMA_SAMPLES * self.step) ** 2 > _variance(finest):
             raise GridError(
                 f"a grid of resolution {grid_resolution:g} on steps of "
                 f"{self.step * LIGHT_SPEED_KM_S:g} km/s is too coarse to shift spectra for "
-                f"instrument {self._instrument.name!r} (R {finest:.0f} without its pixels); use "
+                f"instrument {self._name!r} (R {finest:.0f} without its pixels); use "
                 "a smaller velocity step, or a grid of higher resolution"
             )
         return float(FWHM_TO_SIGMA / np.sqrt(variance))
 
     def _choose_samples(self, grid_wave: np.ndarray, grid_resolution: float) -> np.ndarray:
-        edge, sigma = self._edges(), self._left_sigma()
+        spans = [self._span(one) for one in self._arms]
         reach = 1.0 + REACH_KM_S / LIGHT_SPEED_KM_S
-        low = (edge[0] - TAP_SIGMA * sigma[0]) / reach
-        high = (edge[-1] + TAP_SIGMA * sigma[-1]) * reach
+        # every pixel collects as many samples as the one that needs most
+        most = max(np.max(np.log(last / first)) for first, last in spans) + 4 * self.step
+        low = min(first[0] for first, _ in spans) / reach
+        high = max(first[-1] for first, _ in spans) * np.exp(most) * reach
         margin = 1.0 + N_SIGMA * FWHM_TO_SIGMA / self.resolution
         low = max(low, grid_wave[0] * margin)
         high = min(high, grid_wave[-1] / margin)
         n_sample = int(np.log(high / low) / self.step)
         return low * np.exp(self.step * np.arange(n_sample))
 
-    def _edges(self) -> np.ndarray:
-        arm = self._instrument.arm
-        return np.linspace(arm.wave_min_nm, arm.wave_max_nm, arm.n_pixel + 1) * ANGSTROM_PER_NM
+    def _span(self, one: Instrument) -> tuple[np.ndarray, np.ndarray]:
+        """First and last wavelength that each pixel of an arm collects at rest [Å]."""
+        edge = one.arm.edge_nm * ANGSTROM_PER_NM
+        if one.arm.lsf == "gaussian":
+            reach = TAP_SIGMA * self._left_sigma(one)
+        else:
+            reach = TAP_PIXEL * np.diff(edge)
+        return edge[:-1] - reach, edge[1:] + reach
 
-    def _left_sigma(self) -> np.ndarray:
-        """Gaussian width still to be applied at each pixel [Å]."""
-        wave = self._instrument.wave
-        total = (FWHM_TO_SIGMA * self._instrument.lsf_fwhm(wave)) ** 2
-        return np.sqrt(total - _variance(self.resolution) * wave**2)
+    def _left_sigma(self, one: Instrument) -> np.ndarray:
+        """Gaussian width still to be applied at each pixel of an arm [Å]."""
+        total = (FWHM_TO_SIGMA * one.lsf_fwhm(one.wave)) ** 2
+        return np.sqrt(total - _variance(self.resolution) * one.wave**2)
 
     def _pixel_weights(self) -> tuple[np.ndarray, np.ndarray]:
-        """First sample at rest, and the weights of each phase."""
-        edge, sigma = self._edges(), self._left_sigma()
-        place = np.log(np.array([edge[:-1] - TAP_SIGMA * sigma, edge[1:] + TAP_SIGMA * sigma]))
+        """First sample at rest, and the weights of each phase; pixels of all arms."""
+        per_arm = [self._arm_weights(one) for one in self._arms]
+        n_tap = max(weights.shape[2] for _, weights in per_arm)
+        first = np.concatenate([at for at, _ in per_arm])
+        # arms that need fewer samples take more, of weight 0: on the red side while there are any
+        surplus = np.maximum(first + n_tap - self.wave.size, 0)
+        padded = np.zeros((N_PHASE + 1, first.size, n_tap), dtype=np.float32)
+        pixel = 0
+        for _, weights in per_arm:
+            for j in range(weights.shape[1]):
+                own = slice(surplus[pixel], surplus[pixel] + weights.shape[2])
+                padded[:, pixel, own] = weights[:, j]
+                pixel += 1
+        return first - surplus, padded
+
+    def _arm_weights(self, one: Instrument) -> tuple[np.ndarray, np.ndarray]:
+        """First sample at rest and the weights of each phase, for the pixels of one arm."""
+        place = np.log(np.array(self._span(one)))
         low, high = (place - np.log(self.wave[0])) / self.step
         first = np.floor(low).astype(np.int64) - 1  # a shift below one sample moves them by one
         n_tap = int(np.max(np.ceil(high) - first)) + 1
         if first[0] < 0 or first[-1] + n_tap > self.wave.size:
             raise GridError(
                 f"the grid's {self.wave[0]:.0f}-{self.wave[-1]:.0f} Å leave no room to shift "
-                f"spectra of instrument {self._instrument.name!r}; import it over a wider range"
+                f"spectra of instrument {self._name!r}, arm {one.arm.name!r}; import it over a "
+                "wider range"
             )
         count = np.full(first.size, n_tap)
         start = n_tap * np.arange(first.size)
+        edge, sigma = one.arm.edge_nm * ANGSTROM_PER_NM, self._left_sigma(one)
+        kernel = None if one.arm.lsf == "gaussian" else pixel_kernel(one, self.resolution)
         weights = np.empty((N_PHASE + 1, first.size, n_tap), dtype=np.float32)
         flat = np.empty(first.size * n_tap)
         for phase in range(N_PHASE + 1):
             moved = self.wave * np.exp(self.step * phase / N_PHASE)
-            fill_pixel_weights(flat, first, count, start, edge, sigma, moved, moved)
+            if kernel is None:
+                fill_pixel_weights(flat, first, count, start, edge, sigma, moved, moved)
+            else:
+                moved_nm = moved / ANGSTROM_PER_NM
+                flat = kernel_weights(one, kernel, (first, count), moved_nm, moved_nm)
             weights[phase] = flat.reshape(first.size, n_tap)
         return first, weights
 

@@ -288,6 +288,7 @@ def _read_arm(
         dark_electron_per_s=camera[6],
         read_noise_electron=camera[7],
         optics=optics,
+        lsf="mtf",
     )
     return with_optics_width(arm)
 

@@ -56,11 +56,16 @@ def _build_arm(table: dict, where: str) -> Arm:
         raise ConfigError(f"{where} lacks its table [arm.optics]; copy it from pfs_mr.toml")
     optics = _build(Optics, table["optics"], f"{where} [arm.optics]")
     lsf = table.get("lsf", "gaussian")
-    if isinstance(lsf, dict):
-        if set(lsf) != {"table"}:
-            raise ConfigError(f'{where}: lsf is {lsf}, expected {{table = "file"}}')
-        lsf = lsf["table"]
-    return _build(Arm, {**table, "optics": optics, "lsf": lsf}, where)
+    tables = lsf if isinstance(lsf, dict) else {"table": lsf}
+    if "table" not in tables or not set(tables) <= {"table", "coefficients"}:
+        raise ConfigError(
+            f'{where}: lsf is {lsf}, expected {{table = "file"}}, and coefficients = "file" '
+            "beside it where that holds components"
+        )
+    own = {"lsf": tables["table"]}
+    if "coefficients" in tables:
+        own["lsf_coefficients"] = tables["coefficients"]
+    return _build(Arm, {**table, "optics": optics, **own}, where)
 
 
 def list_instruments() -> tuple[str, ...]:

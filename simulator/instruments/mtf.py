@@ -19,6 +19,7 @@ __all__ = [
     "WIDTH_STEP_PIXEL",
     "half_maximum_width",
     "modulation",
+    "optics_modulation",
     "pixel_free_fwhm",
     "pixel_response",
     "profile_knots",
@@ -119,7 +120,7 @@ def modulation(arm: Arm, wave_nm: np.ndarray, smoothed_nm: float = 0.0) -> np.nd
             "lower telluric_smoothing_sigma_nm and use a sharper telluric_table"
         )
     if arm.profile == "optics":
-        return _optics_modulation(arm, wave_nm, smoothed)
+        return optics_modulation(arm, wave_nm, smoothed)
     return _gaussian(sigma[:, None] ** 2 - smoothed) * np.sinc(FREQUENCY)
 
 
@@ -127,7 +128,11 @@ def _gaussian(variance: float | np.ndarray) -> np.ndarray:
     return np.exp(-2.0 * (np.pi * FREQUENCY) ** 2 * variance)
 
 
-def _optics_modulation(arm: Arm, wave_nm: np.ndarray, smoothed: float = 0.0) -> np.ndarray:
+def optics_modulation(arm: Arm, wave_nm: np.ndarray, smoothed: float = 0.0) -> np.ndarray:
+    """Transform of the profile from the optics alone, pixel included, whatever the arm's choice.
+
+    ``smoothed`` is a variance divided out [pixel²]; others as in `modulation`.
+    """
     optics = arm.optics
     disc_phase = np.pi * optics.fibre_image_um / optics.pixel_um * FREQUENCY
     camera = _gaussian((optics.camera_spot_um / optics.pixel_um) ** 2 - smoothed)
@@ -202,7 +207,7 @@ def pixel_free_fwhm(arm: Arm, wave_nm: np.ndarray) -> np.ndarray:
     width : float64 array, shape (n_wave,) [pixel]
     """
     offset = np.arange(0.0, WIDTH_REACH_PIXEL, WIDTH_STEP_PIXEL)
-    transform = _optics_modulation(arm, wave_nm) / np.sinc(FREQUENCY)
+    transform = optics_modulation(arm, wave_nm) / np.sinc(FREQUENCY)
     return half_maximum_width(pixel_response(transform, offset), WIDTH_STEP_PIXEL)
 
 
@@ -226,5 +231,5 @@ def trace_fraction(arm: Arm, wave_nm: np.ndarray, n_neighbour: int = 0) -> np.nd
     traces = separation * np.arange(-n_neighbour, n_neighbour + 1)
     offset = (across[:, None] - traces).ravel()
     knot = profile_knots(arm)
-    across_trace = pixel_response(_optics_modulation(arm, knot), offset)
+    across_trace = pixel_response(optics_modulation(arm, knot), offset)
     return np.interp(wave_nm, knot, across_trace.sum(axis=1))

@@ -132,7 +132,8 @@ class Arm:
 
     ``star_shift_pixel`` is where within a pixel the star's light is evaluated: 0 at its centre,
     -0.5 at its blue edge. ``lsf`` is the profile spectra of stars are rendered with: ``mtf``
-    from the optics, ``gaussian`` of width ``lsf_fwhm_pixel``, or the name of a table.
+    from the optics, ``gaussian`` of width ``lsf_fwhm_pixel``, or the name of a table, with
+    ``lsf_coefficients`` another one where it holds components (see `lsf_table.read_lsf`).
     """
 
     name: str
@@ -153,6 +154,7 @@ class Arm:
     optics: Optics
     star_shift_pixel: float = 0.0
     lsf: str = "gaussian"
+    lsf_coefficients: str = ""
 
     def __post_init__(self):
         positive(self, "wave_min_nm", "n_pixel", "trace_width_pixel", "lsf_fwhm_pixel")

@@ -176,7 +176,8 @@ def _toml(calculator: Calculator, arms: list[Arm], tables: dict[str, Path], name
 
 def _keys(part: object) -> list[str]:
     named = {field.name: getattr(part, field.name) for field in fields(part)}
-    return [f"{name} = {_value(value)}" for name, value in named.items() if name != "optics"]
+    unused = {"optics", *(name for name, value in named.items() if value == "")}
+    return [f"{name} = {_value(value)}" for name, value in named.items() if name not in unused]
 
 
 def _value(value: str | float | tuple) -> str:
