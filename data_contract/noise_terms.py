@@ -7,9 +7,11 @@ import numpy as np
 from starsmith.data_contract.cosmic_rays import hit_mask, interpolate_lost, lost_exposures
 from starsmith.data_contract.exposures import Coadd
 from starsmith.data_contract.kernels.noise_terms import (
+    add_distortion,
     add_sky_residual,
     fill_counts,
     fill_floor_modes,
+    widen_error,
 )
 from starsmith.data_contract.names import CONDITIONS
 from starsmith.data_contract.noise_model import NoiseModel
@@ -88,11 +90,10 @@ def total_error(
     sigma : float32 array, shape (n_spec, n_wave)
     """
     sigma = coadd.response.error(flux_model)
-    if not model.distorts:
-        return sigma
-    shapes = distortion_shapes(tables, model).values()
-    relative = sum(np.square(shape).sum(axis=0) for shape in shapes)
-    return np.sqrt(np.square(sigma) + np.square(flux_model) * relative).astype(np.float32)
+    if model.distorts:
+        shapes = np.concatenate(list(distortion_shapes(tables, model).values()))
+        widen_error(sigma, flux_model, np.square(shapes).sum(axis=0).astype(np.float32))
+    return sigma
 
 
 def observe_terms(
@@ -135,13 +136,13 @@ def observe_terms(
     flux = _noise(coadd, tables, model, flux_model, drawn, kept, key, realisation)
     flux += flux_model
     if model.distorts:
-        flux += flux_model * _distortion(tables, model, key, realisation)
+        _distort(flux, sigma, flux_model, tables, model, key, realisation)
     if model.cosmic_rays:
         interpolate_lost(flux, lost, _count(conditions))
     error = coadd.response.honest_error(flux, kind)
     if stretch is not None:
         error *= stretch
-    return flux, error, total_error(coadd, tables, model, flux_model) if model.distorts else sigma
+    return flux, error, sigma
 
 
 def _count(conditions: np.ndarray) -> np.ndarray:
@@ -154,17 +155,25 @@ def _lost(
     return lost_exposures(model.cosmic_rays, conditions, key, n_wave, realisation.of_terms)
 
 
-def _distortion(
-    tables: NoiseTables, model: NoiseModel, key: Key, realisation: Realisation
-) -> np.ndarray:
-    """Fractional error of every flux, float32 (n_spec, n_wave)."""
+def _distort(
+    flux: np.ndarray,
+    sigma: np.ndarray,
+    flux_model: np.ndarray,
+    tables: NoiseTables,
+    model: NoiseModel,
+    key: Key,
+    realisation: Realisation,
+) -> None:
+    """Add errors in proportion to the flux, and their variance to that of sigma; in place."""
     seed, split, index = key
-    total = np.zeros((len(index), tables.wave.size), dtype=np.float32)
-    for stream, shape in distortion_shapes(tables, model).items():
-        amplitude = normals(seed, stream, split, index, len(shape), realisation.of_terms)
-        for k, mode in enumerate(shape.astype(np.float32)):  # a sum in fixed order
-            total += amplitude[:, k, None] * mode
-    return total
+    by_stream = distortion_shapes(tables, model)
+    amplitude = [
+        normals(seed, stream, split, index, len(shape), realisation.of_terms)
+        for stream, shape in by_stream.items()
+    ]
+    shapes = np.concatenate(list(by_stream.values()))
+    add_distortion(flux, flux_model, shapes.astype(np.float32), np.hstack(amplitude))
+    widen_error(sigma, flux_model, np.square(shapes).sum(axis=0).astype(np.float32))
 
 
 def _noise(

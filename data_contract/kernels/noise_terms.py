@@ -6,11 +6,13 @@ import numpy as np
 from numba import njit, prange
 
 __all__ = [
+    "add_distortion",
     "add_sky_residual",
     "fill_counts",
     "fill_floor_modes",
     "fill_lost",
     "poisson_quantile",
+    "widen_error",
 ]
 
 FEW = 30.0  # below this mean the quantile is summed up, above it is expanded
@@ -71,6 +73,53 @@ def add_sky_residual(noise, sigma, sky, sensitivity, scale, shift, amplitude):
             moved = half * step * per_electron
             rest = sigma[i, j] * sigma[i, j] - bright * bright - moved * moved
             noise[i, j] = math.sqrt(max(rest, 0.0)) * noise[i, j] + a * bright + b * moved
+
+
+@njit(cache=True, parallel=True)
+def add_distortion(flux, flux_model, shapes, amplitude):
+    """Add errors in proportion to the noiseless flux.
+
+    Parameters
+    ----------
+    flux : float32 array, shape (n_spec, n_wave)
+        Changed in place [flux unit].
+    flux_model : float32 array, shape (n_spec, n_wave)
+        [flux unit].
+    shapes : float32 array, shape (n_mode, n_wave)
+        Fractional error for an amplitude of one.
+    amplitude : float32 array, shape (n_spec, n_mode)
+    """
+    n_spec, n_wave = flux.shape
+    n_mode = len(shapes)
+    for i in prange(n_spec):
+        total = amplitude[i, 0] * shapes[0]
+        for k in range(1, n_mode):
+            size = amplitude[i, k]
+            shape = shapes[k]
+            for j in range(n_wave):
+                total[j] += size * shape[j]
+        for j in range(n_wave):
+            flux[i, j] += flux_model[i, j] * total[j]
+
+
+@njit(cache=True, parallel=True)
+def widen_error(sigma, flux_model, variance):
+    """Add errors in proportion to the noiseless flux to a standard deviation, in quadrature.
+
+    Parameters
+    ----------
+    sigma : float32 array, shape (n_spec, n_wave)
+        Changed in place [flux unit].
+    flux_model : float32 array, shape (n_spec, n_wave)
+        [flux unit].
+    variance : float32 array, shape (n_wave,)
+        Of the fractional error.
+    """
+    n_spec, n_wave = sigma.shape
+    for i in prange(n_spec):
+        for j in range(n_wave):
+            model = flux_model[i, j]
+            sigma[i, j] = math.sqrt(sigma[i, j] * sigma[i, j] + model * model * variance[j])
 
 
 @njit(cache=True)
