@@ -8,6 +8,7 @@ from importlib import import_module
 
 _HOME = {
     "bank": ("Bank", "load_bank"),
+    "conversion": ("convert_store", "restore_dataset"),
     "dataset": ("Dataset", "Split", "open_dataset"),
     "draws": ("Draws", "SpectrumBatch"),
     "error_map": ("GridErrorMap", "read_error_map", "write_error_map"),

@@ -19,13 +19,18 @@ from starsmith.data_contract.dataset import Dataset, Split
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.names import CONDITIONS, SPLITS
 from starsmith.data_contract.noise import true_error
-from starsmith.data_contract.schema import CHUNK_ROWS
+from starsmith.data_contract.schema import CHUNK_ROWS, DatasetHeader
+from starsmith.data_contract.store import json_bytes
 from starsmith.data_contract.velocity import LIGHT_SPEED_KM_S
 
 __all__ = [
+    "HEADER",
+    "MEDIAN",
+    "NOISE",
     "PUBLISHED_LABELS",
     "Published",
     "describe_published",
+    "open_published",
     "read_published",
     "write_published",
 ]
@@ -36,7 +41,11 @@ PUBLISHED_LABELS = {"teff": "T_eff", "logg": "log_g", "m_h": "M_H", "a_m": "a_M"
 WAVE = "spectrumdataset/wave"
 ARRAYS = "dataset/arrays"
 PARAMS = "dataset/params"
-KEEP_BITS = 12  # mantissa bits of flux and error; what makes gzip worth its time
+HEADER = "starsmith/run"
+NOISE = "starsmith/noise"
+MEDIAN = "flux_median"
+ERROR_BITS = 12  # mantissa bits of the error; what makes gzip worth its time
+GUARD_BITS = 2  # of the flux beyond the dataset's own: times its median it rounds to what it was
 BLOCK_ROWS = 512
 
 
@@ -100,6 +109,7 @@ def write_published(dataset: Dataset, folder: Path | str) -> list[Path]:
         try:
             with h5py.File(partial, "w") as root:
                 _write_arrays(root, split, dataset)
+                _write_header(root, dataset.header)
             table = pandas.DataFrame(_params(split))
             table.to_hdf(
                 partial, key=PARAMS, mode="a", format="table", data_columns=True, index=False
@@ -149,15 +159,28 @@ def _write_arrays(root: h5py.File, split: Split, dataset: Dataset) -> None:
         terms = split.header.noise_terms
         sigma = true_error(split.header.noise, model, draws.conditions, terms, draws.key)
         median = np.median(model, axis=1, keepdims=True)
-        flux[rows] = rounded(model / median, KEEP_BITS)
-        error[rows] = rounded(sigma / median, KEEP_BITS)
+        flux[rows] = rounded(model / median, min(22, split.header.keep_bits + GUARD_BITS))
+        error[rows] = rounded(sigma / median, ERROR_BITS)
+
+
+def _write_header(root: h5py.File, header: DatasetHeader) -> None:
+    """What the layout has no place for, so that the dataset can be had back."""
+    root[HEADER] = json_bytes(header.run()).decode()
+    for name, values in header.noise.arrays().items():
+        root[f"{NOISE}/{name}"] = values
+    root[NOISE].attrs["arms"] = list(header.noise.arm_names)
 
 
 def _params(split: Split) -> dict[str, np.ndarray]:
     draws = split.draws
     columns = {PUBLISHED_LABELS[name]: draws.label(name) for name in draws.label_names}
+    columns |= {"rv": draws.rv} if split.header.moving else {}
+    columns |= {"ebv": draws.ebv} if split.header.reddened else {}
+    blocks = range(0, len(split), BLOCK_ROWS)
+    median = [np.median(split.flux_model(slice(k, k + BLOCK_ROWS)), axis=1) for k in blocks]
     return {
         **columns,
+        MEDIAN: np.concatenate(median).astype(np.float64),
         "mag": draws.mag,
         "redshift": draws.rv / LIGHT_SPEED_KM_S,
         "snr": split.snr,
@@ -167,7 +190,8 @@ def _params(split: Split) -> dict[str, np.ndarray]:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[h5py.File]:
+def open_published(path: Path) -> Iterator[h5py.File]:
+    """Open a file in the published layout; DataError if it is not one."""
     try:
         with h5py.File(path, "r") as root:
             if missing := [
@@ -198,7 +222,7 @@ def read_published(path: Path | str, rows: slice = slice(None)) -> Published:
         If a part is missing or could only be read by unpickling.
     """
     path = Path(path)
-    with _open(path) as root:
+    with open_published(path) as root:
         error = root.get(f"{ARRAYS}/error/value")
         contents = Published(
             wave=root[WAVE][...].astype(np.float64),
@@ -232,7 +256,7 @@ def _read_params(path: Path, group: h5py.Group) -> dict[str, np.ndarray]:
 
 def describe_published(path: Path) -> dict:
     """Summarise a file in the published layout: sizes, columns and ranges."""
-    with _open(path) as root:
+    with open_published(path) as root:
         wave = root[WAVE][...]
         params = _read_params(path, root[PARAMS])
         return {

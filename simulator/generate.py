@@ -19,6 +19,7 @@ from starsmith.data_contract.names import CONDITIONS, SPLITS
 from starsmith.data_contract.noise import CALCULATOR, NoiseModel, Response
 from starsmith.data_contract.population import Population
 from starsmith.data_contract.random import check_seed
+from starsmith.data_contract.schema import KEEP_BITS
 from starsmith.data_contract.shards import (
     DatasetHeader,
     create_dataset,
@@ -28,7 +29,7 @@ from starsmith.data_contract.shards import (
     writer_lock,
 )
 from starsmith.simulator.interpolate import touches_filled
-from starsmith.simulator.observe import KEEP_BITS, draw_stars, model_flux, signal_to_noise
+from starsmith.simulator.observe import draw_stars, model_flux, signal_to_noise
 from starsmith.simulator.prior import Prior
 from starsmith.simulator.workers import Crew, Job, run_shards
 
@@ -46,7 +47,6 @@ log = logging.getLogger(__name__)
 
 HELD_OUT_FRACTION = 0.1
 HELD_OUT_MOST = 10_000
-FROZEN_KEEP_BITS = 10  # of flux and error: at most 0.01 sigma where S/N per pixel is 20
 
 Progress = Callable[[int, int], None]
 
@@ -157,7 +157,7 @@ def _make_header(
         counts=dict(counts),
         seed=check_seed(seed),
         store=settings.store,
-        keep_bits=FROZEN_KEEP_BITS if settings.store == "frozen" else KEEP_BITS,
+        keep_bits=KEEP_BITS[settings.store],
         error_kind=settings.error_kind,
         shard_rows=settings.shard_rows,
         mag_band=bank.mag_band,
