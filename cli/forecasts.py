@@ -17,7 +17,9 @@ from starsmith.data_contract.store import schema_of
 from starsmith.fisher.density import StarDensity
 from starsmith.fisher.exposure import ExposurePlan, Goal
 from starsmith.fisher.maps import SigmaMap
+from starsmith.fisher.plots import waterfall_figure
 from starsmith.fisher.quality import Finding
+from starsmith.fisher.waterfall import WaterfallStep
 from starsmith.simulator.prior import Prior
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "describe_findings",
     "describe_map",
     "describe_plan",
+    "draw_waterfall",
     "plan_report",
     "refuse_moving",
     "source_of",
@@ -33,8 +36,8 @@ __all__ = [
 ]
 
 
-def density_report(found: StarDensity, star: Draws) -> dict:
-    """Return the star, its bound, and what its features and richest windows hold."""
+def density_report(found: StarDensity, star: Draws, steps: Sequence[WaterfallStep]) -> dict:
+    """Return the star, its bound, what its features and richest windows hold, and the waterfall."""
     labels = dict(zip(star.label_names, star.labels[0].tolist(), strict=True))
     return {
         "star": {**labels, "mag": float(star.mag[0])},
@@ -45,19 +48,35 @@ def density_report(found: StarDensity, star: Draws) -> dict:
         "rho": found.rho,
         "features": [asdict(window) for window in found.features()],
         "windows": [asdict(window) for window in found.top()],
+        "waterfall": [asdict(step) for step in steps],
     }
 
 
 def describe_density(report: dict) -> str:
     """Lay the report out for a terminal."""
-    star = ", ".join(f"{name} {value:g}" for name, value in report["star"].items())
     head = (
-        f"{star}: S/N {report['snr']:.1f}, sigma({report['target']}) >= {report['sigma']:.3g} "
-        f"{UNITS[report['target']]}, fitting {', '.join(report['fitted'])} "
+        f"{_star_words(report)}: S/N {report['snr']:.1f}, sigma({report['target']}) >= "
+        f"{report['sigma']:.3g} {UNITS[report['target']]}, fitting {', '.join(report['fitted'])} "
         f"(these leave {report['rho']:.0%} of the information)"
     )
     tables = [_shares(report[part], column) for part, column in COLUMNS.items()]
-    return "\n\n".join((head, *tables))
+    steps = [
+        {"unknown, one more per line": s["name"], "sigma": s["sigma"], "factor": s["factor"]}
+        for s in report["waterfall"]
+    ]
+    return "\n\n".join((head, *tables, text_table(steps)))
+
+
+def _star_words(report: dict) -> str:
+    return ", ".join(f"{name} {value:g}" for name, value in report["star"].items())
+
+
+def draw_waterfall(path: Path | None, report: dict, notice: str) -> None:
+    """Draw what each unknown costs where a figure was asked for."""
+    if path is not None:
+        steps = [WaterfallStep(**step) for step in report["waterfall"]]
+        title = f"{_star_words(report)}; S/N {report['snr']:.1f} per pixel"
+        write_figure(path, waterfall_figure(steps, report["target"], title, notice))
 
 
 COLUMNS = {"features": "feature", "windows": "window [A]"}

@@ -9,12 +9,13 @@ from starsmith.fisher.information import CrlbResult, crlb, crlb_batch
 from starsmith.fisher.maps import SigmaMap, sigma_map
 from starsmith.fisher.nodes import node_spectra, step_error
 from starsmith.fisher.nuisances import Nuisances
-from starsmith.fisher.plots import density_figure, map_figure, plot_ceiling
+from starsmith.fisher.plots import density_figure, map_figure, plot_ceiling, waterfall_figure
 from starsmith.fisher.posterior import GridPosterior, PosteriorOptions, posterior_mean
 from starsmith.fisher.quality import Finding, check_bank
 from starsmith.fisher.selftest import run_selftest
 from starsmith.fisher.stars import free_labels, star_at, stars_at
 from starsmith.fisher.table import CeilingRow, CeilingTable
+from starsmith.fisher.waterfall import WaterfallStep, waterfall
 
 __all__ = [
     "STATISTICS",
@@ -31,6 +32,7 @@ __all__ = [
     "PosteriorOptions",
     "SigmaMap",
     "StarDensity",
+    "WaterfallStep",
     "ceiling",
     "check_bank",
     "check_leak",
@@ -53,4 +55,6 @@ __all__ = [
     "star_at",
     "stars_at",
     "step_error",
+    "waterfall",
+    "waterfall_figure",
 ]

@@ -10,8 +10,9 @@ from starsmith.data_contract.names import UNITS
 from starsmith.fisher.density import FEATURES, StarDensity
 from starsmith.fisher.maps import SigmaMap
 from starsmith.fisher.table import FEW_STARS, CeilingRow, CeilingTable
+from starsmith.fisher.waterfall import WaterfallStep
 
-__all__ = ["ceiling_figure", "density_figure", "map_figure", "plot_ceiling"]
+__all__ = ["ceiling_figure", "density_figure", "map_figure", "plot_ceiling", "waterfall_figure"]
 
 LINES = {
     "posterior_mean": ("exact posterior mean: the ceiling", "#111111", "-", 2.4),
@@ -23,6 +24,7 @@ LINES = {
 }
 BAND_COLOURS = ("#0072b2", "#009e73", "#cc79a7")
 MARKERS = "osD^vP*X"
+BAR_COLOUR = "#d55e00"
 
 
 def _binned(table: CeilingTable) -> list[CeilingRow]:
@@ -181,6 +183,41 @@ def map_figure(found: SigmaMap, notice: str = ""):
     axes.invert_yaxis()
     held = ", ".join(f"{name} {value:g}" for name, value in found.held.items())
     axes.set_title(f"{held}; fitting {', '.join(found.fitted)}", fontsize=10)
+    if notice:
+        figure.supxlabel(notice, fontsize=8, color="#a00000")
+    return figure
+
+
+def waterfall_figure(steps: Sequence[WaterfallStep], target: str, title: str, notice: str = ""):
+    """Draw what each unknown adds to a bound, from all known to all fitted.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.0, 1.4 + 0.38 * len(steps)), layout="constrained")
+    axes = figure.add_subplot()
+    sigma = np.array([step.sigma for step in steps])
+    place = np.arange(len(steps))
+    before = np.concatenate([[0.0], sigma[:-1]])
+    axes.barh(place, before, color="0.85", height=0.62)
+    colours = ["0.45", *(BAR_COLOUR for _ in steps[1:])]
+    axes.barh(place, sigma - before, left=before, color=colours, height=0.62)
+    for k, step in enumerate(steps):
+        more = f"  (x{step.factor:.2f})" if k else ""
+        axes.annotate(
+            f"{step.sigma:.3g}{more}", (step.sigma, k), xytext=(4, 0),
+            textcoords="offset points", va="center", fontsize=9,
+        )  # fmt: skip
+    names = [steps[0].name, *(f"+ {step.name}" for step in steps[1:])]
+    axes.set_yticks(place, names)
+    axes.invert_yaxis()
+    axes.set_xlim(0.0, 1.22 * sigma.max())
+    axes.set_xlabel(f"least σ({target}) [{UNITS[target]}]")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_title(title, fontsize=10)
     if notice:
         figure.supxlabel(notice, fontsize=8, color="#a00000")
     return figure
