@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from starsmith.cli.common import CommandGroup, echo_json, json_option, version_option
+from starsmith.cli.bench import bench
 from starsmith.cli.evaluate import evaluate
 from starsmith.cli.export import export
 from starsmith.cli.tables import text_table
@@ -22,6 +23,7 @@ def main():
 
 main.add_command(train)
 main.add_command(evaluate)
+main.add_command(bench)
 main.add_command(export)
 
 model_argument = click.argument("model", type=click.Path(exists=True, path_type=Path))
