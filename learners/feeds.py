@@ -87,7 +87,10 @@ class DeviceNormaliser:
         flux /= torch.where(drowned, 1.0, level)[:, None]
         flux -= self.mean
         flux /= self.std
-        return flux.masked_fill_(drowned[:, None], 0.0)
+        # A GPU would have to wait for the answer; there, filling nothing costs less than asking.
+        if flux.device.type != "cpu" or drowned.any():
+            flux.masked_fill_(drowned[:, None], 0.0)
+        return flux
 
 
 def median_of_rows(values: torch.Tensor) -> torch.Tensor:
@@ -219,6 +222,7 @@ class OnlineFeed:
         self.n_batch = order.n_batch
         self.normaliser = DeviceNormaliser(statistics.normaliser, source.device)
         self.columns = [source.label_names.index(name) for name in labels]
+        self._memory = torch.empty(0, source.wave.size, device=source.device)
         self.mean, self.std = (
             torch.from_numpy(values).to(source.device)
             for values in (statistics.scale.mean, statistics.scale.std)
@@ -230,27 +234,39 @@ class OnlineFeed:
         for block, parts in self.order.epoch(epoch):
             mine = [self.share.of(rows) for rows in parts]
             index = first + block.start + np.concatenate(mine)
-            flux, labels = self.observe(torch.from_numpy(index).to(self.source.device))
+            flux, labels, place = self.observe(torch.from_numpy(index).to(self.source.device))
             truth = ((labels[:, self.columns] - self.mean) / self.std).float()
             start = 0
             for rows, own in zip(parts, mine, strict=True):
-                part = slice(start, start + own.size)
+                some = place[start : start + own.size]
                 name = f"stars {first + block.start + rows.min()}..{first + block.stop - 1}"
-                yield Batch(flux[part], truth[part], None, name)
+                yield Batch(flux.index_select(0, some), truth.index_select(0, some), None, name)
                 start += own.size
 
-    def observe(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Standardised flux, float32, and labels, float64, of stars of these keys, in order."""
+    def observe(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Observe the stars of some keys, sorted by place in the grid.
+
+        Returns
+        -------
+        flux : float32 tensor, shape (n_spec, n_wave)
+            Standardised; the next call overwrites it.
+        labels : float64 tensor, shape (n_spec, n_label)
+        place : int64 tensor, shape (n_spec,)
+            Row in ``flux`` and ``labels`` of each key.
+        """
         source = self.source
         stars = source.draw(index, "train", TRAINING)
-        flux = torch.empty(len(index), source.wave.size, device=source.device)
         order = torch.argsort(stars.rows[:, 0])
+        stars, place = stars.take(order), torch.argsort(order)
         size = CPU_CHUNK if source.device.type == "cpu" else len(index)
+        if len(self._memory) < len(index):
+            self._memory = torch.empty(len(index), source.wave.size, device=source.device)
+        flux = self._memory[: len(index)]
         for start in range(0, len(index), size):
-            some = order[start : start + size]
+            some = slice(start, start + size)
             seen, _ = source.observe(stars.take(some), "train", TRAINING)
             flux[some] = self.normaliser(seen)
-        return flux, stars.labels
+        return flux, stars.labels, place
 
 
 def rows_name(rows: np.ndarray) -> str:

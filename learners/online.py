@@ -67,7 +67,7 @@ class Stars:
     rows: torch.Tensor
     weights: torch.Tensor
 
-    def take(self, some: torch.Tensor) -> "Stars":
+    def take(self, some: torch.Tensor | slice) -> "Stars":
         """Return some of the stars, by number."""
         return Stars(*(getattr(self, field.name)[some] for field in fields(self)))
 

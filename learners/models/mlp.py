@@ -45,11 +45,5 @@ class MLP(nn.Module):
 
 @register_model("mlp")
 def mlp(n_wave: int, n_output: int, **options: object) -> nn.Module:
-    """Return widths 1024, 512, 256: 4.85 M parameters."""
+    """Return widths 1024, 512, 256: 4.85 M parameters, few operations; it needs no tiny size."""
     return MLP(n_wave, n_output, **options)
-
-
-@register_model("mlp_tiny")
-def mlp_tiny(n_wave: int, n_output: int, **options: object) -> nn.Module:
-    """Return two narrow layers."""
-    return MLP(n_wave, n_output, **({"widths": (256, 64), "dropout": 0.0} | options))
