@@ -24,7 +24,9 @@ MEAN_WAVE = np.geomspace(1500.0, 2.0e5, 140)  # Rosseland mean [Å]
 TABLE_LOG_T = np.linspace(np.log(1800.0), np.log(16000.0), 56)
 TABLE_LOG_P = np.linspace(np.log(1e-3), np.log(3e7), 48)
 FLUX_WAVE = np.geomspace(2000.0, 1.5e5, 80)  # integrated flux [Å]
-FLUX_RESPONSE = 0.6  # d ln flux / d ln scale, from the slope of the temperature law
+FLUX_DEPTH = 0.3  # τ below which the flux forms, and the law scatters more than above
+TEMPERATURE_RESPONSE = 3.2  # d ln flux / d ln T of the layers below
+OPACITY_RESPONSE = 0.6  # d ln flux / d ln scale, from the slope of the temperature law
 N_FLUX_ITERATION = 5
 COOL_LIMIT = (4250.0, 150.0)  # where molecules make the mean opacity uncertain: centre, width [K]
 TOP_SLOPE = 0.03  # T/Teff per dex above the law's table, a little less than its last steps
@@ -104,19 +106,21 @@ def build_atmosphere(
 ) -> Atmosphere:
     """Atmosphere in hydrostatic equilibrium, dP/dτ = g/κ less the radiation force.
 
-    What the emergent flux, lines included, lacks to σTeff⁴ is mended by a factor on T, whose law
-    scatters, in stars warmer than 4250 K, and by a factor on the mean opacity, which MARCS took
-    from more molecules, in cooler ones. The two pass smoothly into each other.
+    What the emergent flux, lines included, lacks to σTeff⁴ is mended by a factor on T below
+    τ = 0.3, where the flux forms and the law scatters most, in stars warmer than 4250 K, and by a
+    factor on the mean opacity, which MARCS took from more molecules, in cooler ones. The two pass
+    smoothly into each other.
     """
     tau = depth_grid()
     law = temperature_law(tau, teff, logg, m_h)
     mixture = composition(m_h, a_m, c_m)
     table = rosseland_table(m_h, a_m, c_m)
     opacity_share = 1.0 / (1.0 + math.exp((teff - COOL_LIMIT[0]) / COOL_LIMIT[1]))
+    deep = tau / (tau + FLUX_DEPTH)
     correction = 0.0  # of ln flux
     for _ in range(N_FLUX_ITERATION):
-        temperature = law * np.exp((1.0 - opacity_share) * correction / 4.0)
-        log_scale = opacity_share * correction / FLUX_RESPONSE
+        temperature = law * np.exp((1.0 - opacity_share) * correction / TEMPERATURE_RESPONSE * deep)
+        log_scale = opacity_share * correction / OPACITY_RESPONSE
         log_pressure = hydrostatic_pressure(tau, temperature, 10.0**logg, teff, table, log_scale)
         gas = solve_gas(temperature, np.exp(log_pressure), mixture)
         opacity = np.exp(table.ev(np.log(temperature), log_pressure) + log_scale)

@@ -205,6 +205,15 @@ def test_integrated_flux_is_sigma_teff_to_the_fourth(star):
     assert flux / (SIGMA_SB * star[0] ** 4) == pytest.approx(1.0, abs=0.01)  # of the iteration
 
 
+@pytest.mark.parametrize("star", [(5500, 3.0, 0.0), (6500, 2.0, 0.0), (4500, 2.0, -2.0)])
+def test_flux_is_mended_where_it_forms(star):
+    """σTeff⁴ decides the temperature at τ of about one; the law keeps the layers above τ = 0.01."""
+    atmosphere = build_atmosphere(*star)
+    ratio = atmosphere.gas.temperature / temperature_law(atmosphere.tau, *star)
+    assert np.all(np.abs(ratio[atmosphere.tau < 1e-2] - 1.0) < 0.005)
+    assert abs(ratio[-1] - 1.0) > 0.02
+
+
 def test_wigner_symbols_are_orthogonal():
     pairs = [(m, q) for m in np.arange(-6.5, 7.0) for q in (-1, 0, 1)]
     total = sum(wigner_3j(7.5, 1, 6.5, -m - q, q, m) ** 2 for m, q in pairs)
