@@ -211,17 +211,23 @@ def total_damping(lines: LineList, atmosphere: Atmosphere) -> np.ndarray:
     warm = gas.temperature / 1e4
     perturbers = gas.n_hydrogen + 0.42 * gas.n_helium + 0.85 * gas.n_h2
     collisions = lines.gamma_vdw[:, None] * warm**0.3 * perturbers
-    known = np.flatnonzero(np.isfinite(lines.abo_sigma))
+    known = np.isfinite(lines.abo_sigma)
     composed = composition()
-    for i in known:
-        mass = composed.mass[composed.index(lines.species[i].split()[0])]
-        width = abo_width(lines.abo_sigma[i], lines.abo_alpha[i], mass, gas.temperature)
-        collisions[i] = width * perturbers
+    mass = np.array([composed.mass[composed.index(name.split()[0])] for name in lines.species])
+    sigma, alpha, mass = (
+        values[known, None] for values in (lines.abo_sigma, lines.abo_alpha, mass)
+    )
+    collisions[known] = abo_width(sigma, alpha, mass, gas.temperature) * perturbers
     stark = lines.gamma_stark[:, None] * warm ** (1.0 / 6.0) * gas.n_electron
     return lines.gamma_rad[:, None] + stark + collisions
 
 
-def abo_width(sigma: float, alpha: float, mass: float, temperature: np.ndarray) -> np.ndarray:
+def abo_width(
+    sigma: float | np.ndarray,
+    alpha: float | np.ndarray,
+    mass: float | np.ndarray,
+    temperature: np.ndarray,
+) -> np.ndarray:
     """Full width per hydrogen atom [rad cm³/s] for a cross-section [a0²] at 10 km/s."""
     reduced = AMU * mass * 1.008 / (mass + 1.008)
     speed = np.sqrt(8.0 * BOLTZMANN * temperature / (np.pi * reduced))

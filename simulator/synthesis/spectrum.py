@@ -26,7 +26,7 @@ from starsmith.simulator.synthesis.transfer import exponential_integral_table, p
 
 __all__ = ["Sampling", "Spectrum", "synthesize", "wavelength_grid"]
 
-PHYSICS_VERSION = 5  # raise with every change of physics or numbers in code: caches rebuild
+PHYSICS_VERSION = 6  # raise with every change of physics or numbers in code: caches rebuild
 SMOOTH_STRIDE = 512  # fine steps between points of the continuum
 HYDROGEN_STRIDE = 4  # fine steps between points of the hydrogen lines
 LINE_MARGIN = 120.0  # lines up to this far outside the range act inside it [Å]
@@ -60,7 +60,7 @@ class Sampling:
         if not 5000.0 <= self.wave_min < self.wave_max <= 10000.0:
             raise GridError(
                 f"wavelength range {self.wave_min:g}-{self.wave_max:g} Å: choose wave_min < "
-                "wave_max within 5000-10000 Å (the line list covers 6400-8950 Å)"
+                "wave_max within 5000-10000 Å (the line list covers 6400-9000 Å)"
             )
         if per_fwhm < 2.5:
             raise GridError(
