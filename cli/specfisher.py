@@ -6,6 +6,16 @@ from pathlib import Path
 import click
 
 from starsmith.cli.common import CommandGroup, finish, json_option, version_option
+from starsmith.cli.fisher_options import (
+    UNUSED_BY_CEILINGS,
+    effort_options,
+    normalise_option,
+    nuisance_option,
+    plot_option,
+    snr_bins_option,
+    star_option,
+    target_option,
+)
 from starsmith.cli.options import (
     bank_options,
     config_option,
@@ -13,13 +23,12 @@ from starsmith.cli.options import (
     prior_options,
     typed_on_command_line,
 )
+from starsmith.cli.plans import plan
 from starsmith.cli.survey_options import noise_options, population_options
 from starsmith.cli.tables import text_table
-from starsmith.cli.types import LABEL_NAMES, Count, Duration, Edges, Numbers, Values
+from starsmith.cli.types import LABEL_NAMES, Edges, Numbers, Values
 
 __all__ = ["main"]
-
-UNUSED_BY_CEILINGS = ("n", "splits", "store", "format", "workers", "overwrite", "out", "seed")
 
 
 @click.group(cls=CommandGroup, name="specfisher")
@@ -28,59 +37,7 @@ def main():
     """Bound what any estimator can learn from a spectrum."""
 
 
-normalise_option = click.option(
-    "--normalise",
-    type=click.Choice(["free", "known", "absolute"]),
-    default="free",
-    show_default=True,
-    help="Amplitude unknown; its noise-free median known; the magnitude known.",
-)
-
-
-def effort_options(function):
-    """Add ``--normalise --n-star --n-template --seed``."""
-    options = (
-        normalise_option,
-        click.option(
-            "--n-star", type=Count(30), default=2000, show_default=True, help="Test stars scored."
-        ),
-        click.option(
-            "--n-template",
-            type=Count(1000),
-            default=40_000,
-            show_default=True,
-            help="Prior draws behind the posterior mean.",
-        ),
-        click.option(
-            "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
-        ),
-    )
-    for option in reversed(options):
-        function = option(function)
-    return function
-
-
-snr_bins_option = click.option(
-    "--snr-bins",
-    type=Edges(),
-    is_flag=False,
-    flag_value="default",
-    help="Also in bins of S/N: bare for 0,2,3,4,5,7,10,15,25,inf, or your own edges.",
-)
-nuisance_option = click.option(
-    "--nuisance",
-    default="",
-    help="Fitted as well in Cramér-Rao bounds: rv, continuum:3, lsf, sky; with a prior, rv=5.",
-)
-target_option = click.option(
-    "--target", type=click.Choice(LABEL_NAMES), default="logg", show_default=True
-)
-star_option = click.option(
-    "--star", type=Values(), required=True, help="The star; labels left out are mid-range."
-)
-plot_option = click.option(
-    "--plot", type=click.Path(path_type=Path), help="Figure (png, pdf, svg)."
-)
+main.add_command(plan)
 
 
 @main.command(
@@ -275,69 +232,6 @@ def sigma_map(source, prior, at, target, normalise, plot, as_json):
     if plot:
         write_figure(plot, map_figure(found, bank.notice))
     finish("specfisher.map", asdict(found), describe_map(found), as_json, bank.notice)
-
-
-@main.command(
-    examples=(
-        "specfisher plan --target-sigma logg=0.3 --mag 20..22.5 --max-time 12h",
-        "specfisher plan --target-sigma logg=0.3,m_h=0.15 --fraction 0.8 --mag 19..21",
-        "specfisher plan --target-sigma logg=0.2 --star teff=4750,logg=2.5,m_h=-1 --mag 20",
-    ),
-)
-@click.option(
-    "--target-sigma",
-    "sigma",
-    type=Values(),
-    required=True,
-    help="Largest error allowed, of one label or several.",
-)
-@click.option(
-    "--fraction",
-    type=float,
-    default=0.5,
-    show_default=True,
-    help="Of the stars that must be told so well.",
-)
-@click.option("--max-time", type=Duration(), default="12h", show_default=True, help="At most.")
-@click.option(
-    "--mag-step", type=click.FloatRange(min=0.01), default=0.5, show_default=True, help="Of --mag."
-)
-@click.option(
-    "--vary",
-    type=click.Choice(["exp_count", "exp_time"]),
-    default="exp_count",
-    show_default=True,
-    help="More exposures of --exp-time, or --exp-count longer ones.",
-)
-@click.option("--star", type=Values(), default="", help="All stars are this one.")
-@click.option("--n-star", type=Count(1), default=200, show_default=True, help="Stars drawn.")
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
-)
-@normalise_option
-@json_option()
-@bank_options
-@prior_options
-@config_option(*(set(UNUSED_BY_CEILINGS) - {"seed"}))
-def plan(source, prior, mag_step, star, as_json, **choices):
-    """Find the exposure that tells a label well enough, and the faintest magnitude for it.
-
-    Stars and conditions are drawn from the ranges; labels whose range has a width are fitted.
-    """
-    from starsmith.cli.forecasts import describe_plan, plan_report, refuse_moving
-    from starsmith.fisher import Goal, plan_exposures
-    from starsmith.simulator.planning import magnitude_steps
-
-    if typed_on_command_line(choices["vary"]):
-        raise click.UsageError(
-            f"{flag(choices['vary'])} is what is looked for; drop it, or --vary the other"
-        )
-    refuse_moving(prior)
-    goal = Goal(**choices)
-    mag = magnitude_steps(*prior.ranges["mag"], mag_step)
-    bank = source.open()
-    report = plan_report(plan_exposures(bank, prior, mag, goal, star), goal, star)
-    finish("specfisher.plan", report, describe_plan(report), as_json, bank.notice)
 
 
 @main.command(

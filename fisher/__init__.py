@@ -13,6 +13,7 @@ from starsmith.fisher.plots import density_figure, map_figure, plot_ceiling, wat
 from starsmith.fisher.posterior import GridPosterior, PosteriorOptions, posterior_mean
 from starsmith.fisher.quality import Finding, check_bank
 from starsmith.fisher.selftest import run_selftest
+from starsmith.fisher.star_plan import StarPlan, plan_stars
 from starsmith.fisher.stars import free_labels, star_at, stars_at
 from starsmith.fisher.table import CeilingRow, CeilingTable
 from starsmith.fisher.waterfall import WaterfallStep, waterfall
@@ -32,6 +33,7 @@ __all__ = [
     "PosteriorOptions",
     "SigmaMap",
     "StarDensity",
+    "StarPlan",
     "WaterfallStep",
     "ceiling",
     "check_bank",
@@ -48,6 +50,7 @@ __all__ = [
     "match_keys",
     "node_spectra",
     "plan_exposures",
+    "plan_stars",
     "plot_ceiling",
     "posterior_mean",
     "run_selftest",

@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from starsmith.data_contract.arms import arm_named
 from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError
@@ -17,7 +18,7 @@ from starsmith.fisher.variance import variance_line
 from starsmith.simulator.observe import draw_stars
 from starsmith.simulator.prior import Prior
 
-__all__ = ["ExposurePlan", "Goal", "least_integer", "plan_exposures"]
+__all__ = ["ExposurePlan", "Goal", "exposure_units", "least_integer", "pixels_of", "plan_exposures"]
 
 MAG_STEP = 0.01
 MAG_SPAN = (5.0, 30.0)
@@ -44,6 +45,8 @@ class Goal:
         Stars drawn from the prior.
     seed : int
     normalise : str
+    arm : str
+        Use the pixels of this arm alone; all of them if empty.
     """
 
     sigma: Mapping[str, float]
@@ -53,6 +56,7 @@ class Goal:
     n_star: int = 200
     seed: int = 0
     normalise: str = "free"
+    arm: str = ""
 
     def __post_init__(self):
         if not self.sigma or min(self.sigma.values()) <= 0.0:
@@ -140,7 +144,9 @@ class _Sample:
         """Floor and slope of the variance with these exposures of every star."""
         conditions = self.conditions.copy()
         conditions[:, EXP_COUNT], conditions[:, EXP_TIME] = exp_count, exp_time
-        return variance_line(self.bank.noise, conditions)
+        floor, slope = variance_line(self.bank.noise, conditions)
+        pixels = pixels_of(self.bank, self.goal.arm)
+        return floor[:, pixels], slope[:, pixels]
 
     def noise_by_count(self, exp_time: float) -> Callable[[float], tuple[np.ndarray, np.ndarray]]:
         """The same as a function of the number of exposures of one length.
@@ -191,7 +197,13 @@ def _sample(bank: Bank, prior: Prior, goal: Goal, star: Mapping[str, float] | No
 
 
 def _columns(bank: Bank, draws: Draws, names: tuple[str, ...], goal: Goal) -> Columns:
-    return label_columns(bank, draws.labels, np.zeros(len(draws)), names, goal.normalise)
+    columns = label_columns(bank, draws.labels, np.zeros(len(draws)), names, goal.normalise)
+    return columns.at_pixels(pixels_of(bank, goal.arm))
+
+
+def pixels_of(bank: Bank, arm: str) -> slice:
+    """Pixels of one arm by its name or first letter, or all; DataError if there is no such."""
+    return arm_named(bank.noise.arms, arm).pixels if arm else slice(None)
 
 
 def plan_exposures(
@@ -219,7 +231,7 @@ def plan_exposures(
     plan : ExposurePlan
     """
     sample = _sample(bank, prior, goal, star)
-    one, longest = _units(prior, goal)
+    one, longest = exposure_units(prior, goal)
     n_mag = len(mag)
     by_count = goal.vary == "exp_count"
     noise_of = sample.noise_by_count(one[1]) if by_count else partial(sample.noise, one[0])
@@ -251,7 +263,7 @@ def plan_exposures(
     )
 
 
-def _units(prior: Prior, goal: Goal) -> tuple[tuple[float, float], int]:
+def exposure_units(prior: Prior, goal: Goal) -> tuple[tuple[float, float], int]:
     """(number, length) of the exposures a plan starts from, and the most of what it varies."""
     count = float(np.floor(np.mean(prior.ranges["exp_count"])))
     length = float(np.mean(prior.ranges["exp_time"]))

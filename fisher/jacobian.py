@@ -60,6 +60,10 @@ class Columns:
             return self
         return Columns(tuple(self.names[k] for k in kept), self.values[:, kept], self.flux)
 
+    def at_pixels(self, pixels: slice) -> "Columns":
+        """Keep some pixels."""
+        return Columns(self.names, self.values[..., pixels], self.flux[..., pixels])
+
     @property
     def shared(self) -> np.ndarray:
         """Columns of noise that errs in many pixels at once, (n_spec, n_shared, n_wave)."""

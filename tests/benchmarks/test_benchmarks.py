@@ -63,3 +63,16 @@ def test_observe_report_covers_every_term(toy_bank, tmp_path):
     )  # fmt: skip
     for row in ("calculator (default)", "correlated", "Poisson", "cosmic rays", "drift"):
         assert row in run.stdout
+
+
+def test_fisher_report_covers_nodes_and_posteriors(toy_bank, tmp_path):
+    """A tiny run fills the table."""
+    toy_bank.save(tmp_path / "bank.zarr")
+    options = ["--bank", tmp_path / "bank.zarr", "--nodes", "300"]
+    options += ["--stars", "30", "--templates", "1000"]
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks.fisher", *options],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    for row in ("plain numpy", "fill_gram", "posterior_mean", "Largest memory"):
+        assert row in run.stdout
