@@ -8,6 +8,7 @@ __all__ = [
     "AB_FNU_CGS",
     "ANGSTROM_PER_NM",
     "ARCSEC_PER_RADIAN",
+    "BOLTZMANN_NM_K",
     "CM2_PER_M2",
     "ELECTRONVOLT_NM",
     "FLUX_UNIT_CGS",
@@ -24,6 +25,9 @@ CM2_PER_M2 = 1.0e4
 
 PHOTONS_PER_ERG_NM = constants.erg * constants.nano / (constants.h * constants.c)
 """Photons in one erg of light at 1 nm; times wavelength [nm] elsewhere."""
+
+BOLTZMANN_NM_K = constants.h * constants.c / (constants.k * constants.nano)
+"""Photon energy over temperature [K] times wavelength [nm]: the exponent of Planck's law."""
 
 ELECTRONVOLT_NM = constants.h * constants.c / (constants.eV * constants.nano)
 """Photon energy [eV] times wavelength [nm]."""

@@ -1,16 +1,23 @@
-"""Planning observations: signal-to-noise of a flat source, and what the noise consists of."""
+"""Planning observations: signal-to-noise of a source, and what the noise consists of."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from starsmith.data_contract.arms import ArmSpan
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.names import CONDITIONS
 from starsmith.data_contract.noise import NoiseTables, background, sensitivity
 from starsmith.simulator.constants import ANGSTROM_PER_NM
-from starsmith.simulator.instruments import Instrument, noise_tables, resolution_element
+from starsmith.simulator.instruments import (
+    Instrument,
+    JoinedInstrument,
+    noise_tables,
+    resolution_element,
+)
 from starsmith.simulator.instruments.validate import flat_flux
 from starsmith.simulator.prior import Prior
+from starsmith.simulator.sed import Sed
 
 __all__ = [
     "TERMS",
@@ -77,6 +84,11 @@ def background_terms(tables: NoiseTables, conditions: np.ndarray) -> dict[str, n
     terms : dict of str to float64 array, shape (n_spec, n_wave)
         [electron² per exposure], all of `TERMS` but the object.
     """
+    by_arm = [_arm_background_terms(own, conditions) for own in tables.by_arm]
+    return {name: np.concatenate([arm[name] for arm in by_arm], axis=1) for name in by_arm[0]}
+
+
+def _arm_background_terms(tables: NoiseTables, conditions: np.ndarray) -> dict[str, np.ndarray]:
     off = dict.fromkeys(SCALE_OF_TERM.values(), 0.0)
     moonless = conditions.copy()
     moonless[:, CONDITIONS.index("moon_phase")] = 0.0
@@ -109,19 +121,22 @@ def variance_terms(
         [electron² per exposure], in the order of `TERMS`. The object's has shape
         (n_spec, n_wave), the others the length of ``conditions``.
     """
-    photons = tables.sample_factor * sensitivity(tables, conditions) * flux
+    photons = tables.at_pixels("sample_factor") * sensitivity(tables, conditions) * flux
     return {"object": photons, **background_terms(tables, conditions)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class SnrForecast:
-    """Signal-to-noise of a flat source against magnitude and wavelength.
+    """Signal-to-noise of a source against magnitude and wavelength.
 
     Attributes
     ----------
+    arms : tuple of ArmSpan
+        Which pixels belong to which arm.
     wave : float64 array, shape (n_wave,)
         Vacuum [Å].
-    pixel_angstrom : float
+    pixel_angstrom : float64 array, shape (n_wave,)
+        Width of each pixel.
     element_pixel : float64 array, shape (n_wave,)
         Half-maximum width of the line profile, pixel included.
     mag : float64 array, shape (n_mag,)
@@ -132,32 +147,34 @@ class SnrForecast:
         Share of each of `TERMS` in the variance; they add up to 1 in every pixel.
     """
 
+    arms: tuple[ArmSpan, ...]
     wave: np.ndarray
-    pixel_angstrom: float
+    pixel_angstrom: np.ndarray
     element_pixel: np.ndarray
     mag: np.ndarray
     snr: np.ndarray
     fractions: dict[str, np.ndarray]
 
-    def rows(self) -> list[dict[str, float]]:
-        """Per magnitude: median S/N per pixel, Å and resolution element, median fractions.
+    def rows(self) -> list[dict[str, float | str]]:
+        """Per magnitude and arm: median S/N per pixel, Å and resolution element, and fractions.
 
         Pixels are taken as independent, so that S/N grows with the root of their number. A
-        median is over pixels, each by itself: fractions need not add up to 1.
+        median is over an arm's pixels, each by itself: fractions need not add up to 1.
         """
-        snr = {
+        values = {
             "snr_pixel": self.snr,
             "snr_angstrom": self.snr / np.sqrt(self.pixel_angstrom),
             "snr_element": self.snr * np.sqrt(self.element_pixel),
-        }
-        columns = {
-            "mag": self.mag,
-            **{name: np.median(values, axis=1) for name, values in snr.items()},
-            **{name: np.median(values, axis=1) for name, values in self.fractions.items()},
+            **self.fractions,
         }
         return [
-            {name: float(values[k]) for name, values in columns.items()}
-            for k in range(self.mag.size)
+            {
+                "mag": float(mag),
+                "arm": arm.name,
+                **{name: float(np.median(of[k, arm.pixels])) for name, of in values.items()},
+            }
+            for k, mag in enumerate(self.mag)
+            for arm in self.arms
         ]
 
 
@@ -178,16 +195,23 @@ def magnitude_steps(bright: float, faint: float, step: float) -> np.ndarray:
     return np.linspace(bright, faint, int(n_step) + 1)
 
 
-def forecast_snr(instrument: Instrument, mag: np.ndarray, conditions: np.ndarray) -> SnrForecast:
-    """Forecast the signal-to-noise of a source of constant AB magnitude.
+def forecast_snr(
+    instrument: Instrument | JoinedInstrument,
+    mag: np.ndarray,
+    conditions: np.ndarray,
+    sed: Sed | None = None,
+) -> SnrForecast:
+    """Forecast the signal-to-noise of a source in every arm.
 
     Parameters
     ----------
-    instrument : Instrument
+    instrument : Instrument or JoinedInstrument
     mag : float64 array, shape (n_mag,)
-        AB, the same at all wavelengths.
+        AB: at all wavelengths, or in the band of ``sed``.
     conditions : float64 array, shape (1, 8)
         Columns in `CONDITIONS` order.
+    sed : Sed, optional
+        Spectrum of the source; of constant AB magnitude by default.
 
     Returns
     -------
@@ -197,16 +221,21 @@ def forecast_snr(instrument: Instrument, mag: np.ndarray, conditions: np.ndarray
     ------
     DataError
         If a condition lies outside the instrument's tables.
+    ConfigError
+        If the source's spectrum does not cover the instrument.
     """
     tables = noise_tables(instrument)
-    flux = np.array([flat_flux(instrument.wave, m) for m in mag])
+    shape = flat_flux(instrument.wave, 0.0) if sed is None else sed.flux(instrument.wave)
+    flux = shape * 10.0 ** (-0.4 * np.asarray(mag, dtype=np.float64))[:, None]
     terms = variance_terms(tables, flux, conditions)
     variance = sum(terms.values())
     exp_count = conditions[0, CONDITIONS.index("exp_count")]
-    electrons = terms["object"] / tables.sample_factor
+    electrons = terms["object"] / tables.at_pixels("sample_factor")
+    width = [np.full(arm.n_pixel, arm.dispersion_nm * ANGSTROM_PER_NM) for arm in instrument.arms]
     return SnrForecast(
+        arms=tables.arms,
         wave=instrument.wave,
-        pixel_angstrom=instrument.arm.dispersion_nm * ANGSTROM_PER_NM,
+        pixel_angstrom=np.concatenate(width),
         element_pixel=resolution_element(instrument),
         mag=np.asarray(mag, dtype=np.float64),
         snr=electrons * np.sqrt(exp_count / variance),

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from starsmith.data_contract.columns_file import read_columns
 from starsmith.data_contract.errors import ConfigError
 
 __all__ = ["LsfTable", "read_lsf"]
 
 OFFSETS = {"offset_pixel": "pixel", "offset_nm": "nm"}
-FORMATS = {".csv": "ascii.csv", ".ecsv": "ascii.ecsv", ".fits": "fits"}
 NUMBERED = re.compile(r"(?:component|coefficient)_(\d+)")
 AREA_TOLERANCE = 0.01
 
@@ -58,7 +58,7 @@ def read_lsf(path: Path, coefficients: Path | None = None) -> LsfTable:
     ConfigError
         If a column is missing or odd, or a profile is not of unit area; names it.
     """
-    columns = _read(path)
+    columns = read_columns(path)
     unit = [name for name in OFFSETS if name in columns]
     if len(unit) != 1:
         raise ConfigError(f"{path}: needs one column of {list(OFFSETS)}, found {list(columns)}")
@@ -86,17 +86,6 @@ def read_lsf(path: Path, coefficients: Path | None = None) -> LsfTable:
     return LsfTable(offset, OFFSETS[unit[0]], wave_nm, values)
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
-    """Columns as float64 arrays."""
-    from astropy.table import Table
-
-    try:
-        table = Table.read(path, format=FORMATS[path.suffix])
-        return {name: np.asarray(table[name], dtype=np.float64) for name in table.colnames}
-    except Exception as problem:  # readers of tables raise what they like on a damaged file
-        raise ConfigError(f"{path} cannot be read as a table of numbers ({problem})") from None
-
-
 def _from_wavelengths(path: Path, columns: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     try:
         wave_nm = np.array([float(name) for name in columns])
@@ -113,7 +102,7 @@ def _from_wavelengths(path: Path, columns: dict[str, np.ndarray]) -> tuple[np.nd
 def _from_components(
     path: Path, columns: dict[str, np.ndarray], coefficients: Path
 ) -> tuple[np.ndarray, np.ndarray]:
-    amounts = _read(coefficients)
+    amounts = read_columns(coefficients)
     if "wave_nm" not in amounts:
         raise ConfigError(f"{coefficients}: no column wave_nm, found {list(amounts)}")
     wave_nm, mean = amounts.pop("wave_nm"), columns.pop("mean")

@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
+from starsmith.data_contract.columns_file import TABLE_FORMATS
 from starsmith.data_contract.errors import ConfigError
 from starsmith.simulator.instruments.figures import (
     covers,
@@ -19,7 +20,7 @@ __all__ = ["Arm", "Atmosphere", "Fibre", "Optics", "Sky", "Telescope"]
 
 PROFILES = ("optics", "gaussian")
 LSF_MODELS = ("mtf", "gaussian")
-TABLE_SUFFIXES = (".csv", ".ecsv", ".fits")
+TABLE_SUFFIXES = tuple(TABLE_FORMATS)
 TELLURIC_SAMPLINGS = ("centred", "calculator")
 DETECTORS = ("silicon", "hgcdte")
 

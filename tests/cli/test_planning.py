@@ -68,6 +68,43 @@ def test_snr_prints_and_draws_the_librarys_forecast(tmp_path):
     assert found["rows"][0]["moon"] == 0.0
 
 
+def test_snr_of_all_arms(tmp_path):
+    """A row per arm, drawn; a disc of 0.3 arcsec loses light in every one."""
+    figure = tmp_path / "lr.png"
+    line = "specsim snr --instrument b+r+n --mag 21 --sed blackbody:4500"
+    done = call(f"{line} --reff 0.3 --json --plot", figure)
+    assert done.exit_code == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [row["arm"] for row in found["rows"]] == ["blue", "red", "nir"]
+    assert found["sed"] == "blackbody:4500"
+    assert figure.stat().st_size > 20_000
+    star = json.loads(call(line, "--json").stdout)
+    assert all(
+        disc["snr_pixel"] < point["snr_pixel"]
+        for disc, point in zip(found["rows"], star["rows"], strict=True)
+    )
+
+
+def test_an_imported_calculator_is_exact(shared_data, tmp_path):
+    """Import, validate: every pixel within the bounds, drawn."""
+    out, figure = tmp_path / "mine.toml", tmp_path / "etc.png"
+    done = call("specsim instrument import --json --out", out, shared_data / "instrument")
+    assert done.exit_code == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["arms"] == ["red-mr"]
+    assert all((tmp_path / name.split("/")[-1]).is_file() for name in report["files"])
+    csv = shared_data / "instrument" / ETC
+    line = f"specsim instrument validate --instrument {out} --against {csv}"
+    found = json.loads(call(f"{line} --json --plot", figure).stdout)
+    assert found["agreement"] == "exact"
+    assert found["signal_worst"] < 1e-3
+    assert found["noise_worst"] < 2e-3
+    assert figure.stat().st_size > 20_000
+    other = json.loads(call(f"{line} --seeing 1.0 --json").stdout)
+    assert other["settings"]["seeing"] == 1.0
+    assert other["agreement"] == "none"
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -87,6 +124,13 @@ def test_snr_prints_and_draws_the_librarys_forecast(tmp_path):
         ("specsim snr --moon-phase 2", "moon_phase"),
         ("specsim snr --instrument hubble", "neither built in"),
         ("specsim snr --plot x.doc", "figures are written as"),
+        ("specsim snr --sed nowhere.csv", "no table there"),
+        ("specsim snr --sed FILE", "tables are read from"),
+        ("specsim snr --sed blackbody:hot", "blackbody:KELVIN"),
+        ("specsim snr --instrument b++n", "empty name"),
+        ("specsim snr --instrument r+r", "different names"),
+        ("specsim instrument import . --out mine.toml", "no PFS.redMR"),
+        ("specsim instrument import FILE --out mine.toml", "FILE"),
         ("specsim instrument validate --against FILE --plot x.doc", "figures are written as"),
     ],
 )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from starsmith.data_contract.errors import ConfigError, DataError
+from starsmith.data_contract.errors import ConfigError, DataError, GridError
 from starsmith.data_contract.noise import Response, background, sensitivity
 from starsmith.simulator.instruments import load_instrument
 from starsmith.simulator.instruments.validate import flat_flux
@@ -15,6 +15,7 @@ from starsmith.simulator.planning import (
     observing_conditions,
     variance_terms,
 )
+from starsmith.simulator.sed import blackbody, read_sed
 
 SETTINGS = {
     "seeing": 0.8,
@@ -109,6 +110,73 @@ def test_signal_to_noise_of_more_exposures(conditions):
     instrument = load_instrument("pfs_mr")
     few, hundredfold = (forecast_snr(instrument, [21.5], c).snr for c in (conditions, many))
     assert np.all(hundredfold / few < 10.0)
+
+
+def test_every_arm_is_forecast_by_itself(conditions):
+    """A row per magnitude and arm; the ramp's excess noise and dark current are the NIR arm's."""
+    joined = forecast_snr(load_instrument("pfs_lr"), np.array([21.0, 22.0]), conditions)
+    rows = joined.rows()
+    assert [(row["mag"], row["arm"]) for row in rows[:4]] == [
+        (21.0, "blue"),
+        (21.0, "red"),
+        (21.0, "nir"),
+        (22.0, "blue"),
+    ]
+    alone = forecast_snr(load_instrument("pfs_n"), np.array([21.0]), conditions).rows()[0]
+    assert rows[2]["snr_pixel"] == pytest.approx(alone["snr_pixel"], rel=1e-4)
+    np.testing.assert_allclose(sum(joined.fractions.values()), 1.0, rtol=1e-13)
+    assert rows[2]["dark"] > 10 * rows[1]["dark"]
+    # 0.659, 0.830 and 0.781 Å per pixel
+    per_angstrom = [row["snr_angstrom"] / row["snr_pixel"] for row in rows[:3]]
+    np.testing.assert_allclose(per_angstrom, np.array([0.659, 0.830, 0.781]) ** -0.5, rtol=1e-3)
+
+
+def test_a_blackbody_has_its_magnitude_and_colour():
+    """AB magnitude 0 around its pivot; Planck's law between two wavelengths."""
+    star = blackbody(5000.0, "ab8000")
+    assert star.flux(np.array([8000.0]))[0] == pytest.approx(
+        flat_flux(np.array([8000.0]), 0.0)[0],
+        rel=1e-3,  # the pivot's band is 20 Å wide
+    )
+    blue, red = star.flux(np.array([7200.0, 8800.0]))
+    exponents = 1.438777e8 / np.array([7200.0, 8800.0]) / 5000
+    planck = (8800 / 7200) ** 5 * np.expm1(exponents[1]) / np.expm1(exponents[0])
+    assert blue / red == pytest.approx(planck, rel=1e-5)
+    with pytest.raises(ConfigError, match="blackbody of 3 K"):
+        blackbody(3.0, "ab8000")
+
+
+def test_a_users_spectrum_is_scaled_to_its_band(tmp_path, conditions):
+    """Constant AB magnitude as a table forecasts what the flat source does."""
+    wave = np.linspace(6000.0, 10000.0, 4001)
+    table = np.column_stack([wave, 7.0 * wave**-2.0])
+    np.savetxt(tmp_path / "flat.csv", table, delimiter=",", header="wave,flux", comments="")
+    sed = read_sed(tmp_path / "flat.csv", "hsc2017-i")
+    instrument = load_instrument("pfs_mr")
+    flat = forecast_snr(instrument, [21.5], conditions).snr
+    np.testing.assert_allclose(
+        forecast_snr(instrument, [21.5], conditions, sed).snr, flat, rtol=1e-4
+    )
+    with pytest.raises(ConfigError, match=r"covers 6000-10000 Å, but the instrument needs 3800"):
+        forecast_snr(load_instrument("pfs_lr"), [21.5], conditions, sed)
+    with pytest.raises(GridError, match="--mag-band ab8000"):
+        read_sed(tmp_path / "flat.csv", "sdss2010-u")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("wave,f\n1,2\n2,3\n", r"no column \['flux'\]"),
+        ("wave,flux\n2,1\n1,1\n", "increasing"),
+        ("wave,flux\n1,-1\n2,1\n", "at least 0"),
+        ("wave,flux\n1,nan\n2,1\n", "not numbers"),
+        ("wave,flux\n1,x\n2,1\n", "table of numbers"),
+    ],
+)
+def test_odd_spectra_are_refused(tmp_path, text, words):
+    (tmp_path / "odd.csv").write_text(text)
+    with pytest.raises(ConfigError, match=words):
+        read_sed(tmp_path / "odd.csv", "ab8000")
 
 
 def test_magnitudes_include_both_ends():
