@@ -114,6 +114,7 @@ def generate(source, prior, dry_run, as_json, **request):
 @click.option("--split", type=click.Choice(SPLIT_NAMES), default="train", show_default=True)
 @seed_option
 @click.option("--out", type=click.Path(path_type=Path), help="ECSV table to write.")
+@click.option("--exposures", type=click.Path(path_type=Path), help="Table of single exposures.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Figure to write (png, pdf, svg).")
 @click.option("--overwrite", is_flag=True, help="Replace a table that is there.")
 @json_option()
@@ -130,18 +131,26 @@ def spectrum(source, prior, noise, preset, index, split, seed, as_json, **files)
     """
     from starsmith.cli.figures import check_suffix, plot_spectrum
     from starsmith.cli.files import check_table, refuse_existing
-    from starsmith.cli.spectra import single_spectrum, spectrum_summary, write_spectrum
+    from starsmith.cli.spectra import (
+        single_spectrum,
+        spectrum_summary,
+        write_exposures,
+        write_spectrum,
+    )
     from starsmith.simulator.presets import settle
 
-    out, plot, overwrite = files["out"], files["plot"], files["overwrite"]
+    out, exposures, plot = files["out"], files["exposures"], files["plot"]
     check_suffix(plot)
-    check_table(out)
-    refuse_existing(out, overwrite)
+    for table in (out, exposures):
+        check_table(table)
+        refuse_existing(table, files["overwrite"])
     bank = source.moving(prior.moving).reddened(prior.reddened).open()
     prior = settle(preset or "", bank, prior)
     batch = single_spectrum(bank, prior, (seed, split, index), noise)
     if out:
         write_spectrum(out, batch, bank)
+    if exposures:
+        write_exposures(exposures, batch, bank, noise)
     if plot:
         plot_spectrum(plot, batch, bank.notice)
     summary = spectrum_summary(batch, bank)

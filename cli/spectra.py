@@ -10,11 +10,12 @@ from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.draws import SpectrumBatch
 from starsmith.data_contract.names import CONDITIONS
 from starsmith.data_contract.noise import CALCULATOR, NoiseModel
+from starsmith.data_contract.single_exposures import observe_exposures
 from starsmith.data_contract.snr_units import snr_factors
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
 
-__all__ = ["single_spectrum", "spectrum_summary", "write_spectrum"]
+__all__ = ["single_spectrum", "spectrum_summary", "write_exposures", "write_spectrum"]
 
 ASTROPY_UNITS = {"wave": "Angstrom"} | dict.fromkeys(
     ("flux", "error"), "1e-17 erg / (s cm2 Angstrom)"
@@ -56,3 +57,17 @@ def write_spectrum(path: Path, batch: SpectrumBatch, bank: Bank) -> None:
     if bank.notice:
         meta["notice"] = bank.notice
     write_table(path, Table(columns, units=ASTROPY_UNITS, meta=meta))
+
+
+def write_exposures(path: Path, batch: SpectrumBatch, bank: Bank, noise: NoiseModel) -> None:
+    """Write wave, and flux and error of every exposure (n_wave, n_exposure), of one spectrum.
+
+    The exposures' seeing and zenith angles are in the table's metadata.
+    """
+    single = observe_exposures(
+        bank.noise, batch.flux_model, batch.draws.conditions, batch.draws.key, noise
+    )
+    columns = {"wave": batch.wave, "flux": single.flux[:, 0].T, "error": single.error[:, 0].T}
+    drift = ("seeing", "zenith_angle")
+    of_each = {name: single.conditions[:, 0, CONDITIONS.index(name)].tolist() for name in drift}
+    write_table(path, Table(columns, units=ASTROPY_UNITS, meta={"medium": "vacuum", **of_each}))
