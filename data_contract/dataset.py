@@ -1,5 +1,6 @@
 """Datasets as they are read: draws, noiseless flux, and the observed view of it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from starsmith.data_contract.noise import NoiseTables, observe_spectra
 from starsmith.data_contract.noise_terms import Realisation, spectrum_mask
 from starsmith.data_contract.schema import DatasetHeader
 from starsmith.data_contract.shards import finished_shards, open_run, plan_shards
+from starsmith.data_contract.shuffle import BUFFER_SHARDS, shuffled_batches
 from starsmith.data_contract.spectra import (
     Regenerate,
     RegeneratedSpectra,
@@ -105,11 +107,26 @@ class Split:
         """Median over pixels of flux_model / true σ, float64 (n_spec,) [per pixel]."""
         return read_rows(open_column(self._path, self.name, "snr"))
 
-    def load(self) -> "Split":
-        """Decode all spectra into memory: 16 kB each at 4096 pixels; returns itself."""
-        for cache in self._caches.values():
-            cache.load()
+    def load(self, cache: Path | str | None = None) -> "Split":
+        """Decode all spectra, 16 kB each at 4096 pixels; returns itself.
+
+        Parameters
+        ----------
+        cache : path, optional
+            A folder: spectra are kept there in ``.npy`` files named after the dataset's
+            digest, mapped rather than held in memory, and found again the next time.
+        """
+        for name, spectra in self._caches.items():
+            file = f"{self.digest}-{self.name}-{name}.npy"
+            spectra.load(None if cache is None else Path(cache) / file)
         return self
+
+    def batches(
+        self, size: int = 256, epoch: int = 0, seed: int = 0, buffer_shards: int = BUFFER_SHARDS
+    ) -> Iterator[np.ndarray]:
+        """Rows in random order, a few shards at a time; see `shuffled_batches`."""
+        rows = self.header.shard_rows
+        return shuffled_batches(len(self), rows, size, epoch, seed, buffer_shards)
 
     def flux_model(self, rows: Rows = None) -> np.ndarray:
         """Noiseless flux.

@@ -31,6 +31,8 @@ STREAMS = {
     "drift": 15,
     "free_label": 16,
     "marginal_noise": 17,
+    "shuffle_shards": 18,
+    "shuffle_rows": 19,
     "exposures": 20,
 }
 """Stream name -> high byte of the second key word; the low 24 bits count realisations."""

@@ -10,6 +10,8 @@ from starsmith.data_contract.columns import open_column, read_rows, rounded
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.schema import CHUNK_ROWS
+from starsmith.data_contract.shard_file import ShardFiles
+from starsmith.data_contract.store import staged_file
 
 __all__ = ["Regenerate", "RegeneratedSpectra", "ShardCache", "Source", "StoredSpectra"]
 
@@ -31,9 +33,15 @@ class StoredSpectra:
 
     def __init__(self, path: Path, split: str, name: str):
         self._array = open_column(path, split, name)
+        self._files = ShardFiles.of(self._array, path / split / name)
 
     def read(self, rows: np.ndarray | slice) -> np.ndarray:
         """Float32 spectra (n_rows, n_wave) of some rows."""
+        if self._files is not None and isinstance(rows, slice):
+            start, stop, _ = rows.indices(self._files.n_rows)
+            number, within = divmod(start, self._files.shard_rows)
+            if not within and stop == min(start + self._files.shard_rows, self._files.n_rows):
+                return self._files.decode(number)
         return read_rows(self._array, rows)
 
 
@@ -58,7 +66,8 @@ class RegeneratedSpectra:
 class ShardCache:
     """Reads rows of a source in any order, keeping decoded shards in memory.
 
-    Whole shards are decoded unless only a few chunks of one are wanted.
+    Whole shards are decoded unless only a few chunks of one are wanted. Once loaded, rows come
+    from one array, in memory or mapped from a file.
     """
 
     def __init__(self, source: Source, n_rows: int, n_wave: int, shard_rows: int):
@@ -66,15 +75,41 @@ class ShardCache:
         self._n_rows, self._n_wave, self._shard_rows = n_rows, n_wave, shard_rows
         self._capacity = CACHED_SHARDS
         self._shards: dict[int, np.ndarray] = {}
+        self._whole: np.ndarray | None = None
 
-    def load(self) -> None:
-        """Keep every shard in memory from now on."""
-        self._capacity = -(-self._n_rows // self._shard_rows)
-        for number in range(self._capacity):
-            self._shard(number)
+    def load(self, file: Path | None = None) -> None:
+        """Keep all rows decoded from now on: in memory, or in a file that is mapped.
+
+        Parameters
+        ----------
+        file : path, optional
+            A ``.npy`` file, written unless it is there: 16 kB per spectrum of 4096 pixels.
+        """
+        if self._whole is not None:
+            return
+        shape = (self._n_rows, self._n_wave)
+        if file is None:
+            self._whole = self._decoded_into(np.empty(shape, dtype=np.float32))
+            return
+        if not file.exists():
+            with staged_file(file) as partial:
+                mapped = np.lib.format.open_memmap(partial, "w+", np.float32, shape)
+                self._decoded_into(mapped).flush()
+        self._whole = np.load(file, mmap_mode="r")
+        if self._whole.shape != shape or self._whole.dtype != np.float32:
+            raise DataError(f"{file} is not a cache of {shape} spectra; delete it")
+
+    def _decoded_into(self, out: np.ndarray) -> np.ndarray:
+        for start in range(0, self._n_rows, self._shard_rows):
+            rows = slice(start, min(start + self._shard_rows, self._n_rows))
+            out[rows] = self._source.read(rows)
+        self._shards.clear()
+        return out
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Float32 spectra (n_rows, n_wave), in the order of ``rows``."""
+        if self._whole is not None:
+            return self._whole[rows]
         out = np.empty((rows.size, self._n_wave), dtype=np.float32)
         number = rows // self._shard_rows
         order = np.argsort(number, kind="stable")

@@ -6,13 +6,16 @@ and for no other. That is a guard of the interface, not secrecy: whoever opens t
 read everything in them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from starsmith.data_contract.noise import true_error
+from starsmith.data_contract.schema import SHARD_ROWS
+from starsmith.data_contract.shuffle import BUFFER_SHARDS, shuffled_batches
 
 if TYPE_CHECKING:
     from starsmith.data_contract.dataset import Split
@@ -83,7 +86,10 @@ class TrainingSplit:
         (0, 1, ...) has its own noise; without, or with ``epoch=None``, it is the draw of
         record.
     load : callable
-        ``load()`` decodes all spectra into memory, once.
+        ``load(cache=None)`` decodes all spectra, once: into memory, or into a folder of
+        files that are mapped.
+    shard_rows : int
+        Spectra decoded together: what `batches` keeps together.
     lend : callable, optional
         ``lend(rows) -> KeyedSpectra``, for the module that draws noise on the device of the
         network, and for no other; None where noise is not drawn anew, or is more than sigma
@@ -100,7 +106,8 @@ class TrainingSplit:
     index: np.ndarray
     fresh_noise: bool
     observe: Callable[..., SpectrumView]
-    load: Callable[[], None]
+    load: Callable[..., None]
+    shard_rows: int = SHARD_ROWS
     lend: Callable[[slice], KeyedSpectra] | None = None
     label_errors: np.ndarray | None = None
 
@@ -110,6 +117,12 @@ class TrainingSplit:
     def label(self, name: str) -> np.ndarray:
         """One label, float64 (n_spec,)."""
         return self.labels[:, self.label_names.index(name)]
+
+    def batches(
+        self, size: int = 256, epoch: int = 0, seed: int = 0, buffer_shards: int = BUFFER_SHARDS
+    ) -> Iterator[np.ndarray]:
+        """Rows in random order, a few shards at a time; see `shuffled_batches`."""
+        return shuffled_batches(len(self), self.shard_rows, size, epoch, seed, buffer_shards)
 
     @classmethod
     def of(cls, split: "Split", fresh_noise: bool) -> "TrainingSplit":
@@ -123,9 +136,9 @@ class TrainingSplit:
                 return split.observe(rows, stream="training", sub=epoch)
             return split.observe(rows)
 
-        def load() -> None:
-            """Decode all spectra into memory."""
-            split.load()
+        def load(cache: Path | str | None = None) -> None:
+            """Decode all spectra; see `Split.load`."""
+            split.load(cache)
 
         def lend(rows: slice) -> KeyedSpectra:
             """Noiseless flux, σ and keys of some rows."""
@@ -149,6 +162,7 @@ class TrainingSplit:
             fresh_noise=fresh_noise,
             observe=observe,
             load=load,
+            shard_rows=split.header.shard_rows,
             lend=lend if fresh_noise and split.header.noise_terms.plain else None,
         )
 

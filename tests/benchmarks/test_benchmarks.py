@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from starsmith.simulator.generate import Settings, write_dataset
+from starsmith.simulator.prior import Prior
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -75,4 +78,16 @@ def test_fisher_report_covers_nodes_and_posteriors(toy_bank, tmp_path):
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     for row in ("plain numpy", "fill_gram", "posterior_mean", "Largest memory"):
+        assert row in run.stdout
+
+
+def test_read_report_compares_every_way(toy_bank, tmp_path):
+    """A tiny data set fills both tables."""
+    path = tmp_path / "data.zarr"
+    write_dataset(toy_bank, Prior.default(), 200, path, 1, Settings(shard_rows=64))
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks.read", path, "--repeat", "1"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    for row in ("zarr, whole shards", "starsmith, whole", "shuffle buffer", "memmap cache"):
         assert row in run.stdout

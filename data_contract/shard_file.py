@@ -1,0 +1,111 @@
+"""Whole shards decoded straight from their file, in a third of the time a general reader takes.
+
+The format is that of zarr v3 sharding (https://zarr-specs.readthedocs.io, sharding-indexed 1.0):
+chunks, each followed by its CRC-32C, then an index of offsets and lengths with a CRC of its own.
+"""
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import zarr
+from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, ShardingCodec
+
+from starsmith.data_contract.errors import DataError
+
+try:
+    from google_crc32c import value as crc32c
+    from numcodecs.blosc import decompress
+except ImportError:  # a zarr built on other libraries: its own reader serves
+    crc32c = decompress = None
+
+__all__ = ["ShardFiles"]
+
+CRC_BYTES = 4
+ENTRY_BYTES = 16  # of the index: offset and length, little-endian 64-bit
+
+
+@dataclass(frozen=True)
+class ShardFiles:
+    """The shard files of one array of spectra.
+
+    Attributes
+    ----------
+    folder : Path
+        Of the array.
+    n_rows, n_wave : int
+        Shape of the array.
+    shard_rows, chunk_rows : int
+        Spectra in a shard file, and in a chunk of it.
+    """
+
+    folder: Path
+    n_rows: int
+    n_wave: int
+    shard_rows: int
+    chunk_rows: int
+
+    @classmethod
+    def of(cls, array: zarr.Array, folder: Path) -> "ShardFiles | None":
+        """The files of an array; None where they are not laid out as starsmith lays them out."""
+        if decompress is None or array.dtype != np.float32 or array.ndim != 2:
+            return None
+        codecs = array.metadata.codecs
+        if len(codecs) != 1 or not isinstance(codecs[0], ShardingCodec):
+            return None
+        sharding = codecs[0]
+        inner = [type(codec) for codec in sharding.codecs]
+        index = [type(codec) for codec in sharding.index_codecs]
+        usual = (
+            inner == [BytesCodec, BloscCodec, Crc32cCodec]
+            and index == [BytesCodec, Crc32cCodec]
+            and sharding.index_location.value == "end"
+            and sharding.chunk_shape[1] == array.shape[1] == array.shards[1]
+        )
+        if not usual:
+            return None
+        rows = array.shards[0], sharding.chunk_shape[0]
+        return cls(folder, array.shape[0], array.shape[1], *rows)
+
+    def decode(self, number: int) -> np.ndarray:
+        """Spectra of one shard, float32 (n_rows of the shard, n_wave).
+
+        Raises
+        ------
+        DataError
+            If the file is missing or damaged.
+        """
+        start = number * self.shard_rows
+        n_rows = min(self.shard_rows, self.n_rows - start)
+        n_chunk = -(-n_rows // self.chunk_rows)
+        out = np.empty((n_chunk * self.chunk_rows, self.n_wave), dtype=np.float32)
+        try:
+            raw = (self.folder / "c" / str(number) / "0").read_bytes()
+            chunks = self._chunks(raw)[:n_chunk]
+            for k, (offset, length) in enumerate(chunks):
+                rows = slice(k * self.chunk_rows, (k + 1) * self.chunk_rows)
+                decompress(_checked(raw, int(offset), int(length)), out[rows])
+        except (OSError, ValueError, RuntimeError, struct.error) as problem:
+            raise DataError(
+                f"{self.folder}: shard {number} is damaged ({problem}); `specdata repair` on the "
+                "dataset makes it again"
+            ) from None
+        return out[:n_rows]
+
+    def _chunks(self, raw: bytes) -> np.ndarray:
+        """Offset and length of every chunk, uint64 (n_chunk, 2)."""
+        size = ENTRY_BYTES * (self.shard_rows // self.chunk_rows) + CRC_BYTES
+        index = _checked(raw, len(raw) - size, size)
+        return np.frombuffer(index, "<u8").reshape(-1, 2)
+
+
+def _checked(raw: bytes, offset: int, length: int) -> bytes:
+    """A part of a file without the CRC-32C it ends with; ValueError unless that is right."""
+    stop = offset + length - CRC_BYTES
+    if not 0 <= offset < stop < len(raw):
+        raise ValueError(f"bytes {offset}..{stop} of {len(raw)}: cut short, or never written")
+    content = raw[offset:stop]
+    if struct.pack("<I", crc32c(content)) != raw[stop : stop + CRC_BYTES]:
+        raise ValueError("checksum differs")
+    return content

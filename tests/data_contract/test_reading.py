@@ -1,0 +1,105 @@
+"""Reading fast: the same numbers by every way, damage found by every way."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from starsmith.data_contract.columns import open_column, read_rows
+from starsmith.data_contract.dataset import open_dataset
+from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.shard_file import ShardFiles
+from starsmith.data_contract.shuffle import shuffled_batches
+from tests.data_contract.example import COUNTS
+
+
+@pytest.mark.parametrize("split", list(COUNTS))
+def test_shards_decoded_directly_are_those_of_zarr(split, pristine):
+    """Whole shards and the shorter last one, to the bit."""
+    array = open_column(pristine, split, "flux_model")
+    files = ShardFiles.of(array, pristine / split / "flux_model")
+    shards = [files.decode(number) for number in range(-(-COUNTS[split] // 32))]
+    np.testing.assert_array_equal(np.concatenate(shards), read_rows(array))
+
+
+def test_arrays_laid_out_otherwise_are_left_to_zarr(pristine):
+    """No shards, or not spectra."""
+    assert ShardFiles.of(open_column(pristine, "train", "teff"), pristine / "train/teff") is None
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "gone"])
+def test_damage_is_found_without_zarr(damage, copy):
+    """Every chunk and the index carry a checksum, and both are looked at."""
+    rng = np.random.default_rng(3)
+    files = ShardFiles.of(open_column(copy, "train", "flux_model"), copy / "train/flux_model")
+    file = copy / "train/flux_model/c/1/0"
+    whole = file.read_bytes()
+    for _ in range(20):
+        raw = bytearray(whole)
+        if damage == "flip":
+            raw[rng.integers(len(raw))] ^= 1 << rng.integers(8)
+        file.write_bytes({"cut": raw[: rng.integers(len(raw))], "empty": b""}.get(damage, raw))
+        if damage == "gone":
+            file.unlink()
+        with pytest.raises(DataError, match="shard 1 is damaged"):
+            files.decode(1)
+
+
+@settings(deadline=None)  # the first call compiles
+@given(st.integers(1, 500), st.integers(1, 64), st.integers(1, 40), st.integers(1, 9))
+def test_an_epoch_reads_every_row_once(n_rows, shard_rows, size, buffer_shards):
+    """Batches are full but for the last; no more shards are open than the buffer and one batch."""
+    batches = list(shuffled_batches(n_rows, shard_rows, size, 3, 1, buffer_shards))
+    rows = np.concatenate(batches)
+    assert sorted(rows) == list(range(n_rows))
+    assert {batch.size for batch in batches[:-1]} <= {size}
+    if size <= buffer_shards * shard_rows:
+        assert all(np.unique(b // shard_rows).size <= 2 * buffer_shards for b in batches)
+
+
+def test_epochs_and_seeds_have_orders_of_their_own():
+    """And the same order for the same two, whoever asks."""
+    first, again, later, other = (
+        np.concatenate(list(shuffled_batches(1000, 100, 64, epoch, seed)))
+        for epoch, seed in ((0, 0), (0, 0), (1, 0), (0, 1))
+    )
+    np.testing.assert_array_equal(first, again)
+    assert (first == later).mean() < 0.02
+    assert (first == other).mean() < 0.02
+    assert abs(np.corrcoef(first, np.arange(1000))[0, 1]) < 0.5
+
+
+def test_rows_are_the_same_from_disk_memory_and_cache(pristine, tmp_path):
+    """Noiseless flux and the observed view; a cache is found again, not written again."""
+    plain = open_dataset(pristine).split("train")
+    loaded = open_dataset(pristine).split("train").load()
+    cached = open_dataset(pristine).split("train").load(tmp_path / "cache")
+    (file,) = (tmp_path / "cache").iterdir()
+    written = file.stat().st_mtime_ns
+    again = open_dataset(pristine).split("train").load(tmp_path / "cache")
+    assert file.stat().st_mtime_ns == written
+    for rows in plain.batches(17, epoch=2):
+        for split in (loaded, cached, again):
+            np.testing.assert_array_equal(split.flux_model(rows), plain.flux_model(rows))
+    rows = np.array([3, 99, 41])
+    np.testing.assert_array_equal(cached.observe(rows).flux, plain.observe(rows).flux)
+
+
+def test_a_cache_belongs_to_its_dataset(pristine, tmp_path):
+    """Its name holds the digest; a file that is not what it says is refused."""
+    split = open_dataset(pristine).split("val").load(tmp_path)
+    (file,) = tmp_path.iterdir()
+    assert split.digest in file.name
+    np.save(file, np.zeros((3, 3), np.float32))
+    with pytest.raises(DataError, match="is not a cache"):
+        open_dataset(pristine).split("val").load(tmp_path)
+
+
+def test_learners_read_batches_through_their_view(pristine, tmp_path):
+    """Fresh noise in every epoch, from a cache as from the shards."""
+    train = open_dataset(pristine).training().train
+    rows = next(train.batches(16, epoch=1))
+    before = train.observe(rows, epoch=1).flux
+    train.load(cache=tmp_path)
+    np.testing.assert_array_equal(train.observe(rows, epoch=1).flux, before)
+    assert not np.array_equal(train.observe(rows, epoch=2).flux, before)
