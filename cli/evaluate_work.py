@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.cli.ceilings import Population, compute_ceiling
-from starsmith.cli.datasets import open_any
+from starsmith.cli.datasets import bank_of, open_any
 from starsmith.cli.figures import check_suffix
 from starsmith.cli.files import refuse_existing, staged_file
 from starsmith.cli.learning import write_predictions
@@ -25,12 +25,17 @@ from starsmith.learners import (
 from starsmith.learners.evaluate import check_split
 from starsmith.learners.judge.calibration import LEVELS, Calibration, calibrate
 from starsmith.learners.judge.figures import plot_calibration, plot_models
+from starsmith.learners.judge.interpret import explain, interpretation_figure
 from starsmith.learners.judge.leak import Verdict, hold_against, refuse_leaks
 from starsmith.learners.judge.marginal import marginalise_noise
 from starsmith.learners.judge.pairs import Difference, against_best
 from starsmith.learners.judge.weighting import Reweighted, parse_fractions, reweight
+from starsmith.learners.predict import check_wave
 
-__all__ = ["Inquiry", "Report", "check_predictions", "unique_names"]
+__all__ = ["Inquiry", "Report", "check_predictions", "explain_model", "unique_names"]
+
+N_STAR = 24  # whose Fisher information is averaged
+OTHER_PRIORS = ("preset", "population")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,6 +215,11 @@ class Inquiry:
     def _verdicts(self, tables: list[Predictions], label: str, rows: Split) -> list[Verdict]:
         if not self.ceiling:
             return []
+        if odd := [name for name in OTHER_PRIORS if name in rows.header.config]:
+            raise ConfigError(
+                f"--ceiling: the stars of {self.data} were drawn with --{odd[0]}, the ceiling's "
+                f"from uniform ranges; it would be no ceiling of theirs"
+            )
         found = compute_ceiling(
             Population.of_data(self.data),
             label,
@@ -266,3 +276,35 @@ def unique_names(tables: list[Predictions], paths: tuple[Path, ...]) -> list[Pre
         else table
         for table, path in zip(tables, paths, strict=True)
     ]
+
+
+def explain_model(
+    path: Path, data: Path, target: str | None, n_spec: int, plot: Path | None, device: str | None
+) -> dict:
+    """Find out what a network looks at; write the figure where asked.
+
+    Returns
+    -------
+    found : dict
+        ``model``, ``label``, ``shares`` in bands of known features, and every curve.
+    """
+    check_suffix(plot)
+    predictor = load_checkpoint(path, device)
+    rows = open_any(data).split("test")
+    check_wave(predictor, rows.wave, f"{data}")
+    some = slice(0, min(n_spec, len(rows)))
+    found = explain(
+        predictor,
+        rows.observe(some),
+        target,
+        bank_of(data),
+        rows.draws.take(slice(0, min(N_STAR, len(rows)))),
+    )
+    if plot:
+        with staged_file(plot) as partial:
+            interpretation_figure(found, rows.header.notice).savefig(partial, dpi=150)
+    curves = {
+        name: None if getattr(found, name) is None else getattr(found, name).tolist()
+        for name in ("wave", "spectrum", "attention", "saliency", "information")
+    }
+    return {"model": found.model, "label": found.label, "shares": found.shares(), **curves}

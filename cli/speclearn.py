@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from starsmith.cli.common import CommandGroup, echo_json, json_option, version_option
 from starsmith.cli.bench import bench
-from starsmith.cli.evaluate import evaluate
+from starsmith.cli.common import CommandGroup, echo_json, json_option, version_option
+from starsmith.cli.evaluate import evaluate, explain
 from starsmith.cli.export import export
 from starsmith.cli.tables import text_table
 from starsmith.cli.train import train
@@ -24,6 +24,7 @@ def main():
 main.add_command(train)
 main.add_command(evaluate)
 main.add_command(bench)
+main.add_command(explain)
 main.add_command(export)
 
 model_argument = click.argument("model", type=click.Path(exists=True, path_type=Path))

@@ -18,6 +18,7 @@ from starsmith.data_contract.training import TrainingView
 from starsmith.learners.checkpoint import make_card, write_checkpoint, write_text
 from starsmith.learners.distributed import agree, is_leader, share_of_process, wait_for_all
 from starsmith.learners.feeds import Batch, Feed, open_feed
+from starsmith.learners.initial import start_from
 from starsmith.learners.models import count_parameters, create_model
 from starsmith.learners.online_view import OnlineView
 from starsmith.learners.optimise import AveragedModel, learning_rate, split_uncertainty
@@ -258,12 +259,16 @@ def open_session(
         seed=recipe.seed,
         **recipe.options,
     ).to(device)
+    statistics = (
+        start_from(recipe.initial, network, labels, view.train.wave)
+        if recipe.initial
+        else measure_statistics(view, labels)
+    )
     share = share_of_process()
     averaged = AveragedModel(network, recipe.ema)
     if share.n_process > 1 and device.type == "cuda":
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
     stepper = Stepper(network, recipe, device, share)
-    statistics = measure_statistics(view, labels)
     return Session(
         view=view,
         labels=labels,

@@ -69,6 +69,8 @@ class NetworkRecipe:
         Replay the network as a CUDA graph; not for recurrent ones.
     seed : int
         Of the initial weights, the order of spectra and dropout.
+    initial : str
+        Checkpoint folder to start from, its weights and input statistics; empty for none.
     options : dict
         Passed to the network's builder.
     """
@@ -90,6 +92,7 @@ class NetworkRecipe:
     compile: bool = False
     cuda_graph: bool = False
     seed: int = 0
+    initial: str = ""
     options: dict = field(default_factory=dict)
 
     def __post_init__(self):

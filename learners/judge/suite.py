@@ -278,6 +278,8 @@ def _check_runs(runs: list[Run], data: Mapping[str, DataSpec], where: str) -> No
             raise ConfigError(f"{where}: run {run.id} is on {run.data!r}, not among {list(data)}")
         if run.id in seen:
             raise ConfigError(f"{where}: run {run.id} appears twice; give it a variant")
+        if run.start and run.model in CLASSICAL:
+            raise ConfigError(f"{where}: run {run.id}: only networks start from another's weights")
         if run.start:
             ends = run.start.split("{data}")
             found = [i for i in seen if i.startswith(ends[0]) and i.endswith(ends[1])]
