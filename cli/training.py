@@ -171,13 +171,15 @@ def training_progress(report: Callable[..., None]) -> tuple[Callable[[dict], Non
             if key in row and whole in row:
                 done, total = row[key], row[whole]
         scores = [f"{k} {row[k]:.4g}" for k in ("train_loss", "val_error") if k in row]
-        best = "  ".join(f"R2({k}) {v:.3f}" for k, v in row.get("val_r2", {}).items())
+        scored = row.get("val_r2", {})
+        names = [f"({name})" if len(scored) > 1 else "" for name in scored]
+        best = "  ".join(f"R2{n} {v:.3f}" for n, v in zip(names, scored.values(), strict=True))
         report(done, total, "  ".join([*scores, best]))
 
     def on_step(row: dict) -> None:
         minutes, seconds = divmod(round(row["seconds_left"]), 60)
         notes = [
-            f"epoch {row['in_epoch']}  loss {row['train_loss']:.4g}",
+            f"loss {row['train_loss']:.3g}",
             best,
             f"{row['spectra_per_second']:,.0f} spectra/s  {minutes}:{seconds:02d} left",
         ]

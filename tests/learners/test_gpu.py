@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from starsmith.data_contract.random import normals
 from starsmith.learners import fit, load_checkpoint, predict
+from starsmith.learners.feeds import median_of_rows
+from starsmith.learners.keyed import keyed_normals
+from starsmith.learners.online import OF_RECORD, BankOnDevice
+from starsmith.learners.online_view import open_online
 from starsmith.learners.recipe import NetworkRecipe
+from starsmith.simulator.prior import Prior
 from tests.learners.worlds import lines, make_data, uniform_logg
 
 pytestmark = [
@@ -55,3 +61,84 @@ def test_a_gpu_run_resumes(tmp_path):
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in rows] == [1, 2, 3]
     assert rows[2]["train_loss"] < rows[0]["train_loss"]
+
+
+def rows_of(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_a_gpu_draws_the_cpus_numbers():
+    """Philox in 64-bit integers, logarithms and sines in double: normals to 1e-6."""
+    index = np.arange(0, 2**32, 2**28)
+
+    own = keyed_normals(7, "training", "train", torch.from_numpy(index).cuda(), 1001, 3)
+
+    expected = normals(7, "training", "train", index, 1001, 3)
+    np.testing.assert_allclose(own.cpu().numpy(), expected, rtol=0, atol=1e-6)
+
+
+def test_a_bank_on_a_gpu_is_the_cpus(toy_bank):
+    """Labels to the last bit; flux, error and S/N to 1e-5, whatever TF32 may do elsewhere."""
+    ranges, index = Prior.default().ranges, torch.arange(300)
+    found = {}
+    for name in ("cpu", "cuda"):
+        source = BankOnDevice(toy_bank, ranges, 4, torch.device(name))
+        stars = source.draw(index.to(name), "val", OF_RECORD)
+        spectra = source.observe(stars, "val", OF_RECORD, error="smooth")
+        found[name] = [x.cpu() for x in (stars.labels, *spectra, source.signal_to_noise(stars))]
+
+    assert torch.equal(found["cpu"][0], found["cuda"][0])
+    for own, twin in zip(found["cuda"][1:], found["cpu"][1:], strict=True):
+        torch.testing.assert_close(own, twin, rtol=1e-5, atol=1e-5 * twin.abs().median().item())
+
+
+def test_medians_on_a_gpu_are_numpys():
+    """What a spectrum is divided by."""
+    values = torch.randn(64, 4096).cuda()
+
+    np.testing.assert_array_equal(
+        median_of_rows(values).cpu(), np.median(values.cpu().numpy(), axis=1)
+    )
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_online_training_in_half_precision_follows_float32(toy_bank, tmp_path, precision):
+    """Loss of every epoch within two per cent: the same stars, three digits of arithmetic."""
+    view = open_online(toy_bank, Prior.default().with_ranges(mag=(18.0, 19.0)).ranges, n_val=100)
+    losses = {}
+    for kind in ("float32", precision):
+        recipe = NetworkRecipe(
+            epochs=3, batch_size=100, epoch_size=1000, precision=kind, options={"patch": 20}
+        )
+        fit("specvit_tiny", view, "m_h", recipe, tmp_path / kind, device="cuda")
+        losses[kind] = [row["train_loss"] for row in rows_of(tmp_path / kind)]
+
+    np.testing.assert_allclose(losses[precision], losses["float32"], rtol=0.02)
+
+
+@pytest.mark.parametrize("model", ["specvit_tiny", "resnet18_tiny", "mlp"])
+def test_a_cuda_graph_trains_what_its_network_trains(model, tmp_path):
+    """Captured and replayed, dropout off: the same losses, the same batch-norm statistics."""
+    data = make_data(lambda labels: lines(labels, 512), uniform_logg, 0.2, (400, 100, 100))
+    options = {"dropout": 0.0} if model != "resnet18_tiny" else {}
+    losses = {}
+    for graph in (False, True):
+        recipe = NetworkRecipe(epochs=2, batch_size=100, cuda_graph=graph, options=options)
+        fit(model, data.training(), "logg", recipe, tmp_path / str(graph), device="cuda")
+        losses[graph] = [(row["train_loss"], row["val_error"]) for row in
+                         rows_of(tmp_path / str(graph))]  # fmt: skip
+
+    np.testing.assert_allclose(losses[True], losses[False], rtol=2e-3)
+
+
+@pytest.mark.parametrize("model", ["specvit_tiny", "convstem_lstm_tiny"])
+def test_a_compiled_network_trains_alike_on_a_gpu(model, tmp_path):
+    """Regions compiled, the LSTM left to cuDNN."""
+    data = make_data(lambda labels: lines(labels, 512), uniform_logg, 0.2, (400, 100, 100))
+    losses = {}
+    for compiled in (False, True):
+        recipe = NetworkRecipe(epochs=1, batch_size=100, compile=compiled)
+        fit(model, data.training(), "logg", recipe, tmp_path / str(compiled), device="cuda")
+        losses[compiled] = rows_of(tmp_path / str(compiled))[0]["train_loss"]
+
+    assert losses[True] == pytest.approx(losses[False], rel=2e-3)
