@@ -1,16 +1,17 @@
 """Data sets as the commands open them: a keys store finds its bank by itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from starsmith.cli.options import BANK_OPTIONS, BankSource
 from starsmith.data_contract.dataset import Dataset, open_dataset
-from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.errors import DataError, LeakError
+from starsmith.data_contract.leakage import Shared
 from starsmith.data_contract.names import SPLITS
 from starsmith.data_contract.published import write_published
 from starsmith.data_contract.shards import open_run
 
-__all__ = ["bank_of", "export_published", "open_any", "recorded_bank", "repair"]
+__all__ = ["bank_of", "export_published", "open_any", "recorded_bank", "repair", "require_apart"]
 
 
 def recorded_bank(path: Path, run: dict):
@@ -97,3 +98,11 @@ def repair(path: Path, source: BankSource | None, progress: Callable[[int, int],
         "digest_before": done.digest_before,
         "digest": done.digest,
     }
+
+
+def require_apart(shared: Sequence[Shared]) -> None:
+    """Raise LeakError where a test split has spectra of another split."""
+    leaks = [entry for entry in shared if entry.leak]
+    if leaks:
+        more = f", and {len(leaks) - 1} more" if len(leaks) > 1 else ""
+        raise LeakError(f"{leaks[0]}{more}; leave them out of training, or draw another seed")

@@ -23,6 +23,7 @@ _HOME = {
     ),
     "export_pfs": ("export_pfs",),
     "grid_file": ("GridData", "read_grid", "write_grid"),
+    "leakage": ("Shared", "find_shared"),
     "manifest": ("Manifest", "read_manifest"),
     "names": ("CONDITIONS", "FLUX_UNIT", "LABELS", "SNR_EDGES", "SPLITS", "UNITS"),
     "noise": (

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from starsmith.data_contract.bank import read_noise
 from starsmith.data_contract.columns import is_rounded, open_column, read_rows
 from starsmith.data_contract.dataset import read_draws
 from starsmith.data_contract.errors import ContractError, DataError
@@ -21,10 +22,10 @@ from starsmith.data_contract.schema import (
     DatasetHeader,
     differing_keys,
 )
-from starsmith.data_contract.shards import Shard, open_run, plan_shards
-from starsmith.data_contract.store import open_group
+from starsmith.data_contract.shards import RUN_FILE, Shard, open_run, plan_shards
+from starsmith.data_contract.store import open_group, read_json
 
-__all__ = ["Report", "check_contents", "verify_dataset"]
+__all__ = ["Report", "check_contents", "fingerprints", "verify_dataset"]
 
 SNR_TOLERANCE = 1e-3  # relative; S/N is float32 arithmetic that machines may order differently
 
@@ -95,38 +96,64 @@ def check_contents(path: Path, files: FileCheck) -> list[Finding]:
     findings = []
     try:
         header = open_run(path)
-        attrs = open_group(path, DATASET_SCHEMA, DATASET_VERSIONS).attrs.asdict()
-        if keys := differing_keys(attrs.get("header"), header.run()):
-            text = f"zarr.json and run.json differ in {', '.join(keys)}"
-            findings.append(Finding("header", text))
-        findings += _content_problems(path, header, files.manifest, files.damaged)
+    except DataError as problem:
+        findings.append(Finding("header", str(problem)))
+        header = _header_of_noise(path)
+    try:
+        if header is not None:
+            attrs = open_group(path, DATASET_SCHEMA, DATASET_VERSIONS).attrs.asdict()
+            if keys := differing_keys(attrs.get("header"), header.run()):
+                text = f"zarr.json and run.json differ in {', '.join(keys)}"
+                findings.append(Finding("header", text))
+            findings += _content_problems(path, header, files.manifest, files.damaged)
     except DataError as problem:
         findings.append(Finding("header", str(problem)))
     return findings
 
 
+def _header_of_noise(path: Path) -> DatasetHeader | None:
+    """The header with the wavelengths of the noise tables, so that values are checked as well."""
+    try:
+        noise = read_noise(open_group(path, DATASET_SCHEMA, DATASET_VERSIONS), path)
+        return DatasetHeader.from_run(read_json(path / RUN_FILE), noise.wave, noise)
+    except (DataError, LookupError, TypeError, ValueError):
+        return None
+
+
 def _content_problems(
     path: Path, header: DatasetHeader, manifest: Manifest | None, damaged: set[str]
 ) -> Iterator[Finding]:
-    """Check arrays and values of every split whose files are intact."""
+    """Check arrays and values wherever their files are intact."""
     if manifest and (keys := differing_keys(manifest.run, header.run())):
         yield Finding("header", f"run.json and manifest.json differ in {', '.join(keys)}")
-    fingerprints = {}
+    prints = {}
     for split in header.counts:
-        before = len(damaged)
+        yield from _wave_problems(path, split, header)
+        usable = []
         for column in header.columns.values():
             if text := _array_problem(path, split, column, header):
                 damaged.add(f"{split}/{column.name}/zarr.json")
                 yield Finding("header", text)
-        intact = not any(name.startswith(f"{split}/") for name in damaged)
-        if len(damaged) == before:
-            yield from _value_problems(path, split, header, damaged)
-        if intact:
-            fingerprints[split] = _fingerprints(path, split, header)
+            else:
+                usable.append(column)
+        yield from _value_problems(path, split, header, usable, damaged)
+        if not any(name.startswith(f"{split}/") for name in damaged):
+            prints[split] = fingerprints(path, split, header)
             if manifest and content_digest(path, split, header) != manifest.content.get(split):
                 text = f"split {split}: decoded keys and labels differ from the manifest's"
                 yield Finding("", text)
-    yield from (Finding("", text) for text in _duplicate_problems(fingerprints))
+    yield from (Finding("", text) for text in _duplicate_problems(prints))
+
+
+def _wave_problems(path: Path, split: str, header: DatasetHeader) -> Iterator[Finding]:
+    """Check the copy of the wavelengths beside a split."""
+    if header.schema_version == 1:
+        return
+    try:
+        if not np.array_equal(read_rows(open_column(path, split, "wave")), header.wave):
+            yield Finding("header", f"{split}/wave is not the wavelength grid of the dataset")
+    except DataError as problem:
+        yield Finding("header", str(problem))
 
 
 def _array_problem(path: Path, split: str, column: Column, header: DatasetHeader) -> str:
@@ -152,9 +179,8 @@ def _array_problem(path: Path, split: str, column: Column, header: DatasetHeader
 
 
 def _value_problems(
-    path: Path, split: str, header: DatasetHeader, damaged: set[str]
+    path: Path, split: str, header: DatasetHeader, columns: list[Column], damaged: set[str]
 ) -> Iterator[Finding]:
-    columns = header.columns.values()
     arrays = {column.name: open_column(path, split, column.name) for column in columns}
     for shard in plan_shards({split: header.counts[split]}, header.shard_rows):
         rows = slice(shard.start, shard.stop)
@@ -171,7 +197,8 @@ def _value_problems(
         for text in _shard_problems(header, shard, values):
             yield Finding(shard.name, text)
         if "flux_model" in values and len(intact) == len(header.columns):
-            yield from (Finding(shard.name, text) for text in _snr_problems(header, values))
+            found = _snr_problems(header, shard, values)
+            yield from (Finding(shard.name, text) for text in found)
 
 
 def _shard_problems(
@@ -193,13 +220,17 @@ def _shard_problems(
             yield f"{name} is not rounded to the declared {header.keep_bits} bits"
 
 
-def _snr_problems(header: DatasetHeader, values: dict[str, np.ndarray]) -> Iterator[str]:
+def _snr_problems(
+    header: DatasetHeader, shard: Shard, values: dict[str, np.ndarray]
+) -> Iterator[str]:
     """Recompute the S/N of the shard's first spectra from flux_model and conditions."""
     rows = slice(0, CHUNK_ROWS)
     conditions = np.stack([values[name][rows] for name in CONDITIONS], axis=1)
     flux_model = values["flux_model"][rows]
+    key = header.seed, shard.split, values["index"][rows]
     try:
-        snr = median_snr(flux_model, true_error(header.noise, flux_model, conditions))
+        sigma = true_error(header.noise, flux_model, conditions, header.noise_terms, key)
+        snr = median_snr(flux_model, sigma)
     except DataError as problem:
         yield str(problem)
         return
@@ -207,7 +238,7 @@ def _snr_problems(header: DatasetHeader, values: dict[str, np.ndarray]) -> Itera
         yield "snr is not that of flux_model and its noise tables"
 
 
-def _fingerprints(path: Path, split: str, header: DatasetHeader) -> np.ndarray:
+def fingerprints(path: Path, split: str, header: DatasetHeader) -> np.ndarray:
     """A 64-bit number per star and sky: collisions of a million rows are one in 10^7."""
     draws = read_draws(path, split, header)
     table = np.column_stack([draws.labels, draws.mag, draws.conditions])
@@ -215,11 +246,11 @@ def _fingerprints(path: Path, split: str, header: DatasetHeader) -> np.ndarray:
     return np.ascontiguousarray(table).view(np.uint64) @ (2 * weights + np.uint64(1))
 
 
-def _duplicate_problems(fingerprints: dict[str, np.ndarray]) -> Iterator[str]:
-    names = list(fingerprints)
-    if any(np.unique(prints).size == 1 < prints.size for prints in fingerprints.values()):
+def _duplicate_problems(prints: dict[str, np.ndarray]) -> Iterator[str]:
+    names = list(prints)
+    if any(np.unique(found).size == 1 < found.size for found in prints.values()):
         return  # every draw alike on purpose: nothing varies
     for k, first in enumerate(names):
         for second in names[k + 1 :]:
-            if n := int(np.isin(fingerprints[second], fingerprints[first]).sum()):
+            if n := int(np.isin(prints[second], prints[first]).sum()):
                 yield f"splits {first} and {second} share {n} spectra"

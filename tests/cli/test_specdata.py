@@ -2,10 +2,12 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from starsmith.data_contract.manifest import read_manifest
 from starsmith.data_contract.published import read_published
 from tests.cli.conftest import call
 
@@ -91,3 +93,64 @@ def test_hdf5_format_exports_what_convert_does(bank_file, tmp_path):
         np.testing.assert_array_equal(ours.flux, theirs.flux)
         np.testing.assert_array_equal(ours.label("logg"), theirs.label("logg"))
     assert call(f"{line} --store frozen", "--bank", bank_file, "--out", out).exit_code == 2
+
+
+def test_repair_finds_the_recorded_bank_and_gives_the_recorded_bits(dataset, tmp_path):
+    """A lost shard and an edited header come back from what the data set says of itself."""
+    copy = shutil.copytree(dataset, tmp_path / "data.zarr")
+    (copy / "train/flux_model/c/0/0").unlink()
+    (copy / "run.json").write_text("{}")
+
+    done = call("specdata repair", copy)
+    again = json.loads(call("specdata repair --json", copy).stdout)
+
+    assert done.exit_code == 0, done.stderr
+    assert "train/flux_model/c/0/0 is missing" in done.stderr
+    assert "1 shard(s) and 1 other file(s) made again; the bits that were recorded" in done.stdout
+    assert call("specdata verify", copy).exit_code == 0
+    assert read_manifest(copy).digest == read_manifest(dataset).digest == again["digest"]
+    assert again["findings"] == again["shards"] == []
+
+
+def test_repair_takes_another_bank_only_if_it_makes_the_same_spectra(
+    dataset, toy_bank, bank_file, tmp_path
+):
+    """A bank with other noise tables is refused, the right one under another name is not."""
+    copy = shutil.copytree(dataset, tmp_path / "data.zarr")
+    (copy / "test/flux_model/c/0/0").unlink()
+    other = replace(toy_bank, coef=toy_bank.coef * np.float32(1.001), band_coef=toy_bank.band_coef)
+    other.save(tmp_path / "other.zarr")
+    same = shutil.copytree(bank_file, tmp_path / "same.zarr")
+
+    refused = call("specdata repair", copy, "--bank", tmp_path / "other.zarr")
+    done = call("specdata repair", copy, "--bank", same)
+
+    assert refused.exit_code == 2
+    assert "differs from what is intact" in refused.stderr
+    assert done.exit_code == 0, done.stderr
+
+
+def test_splits_are_fixed_once_and_for_all(dataset, bank_file):
+    """Another division of the same data set is refused; nothing is moved between splits."""
+    line = "specsim generate --splits train=300,val=100,test=100 --seed 7 --workers 1"
+    done = call(line, "--bank", bank_file, "--out", dataset)
+    assert done.exit_code == 2
+    assert "counts" in done.stderr
+    assert read_manifest(dataset).run["counts"] == {"train": 400, "val": 50, "test": 50}
+
+
+def test_leakage_is_told_by_exit_code(dataset, tmp_path):
+    """Nothing wrong with a copy; a test file under the name of a training file is a leak."""
+    pytest.importorskip("tables")
+    copy = shutil.copytree(dataset, tmp_path / "copy.zarr")
+    call("specdata convert", dataset, tmp_path / "published")
+    moved = (tmp_path / "published" / "test.h5").rename(tmp_path / "train.h5")
+
+    apart = call("specdata check-leakage", dataset, copy)
+    leak = call("specdata check-leakage", dataset, moved)
+
+    assert apart.exit_code == 0
+    assert "LEAK" not in apart.stdout
+    assert leak.exit_code == 3
+    assert "share 50 spectra by draw key" in leak.stderr
+    assert call("specdata check-leakage", dataset).exit_code == 2

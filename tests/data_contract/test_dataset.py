@@ -182,7 +182,7 @@ def test_a_flipped_bit_is_an_error_on_reading(copy):
     file.write_bytes(raw)
     split = open_dataset(copy).split("train")
     split.flux_model(np.arange(32))
-    with pytest.raises(DataError, match="specdata (verify|repair)"):
+    with pytest.raises(DataError, match=r"specdata (verify|repair)"):
         split.flux_model(np.array([33]))
 
 

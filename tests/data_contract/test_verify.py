@@ -115,6 +115,38 @@ def test_values_that_break_the_schema_are_found(noise, tmp_path):
     assert "4000..6000 in 8 row(s)" in problems[1]
 
 
+def test_every_way_to_break_the_schema_is_named_at_once(noise, tmp_path):
+    """Labels out of range, NaN, negative errors, other wavelengths, a lost column: one report."""
+    path = tmp_path / "data.zarr"
+    write_example(path, make_header(noise, store="frozen"))
+    zarr.open_array(path / "train/logg", mode="r+")[40] = 9.0
+    zarr.open_array(path / "train/mag", mode="r+")[3] = np.nan
+    zarr.open_array(path / "train/flux", mode="r+")[70, 12] = np.nan
+    zarr.open_array(path / "val/error", mode="r+")[35, 7] = -1.0
+    zarr.open_array(path / "wave", mode="r+")[5] += 0.1
+    zarr.open_array(path / "test/wave", mode="r+")[5] += 0.1
+    shutil.rmtree(path / "val/teff")
+    (path / "manifest.json").unlink()
+    for sidecar in (path / "shards").iterdir():  # hashes would tell first: leave only values
+        content = json.loads(sidecar.read_text())
+        content["files"] = {n: hash_file(path / n) for n in content["files"] if (path / n).exists()}
+        sidecar.write_text(json.dumps(content))
+
+    problems = said(path)
+
+    for words in (
+        "wave differs from the wave of the noise tables",
+        "test/wave is not the wavelength grid",
+        "shard train-00001: logg 1",
+        "leaves the declared 1..5 in 1 row(s)",
+        "shard train-00000: mag holds NaN",
+        "shard train-00002: flux holds NaN",
+        "shard val-00001: error is not positive everywhere",
+        "array val/teff cannot be opened",
+    ):
+        assert words in problems, (words, problems)
+
+
 def test_shared_spectra_between_splits_are_found(noise, tmp_path):
     """The same stars in train and val: keys differ, the spectra do not."""
     path = tmp_path / "data.zarr"
