@@ -191,8 +191,11 @@ def bayes_gauss(stars: StarBounds, target: str, label_covariance: np.ndarray) ->
     Returns
     -------
     variance : float64 array, shape (n_spec,)
-        ((I + Λ)^-1) of the target, Λ the inverse of ``label_covariance``.
+        ((I + Λ)^-1) of the target, Λ the inverse of ``label_covariance``; NaN where labels
+        depend on each other exactly, as those of three stars do.
     """
+    if np.linalg.matrix_rank(label_covariance, hermitian=True) < stars.labels:
+        return np.full(len(stars.gram), np.nan)
     precision = np.zeros(stars.gram.shape[1:])
     inverse = np.linalg.solve(label_covariance, np.eye(stars.labels))
     precision[: stars.labels, : stars.labels] = inverse

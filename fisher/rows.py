@@ -7,6 +7,7 @@ import numpy as np
 
 from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.draws import Draws
+from starsmith.data_contract.errors import ConfigError
 from starsmith.fisher.bounds import (
     STATISTICS,
     StarBounds,
@@ -69,7 +70,9 @@ def resampled_error(squared: np.ndarray, label: np.ndarray, seed: int = 0) -> fl
     share = counts / n
     centred = label - label.mean()
     variance = share @ centred**2 - (share @ centred) ** 2
-    return float(np.std(1.0 - (share @ squared) / variance, ddof=1))
+    usable = variance > 0.0  # of few stars some resamples hold one star only
+    r2 = 1.0 - (share @ squared)[usable] / variance[usable]
+    return float(np.std(r2, ddof=1)) if usable.sum() > N_RESAMPLE // 2 else float("nan")
 
 
 def _squared_errors(stars: ScoredStars, rows: np.ndarray, target: str) -> dict[str, np.ndarray]:
@@ -142,10 +145,17 @@ def ceiling_rows(
     if not spans:
         spans = [("all", -np.inf, np.inf)]
         spans += [(bin_name(*pair), *pair) for pair in pairwise(options.snr_edges)]
-    # a bin of no more stars than labels has no label covariance to compare with
+    # a bin of no more stars than labels has no label covariance to compare with; one whose
+    # stars are all alike has nothing to tell
     fewest = stars.labels.shape[1]
-    spans = [span for span in spans if np.sum((key >= span[1]) & (key < span[2])) > fewest]
     members = [np.flatnonzero((key >= low) & (key < high)) for _, low, high in spans]
+    scored = [len(r) > fewest and np.ptp(stars.target[r]) > 0.0 for r in members]
+    spans = [span for span, chosen in zip(spans, scored, strict=True) if chosen]
+    members = [rows for rows, chosen in zip(members, scored, strict=True) if chosen]
+    if not spans:
+        raise ConfigError(
+            f"{len(snr)} stars are too few for a ceiling of {target}, or all alike; raise --n-star"
+        )
     paper = np.full((len(spans), 3), np.nan)
     if nodes is not None:
         mags = nodes.magnitude_at(np.array([np.median(snr[rows]) for rows in members]))

@@ -234,3 +234,138 @@ def test_a_bank_is_told_from_a_grid_by_its_schema(bank_file, dataset):
     assert source_of(str(bank_file), "pfs_mr").bank == bank_file
     assert source_of("demo", "pfs_mr").grid == "demo"
     assert source_of(str(dataset), "pfs_mr").bank is None
+
+
+STARS = """# %ECSV 1.0
+# ---
+# datatype:
+# - {name: teff, datatype: float64}
+# - {name: logg, datatype: float64}
+# - {name: m_h, datatype: float64}
+# - {name: mag, datatype: float64}
+teff logg m_h mag
+4500 2.0 -1.0 19.5
+5200 4.5 -0.5 20.5
+5800 4.2 0.2 22.4
+"""
+
+
+@pytest.fixture
+def star_table(tmp_path):
+    path = tmp_path / "stars.ecsv"
+    path.write_text(STARS)
+    return path
+
+
+def test_every_star_of_a_table_is_planned(bank_file, star_table, tmp_path):
+    out = tmp_path / "plan.ecsv"
+    line = "specfisher plan --target-sigma logg=0.5 --max-time 3h --json --bank"
+
+    report = json.loads(call(line, bank_file, "--stars", star_table, "--out", out).stdout)
+
+    assert report["n"] == len(Table.read(out)) == 3
+    assert 0 < report["n_reached"] < 3
+    assert report["rows"][0]["exp_count"] < report["rows"][1]["exp_count"]
+    again = call(line, bank_file, "--stars", star_table, "--out", out)
+    assert (again.exit_code, "--overwrite" in again.stderr) == (2, True)
+
+
+def test_ceiling_of_a_table_of_stars(bank_file, star_table):
+    """Three rows are recognised: the flag says that this is no ceiling of a population."""
+    line = f"specfisher ceiling --json {QUICK} --stat posterior_mean,van_trees --bank"
+
+    done = call(line, bank_file, "--population", star_table)
+    table = json.loads(done.stdout)
+
+    assert "3 rows of" in table["header"]["prior"]
+    assert table["rows"][0]["flags"] == ["recognised"]
+    assert table["rows"][0]["r2"]["van_trees"][0] is None
+
+
+def test_noise_and_nuisances_are_written_in_the_header(bank_file):
+    line = (
+        "specfisher ceiling --sky-floor correlated --nuisance rv=5,continuum:2,sky=0.01 "
+        f"--stat paper,bayes_gauss --noise-term --derivative spline --json {QUICK} --bank"
+    )
+
+    header = json.loads(call(line, bank_file).stdout)["header"]
+
+    assert "sky_floor correlated" in header["noise"]
+    assert header["noise"].endswith("itself tells is counted")
+    assert "prior rv ± 5" in header["further_nuisances"]
+    assert "spline derivatives" in header["paper_median"]
+    assert header["posterior_mean"] == "not computed"
+
+
+def test_waterfall_is_a_table_and_a_figure(bank_file, tmp_path):
+    figure = tmp_path / "waterfall.png"
+    line = "specfisher info --star teff=4750,logg=2.5,m_h=-1 --nuisance rv=5,continuum:2 --mag 21"
+
+    report = json.loads(call(f"{line} --json --bank", bank_file, "--waterfall", figure).stdout)
+
+    names = [step["name"] for step in report["waterfall"]]
+    assert names[0] == "all else known"
+    assert names[-2:] == ["continuum, degree 2", "radial velocity"]
+    assert figure.stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("ceiling --nuisance dust", "continuum:DEGREE"),
+        ("ceiling --nuisance continuum", "continuum:DEGREE"),
+        ("ceiling --stat r2", "known are"),
+        ("ceiling --cosmic-rays 0.02", "--cosmic-rays"),
+        ("ceiling --ebv 0.1", "--ebv"),
+        ("ceiling --snr-bins 5,3", "increase"),
+        ("ceiling --target rv", "--target"),
+        ("ceiling --target a_m", "does not vary"),
+        ("ceiling --snr-bins 500,600 --plot x.png", "--n-star"),
+        ("plan --target-sigma logg=0.3 --arm green", "green"),
+        ("plan --target-sigma logg=0.3 --stars none.ecsv", "none.ecsv"),
+        ("plan --target-sigma logg=0.3 --by-arm --arm red", "--by-arm"),
+    ],
+)
+def test_bad_input_ends_in_one_line(bank_file, tmp_path, monkeypatch, line, named):
+    monkeypatch.chdir(tmp_path)
+
+    done = call(f"specfisher {line} --bank", bank_file)
+
+    assert done.exit_code == 2
+    assert named in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [
+        (lambda t: t["logg"].__setitem__(3, np.nan), "1 of 50 predictions of logg are not finite"),
+        (lambda t: t["index"].__setitem__(0, 10**6), "first: index 1000000"),
+        (lambda t: t["index"].__setitem__(0, t["index"][1]), "repeat"),
+        (lambda t: t.rename_column("logg", "other"), "no predictions of logg"),
+    ],
+)
+def test_unusable_predictions_end_in_one_line(predictions, dataset, spoil, named):
+    table = Table.read(predictions)
+    spoil(table)
+    table.write(predictions, overwrite=True)
+
+    done = call(f"specfisher compare {QUICK} --target logg", predictions, "--data", dataset)
+
+    assert done.exit_code == 2
+    assert named in done.stderr
+
+
+def test_comparison_has_a_figure_and_the_other_ceilings(predictions, dataset, tmp_path):
+    figure = tmp_path / "compare.png"
+
+    done = call(
+        f"specfisher compare --snr-bins 0,5,inf {QUICK}", predictions, "--data", dataset,
+        "--plot", figure,
+    )  # fmt: skip
+
+    assert done.exit_code in (0, 2), done.stderr  # a figure needs thirty stars in a bin
+    if done.exit_code == 0:
+        assert figure.stat().st_size > 1000
+    assert "Traceback" not in done.stderr
