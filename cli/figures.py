@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from starsmith.cli.files import staged_file
+from starsmith.data_contract.arms import ArmSpan
 from starsmith.data_contract.draws import SpectrumBatch
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.grid_file import GridData
@@ -66,8 +67,13 @@ def mark_features(axes: Axes, wave: np.ndarray) -> None:
 
 
 def _spectrum_panel(axes: Axes, batch: SpectrumBatch, row: int, colour: str) -> None:
-    axes.plot(batch.wave, batch.flux[row], lw=0.4, color=colour, label="observed")
-    axes.plot(batch.wave, batch.flux_model[row], lw=0.7, color="0.25", label="noiseless")
+    for arm in batch.arms or (ArmSpan("", 0, batch.wave.size),):
+        first = arm.start == 0
+        wave, observed, model = (
+            values[arm.pixels] for values in (batch.wave, batch.flux[row], batch.flux_model[row])
+        )
+        axes.plot(wave, observed, lw=0.4, color=colour, label="observed" if first else None)
+        axes.plot(wave, model, lw=0.7, color="0.25", label="noiseless" if first else None)
     # the range follows the bulk of the pixels, not the sky lines
     low, high = np.percentile(batch.flux[row], [1.5, 98.5])
     pad = 0.4 * (high - low)

@@ -131,7 +131,10 @@ def bank_options(function):
     """Add ``--grid --instrument --mag-band --bank``; the command receives one ``source``."""
 
     @click.option("--grid", help="Stellar grid: demo or a grid file.  [default: demo]")
-    @click.option("--instrument", help="pfs_mr or an instrument file.  [default: pfs_mr]")
+    @click.option(
+        "--instrument",
+        help="Built in, an instrument file, or several joined by +.  [default: pfs_mr]",
+    )
     @click.option(
         "--mag-band",
         callback=lambda context, parameter, name: None if name == DEFAULT_BAND else name,

@@ -197,13 +197,22 @@ class JoinedInstrument:
         return self.members[0].dust_curve
 
     def resolved(self) -> dict:
-        """Every member's figures as a JSON-able dict, with the SHA-256 of all of them."""
+        """Every member's figures as a JSON-able dict, with the SHA-256 of all of them.
+
+        ``arms`` names each arm with its pixels and wavelengths; its figures lie in ``members``.
+        """
         members = [member.resolved() for member in self.members]
         total = hashlib.sha256("".join(one["sha256"] for one in members).encode())
         return {
             "name": self.name,
             "description": self.description,
-            "arms": [arm for one in members for arm in one["arms"]],
+            "arms": [
+                {
+                    key: getattr(arm, key)
+                    for key in ("name", "n_pixel", "wave_min_nm", "wave_max_nm")
+                }
+                for arm in self.arms
+            ],
             "members": members,
             "sha256": total.hexdigest(),
         }

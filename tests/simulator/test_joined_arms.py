@@ -5,10 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from starsmith.data_contract import load_bank
+from starsmith.data_contract import load_bank, open_dataset, verify_dataset
 from starsmith.data_contract.errors import ConfigError, DataError, GridError
 from starsmith.data_contract.grid_file import GridData
 from starsmith.data_contract.noise import background, sensitivity, true_error
+from starsmith.simulator.generate import write_dataset
 from starsmith.simulator.instruments import load_instrument, noise_tables, with_source
 from starsmith.simulator.interpolate import interpolate
 from starsmith.simulator.observe import draw_stars, observe
@@ -90,6 +91,7 @@ def test_each_arm_is_rendered_as_if_alone(bank, wide_grid):
         np.testing.assert_allclose(seen, interpolate(alone, LABELS, np.array([20.0])), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_moving_stars_in_all_arms(wide_grid):
     """Every arm's line moves by its own wavelength times rv / c."""
     low = load_instrument("r+n")
@@ -135,6 +137,21 @@ def test_bank_of_several_arms_survives_its_file(bank, tmp_path):
     np.testing.assert_array_equal(
         true_error(again.noise, flux, CONDITION), true_error(bank.noise, flux, CONDITION)
     )
+
+
+def test_data_sets_of_several_arms(bank, tmp_path):
+    """Written, read and verified; wavelengths increase within each arm only."""
+    prior = Prior.default().with_ranges(teff=(5000, 6000), logg=(3, 4), m_h=(-1, 0))
+    out = tmp_path / "data.zarr"
+    write_dataset(bank, prior, 20, out, 5)
+    data = open_dataset(out)
+    assert verify_dataset(out).ok
+    assert [arm.name for arm in data.header.noise.arms] == ["blue", "red", "nir"]
+    split = data.split("val")
+    seen = split.observe()
+    batch = observe(bank, split.draws)
+    np.testing.assert_array_equal(seen.flux, batch.flux)
+    np.testing.assert_array_equal(seen.error, batch.error)
 
 
 def test_arms_outside_the_grid_are_refused_by_name(wide_grid, joined):
