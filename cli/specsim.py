@@ -116,6 +116,7 @@ def generate(source, prior, dry_run, as_json, **request):
 @click.option("--out", type=click.Path(path_type=Path), help="ECSV table to write.")
 @click.option("--exposures", type=click.Path(path_type=Path), help="Table of single exposures.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Figure to write (png, pdf, svg).")
+@click.option("--plot-noise", type=click.Path(path_type=Path), help="Figure of the noise by term.")
 @click.option("--overwrite", is_flag=True, help="Replace a table that is there.")
 @json_option()
 @bank_options
@@ -131,6 +132,7 @@ def spectrum(source, prior, noise, preset, index, split, seed, as_json, **files)
     """
     from starsmith.cli.figures import check_suffix, plot_spectrum
     from starsmith.cli.files import check_table, refuse_existing
+    from starsmith.cli.noise_figures import plot_noise
     from starsmith.cli.spectra import (
         single_spectrum,
         spectrum_summary,
@@ -139,8 +141,10 @@ def spectrum(source, prior, noise, preset, index, split, seed, as_json, **files)
     )
     from starsmith.simulator.presets import settle
 
-    out, exposures, plot = files["out"], files["exposures"], files["plot"]
-    check_suffix(plot)
+    out, exposures = files["out"], files["exposures"]
+    plot, plot_terms = files["plot"], files["plot_noise"]
+    for figure in (plot, plot_terms):
+        check_suffix(figure)
     for table in (out, exposures):
         check_table(table)
         refuse_existing(table, files["overwrite"])
@@ -149,6 +153,8 @@ def spectrum(source, prior, noise, preset, index, split, seed, as_json, **files)
     batch = single_spectrum(bank, prior, (seed, split, index), noise)
     if out:
         write_spectrum(out, batch, bank)
+    if plot_terms:
+        plot_noise(plot_terms, batch, bank, noise)
     if exposures:
         write_exposures(exposures, batch, bank, noise)
     if plot:

@@ -83,6 +83,11 @@ def test_a_configuration_makes_the_same_spectrum_again(run, bank_file, tmp_path)
     assert run("generate", "--bank", bank_file, "-n", 40, "--out", out, *NOISY)[0] == 0
     table = tmp_path / "one.ecsv"
     options = ("--config", f"{out}.toml", "--split", "val", "--index", 2, "--out", table)
+    figure, singles = tmp_path / "noise.png", tmp_path / "singles.fits"
+    quiet = ("--cosmic-rays", 0, "--index", 2, "--exposures", singles, "--plot-noise", figure)
+    assert run("spectrum", "--config", f"{out}.toml", *quiet)[0] == 0
+    assert figure.stat().st_size > 10_000
+    assert Table.read(singles)["flux"].shape == (300, 12)
     code, text, _ = run("spectrum", *options, "--json")
     assert code == 0
     seen = open_dataset(out).split("val").observe([2])
