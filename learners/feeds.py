@@ -33,8 +33,8 @@ __all__ = ["Batch", "Feed", "OnlineFeed", "ResidentFeed", "StreamFeed", "open_fe
 ONLINE_BLOCK = 2048
 """Stars drawn together and sorted by place in the grid, so that they share rows in the cache."""
 
-CPU_CHUNK = 128
-"""Spectra observed together on a CPU: working arrays of 2 MiB at 4096 pixels."""
+CPU_CHUNK = 512
+"""Spectra observed together on a CPU: working arrays of 8 MiB at 4096 pixels."""
 
 MEMORY_SHARE = 0.5
 """Most of a device's free memory that spectra may take; networks need the rest."""
