@@ -41,12 +41,15 @@ def settle(preset: str, bank: Bank, prior: Prior) -> Prior:
     Raises
     ------
     ConfigError
-        If the preset is not known, or a range holds no node to snap a label to.
+        If the preset is not known, a range holds no node to snap a label to, or stars come from
+        a population.
     """
     if not preset:
         return prior
     if preset not in PRESETS:
         raise ConfigError(f"--preset {preset!r} is not one of {list(PRESETS)}")
+    if prior.population is not None:
+        raise ConfigError(f"--preset {preset} draws its own stars; drop it, or --population")
     axes = dict(zip(bank.label_names, bank.axes, strict=True))
     spans = {
         name: (float(axes[name][0]), float(axes[name][-1]))

@@ -116,7 +116,19 @@ class Prior:
         }
 
     def with_ranges(self, **ranges: tuple[float, float]) -> "Prior":
-        """Return a copy with some ranges replaced."""
+        """Return a copy with some ranges replaced.
+
+        Raises
+        ------
+        ConfigError
+            If a population decides one of them.
+        """
+        columns = self.population.columns if self.population is not None else {}
+        if rivals := sorted(set(ranges) & set(columns)):
+            raise ConfigError(
+                f"{', '.join(rivals)} of stars drawn from {self.population.path} are the table's; "
+                "leave these ranges out, or the population"
+            )
         return replace(self, ranges={**self.ranges, **ranges})
 
     def with_population(self, population: Population | None) -> "Prior":

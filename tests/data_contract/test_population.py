@@ -11,6 +11,7 @@ from starsmith.data_contract.errors import ConfigError, GridError
 from starsmith.data_contract.population import read_population
 from starsmith.simulator.generate import check_population, check_prior
 from starsmith.simulator.observe import draw_stars
+from starsmith.simulator.presets import settle
 from starsmith.simulator.prior import Prior
 
 
@@ -130,3 +131,13 @@ def test_rows_outside_the_grid_are_named_by_label(tmp_path, toy_bank):
         check_population(toy_bank, stars)
     with pytest.raises(GridError, match="teff of 3 row"):
         check_prior(toy_bank, Prior.default().with_population(stars))
+
+
+def test_nothing_else_decides_what_the_table_says(population, toy_bank):
+    """A range beside a column, and a preset beside a table, would be silently without effect."""
+    prior = Prior.default().with_population(population)
+    with pytest.raises(ConfigError, match="mag of stars drawn from"):
+        prior.with_ranges(mag=(20.0, 21.0))
+    assert prior.with_ranges(seeing=(0.8, 0.8)).population is population
+    with pytest.raises(ConfigError, match="draws its own stars"):
+        settle("specvit", toy_bank, prior)
