@@ -78,11 +78,12 @@ class ArmBackground:
         if moonlit:
             light = moon_brightness(named, figures.moon_extinction) * exposure[:, None]
             sky += light.float() @ self.moon_rate
-        floor = figures.floor_fraction * torch.sqrt(named["exp_count"])
-        constant = figures.dark_rate * named["exp_time"] + figures.read_variance
+        excess = figures.sample_factor  # of all that is counted in photons or dark electrons
+        floor = figures.floor_fraction * torch.sqrt(named["exp_count"] / excess)
+        constant = figures.dark_rate * named["exp_time"] + figures.read_variance / excess
         constant = constant[:, None].float() + figures.stray_fraction * sky.mean(1, keepdim=True)
         peak = neighbour_maximum(sky).mul_(floor[:, None].float()).square_()
-        return peak.add_(sky).add_(constant).mul_(figures.variance_factor)
+        return peak.add_(sky).add_(constant).mul_(figures.variance_factor * excess)
 
 
 def neighbour_maximum(rows: torch.Tensor) -> torch.Tensor:
@@ -110,6 +111,7 @@ class DeviceNoise:
             return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float64)).to(device)
 
         self.moonlit = moonlit
+        self.seeing_airmass_power = tables.seeing_airmass_power
         self.field_angle, self.seeing = doubles(tables.field_angle), doubles(tables.seeing)
         self.areas = doubles(np.stack([tables.collecting_area, tables.fibre_area], axis=1))
         self.energy = doubles(tables.encircled_energy)
@@ -124,7 +126,11 @@ class DeviceNoise:
         """Evaluate the tables for conditions, float64 (n_spec, 8), columns as `CONDITIONS`."""
         named = {name: conditions[:, k].contiguous() for k, name in enumerate(CONDITIONS)}
         field, field_fraction = bracket(self.field_angle, named["field_angle"])
-        seeing, seeing_fraction = bracket(self.seeing, named["seeing"])
+        airmass = 1.0 / torch.cos(torch.deg2rad(named["zenith_angle"]))
+        blurred = named["seeing"]
+        if self.seeing_airmass_power is not None:
+            blurred = blurred * airmass**self.seeing_airmass_power
+        seeing, seeing_fraction = bracket(self.seeing, blurred)
         aperture = [
             torch.lerp(
                 self.energy[seeing + step, field],
@@ -134,7 +140,6 @@ class DeviceNoise:
             for step in (0, 1)
         ]
         aperture = torch.lerp(*aperture, seeing_fraction[:, None])
-        airmass = 1.0 / torch.cos(torch.deg2rad(named["zenith_angle"]))
         areas = interpolate_rows(self.areas, field, field_fraction)
         exposure = areas[:, 0] * named["exp_time"]
         smooth = aperture * 10.0 ** (-0.4 * self.extinction * airmass[:, None])

@@ -37,7 +37,7 @@ SETTINGS = {
 }
 OPTIONAL_SETTINGS = {
     "offset": r"offset ([\d.]+)",
-    "reff": r"r_?eff\w*[ =]*([\d.]+)",
+    "reff": r"(?:r_?eff\w*|effective radius)[ =]*([\d.]+)",
     "ebv": r"E\(B-V\) ?= ?([\d.]+)",
 }
 NO_MOON = {"moon_zenith_angle": 90.0, "moon_target_angle": 90.0, "moon_phase": 0.0}

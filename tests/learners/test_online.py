@@ -47,6 +47,12 @@ def test_the_device_observes_what_the_simulator_observes(toy_bank, kind):
     check(toy_bank, PRIOR, kind=kind)
 
 
+def test_ramp_sampling_and_seeing_of_the_airmass_agree_too(toy_bank):
+    """Excess photon noise of a near-infrared detector, images that grow toward the horizon."""
+    noise = dataclasses.replace(toy_bank.noise, sample_factor=1.2, seeing_airmass_power=0.3)
+    check(dataclasses.replace(toy_bank, noise=noise), PRIOR.with_ranges(seeing=(0.5, 1.2)))
+
+
 def test_a_compressed_bank_and_a_linear_one_agree_too(toy_bank):
     """Principal components and linear splines take the same path."""
     check(compress_bank(toy_bank, 1e-4), PRIOR)
