@@ -18,7 +18,8 @@ def report(numbers: dict) -> str:
     lines.append(
         f"Input alone (draw, interpolate, noise, normalise): {numbers['input']:,.0f} spectra/s. "
         f"Matrix products: {numbers['peak'] / 1e12:.3g} TFLOP/s. Batch {numbers['batch_size']} "
-        f"in training, {numbers['inference_batch']} in inference."
+        f"in training, {numbers['inference_batch']} in inference. Rates are per second"
+        f"{'' if numbers['cuda'] else ' of processor time'}, drawing included in training."
     )
     lines += [
         "",

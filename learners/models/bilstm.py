@@ -56,5 +56,5 @@ def bilstm(n_wave: int, n_output: int, **options: object) -> nn.Module:
 @register_model("bilstm_tiny")
 def bilstm_tiny(n_wave: int, n_output: int, **options: object) -> nn.Module:
     """Return a single layer over patches of 64 pixels."""
-    small = {"patch": 64, "dim": 48, "hidden": 48, "depth": 1, "dropout": 0.0}
+    small = {"patch": 64, "dim": 64, "hidden": 96, "depth": 1, "dropout": 0.0}
     return BiLSTM(n_wave, n_output, **(small | options))
