@@ -71,7 +71,7 @@ __all__ = ["plan"]
 @bank_options
 @prior_options
 @config_option(*(set(UNUSED_BY_CEILINGS) - {"seed"}))
-def plan(source, prior, mag_step, star, stars, by_arm, out, overwrite, as_json, **choices):
+def plan(source, prior, mag_step, star, stars, by_arm, as_json, **choices):
     """Find the exposure that tells a label well enough, and the faintest magnitude for it.
 
     Stars and conditions are drawn from the ranges; labels whose range has a width are fitted.
@@ -90,8 +90,9 @@ def plan(source, prior, mag_step, star, stars, by_arm, out, overwrite, as_json, 
         raise click.UsageError(f"--stars has them already; drop {', '.join(map(flag, typed))}")
     if by_arm and choices["arm"]:
         raise click.UsageError("--by-arm takes every arm; drop --arm")
+    out = choices.pop("out")
     check_table(out)
-    refuse_existing(out, overwrite)
+    refuse_existing(out, choices.pop("overwrite"))
     refuse_moving(prior)
     goal = Goal(**choices)
     bank = source.open()

@@ -165,7 +165,7 @@ def compare(predictions, data, target, snr_bins, as_json, plot, **choices):
 @bank_options
 @prior_options
 @config_option(*UNUSED_BY_CEILINGS)
-def info(source, prior, star, target, normalise, nuisance, plot, waterfall, as_json):
+def info(source, prior, star, target, normalise, nuisance, as_json, **figures):
     """Show where in a star's spectrum the information on a label sits, and what unknowns cost.
 
     Ranges stand for their middle; labels whose range has a width are fitted beside the target.
@@ -183,7 +183,7 @@ def info(source, prior, star, target, normalise, nuisance, plot, waterfall, as_j
     from starsmith.fisher import density_figure, free_labels, information_of_star, star_at
     from starsmith.fisher import waterfall as waterfall_of
 
-    for figure in (plot, waterfall):
+    for figure in figures.values():
         check_suffix(figure)
     refuse_moving(prior)
     chosen = parse_nuisances(nuisance) if nuisance else None
@@ -192,9 +192,9 @@ def info(source, prior, star, target, normalise, nuisance, plot, waterfall, as_j
     names = free_labels(bank, prior, target)
     found = information_of_star(bank, draws, target, names, normalise)
     report = density_report(found, draws, waterfall_of(bank, draws, target, names, chosen))
-    if plot:
-        write_figure(plot, density_figure(found, bank.notice))
-    draw_waterfall(waterfall, report, bank.notice)
+    if figures["plot"]:
+        write_figure(figures["plot"], density_figure(found, bank.notice))
+    draw_waterfall(figures["waterfall"], report, bank.notice)
     finish("specfisher.info", report, describe_density(report), as_json, bank.notice)
 
 
