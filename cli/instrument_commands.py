@@ -53,7 +53,10 @@ def show(name, as_json):
 
     opened = load_instrument(name)
     figures = opened.resolved()
-    figures["arms"] = {arm["name"]: arm for arm in figures["arms"]}
+    for part in (figures, *figures.get("members", ())):
+        part["arms"] = {arm["name"]: arm for arm in part["arms"]}
+    if "members" in figures:
+        figures["members"] = {member["name"]: member for member in figures["members"]}
     report = {**instrument_summary(opened), "figures": figures}
     if as_json:
         echo_json("specsim.instrument.show", report)
