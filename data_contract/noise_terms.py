@@ -11,6 +11,7 @@ from starsmith.data_contract.kernels.noise_terms import (
     add_sky_residual,
     fill_counts,
     fill_floor_modes,
+    look_up,
     widen_error,
 )
 from starsmith.data_contract.names import CONDITIONS
@@ -130,8 +131,7 @@ def observe_terms(
     kept, stretch = _count(conditions)[:, None], None
     if model.cosmic_rays:
         lost = _lost(model, conditions, key, tables.wave.size, realisation)
-        kept = np.maximum(kept - lost, 1.0)
-        stretch = np.sqrt(_count(conditions)[:, None] / kept).astype(np.float32)
+        kept, stretch = _left(_count(conditions), lost)
     drawn = sigma if stretch is None else sigma * stretch
     flux = _noise(coadd, tables, model, flux_model, drawn, kept, key, realisation)
     flux += flux_model
@@ -153,6 +153,15 @@ def _lost(
     model: NoiseModel, conditions: np.ndarray, key: Key, n_wave: int, realisation: Realisation
 ) -> np.ndarray:
     return lost_exposures(model.cosmic_rays, conditions, key, n_wave, realisation.of_terms)
+
+
+def _left(count: np.ndarray, lost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Exposures left in every pixel, one at least, and how much noisier it is for that."""
+    left = np.maximum(count[:, None] - np.arange(lost.max() + 1), 1.0)
+    kept, stretch = np.empty(lost.shape), np.empty(lost.shape, dtype=np.float32)
+    look_up(kept, left, lost)
+    look_up(stretch, np.sqrt(count[:, None] / left), lost)
+    return kept, stretch
 
 
 def _distort(

@@ -11,6 +11,7 @@ __all__ = [
     "fill_counts",
     "fill_floor_modes",
     "fill_lost",
+    "look_up",
     "poisson_quantile",
     "widen_error",
 ]
@@ -227,3 +228,21 @@ def fill_lost(lost, uniform, threshold, reach):
             for k in range(max(j - reach, 0), min(j + reach + 1, n_wave)):
                 total += hits[k]
             lost[i, j] = total
+
+
+@njit(cache=True, parallel=True)
+def look_up(values, table, number):
+    """Take an entry of each spectrum's own table in every pixel.
+
+    Parameters
+    ----------
+    values : float array, shape (n_spec, n_wave)
+        Overwritten.
+    table : float64 array, shape (n_spec, n_entry)
+    number : uint16 array, shape (n_spec, n_wave)
+        Entry wanted.
+    """
+    n_spec, n_wave = number.shape
+    for i in prange(n_spec):
+        for j in range(n_wave):
+            values[i, j] = table[i, number[i, j]]
