@@ -6,6 +6,8 @@ import pytest
 
 from tests.cli.conftest import call
 
+BENCH = "speclearn bench --json --workers 1 --suite"
+
 SUITE = """
 title = "Toy"
 targets = ["logg"]
@@ -64,20 +66,19 @@ def bench(bank_file, tmp_path_factory):
     suite = folder / "toy.toml"
     suite.write_text(SUITE)
     out = folder / "out"
-    done = call(
-        "speclearn bench --json --workers 1 --suite", suite, "--out", out, "--bank", bank_file
-    )
+    done = call(BENCH, suite, "--out", out, "--bank", bank_file)
     assert done.exit_code == 0, done.stderr
     return out, suite, json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_a_suite_becomes_one_report(bench):
     """Every run is in it, figures are inside the page, and no model beats the ceiling."""
     out, _, summary = bench
     page, text = (out / "report.html").read_text(), (out / "report.md").read_text()
 
     assert summary["leaks"] == []
-    assert [m["model"] for m in summary["models"]][0] == "gridposterior"
+    assert summary["models"][0]["model"] == "gridposterior"
     for heading in ("Table 3", "Table 13", "Table 10", "Appendix H", "Label comb", "Magnitude 19"):
         assert heading in text
         assert heading in page
@@ -86,14 +87,13 @@ def test_a_suite_becomes_one_report(bench):
     assert "TOY BANK" in page
 
 
+@pytest.mark.slow
 def test_running_again_trains_nothing(bench, bank_file):
     """Finished runs are read back; the report is the same but for the command."""
     out, suite, summary = bench
     before = {p: p.stat().st_mtime_ns for p in out.glob("runs/*/card.json")}
 
-    done = call(
-        "speclearn bench --json --workers 1 --suite", suite, "--out", out, "--bank", bank_file
-    )
+    done = call(BENCH, suite, "--out", out, "--bank", bank_file)
 
     assert done.exit_code == 0, done.stderr
     assert {p: p.stat().st_mtime_ns for p in out.glob("runs/*/card.json")} == before
@@ -101,6 +101,7 @@ def test_running_again_trains_nothing(bench, bank_file):
     assert json.loads(done.stdout)["models"] == summary["models"]
 
 
+@pytest.mark.slow
 def test_the_fine_tuned_run_started_from_the_other(bench):
     out, _, _ = bench
     card = json.loads((out / "runs" / "mag19-specvit_tiny-comb-s0" / "card.json").read_text())
@@ -108,9 +109,11 @@ def test_the_fine_tuned_run_started_from_the_other(bench):
     assert card["recipe"]["initial"].endswith("main-specvit_tiny-main-s0")
 
 
-def test_a_plan_lists_every_run_and_does_nothing(bench, tmp_path, monkeypatch):
-    _, suite, _ = bench
-    monkeypatch.chdir(tmp_path)
+def test_a_plan_lists_every_run_and_does_nothing(tmp_path, monkeypatch):
+    suite, empty = tmp_path / "toy.toml", tmp_path / "empty"
+    suite.write_text(SUITE)
+    empty.mkdir()
+    monkeypatch.chdir(empty)
 
     done = call("speclearn bench --plan --json --suite", suite)
     runs = json.loads(done.stdout)["runs"]
@@ -118,7 +121,7 @@ def test_a_plan_lists_every_run_and_does_nothing(bench, tmp_path, monkeypatch):
     assert done.exit_code == 0, done.stderr
     assert len(runs) == 10  # nine runs and their sum
     assert runs[3]["steps"] == 12
-    assert list(tmp_path.iterdir()) == []
+    assert list(empty.iterdir()) == []
 
 
 @pytest.mark.parametrize(
