@@ -122,7 +122,7 @@ def honest_error(
     conditions : float64 array, shape (n_spec, 8)
     kind : str
         ``observed``: object photons from each noisy pixel (negative counts as none);
-        ``smooth``: object photons from a running mean over 801 pixels, so that no line
+        ``smooth``: object photons from means over 801 pixels, 400 apart, so that no line
         of the spectrum leaves a trace in its error.
 
     Returns

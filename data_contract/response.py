@@ -24,7 +24,7 @@ from starsmith.data_contract.noise_tables import NoiseTables
 __all__ = ["ERROR_KINDS", "Response", "background", "sensitivity", "sky_counts"]
 
 ERROR_KINDS = ("observed", "smooth")
-SMOOTH_HALF_WIDTH = 400  # pixels; 800 pixels hold no line, only the broadband slope
+SMOOTH_HALF_WIDTH = 400  # pixels; 800 hold no line, and 11 means of 4096 only the colour
 
 
 def _bracket(nodes: np.ndarray, values: np.ndarray, what: str) -> tuple[np.ndarray, np.ndarray]:

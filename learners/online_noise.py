@@ -186,16 +186,26 @@ class DeviceResponse:
         if kind not in ERROR_KINDS:
             raise ValueError(f"error kind {kind!r} is not one of {ERROR_KINDS}")
         if kind == "smooth":
-            parts = [running_mean(flux[:, pixels], SMOOTH_HALF_WIDTH) for pixels, _ in self.arms]
+            parts = [broad_mean(flux[:, pixels], SMOOTH_HALF_WIDTH) for pixels, _ in self.arms]
             flux = torch.cat(parts, dim=1)
         return self.error(flux)
 
 
-def running_mean(rows: torch.Tensor, half_width: int) -> torch.Tensor:
-    """Mean over ``2 half_width + 1`` pixels, shortened at the ends, float32."""
+def broad_mean(rows: torch.Tensor, half_width: int) -> torch.Tensor:
+    """Means over ``2 half_width + 1`` pixels at every ``half_width``-th, straight between, float32.
+
+    Windows are shortened at the ends; the last pixel is a knot too.
+    """
     n_wave = rows.shape[1]
     total = functional.pad(rows.double().cumsum(1), (1, 0))
     pixel = torch.arange(n_wave, device=rows.device)
-    first = (pixel - half_width).clamp(min=0)
-    last = (pixel + half_width + 1).clamp(max=n_wave)
-    return ((total[:, last] - total[:, first]) / (last - first)).float()
+    left = pixel // half_width * half_width
+    right = (left + half_width).clamp(max=n_wave - 1)
+
+    def mean_at(knot: torch.Tensor) -> torch.Tensor:
+        first = (knot - half_width).clamp(min=0)
+        last = (knot + half_width + 1).clamp(max=n_wave)
+        return (total[:, last] - total[:, first]) / (last - first)
+
+    share = (pixel - left) / (right - left).clamp(min=1)
+    return torch.lerp(mean_at(left), mean_at(right), share.double()).float()

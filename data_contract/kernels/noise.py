@@ -144,7 +144,9 @@ def fill_error(error, flux, sensitivity, background, sample_factor, n_exposure):
 
 @njit(cache=True, parallel=True)
 def smooth_rows(smooth, rows, half_width):
-    """Running mean over ``2 half_width + 1`` pixels, shortened at the ends.
+    """Means over ``2 half_width + 1`` pixels at every ``half_width``-th, straight lines between.
+
+    A mean in every pixel would hold each pixel of ``rows`` in its differences.
 
     Parameters
     ----------
@@ -152,6 +154,7 @@ def smooth_rows(smooth, rows, half_width):
         Overwritten.
     rows : float64 array, shape (n_spec, n_wave)
     half_width : int [pixel]
+        Windows are shortened at the ends; the last pixel is a knot too.
     """
     n_spec, n_wave = rows.shape
     for i in prange(n_spec):
@@ -159,7 +162,15 @@ def smooth_rows(smooth, rows, half_width):
         total[0] = 0.0
         for j in range(n_wave):
             total[j + 1] = total[j] + rows[i, j]
-        for j in range(n_wave):
-            first = max(j - half_width, 0)
-            last = min(j + half_width + 1, n_wave)
-            smooth[i, j] = (total[last] - total[first]) / (last - first)
+        left = 0
+        left_mean = total[min(half_width + 1, n_wave)] / min(half_width + 1, n_wave)
+        smooth[i, 0] = left_mean
+        while left < n_wave - 1:
+            knot = min(left + half_width, n_wave - 1)
+            first = max(knot - half_width, 0)
+            last = min(knot + half_width + 1, n_wave)
+            mean = (total[last] - total[first]) / (last - first)
+            slope = (mean - left_mean) / (knot - left)
+            for j in range(left + 1, knot + 1):
+                smooth[i, j] = left_mean + slope * (j - left)
+            left, left_mean = knot, mean

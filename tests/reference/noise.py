@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 
 def between(nodes, values, x):
     """Linear interpolation of scalars, by search from the left."""
@@ -81,10 +83,8 @@ def pixel_error(tables, flux, conditions, j):
     return math.sqrt(variance) / sensitivity
 
 
-def running_mean(row, half_width):
-    """Mean of the pixels within ``half_width`` of each, fewer at the ends."""
-    return [
-        sum(row[max(j - half_width, 0) : j + half_width + 1])
-        / len(row[max(j - half_width, 0) : j + half_width + 1])
-        for j in range(len(row))
-    ]
+def broad_mean(row, half_width):
+    """Means of the pixels within ``half_width`` of every ``half_width``-th, straight between."""
+    knots = sorted({*range(0, len(row), half_width), len(row) - 1})
+    windows = [row[max(k - half_width, 0) : k + half_width + 1] for k in knots]
+    return np.interp(range(len(row)), knots, [sum(w) / len(w) for w in windows])
