@@ -23,9 +23,10 @@ from starsmith.data_contract.draws import SpectrumBatch
 from starsmith.data_contract.names import SNR_EDGES
 from starsmith.data_contract.noise import true_error
 from starsmith.data_contract.store import write_json
+from starsmith.fisher.compare import ABOVE_CEILING, ALARM_SIGMA, MIN_STARS, leak_verdict
 from starsmith.fisher.nodes import middle_conditions
 from starsmith.fisher.plots import plot_ceiling
-from starsmith.fisher.table import CeilingRow, CeilingTable
+from starsmith.fisher.table import CeilingRow, CeilingTable, StarCeiling
 from starsmith.learners import (
     Evaluation,
     Predictions,
@@ -51,8 +52,6 @@ TARGET = "logg"
 AXIS = "log g [dex(cgs)]"
 MAGS = (20.5, 21.0, 22.0, 22.5)
 STAR = {"teff": 4750.0, "logg": 2.5, "m_h": -0.5}
-SIGMAS = 3.0
-ENOUGH = 200  # spectra in a bin before a model is held against its ceiling there
 STATISTICS = ("paper_median", "bayes_gauss", "posterior_mean")
 WIDE = {"low": -math.inf, "high": math.inf}  # null in the edges of a row
 
@@ -108,18 +107,31 @@ def ceilings(data: Path, kept: Path, n_template: int) -> CeilingTable:
         n_template=n_template,
         statistics=STATISTICS,
     )
-    write_json(kept, {"of": wanted, "ceiling": table.to_dict()})
+    write_json(kept, {"of": wanted, "ceiling": ceiling_content(table)})
     return table
 
 
+def ceiling_content(table: CeilingTable) -> dict:
+    """Content of a ceiling table that JSON can hold, star by star record included."""
+    stars = {
+        name: value.tolist() if isinstance(value, np.ndarray) else value
+        for name, value in vars(table.stars).items()
+    }
+    return table.to_dict() | {"stars": stars}
+
+
 def read_ceiling(content: dict) -> CeilingTable:
-    """Ceiling table from its JSON; the star by star record is not in it."""
+    """Ceiling table from what `ceiling_content` made of it."""
     rows = tuple(
         CeilingRow(**{name: _restored(name, value) for name, value in row.items()})
         for row in content["rows"]
     )
+    stars = {
+        name: np.array(value) if isinstance(value, list) else value
+        for name, value in content["stars"].items()
+    }
     scalars = {name: content[name] for name in ("target", "unit", "header", "notice")}
-    return CeilingTable(rows=rows, stars=None, **scalars)
+    return CeilingTable(rows=rows, stars=StarCeiling(**stars), **scalars)
 
 
 def _restored(name: str, value: object) -> object:
@@ -199,20 +211,18 @@ def bin_scores(predictions: Mapping[str, Predictions], table: CeilingTable) -> d
 def score_table(predictions: Mapping[str, Predictions], table: CeilingTable) -> list[dict]:
     """R² of models and ceilings, pooled and per bin of S/N, with the verdict of each row.
 
-    A row is ``ABOVE CEILING`` where a model's R² exceeds ``posterior_mean`` by more than three
-    standard errors, the model's and the ceiling's own added in quadrature.
+    A row is ``ABOVE CEILING`` where a model's squared errors, star by star, are below those of
+    the posterior mean by more than chance allows: three standard errors, all rows considered.
     """
     scored = evaluations(predictions)
+    judged = {
+        name: leak_verdict(one.index, one.value[:, 0], table) for name, one in predictions.items()
+    }
     rows = []
     for ceiling in table.rows:
         models = {name: _interval(scored[name], ceiling) for name in scored}
         best, best_error = ceiling.r2["posterior_mean"]
-        above = [
-            name
-            for name, r2 in models.items()
-            if r2 and r2.value > best + SIGMAS * math.hypot(best_error, r2.error)
-        ]
-        enough = ceiling.name == "all" or ceiling.n >= ENOUGH
+        verdicts = {name: one.verdict(ceiling.name) for name, one in judged.items()}
         rows.append(
             {
                 "S/N": ceiling.name,
@@ -221,7 +231,7 @@ def score_table(predictions: Mapping[str, Predictions], table: CeilingTable) -> 
                 "paper_median": f"{ceiling.r2['paper_median'][0]:.3f}",
                 "bayes_gauss": f"{ceiling.r2['bayes_gauss'][0]:.3f}",
                 "posterior_mean": f"{best:.3f} ± {best_error:.3f}",
-                "verdict": _verdict(above, enough),
+                "verdict": _verdict(verdicts),
             }
         )
     return rows
@@ -240,10 +250,10 @@ def _with_error(r2) -> str:
     return f"{r2.value:.3f} ± {r2.error:.3f}" if r2 else "-"
 
 
-def _verdict(above: list[str], enough: bool) -> str:
-    if not enough:
-        return "few spectra"
-    return f"ABOVE CEILING: {', '.join(above)}" if above else "ok"
+def _verdict(verdicts: Mapping[str, str]) -> str:
+    """What is said of a row: the names of the models above the ceiling, if any."""
+    above = [name for name, verdict in verdicts.items() if verdict == ABOVE_CEILING]
+    return f"{ABOVE_CEILING}: {', '.join(above)}" if above else next(iter(verdicts.values()))
 
 
 def write_report(
@@ -258,9 +268,9 @@ def write_report(
     summary = f"R² of log g on {table.rows[0].n} test spectra, and the best R² possible\n"
     legend = (
         "`posterior_mean` is the ceiling: no estimator that sees only the spectrum does better. "
-        "`paper_median` and `bayes_gauss` are what is often quoted instead. A verdict is given "
-        f"pooled and where a bin has {ENOUGH} spectra: ABOVE CEILING means by more than "
-        f"{SIGMAS:g} standard errors.\n"
+        "`paper_median` and `bayes_gauss` are what is often quoted instead. The verdict compares "
+        f"squared errors star by star, where a bin has {MIN_STARS} spectra: ABOVE CEILING means "
+        f"better by more than {ALARM_SIGMA:g} standard errors, all rows considered.\n"
     )
     pictures = "\n".join(f"![{caption}]({name})\n" for name, caption in figures.items())
     with staged_file(path) as partial:

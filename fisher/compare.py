@@ -12,6 +12,9 @@ from starsmith.fisher.ceiling import bin_name
 from starsmith.fisher.table import CeilingTable
 
 __all__ = [
+    "ABOVE_CEILING",
+    "ALARM_SIGMA",
+    "MIN_STARS",
     "Comparison",
     "ComparisonRow",
     "check_leak",
@@ -21,6 +24,7 @@ __all__ = [
     "match_keys",
 ]
 
+ABOVE_CEILING = "ABOVE CEILING"
 ALARM_SIGMA = 3.0  # standard errors by which a model may not beat the posterior mean
 MIN_STARS = 20
 N_RESAMPLE = 400
@@ -80,7 +84,7 @@ class ComparisonRow:
     @property
     def verdict(self) -> str:
         """``ABOVE CEILING`` or ``ok``."""
-        return "ABOVE CEILING" if self.too_good else "ok"
+        return ABOVE_CEILING if self.too_good else "ok"
 
 
 @dataclass(frozen=True, kw_only=True)

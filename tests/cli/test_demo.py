@@ -8,15 +8,15 @@ import pytest
 from click.testing import CliRunner
 
 from starsmith.cli.demo import MODELS, main
-from starsmith.cli.demo_steps import read_ceiling, score_table
+from starsmith.cli.demo_steps import ceiling_content, read_ceiling, score_table
 from starsmith.data_contract.names import UNITS
-from starsmith.fisher.table import CeilingRow, CeilingTable
+from starsmith.fisher.table import CeilingRow, CeilingTable, StarCeiling
 from starsmith.learners import Predictions
 from starsmith.simulator import load_instrument, render_bank
 from starsmith.simulator.grids.demo import build_demo_grid
 
 N_STAR = 2000
-SNR = np.where(np.arange(N_STAR) < 1900, 4.5, 30.0)  # 100 stars in the last bin
+SNR = np.where(np.arange(N_STAR) < 1990, 4.5, 30.0)  # ten stars in the last bin
 
 
 def ceiling_row(name, low, high, n, r2):
@@ -39,24 +39,43 @@ def ceiling_row(name, low, high, n, r2):
     )
 
 
+def unit_labels(seed):
+    """Labels of unit variance."""
+    return np.random.default_rng(seed).normal(size=N_STAR)
+
+
+def estimates(r2, seed):
+    """Estimates of the labels whose R² is ``r2`` up to its scatter of 0.01."""
+    return unit_labels(3) + math.sqrt(1 - r2) * unit_labels(seed)
+
+
 @pytest.fixture
 def table():
     """Ceiling of 0.75, pooled and in every bin."""
     rows = (
         ceiling_row("all", -math.inf, math.inf, N_STAR, 0.75),
-        ceiling_row("4-5", 4.0, 5.0, 1900, 0.75),
-        ceiling_row(">25", 25.0, math.inf, 100, 0.75),
+        ceiling_row("4-5", 4.0, 5.0, 1990, 0.75),
+        ceiling_row(">25", 25.0, math.inf, 10, 0.75),
+    )
+    stars = StarCeiling(
+        seed=0,
+        split="test",
+        index=np.arange(N_STAR),
+        snr=SNR,
+        mag=np.full(N_STAR, 21.5),
+        label=unit_labels(3),
+        sigma2=np.full(N_STAR, 0.25),
+        mean=estimates(0.75, 4),
+        var=np.full(N_STAR, 0.25),
+        ess=np.full(N_STAR, 1e6),
     )
     return CeilingTable(
-        target="logg", unit="dex", header={"amplitude": "unknown"}, rows=rows, stars=None
+        target="logg", unit="dex", header={"amplitude": "unknown"}, rows=rows, stars=stars
     )
 
 
 def predictions(r2):
-    """Predictions of unit-variance labels whose R² is ``r2`` up to its scatter of 0.01."""
-    random = np.random.default_rng(3)
-    truth = random.normal(size=N_STAR)
-    value = truth + math.sqrt(1 - r2) * random.normal(size=N_STAR)
+    """Predictions of an R², whose errors have nothing to do with those of the ceiling."""
     return Predictions(
         split="test",
         seed=0,
@@ -64,8 +83,8 @@ def predictions(r2):
         snr=SNR,
         labels=("logg",),
         units=(UNITS["logg"],),
-        truth=truth[:, None],
-        value=value[:, None],
+        truth=unit_labels(3)[:, None],
+        value=estimates(r2, 5)[:, None],
         uncertainty=None,
         model="made up",
         dataset="none",
@@ -74,12 +93,12 @@ def predictions(r2):
 
 
 def test_a_model_above_the_ceiling_is_named_and_one_below_is_not(table):
-    """0.85 is seven standard errors above 0.75; 0.70 is below."""
+    """0.85 is ten paired standard errors above 0.75; 0.70 is below."""
     rows = score_table({"honest": predictions(0.70), "leaky": predictions(0.85)}, table)
     verdicts = {row["S/N"]: row["verdict"] for row in rows}
 
     assert verdicts["all"] == verdicts["4-5"] == "ABOVE CEILING: leaky"
-    assert verdicts[">25"] == "few spectra"
+    assert verdicts[">25"] == "few stars"
     assert [row["verdict"] for row in score_table({"honest": predictions(0.70)}, table)][:2] == [
         "ok",
         "ok",
@@ -87,11 +106,13 @@ def test_a_model_above_the_ceiling_is_named_and_one_below_is_not(table):
 
 
 def test_kept_ceilings_are_read_back_as_they_were(table):
-    """Through JSON, which has neither infinity nor NaN."""
-    back = read_ceiling(json.loads(json.dumps(table.to_dict())))
+    """Through JSON, which has neither infinity nor NaN; the stars to the bit."""
+    back = read_ceiling(json.loads(json.dumps(ceiling_content(table))))
 
     assert repr(back.rows) == repr(table.rows)  # as text, because NaN does not equal itself
     assert back.header == table.header
+    np.testing.assert_array_equal(back.stars.mean, table.stars.mean)
+    np.testing.assert_array_equal(back.stars.index, table.stars.index)
 
 
 @pytest.mark.slow
