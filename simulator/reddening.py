@@ -20,8 +20,12 @@ N_EBV = 7
 EBV_NODES = 0.5 * EBV_MOST * (1.0 - np.cos(np.pi * np.arange(N_EBV) / (N_EBV - 1)))
 """E(B-V) tabulated: Chebyshev points, where a polynomial errs least."""
 
+DustCurve = tuple[np.ndarray, np.ndarray] | None
 
-def reddened_maggies(maggies: Maggies, wave: np.ndarray, reddening: bool) -> list[Maggies]:
+
+def reddened_maggies(
+    maggies: Maggies, wave: np.ndarray, reddening: bool, curve: DustCurve = None
+) -> list[Maggies]:
     """Ways to measure spectra: as they are, then behind each tabulated column of dust.
 
     Parameters
@@ -32,6 +36,8 @@ def reddened_maggies(maggies: Maggies, wave: np.ndarray, reddening: bool) -> lis
         Of those spectra, vacuum [Å].
     reddening : bool
         Only as they are, if False.
+    curve : (wave_nm, a_per_ebv), optional
+        The instrument's own dust, see `extinction_per_reddening`.
 
     Returns
     -------
@@ -40,17 +46,19 @@ def reddened_maggies(maggies: Maggies, wave: np.ndarray, reddening: bool) -> lis
     """
 
     def behind(ebv: float) -> Maggies:
-        through = attenuation(wave, float(ebv))
+        through = attenuation(wave, float(ebv), curve)
         return lambda spectra: maggies(spectra * through)
 
     return [maggies, *(behind(ebv) for ebv in EBV_NODES[1:])] if reddening else [maggies]
 
 
-def reddening_tables(wave: np.ndarray, band_coefs: list[np.ndarray]) -> ReddeningTables:
+def reddening_tables(
+    wave: np.ndarray, band_coefs: list[np.ndarray], curve: DustCurve = None
+) -> ReddeningTables:
     """Tables of a bank at pixels ``wave`` [Å], from the band coefficients of each measure."""
     return ReddeningTables(
         ebv=EBV_NODES,
-        extinction=extinction_per_reddening(wave),
+        extinction=extinction_per_reddening(wave, curve),
         band_coef=np.stack(band_coefs),
     )
 

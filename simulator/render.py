@@ -114,7 +114,8 @@ def render_bank(
     if velocity_step_km_s is not None:
         shiftable = VelocityGrid(grid.wave, grid.resolution, instrument, velocity_step_km_s)
         operators.append(shiftable.operator)
-    through_dust = reddened_maggies(band_maggies(mag_band, grid), grid.wave, reddening)
+    dust = instrument.dust_curve
+    through_dust = reddened_maggies(band_maggies(mag_band, grid), grid.wave, reddening, dust)
     (flux, *samples), maggies = _render_nodes(grid, operators, through_dust)
 
     source = nearest_nodes(axes, grid.valid).ravel()
@@ -143,7 +144,7 @@ def render_bank(
         notice=grid.notice,
         velocity=shiftable.tables(coefficients(samples[0]).astype(np.float32)) if samples else None,
         interpolation=interpolation,
-        reddening=reddening_tables(instrument.wave, band_coefs) if reddening else None,
+        reddening=reddening_tables(instrument.wave, band_coefs, dust) if reddening else None,
         info=_holes_info(axes, grid, degree),
     )
 

@@ -15,7 +15,9 @@ from starsmith.simulator.instruments import (
     with_source,
 )
 from starsmith.simulator.instruments.validate import flat_flux
+from starsmith.simulator.render import render_bank
 from tests.reference.etc import Arm
+from tests.simulator.test_render import make_grid, star
 
 ARMS = {
     "pfs_b": ("PFS.20240714.dat", 0),
@@ -154,6 +156,16 @@ def test_an_arm_is_found_among_several(imported, folder):
     assert (found.arm, found.agreement) == ("red-mr", "exact")
     with pytest.raises(DataError, match=r"fit none of the arms.*blue \(4096 pixels, 380-650 nm\)"):
         compare_with_etc(load_instrument("pfs_b"), folder / "etc_mr_i21.5_za35_fa0.45_see0.8.csv")
+
+
+def test_stars_are_reddened_by_the_calculators_dust(imported, folder):
+    """A bank for an imported instrument holds its A/E(B-V), linear in ln(wave)."""
+    bank = render_bank(make_grid(star), imported["pfs_mr"], "ab8000", reddening=True)
+    with np.load(folder / "pfs_etc_modeldata.npz") as tables:
+        norm = tables["dust_norm"]
+    place = 100 * np.log10(1e5 / bank.wave)
+    expected = np.interp(place, np.arange(norm.size), norm)
+    np.testing.assert_allclose(bank.reddening.extinction, expected, rtol=1e-9)
 
 
 def calculator_with(folder: Path, tmp_path: Path, old: str, new: str) -> Path:
