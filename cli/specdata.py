@@ -22,18 +22,45 @@ def main():
 path_argument = click.argument("path", type=click.Path(exists=True, path_type=Path))
 
 
-@main.command(examples=("specdata info data.zarr", "specdata info bank.zarr --json"))
+@main.command(
+    examples=(
+        "specdata info data.zarr",
+        "specdata info data.zarr --plot data.png",
+        "specdata info bank.zarr --json",
+    )
+)
 @path_argument
+@click.option(
+    "--plot", type=click.Path(path_type=Path), help="Figure of labels and S/N (png, ...)."
+)
 @json_option()
-def info(path, as_json):
+def info(path, plot, as_json):
     """Say what PATH is (data set, bank, grid or published HDF5) and what is in it."""
+    from starsmith.cli.figures import check_suffix
     from starsmith.data_contract.summary import describe
 
+    check_suffix(plot)
     summary = describe(path)
+    if plot:
+        if "card" not in summary:
+            raise click.UsageError("--plot draws finished data sets; specsim grid info has its own")
+        from starsmith.cli.dataset_figures import plot_dataset
+
+        plot_dataset(plot, summary)
     if as_json:
         echo_json("specdata.info", summary)
     else:
-        click.echo(text_tree(summary))
+        click.echo(dataset_page(summary) if "card" in summary else text_tree(summary))
+
+
+def dataset_page(summary: dict) -> str:
+    """The card of a data set, and what it takes on disk."""
+    shards = summary["shards"]
+    return (
+        f"{summary['card']['text']}\n{summary['path']}: {summary['bytes'] / 1e6:.1f} MB, "
+        f"{summary['bytes_per_spectrum'] / 1e3:.2f} kB per spectrum, {shards['written']} shards of "
+        f"{shards['rows']} rows\ndigest {summary['digest']}"
+    )
 
 
 @main.command(examples=("specdata verify data.zarr", "specdata verify data.zarr --json"))

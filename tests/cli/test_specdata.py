@@ -18,7 +18,21 @@ def test_info_tells_data_sets_from_banks(dataset, bank_file):
 
     assert (data["kind"], bank["kind"]) == ("dataset", "bank")
     assert data["counts"] == {"train": 400, "val": 50, "test": 50}
-    assert "notice" in call("specdata info", dataset).stdout
+    assert "notice" in call("specdata info", bank_file).stdout
+
+
+def test_info_prints_the_card_and_draws_distributions(dataset, bank_file, tmp_path):
+    """A page a person reads: origin, ranges, S/N; a figure of data sets only."""
+    done = call("specdata info", dataset, "--plot", tmp_path / "data.png")
+    page = done.stdout
+
+    assert done.exit_code == 0, done.stderr
+    assert (dataset / "DATASET.md").read_text() in page
+    assert "kB per spectrum" in page
+    assert (tmp_path / "data.png").stat().st_size > 10_000
+    refused = call("specdata info", bank_file, "--plot", tmp_path / "bank.png")
+    assert refused.exit_code == 2
+    assert not (tmp_path / "bank.png").exists()
 
 
 def test_an_intact_data_set_verifies(dataset):
