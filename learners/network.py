@@ -27,10 +27,10 @@ from starsmith.learners.preprocess import Statistics, iterate_blocks, measure_st
 from starsmith.learners.recipe import NetworkRecipe
 from starsmith.learners.run_folder import METRICS, RESUME, RUNNING, close_run
 from starsmith.learners.state import Ledger, load_state, save_state
-from starsmith.learners.step import LossLog, Stepper, fitting_batch
+from starsmith.learners.step import LossLog, Stepper, check_options, fitting_batch
 from starsmith.learners.validation import validation_scores
 
-__all__ = ["NetworkEstimator", "train_network"]
+__all__ = ["NetworkEstimator", "check_network", "train_network"]
 
 logger = logging.getLogger(__name__)
 
@@ -242,6 +242,32 @@ def describe_end(ledger: Ledger, reason: str) -> dict:
     }
 
 
+def build_network(
+    view: TrainingView | OnlineView, labels: tuple[str, ...], model: str, recipe: NetworkRecipe
+) -> nn.Module:
+    """Network of a recipe for the spectra of a view, with fresh weights."""
+    return create_model(
+        model,
+        labels,
+        n_wave=view.train.wave.size,
+        uncertainty=recipe.uncertain,
+        seed=recipe.seed,
+        **recipe.options,
+    )
+
+
+def check_network(
+    view: TrainingView | OnlineView,
+    labels: tuple[str, ...],
+    model: str,
+    recipe: NetworkRecipe,
+    device: torch.device,
+) -> None:
+    """Raise ConfigError if a network cannot be built or trained as its recipe asks."""
+    network = build_network(view, labels, model, recipe)
+    check_options(network, recipe, device, share_of_process())
+
+
 def open_session(
     view: TrainingView | OnlineView,
     labels: tuple[str, ...],
@@ -251,14 +277,7 @@ def open_session(
     on_step: Callable[[dict], None] | None = None,
 ) -> Session:
     """Measure the statistics, open the feed and build the networks of a run."""
-    network = create_model(
-        model,
-        labels,
-        n_wave=view.train.wave.size,
-        uncertainty=recipe.uncertain,
-        seed=recipe.seed,
-        **recipe.options,
-    ).to(device)
+    network = build_network(view, labels, model, recipe).to(device)
     statistics = (
         start_from(recipe.initial, network, labels, view.train.wave)
         if recipe.initial

@@ -15,7 +15,7 @@ from starsmith.learners.optimise import decay_groups, loss_function
 from starsmith.learners.order import Share
 from starsmith.learners.recipe import NetworkRecipe
 
-__all__ = ["LossLog", "Stepper", "fitting_batch"]
+__all__ = ["LossLog", "Stepper", "check_options", "fitting_batch"]
 
 AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 CHECK_STEPS = {"cpu": 1, "cuda": 50}

@@ -13,7 +13,7 @@ from starsmith.learners.checkpoint import read_checkpoint
 from starsmith.learners.distributed import is_leader, wait_for_all
 from starsmith.learners.forward import FORWARD_RECIPES, Forward, check_forward, train_forward
 from starsmith.learners.models import CLASSICAL, list_models
-from starsmith.learners.network import MEMORY_BYTES, train_network
+from starsmith.learners.network import MEMORY_BYTES, check_network, train_network
 from starsmith.learners.online_view import OnlineView
 from starsmith.learners.recipe import (
     NetworkRecipe,
@@ -39,9 +39,19 @@ RECIPES = {"ridge": RidgeRecipe, "lightgbm": TreesRecipe} | FORWARD_RECIPES
 
 
 def pick_device(device: str | None = None) -> torch.device:
-    """Return the named torch device, else the GPU if there is one, else the CPU."""
+    """Return the named torch device, else the GPU if there is one, else the CPU.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither a CPU nor a GPU that torch can use.
+    """
+    n_gpu = torch.cuda.device_count()
     if device is None:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = "cuda" if n_gpu else "cpu"
+    usable = ["cpu", *(["cuda"] if n_gpu else []), *(f"cuda:{k}" for k in range(n_gpu))]
+    if device not in usable:
+        raise ConfigError(f"--device {device}: torch can use {', '.join(usable)} here")
     return torch.device(device)
 
 
@@ -169,6 +179,9 @@ def fit(
         recipe = load_recipe(model)
     check_request(view, model, labels, recipe)
     check_forward(model, view, forward)
+    where = pick_device(device)
+    if model not in CLASSICAL:
+        check_network(view, labels, model, recipe, where)
     if is_leader():
         open_run(out, model, labels, recipe, view, resume)
     wait_for_all()
@@ -180,8 +193,7 @@ def fit(
             train = train_ridge if model == "ridge" else train_trees
             train(view, labels, recipe, out, progress)
         else:
-            device = pick_device(device)
-            train_network(view, labels, model, recipe, out, progress, device, on_step)
+            train_network(view, labels, model, recipe, out, progress, where, on_step)
     return result_from_card(out, read_checkpoint(out)[0])
 
 

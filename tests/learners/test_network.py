@@ -104,7 +104,10 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(small_data, tmp_path, t
     whole = (tmp_path / "whole/model.safetensors").read_bytes()
     assert (tmp_path / "parts/model.safetensors").read_bytes() == whole != part
     timeless = [
-        [{k: v for k, v in row.items() if "second" not in k} for row in metrics_rows(tmp_path / name)]
+        [
+            {k: v for k, v in row.items() if "second" not in k}
+            for row in metrics_rows(tmp_path / name)
+        ]
         for name in ("whole", "parts")
     ]
     assert timeless[0] == timeless[1]
