@@ -169,7 +169,7 @@ def flop_per_spectrum(name: str, n_wave: int) -> float:
 
 def matmul_rate(bench: Bench, dtype: torch.dtype) -> float:
     """Operations per second of large matrix products: what the device reaches at best."""
-    n = 8192 if bench.cuda else 512
+    n = 8192 if bench.cuda else 2048
     a, b = (torch.randn(n, n, device=bench.device, dtype=dtype) for _ in range(2))
     product = torch.empty_like(a)
 
