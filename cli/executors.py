@@ -67,8 +67,8 @@ def _mpi() -> Iterator[Executor]:
         raise
     except (ImportError, RuntimeError) as problem:
         raise ConfigError(
-            f"--scheduler mpi: no MPI library can be loaded ({problem}); load your cluster's "
-            "module, or leave --scheduler out"
+            f"--scheduler mpi: no MPI library can be loaded ({str(problem).splitlines()[0]}); load "
+            "your cluster's module, or leave --scheduler out"
         ) from None
     with MPIPoolExecutor() as executor:
         yield executor
