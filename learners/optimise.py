@@ -132,10 +132,11 @@ class AveragedModel:
         if not self.decay:
             return
         keep = min(self.decay, (1.0 + step) / (10.0 + step))
-        for mean, current in zip(
-            self.module.state_dict().values(), model.state_dict().values(), strict=True
-        ):
-            if mean.dtype.is_floating_point:
-                mean.lerp_(current, 1.0 - keep)
-            else:
-                mean.copy_(current)
+        pairs = list(
+            zip(self.module.state_dict().values(), model.state_dict().values(), strict=True)
+        )
+        real = [(mean, now) for mean, now in pairs if mean.dtype.is_floating_point]
+        torch._foreach_lerp_([mean for mean, _ in real], [now for _, now in real], 1.0 - keep)
+        for mean, now in pairs:
+            if not mean.dtype.is_floating_point:
+                mean.copy_(now)
