@@ -220,7 +220,7 @@ class Bench:
             recipe = started_from(recipe, self.folder_of(run.start))
         view = self._view(run, getattr(recipe, "seed", 0))
         with progress_bar(run.id) as report:
-            on_epoch, on_step = training_progress(report)
+            progress = training_progress(report)
             forward = forward_of(path) if run.model in FORWARD_RECIPES else None
             result = fit(
                 run.model,
@@ -228,10 +228,9 @@ class Bench:
                 run.targets,
                 recipe,
                 folder,
-                on_epoch,
+                progress,
                 device=self.device,
                 forward=forward,
-                on_step=on_step,
             )
         predictor = load_checkpoint(folder, self.device)
         rows = open_any(path).split("test").load()

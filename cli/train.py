@@ -26,7 +26,6 @@ def drawn_ranges(function):
         "speclearn train data.zarr --model specvit_tiny --out vit/ --epochs 5",
         "speclearn train data.zarr --model specvit --recipe paper --out vit/",
         "speclearn train --bank bank.zarr --online --model specvit --mag 20.5-22.5 --out vit/",
-        "torchrun --nproc-per-node 8 -m starsmith.cli.speclearn train data.zarr --model specvit",
     ),
     resume="the last finished epoch is kept; run the same command again to continue",
 )
@@ -75,14 +74,16 @@ def drawn_ranges(function):
 @click.option("--device", help="torch device.  [default: a GPU if there is one]")
 @click.option("--overwrite", is_flag=True, help="Replace what is there.")
 @json_option()
-def train(data, model, target, out, recipe, settings, online, bank, device, overwrite, **others):
+def train(data, model, out, recipe, online, bank, **others):
     """Train a model on the train split of DATA; its best checkpoint is left in --out.
 
-    Options beat the recipe. A run that was interrupted goes on where it stopped.
+    Options beat the recipe. A run that was interrupted goes on where it stopped. Several GPUs:
+    torchrun --nproc-per-node 8 -m starsmith.cli.speclearn train DATA ...
     """
     from starsmith.cli.training import Stars, recipe_changes, result_line, train_model
 
-    as_json = others.pop("as_json")
+    run = {name: others.pop(name) for name in ("target", "settings", "overwrite", "as_json")}
+    device = others.pop("device")
     ranges = {name: span for name in RANGES if (span := others.pop(name)) is not None}
     if not online and (bank or ranges or others["epoch_size"]):
         given = ["--bank"] if bank else [*map(flag, ranges), "--epoch-size"]
@@ -93,15 +94,15 @@ def train(data, model, target, out, recipe, settings, online, bank, device, over
     result = train_model(
         Stars(data, bank, ranges) if online else data,
         model,
-        target,
+        run["target"],
         out,
-        (recipe or model, recipe_changes(settings, others)),
+        (recipe or model, recipe_changes(run["settings"], others)),
         device=device,
-        resume=not overwrite,
+        resume=not run["overwrite"],
     )
     if result is None:  # another process of this run reports
         return
-    if as_json:
+    if run["as_json"]:
         content = {"out": str(out), "stop_reason": result.stop_reason, "seconds": result.seconds}
         echo_json("speclearn.train", {"model": model, **content, "metrics": result.metrics})
     else:

@@ -137,18 +137,16 @@ def train_model(
     online = isinstance(source, Stars)
     view = source.open(getattr(chosen, "seed", 0)) if online else open_any(source).training()
     with process_group(device) as share, progress_bar(model) as report:
-        on_epoch, on_step = training_progress(report)
         result = fit(
             model,
             view,
             target,
             chosen,
             out,
-            on_epoch,
+            training_progress(report),
             resume=resume,
             device=device,
             forward=forward_of(source) if model in FORWARD_RECIPES and not online else None,
-            on_step=on_step,
         )
     return result if share.rank == 0 else None
 
@@ -159,12 +157,15 @@ def forward_of(data: Path) -> Forward:
     return Forward(bank_of(data), {name: tuple(span) for name, span in header.prior.items()})
 
 
-def training_progress(report: Callable[..., None]) -> tuple[Callable[[dict], None], ...]:
-    """Turn what a fit tells into progress: of epochs, trees or rows; and of steps in between."""
+def training_progress(report: Callable[..., None]) -> Callable[[dict], None]:
+    """Turn what a fit tells into progress: epochs, trees or rows, and the steps in between."""
     n_row, best = 0, ""
 
-    def on_epoch(row: dict) -> None:
+    def progress(row: dict) -> None:
         nonlocal n_row, best
+        if "steps" in row:
+            report(row["step"], row["steps"], step_note(row, best))
+            return
         n_row += 1
         done, total = n_row, n_row
         for key, whole in PROGRESS_KEYS:
@@ -176,16 +177,18 @@ def training_progress(report: Callable[..., None]) -> tuple[Callable[[dict], Non
         best = "  ".join(f"R2{n} {v:.3f}" for n, v in zip(names, scored.values(), strict=True))
         report(done, total, "  ".join([*scores, best]))
 
-    def on_step(row: dict) -> None:
-        minutes, seconds = divmod(round(row["seconds_left"]), 60)
-        notes = [
-            f"loss {row['train_loss']:.3g}",
-            best,
-            f"{row['spectra_per_second']:,.0f} spectra/s  {minutes}:{seconds:02d} left",
-        ]
-        report(row["step"], row["steps"], "  ".join(filter(None, notes)))
+    return progress
 
-    return on_epoch, on_step
+
+def step_note(row: dict, best: str) -> str:
+    """Loss, latest R2, speed and time left."""
+    minutes, seconds = divmod(round(row["seconds_left"]), 60)
+    notes = [
+        f"loss {row['train_loss']:.3g}",
+        best,
+        f"{row['spectra_per_second']:,.0f} spectra/s  {minutes}:{seconds:02d} left",
+    ]
+    return "  ".join(filter(None, notes))
 
 
 def result_line(result: TrainingResult) -> str:

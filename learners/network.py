@@ -85,7 +85,7 @@ class Session:
     averaged: AveragedModel
     device: torch.device
     share: Share
-    on_step: Callable[[dict], None] | None
+    progress: Callable[[dict], None] | None
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -130,7 +130,7 @@ def train_epoch(session: Session, ledger: Ledger, out: Path) -> tuple[int, float
                 raise diverged(session, ledger, out, log, bad)
             step += 1
             session.averaged.update(session.stepper.network, step)
-            clock.report(epoch, step, log)
+            clock.report(step, log)
     if (bad := log.look()) is not None:
         raise diverged(session, ledger, out, log, bad)
     return step, log.mean(session.share)
@@ -165,23 +165,23 @@ def diverged(
 
 
 class StepClock:
-    """Tells ``on_step`` how far and how fast training is, about once a second."""
+    """Tells ``progress`` how far and how fast training is, about once a second."""
 
     def __init__(self, session: Session, step: int):
         self.session, self.first = session, step
         self.start = self.last = time.perf_counter()
 
-    def report(self, epoch: int, step: int, log: LossLog) -> None:
+    def report(self, step: int, log: LossLog) -> None:
         """Report after a step."""
         now, session = time.perf_counter(), self.session
-        if session.on_step is None or now - self.last < SECONDS_BETWEEN_STEPS:
+        if session.progress is None or now - self.last < SECONDS_BETWEEN_STEPS:
             return
         self.last = now
         rate = (step - self.first) / (now - self.start)
         recent = [x for x in log.losses[-20:] if math.isfinite(x)]
-        session.on_step(
+        session.progress(
             {
-                "in_epoch": epoch,
+                "epoch": None,
                 "step": step,
                 "steps": session.n_step,
                 "train_loss": float(np.mean(recent)) if recent else math.nan,
@@ -274,7 +274,7 @@ def open_session(
     model: str,
     recipe: NetworkRecipe,
     device: torch.device,
-    on_step: Callable[[dict], None] | None = None,
+    progress: Callable[[dict], None] | None = None,
 ) -> Session:
     """Measure the statistics, open the feed and build the networks of a run."""
     network = build_network(view, labels, model, recipe).to(device)
@@ -298,7 +298,7 @@ def open_session(
         averaged=averaged,
         device=device,
         share=share,
-        on_step=on_step if is_leader() else None,
+        progress=progress if is_leader() else None,
     )
 
 
@@ -310,15 +310,14 @@ def train_network(
     out: Path,
     progress: Callable[[dict], None] | None,
     device: torch.device,
-    on_step: Callable[[dict], None] | None = None,
 ) -> None:
     """Train to the end of the recipe, from where the run folder says it stopped.
 
     Leaves in ``out`` the checkpoint with the smallest validation error of any epoch.
     ``progress`` is called after every epoch with its line of ``metrics.jsonl`` and ``epochs``,
-    ``on_step`` about once a second.
+    and about once a second in between.
     """
-    session = open_session(view, labels, model, recipe, device, on_step)
+    session = open_session(view, labels, model, recipe, device, progress)
     card = make_card(model, labels, recipe, view)
     card["n_parameters"] = count_parameters(session.stepper.network)
     if isinstance(view, OnlineView):
@@ -329,7 +328,7 @@ def train_network(
     logger.info("%s: %d parameters, from epoch %d", model, card["n_parameters"], ledger.epoch)
     while not (reason := reason_to_stop(ledger, recipe)):
         ledger = run_epoch(session, ledger, card, out)
-        if progress is not None and is_leader():
+        if session.progress is not None:
             progress(ledger.rows[-1] | {"epochs": recipe.epochs})
     if not ledger.best_epoch:
         raise StarsmithError(

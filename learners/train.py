@@ -132,7 +132,6 @@ def fit(
     resume: bool = True,
     device: str | None = None,
     forward: Forward | None = None,
-    on_step: Callable[[dict], None] | None = None,
 ) -> TrainingResult:
     """Train a model and leave its best checkpoint in a folder.
 
@@ -151,16 +150,15 @@ def fit(
         Checkpoint folder. One that holds the same run is continued, or returned as it is if
         the run is complete; any other is refused.
     progress : callable, optional
-        Called with a dict of scores after every epoch, penalty or batch of trees.
+        Called with a dict of scores after every epoch, penalty or batch of trees; while a
+        network trains also about once a second, with ``epoch`` None, ``step``, ``steps``,
+        ``train_loss``, ``spectra_per_second`` and ``seconds_left``.
     resume : bool
         If False, a run found in ``out`` is removed and started afresh.
     device : str, optional
         torch device of networks; a GPU by default where there is one.
     forward : Forward, optional
         Bank and prior, for ``gridposterior`` and ``template``.
-    on_step : callable, optional
-        Called about once a second while a network trains, with ``in_epoch``, ``step``,
-        ``steps``, ``train_loss``, ``spectra_per_second`` and ``seconds_left``.
 
     Returns
     -------
@@ -193,7 +191,7 @@ def fit(
             train = train_ridge if model == "ridge" else train_trees
             train(view, labels, recipe, out, progress)
         else:
-            train_network(view, labels, model, recipe, out, progress, where, on_step)
+            train_network(view, labels, model, recipe, out, progress, where)
     return result_from_card(out, read_checkpoint(out)[0])
 
 
