@@ -48,13 +48,13 @@ def test_damage_is_found_without_zarr(damage, copy):
 @settings(deadline=None)  # the first call compiles
 @given(st.integers(1, 500), st.integers(1, 64), st.integers(1, 40), st.integers(1, 9))
 def test_an_epoch_reads_every_row_once(n_rows, shard_rows, size, buffer_shards):
-    """Batches are full but for the last; no more shards are open than the buffer and one batch."""
+    """Batches are full but for the last, and meet two buffers at most, beside a short last shard."""
     batches = list(shuffled_batches(n_rows, shard_rows, size, 3, 1, buffer_shards))
     rows = np.concatenate(batches)
     assert sorted(rows) == list(range(n_rows))
     assert {batch.size for batch in batches[:-1]} <= {size}
     if size <= buffer_shards * shard_rows:
-        assert all(np.unique(b // shard_rows).size <= 2 * buffer_shards for b in batches)
+        assert all(np.unique(b // shard_rows).size <= 2 * buffer_shards + 1 for b in batches)
 
 
 def test_epochs_and_seeds_have_orders_of_their_own():
