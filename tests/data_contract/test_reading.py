@@ -48,7 +48,7 @@ def test_damage_is_found_without_zarr(damage, copy):
 @settings(deadline=None)  # the first call compiles
 @given(st.integers(1, 500), st.integers(1, 64), st.integers(1, 40), st.integers(1, 9))
 def test_an_epoch_reads_every_row_once(n_rows, shard_rows, size, buffer_shards):
-    """Batches are full but for the last, and meet two buffers at most, beside a short last shard."""
+    """Batches are full but for the last; each meets two buffers and a short last shard at most."""
     batches = list(shuffled_batches(n_rows, shard_rows, size, 3, 1, buffer_shards))
     rows = np.concatenate(batches)
     assert sorted(rows) == list(range(n_rows))
