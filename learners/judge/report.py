@@ -46,7 +46,7 @@ def build_report(results: Results, command: str) -> tuple[Document, list[Verdict
     """
     sections = []
     if results.main:
-        sections += main_sections(results)
+        sections += [Section("Checks", tables.checks(results)), *main_sections(results)]
     sections += ablation_sections(results)
     if results.main:
         sections += [interpretation_section(results)]

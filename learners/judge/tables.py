@@ -7,7 +7,7 @@ from starsmith.fisher.table import CeilingTable
 from starsmith.learners.evaluate import evaluate_predictions
 from starsmith.learners.judge.calibration import LEVELS, Calibration
 from starsmith.learners.judge.document import Table
-from starsmith.learners.judge.pairs import against_best
+from starsmith.learners.judge.pairs import against_best, differences
 from starsmith.learners.judge.published import published, reading, with_error
 from starsmith.learners.judge.results import N_RESAMPLE, Outcome, Results
 from starsmith.learners.judge.weighting import reweight
@@ -16,6 +16,7 @@ from starsmith.learners.metrics import Interval
 __all__ = [
     "by_snr",
     "calibration_row",
+    "checks",
     "labels",
     "leak_parts",
     "models",
@@ -77,6 +78,41 @@ def models(results: Results) -> list[dict]:
             }
         )
     return rows
+
+
+def checks(results: Results) -> list:
+    """What must hold of any comparison, and whether it does."""
+    rows = []
+    if results.verdicts:
+        above = [v.model for v in results.verdicts.values() if v.leak]
+        rows.append(
+            _check("no model above the exact ceiling", ", ".join(above) or "none", not above)
+        )
+    by_model = {o.run.model: o for o in results.main[::-1]}  # of several, the best
+    exact = by_model.get("gridposterior")
+    if exact and exact.run.id in results.verdicts:
+        distance = results.verdicts[exact.run.id].distance
+        found = f"{distance:+.1f} standard errors"
+        rows.append(_check("gridposterior on the ceiling within two", found, abs(distance) <= 2.0))
+    networks = [o for o in results.main if o.training_rows()]
+    for name in ("ridge", "lightgbm"):
+        other = by_model.get(name)
+        if networks and other and other.run.data == networks[0].run.data:
+            pair = networks[0].predictions, other.predictions
+            choices = {"n_resample": N_RESAMPLE, "pooled_only": True}
+            row = differences(*pair, results.target, **choices)[0]
+            found = f"{networks[0].name}: R² {_signed(row.scores['r2'])}"
+            found += f", {networks[0].record['samples']:,} samples seen"
+            rows.append(_check(f"a network better than {name}", found, row.verdict == "better"))
+    if networks:
+        poor = [o.name for o in networks if o.score("r2").low <= 0.0]
+        found = ", ".join(poor) or "all"
+        rows.append(_check("every network better than a constant", found, not poor))
+    return [Table(rows)] if rows else []
+
+
+def _check(what: str, found: str, held: bool) -> dict:
+    return {"check": what, "found": found, "verdict": "holds" if held else "DOES NOT HOLD"}
 
 
 def paired(results: Results) -> list[dict]:
