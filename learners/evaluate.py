@@ -186,7 +186,9 @@ def evaluate_predictions(
     truth, value = predictions.truth[:, column], predictions.value[:, column]
     found = predictions.found(label)
     if not found.any():
-        raise DataError(f"{predictions.model}: not one of {len(predictions)} values was found")
+        raise DataError(
+            f"{predictions.model}: not one of {len(predictions)} spectra has both a value and a label"
+        )
 
     def score_rows(rows: np.ndarray) -> dict[str, Interval] | None:
         rows = rows[found[rows]]
@@ -214,7 +216,7 @@ def evaluate_predictions(
             )
             for g in known_groups(predictions, mag_edges)
         ),
-        n_failed=int((~found).sum()),
+        n_failed=int((~np.isfinite(value)).sum()),
     )
 
 

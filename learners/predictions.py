@@ -70,8 +70,9 @@ class Predictions:
         return self.truth[:, self.labels.index("logg")] if "logg" in self.labels else None
 
     def found(self, label: str) -> np.ndarray:
-        """Whether each star has a value of a label, bool (n_spec,): fits may fail."""
-        return np.isfinite(self.value[:, self.column(label)])
+        """Whether each star can be scored, bool (n_spec,): fits may fail, labels be unknown."""
+        column = self.column(label)
+        return np.isfinite(self.value[:, column]) & np.isfinite(self.truth[:, column])
 
     def take(self, rows: np.ndarray) -> "Predictions":
         """Return some of the rows."""

@@ -178,6 +178,17 @@ def test_failed_fits_are_counted_and_scored_by_nobody():
     assert differences(table(truth, broken), table(truth, mean))[0].n_spec == 90
 
 
+def test_stars_whose_label_nobody_knows_are_left_out():
+    truth, mean, _ = gaussian_world(100)
+    unknown = truth.copy()
+    unknown[:30] = np.nan
+
+    result = evaluate_predictions(table(unknown, mean), n_resample=20)
+
+    assert result.n_failed == 0
+    assert result.scores["mae"].value == pytest.approx(np.abs(mean - truth)[30:].mean())
+
+
 def test_whole_weights_are_repeated_stars():
     """Weighted scores are by definition those of a set that repeats every star so often."""
     rng = np.random.default_rng(3)
