@@ -187,7 +187,8 @@ def evaluate_predictions(
     found = predictions.found(label)
     if not found.any():
         raise DataError(
-            f"{predictions.model}: not one of {len(predictions)} spectra has both a value and a label"
+            f"{predictions.model}: not one of {len(predictions)} spectra has both a value and a "
+            f"true label"
         )
 
     def score_rows(rows: np.ndarray) -> dict[str, Interval] | None:
