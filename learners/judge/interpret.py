@@ -261,9 +261,12 @@ def interpretation_figure(found: Interpretation, notice: str = ""):
     for name, lines in LINE_MARKS.items():
         inside = [line for line in lines if found.wave[0] < line < found.wave[-1]]
         if inside:
+            left = inside[0] > found.wave[-1] - 0.1 * np.ptp(found.wave)
             panels[0].annotate(
                 name, (inside[0], 0.97), xycoords=("data", "axes fraction"), fontsize=8,
-                color="crimson", va="top", xytext=(2, 0), textcoords="offset points",
+                color="crimson", va="top", ha="right" if left else "left",
+                xytext=(-2 if left else 2, 0), textcoords="offset points",
+                bbox={"fc": "w", "ec": "none", "pad": 0.8},
             )  # fmt: skip
     panels[-1].set(xlabel="wavelength, vacuum [Å]", xlim=(found.wave[0], found.wave[-1]))
     add_notice(figure, notice)

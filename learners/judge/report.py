@@ -111,7 +111,7 @@ def main_sections(results: Results) -> list[Section]:
                 Picture(
                     "predictions",
                     "Predicted against true, and errors (Fig. 7)",
-                    models_figure(predictions[:4], results.target),
+                    models_figure(predictions[:3], results.target),
                 ),
                 *tables.supplementary(results),
                 Table(
