@@ -36,6 +36,7 @@ def test_report_covers_every_row(toy_bank, tmp_path, module, options, rows):
         assert row in run.stdout
 
 
+@pytest.mark.slow
 def test_learners_report_is_right_before_it_is_fast(toy_bank, tmp_path):
     """A tiny run on the CPU checks the bank and the precision, then fills every table."""
     toy_bank.save(tmp_path / "bank.zarr")
