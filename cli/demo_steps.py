@@ -22,6 +22,7 @@ from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.draws import SpectrumBatch
 from starsmith.data_contract.names import SNR_EDGES
 from starsmith.data_contract.noise import true_error
+from starsmith.data_contract.noise_model import NoiseModel
 from starsmith.data_contract.store import write_json
 from starsmith.fisher.compare import ABOVE_CEILING, ALARM_SIGMA, MIN_STARS, leak_verdict
 from starsmith.fisher.nodes import middle_conditions
@@ -68,6 +69,8 @@ def generate(
     request = Request(
         source=source,
         prior=population.prior,
+        noise=NoiseModel(),
+        preset=None,
         counts=counts,
         seed=0,
         out=out,
