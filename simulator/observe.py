@@ -21,7 +21,7 @@ __all__ = ["KEEP_BITS", "draw_stars", "model_flux", "observe", "signal_to_noise"
 
 KEEP_BITS = 12  # mantissa bits of a stored noiseless flux: relative error 2^-13
 MAX_ATTEMPTS = 64
-BLOCK = 256  # spectra at a time: working arrays stay in the last-level cache
+BLOCK = 64  # spectra at a time: working arrays stay in the caches
 
 
 def draw_stars(bank: Bank, prior: Prior, seed: int, split: str, index: np.ndarray) -> Draws:
