@@ -62,7 +62,7 @@ main.add_command(plan)
 @effort_options
 @nuisance_option
 @click.option(
-    "--stat",
+    "--statistic",
     "statistics",
     help="Statistics to compute, with commas; `paper` is paper_median.  [default: all six]",
 )

@@ -63,7 +63,7 @@ class CeilingOptions:
 
     def __post_init__(self):
         if unknown := [name for name in self.statistics if name not in STATISTICS]:
-            raise ConfigError(f"--stat {unknown}: known are {', '.join(STATISTICS)}")
+            raise ConfigError(f"--statistic {unknown}: known are {', '.join(STATISTICS)}")
         if len(self.snr_edges) < 2 or np.any(np.diff(self.snr_edges) <= 0):
             raise ConfigError(f"--snr-bins {self.snr_edges}: edges must increase, two at least")
         if self.derivative not in DERIVATIVES:

@@ -135,7 +135,7 @@ def build_stencils(
             raise GridError(
                 f"{name} has {nodes.size} nodes; derivatives by {derivative} need "
                 f"{FEWEST[derivative]}: use a finer grid, --derivative spline, or leave "
-                "paper_median out of --stat"
+                "paper_median out of --statistic"
             )
         parts.append(axis_stencils(nodes, exists, axis, derivative))
     reach = max((part[0].shape[1] for part in parts), default=1)

@@ -150,7 +150,7 @@ def training_figure(results: Results, outcomes: Sequence[Outcome]):
         axes.set(xlabel="spectra seen")
         axes.ticklabel_format(axis="x", style="sci", scilimits=(0, 4))
         axes.grid(alpha=0.25)
-    figure.legend(*loss.get_legend_handles_labels(), loc="outside lower center", ncols=4,
+    figure.legend(*loss.get_legend_handles_labels(), loc="outside upper center", ncols=4,
                   frameon=False, fontsize=8)  # fmt: skip
     add_notice(figure, results.notice)
     return figure
@@ -172,7 +172,7 @@ def swap_figure(results: Results, outcomes: Sequence[Outcome]):
     axes.set_xticks(range(len(models)), models)
     axes.axhline(0.0, color="0.5", lw=0.8)
     axes.set(ylabel=f"R² of {results.target}")
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3,
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3,
                   frameon=False, fontsize=8)  # fmt: skip
     add_notice(figure, results.notice)
     return figure

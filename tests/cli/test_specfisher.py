@@ -272,7 +272,7 @@ def test_every_star_of_a_table_is_planned(bank_file, star_table, tmp_path):
 
 def test_ceiling_of_a_table_of_stars(bank_file, star_table):
     """Three rows are recognised: the flag says that this is no ceiling of a population."""
-    line = f"specfisher ceiling --json {QUICK} --stat posterior_mean,van_trees --bank"
+    line = f"specfisher ceiling --json {QUICK} --statistic posterior_mean,van_trees --bank"
 
     done = call(line, bank_file, "--population", star_table)
     table = json.loads(done.stdout)
@@ -285,7 +285,7 @@ def test_ceiling_of_a_table_of_stars(bank_file, star_table):
 def test_noise_and_nuisances_are_written_in_the_header(bank_file):
     line = (
         "specfisher ceiling --sky-floor correlated --nuisance rv=5,continuum:2,sky=0.01 "
-        f"--stat paper,bayes_gauss --noise-term --derivative spline --json {QUICK} --bank"
+        f"--statistic paper,bayes_gauss --noise-term --derivative spline --json {QUICK} --bank"
     )
 
     header = json.loads(call(line, bank_file).stdout)["header"]
@@ -314,7 +314,7 @@ def test_waterfall_is_a_table_and_a_figure(bank_file, tmp_path):
     [
         ("ceiling --nuisance dust", "continuum:DEGREE"),
         ("ceiling --nuisance continuum", "continuum:DEGREE"),
-        ("ceiling --stat r2", "known are"),
+        ("ceiling --statistic r2", "known are"),
         ("ceiling --cosmic-rays 0.02", "--cosmic-rays"),
         ("ceiling --ebv 0.1", "--ebv"),
         ("ceiling --snr-bins 5,3", "increase"),
