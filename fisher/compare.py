@@ -292,7 +292,9 @@ def leak_verdict(
     """
     stars = table.stars
     if not np.isfinite(stars.mean).all():
-        raise DataError("the ceiling was computed without posterior_mean; ask for it with --statistic")
+        raise DataError(
+            "the ceiling was computed without posterior_mean; ask for it with --statistic"
+        )
     rows = match_keys(stars.index, np.asarray(index))
     return compare(
         stars.label,

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import time
 from random import Random
 
 import pytest
@@ -99,12 +100,18 @@ def test_a_file_that_cannot_be_had_is_named_and_fails_the_command(archive, fetch
 
 def test_ctrl_c_says_how_to_go_on_and_loses_nothing(archive, fetch):
     *_, last = archive.bodies
-    archive.script[last] = [
-        http_archive.dripping(0.05, then=lambda: os.kill(os.getpid(), signal.SIGINT))
-    ]
+    begun = fetch.out / f"{last}.partial"
+
+    def interrupt():
+        deadline = time.monotonic() + 30.0
+        while not (begun.exists() and begun.stat().st_size) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    archive.script[last] = [http_archive.dripping(0.05, then=interrupt)]
 
     stopped = fetch("--connections", 1)
-    partial = (fetch.out / f"{last}.partial").stat().st_size
+    partial = begun.stat().st_size
     finished = fetch()
 
     assert stopped.exit_code == 130

@@ -1,6 +1,7 @@
 """``specsim instrument`` and ``specsim snr``: what to expect of an observation."""
 
 import json
+from functools import partial
 
 import pytest
 
@@ -94,13 +95,13 @@ def test_an_imported_calculator_is_exact(shared_data, tmp_path):
     assert report["arms"] == ["red-mr"]
     assert all((tmp_path / name.split("/")[-1]).is_file() for name in report["files"])
     csv = shared_data / "instrument" / ETC
-    line = f"specsim instrument validate --instrument {out} --against {csv}"
-    found = json.loads(call(f"{line} --json --plot", figure).stdout)
+    validate = partial(call, "specsim instrument validate --json --instrument", out)
+    found = json.loads(validate("--against", csv, "--plot", figure).stdout)
     assert found["agreement"] == "exact"
     assert found["signal_worst"] < 1e-3
     assert found["noise_worst"] < 2e-3
     assert figure.stat().st_size > 20_000
-    other = json.loads(call(f"{line} --seeing 1.0 --json").stdout)
+    other = json.loads(validate("--against", csv, "--seeing", 1.0).stdout)
     assert other["settings"]["seeing"] == 1.0
     assert other["agreement"] == "none"
 
