@@ -98,6 +98,7 @@ def test_a_file_that_cannot_be_had_is_named_and_fails_the_command(archive, fetch
     assert len(list(fetch.out.glob("*.bz2"))) == 3
 
 
+@pytest.mark.slow  # a signal to the process that runs the tests: not beside another one
 def test_ctrl_c_says_how_to_go_on_and_loses_nothing(archive, fetch):
     *_, last = archive.bodies
     begun = fetch.out / f"{last}.partial"
