@@ -8,39 +8,45 @@ from starsmith.cli.figures import COLOURS, FLUX_AXIS, WAVE_AXIS, new_figure, sav
 from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.draws import SpectrumBatch
 from starsmith.data_contract.noise import NoiseModel
-from starsmith.data_contract.noise_budget import error_budget
+from starsmith.data_contract.noise_budget import CALCULATOR_TERMS, noise_budget
 
 __all__ = ["plot_noise"]
 
-TERMS = {
-    "photons_and_detector": "photons, detector",
-    "floor": "sky floor",
-    "telluric": "telluric residual",
-    "flux_calibration": "flux calibration",
+FLOOR = ("floor", "floor_correlated")
+CURVES = {
+    "photons, detector": tuple(name for name in CALCULATOR_TERMS if name not in FLOOR),
+    "sky floor": FLOOR,
+    "telluric residual": ("telluric",),
+    "flux calibration": ("flux_calibration",),
 }
+"""Terms of the noise that make one curve."""
+
 LEAST = 0.02  # of the photons' and detector's: what is drawn at all
 
 
-def _drawn_terms(terms: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Terms of the first spectrum by label, both parts of the floor as one."""
-    floor = [np.square(terms[name]) for name in terms if name.startswith("floor")]
-    if floor:
-        terms = {**terms, "floor": np.sqrt(sum(floor))}
-    labels = dict(TERMS)
-    if "floor_correlated" in terms:
-        parts = (np.square(terms[name][0]).sum() for name in ("floor_correlated", "floor"))
-        share = next(parts) / next(parts)
-        labels["floor"] += f" ({100 * share:.0f} % of its variance correlated)"
-    return {label: terms[name][0] for name, label in labels.items() if name in terms}
+def _curves(sigma: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Standard deviations of the first spectrum by label, those of one curve together."""
+    square = {name: np.square(values[0]) for name, values in sigma.items()}
+    curves = {}
+    for label, names in CURVES.items():
+        together = sum(square[name] for name in names if name in square)
+        if not np.any(together):
+            continue
+        if label == "sky floor" and "floor_correlated" in square:
+            share = square["floor_correlated"].sum() / together.sum()
+            label += f" ({100 * share:.0f} % of its variance correlated)"
+        curves[label] = np.sqrt(together)
+    return curves
 
 
 def plot_noise(path: Path, batch: SpectrumBatch, bank: Bank, noise: NoiseModel) -> None:
     """Draw σ of every term against wavelength, and the residual of one spectrum below."""
     draws = batch.draws
-    terms = error_budget(bank.noise, batch.flux_model, draws.conditions, noise, draws.key)
+    budget = noise_budget(bank.noise, batch.flux_model, draws.conditions, noise, draws.key)
+    curves = _curves(budget.sigma())
     figure, ((above,), (below,)) = new_figure(2, 1, (9.0, 5.6), sharex=True)
-    least = LEAST * np.median(terms["photons_and_detector"])
-    for colour, (label, values) in zip(COLOURS, _drawn_terms(terms).items(), strict=False):
+    least = LEAST * np.median(curves["photons, detector"])
+    for colour, (label, values) in zip(COLOURS, curves.items(), strict=False):
         sigma = np.where(values > least, values, np.nan)
         for k, arm in enumerate(bank.noise.arms):
             name = label if k == 0 else None

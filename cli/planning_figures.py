@@ -8,14 +8,19 @@ from matplotlib.figure import Figure
 
 from starsmith.cli.figures import COLOURS, WAVE_AXIS
 from starsmith.cli.files import staged_file
-from starsmith.simulator.planning import TERMS, SnrForecast
+from starsmith.data_contract.noise_budget import CALCULATOR_TERMS
+from starsmith.simulator.planning import SnrForecast
 
 __all__ = ["plot_forecast"]
 
 MAX_CURVES = 5
 SINGLE_WIDTH, ARM_WIDTH = 9.0, 4.2  # inches
 TERM_COLOURS = dict(
-    zip(TERMS, ("#E69F00", "#56B4E9", "#F0E442", "#D55E00", "#CC79A7", "0.2", "0.75"), strict=True)
+    zip(
+        CALCULATOR_TERMS,
+        ("#E69F00", "#56B4E9", "#F0E442", "#D55E00", "#CC79A7", "0.2", "0.75"),
+        strict=True,
+    )
 )
 LEGEND = {"loc": "upper left", "bbox_to_anchor": (1, 1), "fontsize": 8}
 
@@ -52,9 +57,9 @@ def plot_forecast(
         ratio.set_xlim(wave[0], wave[-1])
         budget.stackplot(
             wave,
-            [forecast.fractions[term][middle, arm.pixels] for term in TERMS],
-            colors=[TERM_COLOURS[term] for term in TERMS],
-            labels=TERMS,
+            [forecast.fractions[term][middle, arm.pixels] for term in CALCULATOR_TERMS],
+            colors=[TERM_COLOURS[term] for term in CALCULATOR_TERMS],
+            labels=CALCULATOR_TERMS,
             linewidth=0,
         )
         budget.set_xlabel(WAVE_AXIS)

@@ -1,6 +1,6 @@
 """Exposures of a coadd under conditions that drift from one to the next."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +11,7 @@ from starsmith.data_contract.noise_tables import NoiseTables
 from starsmith.data_contract.random import uniforms
 from starsmith.data_contract.response import Response, background, sky_counts
 
-__all__ = ["Coadd", "exposure_conditions", "widest_conditions"]
+__all__ = ["Coadd", "exposure_conditions", "mean_over_exposures", "widest_conditions"]
 
 SEEING, ZENITH, EXP_TIME, EXP_COUNT = (
     CONDITIONS.index(name) for name in ("seeing", "zenith_angle", "exp_time", "exp_count")
@@ -53,6 +53,46 @@ def exposure_conditions(
         change = model.zenith_drift * (2.0 * slope[rows] - 1.0) * hours
         some[:, ZENITH] = np.abs(some[:, ZENITH] + change)
         yield rows, some
+
+
+def mean_over_exposures(
+    evaluate: Callable[[np.ndarray], dict[str, np.ndarray]],
+    model: NoiseModel,
+    conditions: np.ndarray,
+    key: tuple[int, str, np.ndarray] | None,
+) -> dict[str, np.ndarray]:
+    """Mean, over the exposures of each coadd, of what depends on the conditions.
+
+    Parameters
+    ----------
+    evaluate : callable
+        From conditions (n_some, 8) to named float64 arrays of shape (n_some, n_wave).
+    model : NoiseModel
+    conditions : float64 array, shape (n_spec, 8)
+    key : (seed, split, index) or None
+        Needed where conditions drift.
+
+    Returns
+    -------
+    mean : dict of str to float64 array, shape (n_spec, n_wave)
+        ``evaluate(conditions)`` itself where nothing drifts.
+
+    Raises
+    ------
+    ValueError
+        If conditions drift and there is no key.
+    """
+    if not model.drifts:
+        return evaluate(conditions)
+    if key is None:
+        raise ValueError("conditions that drift need the spectra's key")
+    total: dict[str, np.ndarray] = {}
+    for rows, some in exposure_conditions(model, conditions, key):
+        for name, values in evaluate(some).items():
+            total.setdefault(name, np.zeros((len(conditions), values.shape[1])))
+            total[name][rows] += values
+    count = conditions[:, EXP_COUNT, None]
+    return {name: values / count for name, values in total.items()}
 
 
 def widest_conditions(model: NoiseModel, conditions: np.ndarray) -> np.ndarray:
@@ -108,16 +148,9 @@ class Coadd:
         tables = model.applied(tables)
         if not model.drifts:
             return cls._of_equal(tables, conditions, model)
-        if key is None:
-            raise ValueError("conditions that drift need the spectra's key")
-        total: dict[str, np.ndarray] = {}
-        for rows, some in exposure_conditions(model, conditions, key):
-            one = cls._of_equal(tables, some, model)._arrays()
-            for name, values in one.items():
-                total.setdefault(name, np.zeros((len(conditions), values.shape[1])))
-                total[name][rows] += values
-        count = conditions[:, EXP_COUNT, None]
-        mean = {name: values / count for name, values in total.items()}
+        mean = mean_over_exposures(
+            lambda some: cls._of_equal(tables, some, model)._arrays(), model, conditions, key
+        )
         first = Response.of(tables, conditions)
         response = replace(
             first, sensitivity=mean.pop("sensitivity"), background=mean.pop("background")

@@ -1,13 +1,13 @@
 """Planning observations: signal-to-noise of a source, and what the noise consists of."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from starsmith.data_contract.arms import ArmSpan
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.names import CONDITIONS
-from starsmith.data_contract.noise import NoiseTables, background, sensitivity
+from starsmith.data_contract.noise_budget import noise_budget
 from starsmith.simulator.constants import ANGSTROM_PER_NM
 from starsmith.simulator.instruments import (
     Instrument,
@@ -20,25 +20,12 @@ from starsmith.simulator.prior import Prior
 from starsmith.simulator.sed import Sed
 
 __all__ = [
-    "TERMS",
     "SnrForecast",
-    "background_terms",
     "forecast_snr",
     "magnitude_steps",
     "observing_conditions",
-    "variance_terms",
 ]
 
-TERMS = ("object", "sky", "moon", "floor", "stray", "dark", "read")
-"""Where variance comes from: photons of the star, of the dark sky and of the moonlit one,
-residual of sky subtraction, stray light, dark current, read noise."""
-
-SCALE_OF_TERM = {
-    "floor": "floor_fraction",
-    "stray": "stray_fraction",
-    "dark": "dark_rate",
-    "read": "read_variance",
-}
 MAX_MAGNITUDES = 200
 NO_MOON = {"moon_zenith_angle": 90.0, "moon_target_angle": 90.0, "moon_phase": 0.0}
 
@@ -67,64 +54,6 @@ def observing_conditions(**named: float) -> np.ndarray:
     return np.array([[checked.ranges[name][0] for name in CONDITIONS]], dtype=np.float64)
 
 
-def background_terms(tables: NoiseTables, conditions: np.ndarray) -> dict[str, np.ndarray]:
-    """Object-free variance by cause.
-
-    Each term is what `background` grows by when that cause is switched on, so that the terms
-    add up to it whatever its formula.
-
-    Parameters
-    ----------
-    tables : NoiseTables
-    conditions : float64 array, shape (n_spec, 8)
-        Columns in `CONDITIONS` order.
-
-    Returns
-    -------
-    terms : dict of str to float64 array, shape (n_spec, n_wave)
-        [electron² per exposure], all of `TERMS` but the object.
-    """
-    by_arm = [_arm_background_terms(own, conditions) for own in tables.by_arm]
-    return {name: np.concatenate([arm[name] for arm in by_arm], axis=1) for name in by_arm[0]}
-
-
-def _arm_background_terms(tables: NoiseTables, conditions: np.ndarray) -> dict[str, np.ndarray]:
-    off = dict.fromkeys(SCALE_OF_TERM.values(), 0.0)
-    moonless = conditions.copy()
-    moonless[:, CONDITIONS.index("moon_phase")] = 0.0
-    dark_sky = background(replace(tables, **off), moonless)
-    so_far = background(replace(tables, **off), conditions)
-    terms = {"sky": dark_sky, "moon": so_far - dark_sky}
-    for term, scale in SCALE_OF_TERM.items():
-        del off[scale]
-        with_term = background(replace(tables, **off), conditions)
-        terms[term] = with_term - so_far
-        so_far = with_term
-    return terms
-
-
-def variance_terms(
-    tables: NoiseTables, flux: np.ndarray, conditions: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Variance per exposure by cause, the object's photons included.
-
-    Parameters
-    ----------
-    tables : NoiseTables
-    flux : float64 array, shape (n_spec, n_wave)
-        Noiseless, not negative [1e-17 erg/s/cm²/Å].
-    conditions : float64 array, shape (n_spec, 8) or (1, 8)
-
-    Returns
-    -------
-    terms : dict of str to float64 array
-        [electron² per exposure], in the order of `TERMS`. The object's has shape
-        (n_spec, n_wave), the others the length of ``conditions``.
-    """
-    photons = tables.at_pixels("sample_factor") * sensitivity(tables, conditions) * flux
-    return {"object": photons, **background_terms(tables, conditions)}
-
-
 @dataclass(frozen=True, kw_only=True)
 class SnrForecast:
     """Signal-to-noise of a source against magnitude and wavelength.
@@ -144,7 +73,8 @@ class SnrForecast:
     snr : float64 array, shape (n_mag, n_wave)
         Per pixel, of the coadd.
     fractions : dict of str to float64 array, shape (n_mag, n_wave)
-        Share of each of `TERMS` in the variance; they add up to 1 in every pixel.
+        Share of each term in the variance, by the names of
+        `starsmith.data_contract.noise_budget`; they add up to 1 in every pixel.
     """
 
     arms: tuple[ArmSpan, ...]
@@ -227,10 +157,7 @@ def forecast_snr(
     tables = noise_tables(instrument)
     shape = flat_flux(instrument.wave, 0.0) if sed is None else sed.flux(instrument.wave)
     flux = shape * 10.0 ** (-0.4 * np.asarray(mag, dtype=np.float64))[:, None]
-    terms = variance_terms(tables, flux, conditions)
-    variance = sum(terms.values())
-    exp_count = conditions[0, CONDITIONS.index("exp_count")]
-    electrons = terms["object"] / tables.at_pixels("sample_factor")
+    budget = noise_budget(tables, flux, conditions)
     width = [np.full(arm.n_pixel, arm.dispersion_nm * ANGSTROM_PER_NM) for arm in instrument.arms]
     return SnrForecast(
         arms=tables.arms,
@@ -238,6 +165,6 @@ def forecast_snr(
         pixel_angstrom=np.concatenate(width),
         element_pixel=resolution_element(instrument),
         mag=np.asarray(mag, dtype=np.float64),
-        snr=electrons * np.sqrt(exp_count / variance),
-        fractions={name: term / variance for name, term in terms.items()},
+        snr=budget.sensitivity * flux * np.sqrt(budget.n_exposure / budget.variance),
+        fractions=budget.fractions(),
     )

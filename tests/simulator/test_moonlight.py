@@ -10,9 +10,10 @@ from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.moonlight import moon_scattering
 from starsmith.data_contract.names import CONDITIONS
 from starsmith.data_contract.noise import NoiseTables, background, sensitivity
+from starsmith.data_contract.noise_budget import background_terms
 from starsmith.simulator.instruments import load_instrument, noise_tables
 from starsmith.simulator.instruments.moon import V_EXTINCTION, moon_continuum
-from starsmith.simulator.planning import background_terms, observing_conditions
+from starsmith.simulator.planning import observing_conditions
 from tests.reference import noise as slow
 
 SETTINGS = {

@@ -4,16 +4,13 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import ConfigError, DataError, GridError
-from starsmith.data_contract.noise import Response, background, sensitivity
+from starsmith.data_contract.noise_budget import CALCULATOR_TERMS
 from starsmith.simulator.instruments import load_instrument
 from starsmith.simulator.instruments.validate import flat_flux
 from starsmith.simulator.planning import (
-    TERMS,
-    background_terms,
     forecast_snr,
     magnitude_steps,
     observing_conditions,
-    variance_terms,
 )
 from starsmith.simulator.sed import blackbody, read_sed
 
@@ -36,47 +33,6 @@ def forecast(conditions):
     return forecast_snr(load_instrument("pfs_mr"), np.array([18.0, 21.5, 22.5]), conditions)
 
 
-def test_terms_add_up_to_the_variance_noise_is_drawn_with(toy_bank, conditions):
-    """Object and background of the noise view, exactly: sums differ by rounding only."""
-    tables = toy_bank.noise
-    other = observing_conditions(
-        **{**SETTINGS, "seeing": 1.3, "zenith_angle": 2.5, "exp_time": 60.0, "exp_count": 1.0}
-    )
-    conditions = np.concatenate([conditions, other])
-    flux = np.array([flat_flux(toy_bank.wave, mag) for mag in (20.0, 24.0)])
-
-    terms = variance_terms(tables, flux, conditions)
-
-    assert tuple(terms) == TERMS
-    signal = sensitivity(tables, conditions) * flux
-    whole = tables.sample_factor * signal + background(tables, conditions)
-    # six terms: a few units in the last place
-    np.testing.assert_allclose(sum(terms.values()), whole, rtol=1e-14)
-    response = Response.of(tables, conditions)
-    sigma = np.sqrt(sum(terms.values()) / conditions[:, 7:8]) / response.sensitivity
-    np.testing.assert_allclose(sigma, response.error(flux), rtol=3e-7)  # float32 error and flux
-
-
-def test_each_term_is_its_own_formula(toy_bank, conditions):
-    """Detector terms are constants, stray light a constant, the floor (1 % of the peak)^2 n."""
-    tables = toy_bank.noise
-    terms = background_terms(tables, conditions)
-    area = np.interp(0.45, tables.field_angle, tables.collecting_area)
-    area *= np.interp(0.45, tables.field_angle, tables.fibre_area)
-    sky = 900.0 * area * tables.sky_rate[35]
-    peak = np.max([np.r_[sky[0], sky[:-1]], sky, np.r_[sky[1:], sky[-1]]], axis=0)
-    expected = {
-        "sky": sky,
-        "floor": 12 * (tables.floor_fraction * peak) ** 2,
-        "stray": tables.stray_fraction * sky.mean(),
-        "dark": tables.dark_rate * 900.0,
-        "read": tables.read_variance,
-    }
-    for name, values in expected.items():
-        # a term is a difference of totals: it keeps their absolute rounding, 1e-12 electron²
-        np.testing.assert_allclose(terms[name][0], 1.015 * values, rtol=1e-9, atol=1e-9)
-
-
 def test_forecast_is_the_calculators(forecast):
     """Flat AB 21.5, 12 x 900 s: median 6.42, 5 % and 95 % of pixels at 1.59 and 7.88."""
     snr = forecast.snr[1]
@@ -96,8 +52,8 @@ def test_budget_is_complete_and_moves_from_star_to_sky(forecast):
     assert faint["object"] < 0.15
     assert faint["sky"] > 0.3
     # of all terms, the floor is the largest in 14 % of the pixels
-    largest = np.argmax([forecast.fractions[name][1] for name in TERMS], axis=0)
-    assert np.mean(largest == TERMS.index("floor")) == pytest.approx(0.14, abs=0.005)
+    largest = np.argmax([forecast.fractions[name][1] for name in CALCULATOR_TERMS], axis=0)
+    assert np.mean(largest == CALCULATOR_TERMS.index("floor")) == pytest.approx(0.14, abs=0.005)
 
 
 def test_signal_to_noise_of_more_exposures(conditions):
