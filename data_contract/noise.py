@@ -11,7 +11,14 @@ from starsmith.data_contract.noise_model import NoiseModel
 from starsmith.data_contract.noise_tables import NoiseTables
 from starsmith.data_contract.noise_terms import Realisation, observe_terms, total_error
 from starsmith.data_contract.random import normals
-from starsmith.data_contract.response import ERROR_KINDS, Response, background, sensitivity
+from starsmith.data_contract.response import (
+    ERROR_KINDS,
+    Response,
+    background,
+    expected_error,
+    observation,
+    sensitivity,
+)
 
 __all__ = [
     "CALCULATOR",
@@ -58,7 +65,7 @@ def true_error(
         a pixel that no cosmic ray hit.
     """
     if model.plain:
-        return Response.of(tables, conditions).error(flux_model)
+        return expected_error(tables, flux_model, conditions)
     flux_model = np.ascontiguousarray(flux_model, dtype=np.float32)
     return total_error(Coadd.of(tables, conditions, model, key), tables, model, flux_model)
 
@@ -72,6 +79,7 @@ def observe_spectra(
     stream: str = "noise",
     sub: int = 0,
     model: NoiseModel = CALCULATOR,
+    out: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draw the observed flux and estimate its error as an observer would.
 
@@ -90,6 +98,8 @@ def observe_spectra(
     model : NoiseModel, optional
         Terms of the noise; the calculator's unless given. Pixels lost to cosmic rays are told
         by `starsmith.data_contract.noise_terms.spectrum_mask` with the same arguments.
+    out : (flux, error), optional
+        Float32 arrays of shape (n_spec, n_wave) that those two go to.
 
     Returns
     -------
@@ -97,16 +107,16 @@ def observe_spectra(
         Observed flux, honest error, and the standard deviation the noise was drawn with,
         which stays inside the simulator.
     """
+    flux, error = out or np.empty((2, *np.shape(flux_model)), dtype=np.float32)
     if not model.plain:
         drawn = Realisation(stream, sub)
-        return observe_terms(tables, model, flux_model, conditions, key, kind, drawn)
+        flux[:], error[:], sigma = observe_terms(
+            tables, model, flux_model, conditions, key, kind, drawn
+        )
+        return flux, error, sigma
     seed, split, index = key
-    response = Response.of(tables, conditions)
-    sigma = response.error(flux_model)
-    flux = normals(seed, stream, split, index, tables.wave.size, sub)
-    flux *= sigma
-    flux += flux_model
-    return flux, response.honest_error(flux, kind), sigma
+    normals(seed, stream, split, index, tables.wave.size, sub, out=flux)
+    return flux, error, observation(tables, flux_model, conditions, flux, error, kind)
 
 
 def honest_error(
@@ -134,7 +144,7 @@ def honest_error(
     ValueError
         If ``kind`` is not one of `ERROR_KINDS`.
     """
-    return Response.of(tables, conditions).honest_error(flux, kind)
+    return expected_error(tables, flux, conditions, kind)
 
 
 def median_snr(flux_model: np.ndarray, sigma: np.ndarray) -> np.ndarray:

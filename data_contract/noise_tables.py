@@ -8,7 +8,7 @@ import numpy as np
 from starsmith.data_contract.arms import ArmSpan, arm_named, arm_spans
 from starsmith.data_contract.errors import DataError
 
-__all__ = ["PER_ARM", "NoiseTables"]
+__all__ = ["PER_ARM", "NoiseTables", "bracket"]
 
 MOON_TABLES = ("moon_rate", "moon_extinction")
 OPTIONAL_TABLES = (*MOON_TABLES, "arm_edge", "seeing_airmass_power")
@@ -23,6 +23,23 @@ PER_ARM = (
 """Figures of a detector: one number, or one per arm."""
 
 PER_PIXEL = ("wave", "conversion", "sky_rate", "moon_rate")
+
+
+def bracket(nodes: np.ndarray, values: np.ndarray, what: str) -> tuple[np.ndarray, np.ndarray]:
+    """Node at or below each value, and the fraction of the way to the next.
+
+    Raises
+    ------
+    DataError
+        If a value lies outside the nodes.
+    """
+    if values.size and not (values.min() >= nodes[0] and values.max() <= nodes[-1]):
+        raise DataError(
+            f"{what} spans {values.min():g}..{values.max():g}, outside the instrument's tables "
+            f"{nodes[0]:g}..{nodes[-1]:g}; choose {what} within them"
+        )
+    node = np.clip(np.searchsorted(nodes, values, side="right") - 1, 0, nodes.size - 2)
+    return node, (values - nodes[node]) / (nodes[node + 1] - nodes[node])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +139,20 @@ class NoiseTables:
     def by_arm(self) -> tuple["NoiseTables", ...]:
         """Tables of each arm by itself, whose detector figures are numbers; not copied."""
         return tuple(self._of(k) for k in range(len(self.arms)))
+
+    @cached_property
+    def knots(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where the pixels of one arm lie among the knots of the smooth factors.
+
+        Returns
+        -------
+        first_pixel : int64 array, shape (n_knot,)
+            At or above each knot; n_wave at the last one.
+        fraction : float64 array, shape (n_wave,)
+            Of the way from the knot at or below each pixel to the next.
+        """
+        knot, fraction = bracket(self.knot_wave, self.wave, "wave")
+        return np.searchsorted(knot, np.arange(self.knot_wave.size)), fraction
 
     def _of(self, k: int) -> "NoiseTables":
         if self.arm_edge is None:

@@ -110,15 +110,26 @@ def uniforms(
 
 
 def normals(
-    seed: int, stream: str, split: str, index: np.ndarray, n: int, sub: int = 0
+    seed: int,
+    stream: str,
+    split: str,
+    index: np.ndarray,
+    n: int,
+    sub: int = 0,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Standard normal numbers; arguments as in `uniforms`.
+
+    Parameters
+    ----------
+    out : float32 array, shape (n_spec, n), optional
+        Where they go.
 
     Returns
     -------
     numbers : float32 array, shape (n_spec, n)
     """
     rows, split_word, key_0, key_1 = _counter(seed, stream, split, index, sub)
-    numbers = np.empty((rows.size, n), dtype=np.float32)
+    numbers = np.empty((rows.size, n), dtype=np.float32) if out is None else out
     fill_normals(numbers, rows, split_word, key_0, key_1)
     return numbers

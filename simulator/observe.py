@@ -130,8 +130,16 @@ def observe(
     for start in range(0, len(draws), BLOCK):
         rows = slice(start, start + BLOCK)
         part = draws.take(rows)
-        flux[rows], sigma_observed[rows], sigma = observe_spectra(
-            bank.noise, flux_model[rows], part.conditions, part.key, error, stream, sub, noise
+        *_, sigma = observe_spectra(
+            bank.noise,
+            flux_model[rows],
+            part.conditions,
+            part.key,
+            error,
+            stream,
+            sub,
+            noise,
+            out=(flux[rows], sigma_observed[rows]),
         )
         if noise.cosmic_rays:
             drawn = Realisation(stream, sub)

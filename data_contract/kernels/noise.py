@@ -1,52 +1,174 @@
-"""Noise kernels: from observing conditions to electrons, variances and errors."""
+"""Noise kernels: from observing conditions to electrons, variances and errors.
+
+Each quantity of one spectrum is a loop of its own over pixels, in arrays that stay in the
+first-level caches and free of branches, so that the compiler turns it into vector instructions.
+"""
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
 
-__all__ = ["fill_background", "fill_error", "fill_sensitivity", "fill_sky", "smooth_rows"]
+__all__ = [
+    "Light",
+    "Quiet",
+    "fill_background",
+    "fill_error",
+    "fill_expected_error",
+    "fill_observation",
+    "fill_sensitivity",
+    "fill_sky",
+    "smooth_rows",
+]
+
+
+class Light(NamedTuple):
+    """What turns flux into electrons.
+
+    Attributes
+    ----------
+    conversion : float64 array, shape (n_wave,)
+        [electron s-1 m-2 / flux unit].
+    first_pixel : int64 array, shape (n_knot,)
+        At or above each knot; n_wave at the last knot, which holds no pixel.
+    knot_fraction : float64 array, shape (n_wave,)
+        Position of each pixel between the knots around it, 0..1.
+    smooth : float64 array, shape (n_spec, n_knot)
+        Fibre aperture times continuum transmission at the knots.
+    exposure : float64 array, shape (n_spec,)
+        Collecting area times exposure time [m2 s].
+    """
+
+    conversion: np.ndarray
+    first_pixel: np.ndarray
+    knot_fraction: np.ndarray
+    smooth: np.ndarray
+    exposure: np.ndarray
+
+
+class Quiet(NamedTuple):
+    """What a pixel counts without the star.
+
+    Attributes
+    ----------
+    sky_rate : float64 array, shape (n_zenith, n_wave)
+        [electron s-1 m-2 arcsec-2].
+    zenith_node : int64 array, shape (n_spec,)
+    zenith_fraction : float64 array, shape (n_spec,)
+    exposure : float64 array, shape (n_spec,)
+        Collecting area x fibre area x exposure time [m2 arcsec2 s].
+    moon_rate : float64 array, shape (2, n_wave)
+        Moonlight by cause [electron s-1 m-2 arcsec-2 per unit of ``moon``].
+    moon : float64 array, shape (n_spec, 2)
+        Brightness of the moonlit sky by cause; 0 leaves the dark sky's bits as they are.
+    scalars : float64 array, shape (n_spec, 4)
+        Variance factor; floor fraction x sqrt(n_exp); stray fraction; dark + read
+        variance [electron2 per exposure].
+    """
+
+    sky_rate: np.ndarray
+    zenith_node: np.ndarray
+    zenith_fraction: np.ndarray
+    exposure: np.ndarray
+    moon_rate: np.ndarray
+    moon: np.ndarray
+    scalars: np.ndarray
+
+
+@njit(cache=True, error_model="numpy")
+def _sensitivity_row(sensitivity, light, i):
+    smooth, exposure = light.smooth[i], light.exposure[i]
+    for knot in range(smooth.size - 1):
+        low = smooth[knot]
+        rise = smooth[knot + 1] - low
+        pixels = slice(light.first_pixel[knot], light.first_pixel[knot + 1])
+        electrons, fraction = sensitivity[pixels], light.knot_fraction[pixels]
+        conversion = light.conversion[pixels]
+        for j in range(electrons.size):
+            electrons[j] = exposure * conversion[j] * (low + fraction[j] * rise)
+
+
+@njit(cache=True, error_model="numpy")
+def _sky_row(sky, quiet, i):
+    below = quiet.sky_rate[quiet.zenith_node[i]]
+    above = quiet.sky_rate[quiet.zenith_node[i] + 1]
+    fraction, exposure = quiet.zenith_fraction[i], quiet.exposure[i]
+    for j in range(sky.size):
+        sky[j] = exposure * (below[j] + fraction * (above[j] - below[j]))
+    molecules, aerosols = exposure * quiet.moon[i, 0], exposure * quiet.moon[i, 1]
+    if molecules > 0.0:
+        for j in range(sky.size):
+            sky[j] += molecules * quiet.moon_rate[0, j] + aerosols * quiet.moon_rate[1, j]
+
+
+@njit(cache=True, fastmath={"reassoc"})
+def _mean(values):
+    """Mean of float64 numbers, shape (n_wave,); the order of the sum is the compiler's."""
+    total = 0.0
+    for j in range(values.size):
+        total += values[j]
+    return total / values.size
+
+
+@njit(cache=True, error_model="numpy")
+def _background_row(background, sky, quiet, i):
+    _sky_row(sky, quiet, i)
+    factor, floor, stray, constant = quiet.scalars[i]
+    constant += stray * _mean(sky)
+    last = sky.size - 1
+    background[0] = max(sky[0], sky[min(1, last)])
+    background[last] = max(sky[max(last - 1, 0)], sky[last])
+    for j in range(1, last):
+        background[j] = max(max(sky[j - 1], sky[j]), sky[j + 1])
+    for j in range(sky.size):
+        background[j] = factor * (sky[j] + (floor * background[j]) ** 2 + constant)
+
+
+@njit(cache=True, error_model="numpy")
+def _error_row(error, flux, sensitivity, background, sample_factor, n_exposure):
+    for j in range(error.size):
+        electrons = max(sensitivity[j] * flux[j], 0.0)
+        variance = (sample_factor * electrons + background[j]) / n_exposure
+        error[j] = np.sqrt(variance) / sensitivity[j]
+
+
+@njit(cache=True, error_model="numpy")
+def _smooth_row(smooth, row, half_width):
+    n_wave = row.size
+    total = np.empty(n_wave + 1)
+    total[0] = 0.0
+    for j in range(n_wave):
+        total[j + 1] = total[j] + row[j]
+    left = 0
+    left_mean = total[min(half_width + 1, n_wave)] / min(half_width + 1, n_wave)
+    smooth[0] = left_mean
+    while left < n_wave - 1:
+        knot = min(left + half_width, n_wave - 1)
+        first = max(knot - half_width, 0)
+        last = min(knot + half_width + 1, n_wave)
+        mean = (total[last] - total[first]) / (last - first)
+        slope = (mean - left_mean) / (knot - left)
+        for j in range(left + 1, knot + 1):
+            smooth[j] = left_mean + slope * (j - left)
+        left, left_mean = knot, mean
 
 
 @njit(cache=True, parallel=True)
-def fill_sensitivity(sensitivity, conversion, knot_of_pixel, knot_fraction, smooth, exposure):
+def fill_sensitivity(sensitivity, light):
     """Electrons per exposure and unit flux in every pixel.
 
     Parameters
     ----------
     sensitivity : float64 array, shape (n_spec, n_wave)
         Overwritten [electron per exposure / flux unit].
-    conversion : float64 array, shape (n_wave,)
-        [electron s-1 m-2 / flux unit].
-    knot_of_pixel : int64 array, shape (n_wave,)
-        Knot at or below each pixel.
-    knot_fraction : float64 array, shape (n_wave,)
-        Position between that knot and the next, 0..1.
-    smooth : float64 array, shape (n_spec, n_knot)
-        Fibre aperture times continuum transmission at the knots.
-    exposure : float64 array, shape (n_spec,)
-        Collecting area times exposure time [m2 s].
+    light : Light
     """
-    n_spec, n_wave = sensitivity.shape
-    for i in prange(n_spec):
-        low = smooth[i]
-        for j in range(n_wave):
-            k = knot_of_pixel[j]
-            factor = low[k] + knot_fraction[j] * (low[k + 1] - low[k])
-            sensitivity[i, j] = exposure[i] * conversion[j] * factor
-
-
-@njit(cache=True, fastmath={"reassoc"})
-def mean_of(values):
-    """Mean of float64 numbers, shape (n_wave,); the order of the sum is the compiler's."""
-    total = 0.0
-    for value in values:
-        total += value
-    return total / values.size
+    for i in prange(sensitivity.shape[0]):
+        _sensitivity_row(sensitivity[i], light, i)
 
 
 @njit(cache=True, parallel=True)
-def fill_background(
-    background, sky_rate, zenith_node, zenith_fraction, exposure, scalars, moon_rate, moon
-):
+def fill_background(background, quiet):
     """Object-free variance per exposure in every pixel.
 
     variance_factor * (sky + (floor sqrt(n_exp) max(sky of the pixel and its neighbours))^2
@@ -56,66 +178,24 @@ def fill_background(
     ----------
     background : float64 array, shape (n_spec, n_wave)
         Overwritten [electron2 per exposure].
-    sky_rate : float64 array, shape (n_zenith, n_wave)
-        [electron s-1 m-2 arcsec-2].
-    zenith_node : int64 array, shape (n_spec,)
-    zenith_fraction : float64 array, shape (n_spec,)
-    exposure : float64 array, shape (n_spec,)
-        Collecting area x fibre area x exposure time [m2 arcsec2 s].
-    scalars : float64 array, shape (n_spec, 4)
-        variance factor; floor fraction x sqrt(n_exp); stray fraction; dark + read
-        variance [electron2 per exposure].
-    moon_rate : float64 array, shape (2, n_wave)
-        Moonlight by cause [electron s-1 m-2 arcsec-2 per unit of ``moon``].
-    moon : float64 array, shape (n_spec, 2)
-        Brightness of the moonlit sky by cause; 0 leaves the dark sky's bits as they are.
+    quiet : Quiet
     """
-    n_spec, n_wave = background.shape
-    for i in prange(n_spec):
-        below = sky_rate[zenith_node[i]]
-        above = sky_rate[zenith_node[i] + 1]
-        fraction = zenith_fraction[i]
-        sky = np.empty(n_wave)
-        for j in range(n_wave):
-            sky[j] = exposure[i] * (below[j] + fraction * (above[j] - below[j]))
-        molecules, aerosols = exposure[i] * moon[i]
-        if molecules > 0.0:
-            for j in range(n_wave):
-                sky[j] += molecules * moon_rate[0, j] + aerosols * moon_rate[1, j]
-        factor, floor, stray, constant = scalars[i]
-        constant += stray * mean_of(sky)
-        last = n_wave - 1
-        background[i, 0] = max(sky[0], sky[min(1, last)])
-        background[i, last] = max(sky[max(last - 1, 0)], sky[last])
-        for j in range(1, last):
-            background[i, j] = max(max(sky[j - 1], sky[j]), sky[j + 1])
-        for j in range(n_wave):
-            peak = background[i, j]
-            background[i, j] = factor * (sky[j] + (floor * peak) ** 2 + constant)
+    for i in prange(background.shape[0]):
+        _background_row(background[i], np.empty(background.shape[1]), quiet, i)
 
 
 @njit(cache=True, parallel=True)
-def fill_sky(sky, sky_rate, zenith_node, zenith_fraction, exposure, moon_rate, moon):
+def fill_sky(sky, quiet):
     """Sky electrons per exposure in every pixel, moonlight included.
 
     Parameters
     ----------
     sky : float64 array, shape (n_spec, n_wave)
         Overwritten [electron per exposure].
-    sky_rate, zenith_node, zenith_fraction, exposure, moon_rate, moon
-        As in `fill_background`.
+    quiet : Quiet
     """
-    n_spec, n_wave = sky.shape
-    for i in prange(n_spec):
-        below = sky_rate[zenith_node[i]]
-        above = sky_rate[zenith_node[i] + 1]
-        fraction = zenith_fraction[i]
-        for j in range(n_wave):
-            sky[i, j] = exposure[i] * (below[j] + fraction * (above[j] - below[j]))
-        molecules, aerosols = exposure[i] * moon[i]
-        if molecules > 0.0:
-            for j in range(n_wave):
-                sky[i, j] += molecules * moon_rate[0, j] + aerosols * moon_rate[1, j]
+    for i in prange(sky.shape[0]):
+        _sky_row(sky[i], quiet, i)
 
 
 @njit(cache=True, parallel=True)
@@ -134,12 +214,8 @@ def fill_error(error, flux, sensitivity, background, sample_factor, n_exposure):
         Excess of the detector's photon noise over Poisson.
     n_exposure : float64 array, shape (n_spec,)
     """
-    n_spec, n_wave = error.shape
-    for i in prange(n_spec):
-        for j in range(n_wave):
-            electrons = max(sensitivity[i, j] * flux[i, j], 0.0)
-            variance = (sample_factor * electrons + background[i, j]) / n_exposure[i]
-            error[i, j] = np.sqrt(variance) / sensitivity[i, j]
+    for i in prange(error.shape[0]):
+        _error_row(error[i], flux[i], sensitivity[i], background[i], sample_factor, n_exposure[i])
 
 
 @njit(cache=True, parallel=True)
@@ -150,27 +226,76 @@ def smooth_rows(smooth, rows, half_width):
 
     Parameters
     ----------
-    smooth : float64 array, shape (n_spec, n_wave)
+    smooth : float array, shape (n_spec, n_wave)
         Overwritten.
-    rows : float64 array, shape (n_spec, n_wave)
+    rows : float array, shape (n_spec, n_wave)
     half_width : int [pixel]
         Windows are shortened at the ends; the last pixel is a knot too.
     """
-    n_spec, n_wave = rows.shape
+    for i in prange(rows.shape[0]):
+        _smooth_row(smooth[i], rows[i], half_width)
+
+
+@njit(cache=True, parallel=True)
+def fill_expected_error(error, flux, light, quiet, sample_factor, n_exposure, half_width):
+    """Error of a coadd straight from conditions: the fills above in one pass, the same bits.
+
+    Parameters
+    ----------
+    error : float32 array, shape (n_spec, n_wave)
+        Overwritten [flux unit].
+    flux : float32 array, shape (n_spec, n_wave)
+        As in `fill_error`.
+    light : Light
+    quiet : Quiet
+    sample_factor : float64
+    n_exposure : float64 array, shape (n_spec,)
+    half_width : int [pixel]
+        0: photons of each pixel; more: of `smooth_rows`.
+    """
+    n_spec, n_wave = error.shape
     for i in prange(n_spec):
-        total = np.empty(n_wave + 1)
-        total[0] = 0.0
+        sensitivity, background, scratch = np.empty(n_wave), np.empty(n_wave), np.empty(n_wave)
+        _sensitivity_row(sensitivity, light, i)
+        _background_row(background, scratch, quiet, i)
+        if half_width:
+            _smooth_row(scratch, flux[i], half_width)
+            counted = scratch.astype(np.float32)
+        else:
+            counted = flux[i]
+        _error_row(error[i], counted, sensitivity, background, sample_factor, n_exposure[i])
+
+
+@njit(cache=True, parallel=True)
+def fill_observation(
+    flux, error, sigma, flux_model, light, quiet, sample_factor, n_exposure, half_width
+):
+    """Observed flux and its honest error from normals and conditions, in one pass.
+
+    Parameters
+    ----------
+    flux : float32 array, shape (n_spec, n_wave)
+        Standard normals; overwritten with ``flux_model + sigma * normal`` [flux unit].
+    error : float32 array, shape (n_spec, n_wave)
+        Overwritten with the error estimated from that flux [flux unit].
+    sigma : float32 array, shape (n_spec, n_wave)
+        Overwritten with the error of ``flux_model`` [flux unit].
+    flux_model : float32 array, shape (n_spec, n_wave)
+    light, quiet, sample_factor, n_exposure, half_width
+        As in `fill_expected_error`.
+    """
+    n_spec, n_wave = flux.shape
+    for i in prange(n_spec):
+        sensitivity, background, scratch = np.empty(n_wave), np.empty(n_wave), np.empty(n_wave)
+        _sensitivity_row(sensitivity, light, i)
+        _background_row(background, scratch, quiet, i)
+        n = n_exposure[i]
+        _error_row(sigma[i], flux_model[i], sensitivity, background, sample_factor, n)
         for j in range(n_wave):
-            total[j + 1] = total[j] + rows[i, j]
-        left = 0
-        left_mean = total[min(half_width + 1, n_wave)] / min(half_width + 1, n_wave)
-        smooth[i, 0] = left_mean
-        while left < n_wave - 1:
-            knot = min(left + half_width, n_wave - 1)
-            first = max(knot - half_width, 0)
-            last = min(knot + half_width + 1, n_wave)
-            mean = (total[last] - total[first]) / (last - first)
-            slope = (mean - left_mean) / (knot - left)
-            for j in range(left + 1, knot + 1):
-                smooth[i, j] = left_mean + slope * (j - left)
-            left, left_mean = knot, mean
+            flux[i, j] = flux[i, j] * sigma[i, j] + flux_model[i, j]
+        if half_width:
+            _smooth_row(scratch, flux[i], half_width)
+            counted = scratch.astype(np.float32)
+        else:
+            counted = flux[i]
+        _error_row(error[i], counted, sensitivity, background, sample_factor, n)
