@@ -1,17 +1,31 @@
 """Data sets as the commands open them: a keys store finds its bank by itself."""
 
+import os
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from starsmith.cli.options import BANK_OPTIONS, BankSource
 from starsmith.data_contract.dataset import Dataset, open_dataset
+from starsmith.data_contract.disk import told_of_disk
 from starsmith.data_contract.errors import DataError, LeakError
 from starsmith.data_contract.leakage import Shared
+from starsmith.data_contract.lock import writer_lock
 from starsmith.data_contract.names import SPLITS
 from starsmith.data_contract.published import write_published
+from starsmith.data_contract.schema import DATASET_SCHEMA
 from starsmith.data_contract.shards import open_run
+from starsmith.data_contract.store import partial_name, schema_of
 
-__all__ = ["bank_of", "export_published", "open_any", "recorded_bank", "repair", "require_apart"]
+__all__ = [
+    "bank_of",
+    "export_published",
+    "open_any",
+    "recorded_bank",
+    "remove_dataset",
+    "repair",
+    "require_apart",
+]
 
 
 def recorded_bank(path: Path, run: dict):
@@ -71,6 +85,29 @@ def open_any(path: Path) -> Dataset:
     return open_dataset(path, regenerate=lambda draws: model_flux(bank, draws))
 
 
+def remove_dataset(path: Path) -> None:
+    """Remove the data set at ``path``, as ``--overwrite`` asks: all of it or nothing.
+
+    It is renamed first, so that a folder that may not be changed keeps every file, and under
+    the writers' lock, so that nobody is writing it.
+
+    Raises
+    ------
+    DataError
+        If something else is there, or another process is writing it.
+    """
+    if (path.is_dir() and not any(path.iterdir())) or schema_of(path) == DATASET_SCHEMA:
+        aside = partial_name(path)
+        with writer_lock(path):
+            os.rename(path, aside)
+        shutil.rmtree(aside)
+    else:
+        raise DataError(
+            f"{path} is not a data set: --overwrite does not replace it; remove it yourself, or "
+            "choose another place"
+        )
+
+
 def export_published(source: Path, target: Path, overwrite: bool) -> list[Path]:
     """Write a data set as one HDF5 file per split; DataError where one is there already."""
     there = [target / f"{split}.h5" for split in SPLITS if (target / f"{split}.h5").exists()]
@@ -88,7 +125,8 @@ def repair(path: Path, source: BankSource | None, progress: Callable[[int, int],
         bank = _of_stars(source, run).open() if source else recorded_bank(path, run)
         return BankRemaker.of(bank, run)
 
-    done = repair_dataset(path, remaker_of, progress)
+    with told_of_disk(path, "what is intact is kept"):
+        done = repair_dataset(path, remaker_of, progress)
     return {
         "path": str(path),
         "findings": done.findings,

@@ -12,9 +12,9 @@ from pathlib import Path
 import click
 
 from starsmith.cli.crew_options import ALONE, Division
-from starsmith.cli.datasets import export_published
+from starsmith.cli.datasets import export_published, remove_dataset
 from starsmith.cli.executors import executor_of
-from starsmith.cli.files import refuse_existing, write_toml
+from starsmith.cli.files import write_toml
 from starsmith.cli.options import BankSource, typed_first
 from starsmith.cli.tasks import Tasks
 from starsmith.data_contract.errors import ConfigError
@@ -149,8 +149,7 @@ class Request:
         folder = self.dataset
         if self.overwrite and folder.exists():
             check_prior(bank, prior, self.noise)  # while the old data are still there
-            refuse_existing(folder, overwrite=True)
-            shutil.rmtree(folder)
+            remove_dataset(folder)
         complete = (folder / MANIFEST_FILE).exists()
         folder.parent.mkdir(parents=True, exist_ok=True)
         settings = Settings(

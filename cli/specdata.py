@@ -126,9 +126,10 @@ def finish(path, as_json):
 
     Refuses with the list of those that are missing.
     """
+    from starsmith.data_contract.disk import told_of_disk
     from starsmith.data_contract.shards import finish_dataset, writer_lock
 
-    with writer_lock(path):
+    with told_of_disk(path, "all shards are kept"), writer_lock(path):
         manifest = finish_dataset(path)
     if as_json:
         echo_json("specdata.finish", {"path": str(path), "digest": manifest.digest})

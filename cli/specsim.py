@@ -107,7 +107,7 @@ def generate(source, prior, dry_run, as_json, **request):
 @main.command(
     examples=(
         "specsim spectrum --index 1234 --seed 7 --out spec.ecsv",
-        "specsim spectrum --config data.zarr/config.toml --split test --index 0 --plot spec.png",
+        "specsim spectrum --config data.zarr.toml --split test --index 0 --plot spec.png",
     ),
 )
 @click.option("--index", type=Count(minimum=0), required=True, help="Which spectrum of the split.")

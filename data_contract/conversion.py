@@ -35,7 +35,7 @@ from starsmith.data_contract.shards import (
     write_shard,
 )
 
-__all__ = ["convert_store", "restore_dataset"]
+__all__ = ["convert_store", "exported_header", "restore_dataset"]
 
 Columns = Callable[[Shard], Mapping[str, np.ndarray]]
 
@@ -133,6 +133,23 @@ def restore_dataset(folder: Path | str, out: Path | str) -> Manifest:
         no dataset.
     """
     folder = Path(folder)
+    header = exported_header(folder)
+
+    def columns(shard: Shard) -> Mapping[str, np.ndarray]:
+        file = folder / f"{shard.split}.h5"
+        return _columns(file, header, read_published(file, slice(shard.start, shard.stop)))
+
+    return _write(Path(out), header, columns)
+
+
+def exported_header(folder: Path) -> DatasetHeader:
+    """Header of the dataset whose export is in ``folder``.
+
+    Raises
+    ------
+    DataError
+        If a split is missing, or the files are others', or of several datasets.
+    """
     present = [split for split in SPLITS if (folder / f"{split}.h5").exists()]
     if not present:
         raise DataError(f"{folder}: no train.h5, val.h5 or test.h5 found there")
@@ -143,12 +160,7 @@ def restore_dataset(folder: Path | str, out: Path | str) -> Manifest:
             raise DataError(f"{file} is missing: the dataset had splits {list(header.counts)}")
         if _exported_header(file).run() != header.run():
             raise DataError(f"{file} was exported from another dataset than {present[0]}.h5")
-
-    def columns(shard: Shard) -> Mapping[str, np.ndarray]:
-        file = folder / f"{shard.split}.h5"
-        return _columns(file, header, read_published(file, slice(shard.start, shard.stop)))
-
-    return _write(Path(out), header, columns)
+    return header
 
 
 def _exported_header(file: Path) -> DatasetHeader:

@@ -1,10 +1,8 @@
 """Generating data sets: shards made by independent workers, the same bits whoever makes them."""
 
-import errno
 import logging
 import platform
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.data_contract.bank import Bank
-from starsmith.data_contract.errors import ConfigError, GridError, StarsmithError
+from starsmith.data_contract.disk import told_of_disk
+from starsmith.data_contract.errors import ConfigError, GridError
 from starsmith.data_contract.exposures import widest_conditions
 from starsmith.data_contract.manifest import Manifest
 from starsmith.data_contract.names import CONDITIONS, SPLITS
@@ -191,7 +190,7 @@ def prepare_dataset(
     settings = settings or Settings()
     header = _make_header(bank, prior, counts, seed, settings)
     check_prior(bank, prior, settings.noise)
-    with _told_of_disk(Path(out)):
+    with told_of_disk(Path(out)):
         create_dataset(out, header)
     return header
 
@@ -242,7 +241,7 @@ def write_dataset(
     out = Path(out)
     crew = workers if isinstance(workers, Crew) else Crew(workers=workers)
     header = prepare_dataset(bank, prior, n, out, seed, settings)
-    with _told_of_disk(out), writer_lock(out, crew.part):
+    with told_of_disk(out), writer_lock(out, crew.part):
         plan = plan_shards(header.counts, header.shard_rows)
         wanted = plan if crew.part is None else _part_of(plan, crew.part)
         done = finished_shards(out, wanted)
@@ -265,29 +264,3 @@ def _part_of(plan: tuple, part: range) -> tuple:
             "data set"
         )
     return plan[part.start : part.stop]
-
-
-DISK_PROBLEMS = {
-    errno.ENOSPC: "free some space",
-    errno.EDQUOT: "free some of your quota",
-    errno.EFBIG: "raise the limit on the size of files",
-    errno.EACCES: "give yourself permission to write there",
-    errno.EPERM: "give yourself permission to write there",
-    errno.EROFS: "mount it for writing",
-    errno.EIO: "look after the disk",
-    errno.ESTALE: "wait for the file server",
-}
-
-
-@contextmanager
-def _told_of_disk(out: Path):
-    """Turn what the disk refuses into one line that says what is kept and how to go on."""
-    try:
-        yield
-    except OSError as problem:
-        if problem.errno not in DISK_PROBLEMS:
-            raise
-        raise StarsmithError(
-            f"{out}: {problem.strerror} ({problem.filename or 'while writing'}); finished shards "
-            f"are kept: {DISK_PROBLEMS[problem.errno]}, then run the same command again to resume"
-        ) from None
