@@ -27,6 +27,7 @@ import numpy as np
 from starsmith.data_contract.bank import Bank, load_bank
 from starsmith.data_contract.errors import DataError, StarsmithError
 from starsmith.data_contract.shards import DatasetHeader, Shard, open_run, write_shard
+from starsmith.data_contract.store import partial_name
 from starsmith.simulator.prior import Prior
 from starsmith.simulator.remake import BankRemaker
 from starsmith.simulator.shard import make_shard
@@ -256,8 +257,8 @@ def _run_elsewhere(job: Job, todo: Sequence[Shard], executor: Executor) -> Itera
 
 @contextmanager
 def _bank_beside(job: Job) -> Iterator[Path]:
-    """The bank as a file beside the data set, for as long as workers need it."""
-    file = job.out.resolve().with_name(f"{job.out.name}.bank")
+    """The bank as a file beside the data set, under a name of its own, while workers need it."""
+    file = partial_name(job.out.resolve())
     job.bank.save(file)
     try:
         yield file

@@ -1,11 +1,5 @@
 """Writing: every row once, the same bits however it was interrupted, one writer at a time."""
 
-import json
-import os
-import socket
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -24,7 +18,6 @@ from starsmith.data_contract.shards import (
     open_run,
     plan_shards,
     write_shard,
-    writer_lock,
 )
 from tests.data_contract.example import (
     COUNTS,
@@ -175,32 +168,3 @@ def test_columns_that_cannot_be_right_are_refused(noise, tmp_path):
     with pytest.raises(DataError, match="not a shard"):
         write_shard(path, header, Shard("train", 0, 0, 16), make_columns(header, shard))
     assert finished_shards(path) == set()
-
-
-def test_a_second_writer_is_refused(tmp_path):
-    """One writer; its lock says who; it is gone afterwards."""
-    path = tmp_path / "data.zarr"
-    with writer_lock(path):
-        with pytest.raises(DataError, match=f"process {os.getpid()} on"), writer_lock(path):
-            pass
-        assert (tmp_path / "data.zarr.lock").exists()
-    with writer_lock(path):
-        pass
-    assert not list(tmp_path.iterdir())
-
-
-def test_the_lock_of_a_dead_process_is_taken_over(tmp_path):
-    """A crash does not lock the dataset for ever; another host's lock is respected."""
-    path = tmp_path / "data.zarr"
-    lock = tmp_path / "data.zarr.lock"
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    lock.write_text(json.dumps({"pid": dead.pid, "host": socket.gethostname()}))
-    with writer_lock(path):
-        assert json.loads(lock.read_text())["pid"] == os.getpid()
-    lock.write_text(json.dumps({"pid": dead.pid, "host": "elsewhere"}))
-    with pytest.raises(DataError, match=r"on elsewhere.*delete"), writer_lock(path):
-        pass
-    lock.write_text("")
-    with pytest.raises(DataError, match="unknown host"), writer_lock(path):
-        pass
