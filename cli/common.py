@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import os
+import shlex
 import sys
 import traceback
 import warnings
@@ -136,6 +137,8 @@ class OneLineErrors:
             if "--debug" in args:
                 traceback.print_exception(problem, file=sys.stderr)
             message, code = explain(problem)
+            if options := getattr(problem, "options", ()):
+                message += f"; go on with: {command_again(self.name, args, options)}"
             if message:
                 name = click.style(f"{self.name}:", fg="red", bold=True)
                 click.echo(f"{name} {message}", err=True, color=colour_wanted())
@@ -157,6 +160,29 @@ CommandGroup.group_class = CommandGroup
 
 class Tool(OneLineErrors, Command):
     """A tool that is one command."""
+
+
+def command_again(name: str, args: list[str], options: tuple[str, ...]) -> str:
+    """Command line of a call with other options, which replace those given before.
+
+    Parameters
+    ----------
+    name : str
+        Of the tool.
+    args : list of str
+        Of the call.
+    options : tuple of str
+        Each name followed by its value; ``--set`` adds up, and ``--overwrite`` stands alone.
+    """
+    replaced = {"--overwrite", *(word for word in options if word.startswith("--"))} - {"--set"}
+    kept, skip = [], False
+    for word in args:
+        option, equals, _ = word.partition("=")
+        if skip or option in replaced:
+            skip = not skip and not equals and option != "--overwrite"
+        else:
+            kept.append(word)
+    return shlex.join([name, *kept, *options])
 
 
 def explain(problem: Exception) -> tuple[str, int]:

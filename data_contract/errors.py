@@ -5,6 +5,7 @@
     StarsmithError            exit 1   something failed while running
     ├── InputError            exit 2   wrong usage or input
     │   ├── ConfigError                a flag or a key of a TOML file
+    │   │   └── DivergedError          training left the finite numbers
     │   ├── GridError                  a stellar grid
     │   └── DataError                  a bank, dataset, checkpoint or spectrum
     └── ContractError         exit 3   a file contradicts its own manifest
@@ -18,6 +19,7 @@ __all__ = [
     "ConfigError",
     "ContractError",
     "DataError",
+    "DivergedError",
     "GridError",
     "InputError",
     "LeakError",
@@ -39,6 +41,21 @@ class InputError(StarsmithError):
 
 class ConfigError(InputError):
     """A command-line option or configuration key is wrong."""
+
+
+class DivergedError(ConfigError):
+    """Training met a loss or gradient that is not finite, with finite input.
+
+    Attributes
+    ----------
+    options : tuple of str
+        Of ``speclearn train``: added to the command that diverged, they go on from the last
+        good checkpoint, or anew where there is none.
+    """
+
+    def __init__(self, message: str, options: tuple[str, ...] = ()):
+        super().__init__(message)
+        self.options = options
 
 
 class GridError(InputError):

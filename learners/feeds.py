@@ -52,14 +52,22 @@ class Batch:
         Z-scores; NaN where unknown.
     error : float32 tensor, shape (n_spec, n_label), or None
         1σ of ``truth``.
-    name : str
-        Which spectra these are, for messages.
+    rows : int64 array, shape (n_spec,)
+        Which spectra these are.
+    kind : str
+        What the rows count: rows of the training split, or stars drawn from a bank.
     """
 
     flux: torch.Tensor
     truth: torch.Tensor
     error: torch.Tensor | None
-    name: str
+    rows: np.ndarray
+    kind: str = "training rows"
+
+    @property
+    def name(self) -> str:
+        """Which spectra these are, for messages."""
+        return f"{self.kind} {self.rows.min()}..{self.rows.max()}"
 
 
 class Feed(Protocol):
@@ -154,7 +162,7 @@ class StreamFeed:
                 mine = self.share.of(rows)
                 flux = torch.from_numpy(scaled[mine]).to(self.device)
                 truth = self.targets.of(block.start + mine, self.device)
-                yield Batch(flux, *truth, name=rows_name(block.start + rows))
+                yield Batch(flux, *truth, rows=block.start + mine)
 
 
 class ResidentFeed:
@@ -195,7 +203,7 @@ class ResidentFeed:
                 mine = self.share.of(rows)
                 flux = self.observe(torch.from_numpy(mine).to(self.device), epoch)
                 truth = self.targets.of(mine, self.device)
-                yield Batch(self.normaliser(flux), *truth, name=rows_name(rows))
+                yield Batch(self.normaliser(flux), *truth, rows=mine)
 
 
 class OnlineFeed:
@@ -237,10 +245,11 @@ class OnlineFeed:
             flux, labels, place = self.observe(torch.from_numpy(index).to(self.source.device))
             truth = ((labels[:, self.columns] - self.mean) / self.std).float()
             start = 0
-            for rows, own in zip(parts, mine, strict=True):
+            for own in mine:
                 some = place[start : start + own.size]
-                name = f"stars {first + block.start + rows.min()}..{first + block.stop - 1}"
-                yield Batch(flux.index_select(0, some), truth.index_select(0, some), None, name)
+                stars = index[start : start + own.size]
+                parts_of = (flux.index_select(0, some), truth.index_select(0, some), None)
+                yield Batch(*parts_of, rows=stars, kind="stars")
                 start += own.size
 
     def observe(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -267,11 +276,6 @@ class OnlineFeed:
             seen, _ = source.observe(stars.take(some), "train", TRAINING)
             flux[some] = self.normaliser(seen)
         return flux, stars.labels, place
-
-
-def rows_name(rows: np.ndarray) -> str:
-    """Training rows of a batch, for messages."""
-    return f"training rows {rows.min()}..{rows.max()}"
 
 
 def fits_memory(view: TrainingView, device: torch.device, limit_bytes: int) -> bool:

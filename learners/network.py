@@ -7,14 +7,16 @@ import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
-from starsmith.data_contract.errors import ConfigError, StarsmithError
+from starsmith.data_contract.errors import ConfigError, DivergedError, InputError
 from starsmith.data_contract.training import TrainingView
+from starsmith.learners.breakdown import Breakdown, lower_rate
 from starsmith.learners.checkpoint import make_card, write_checkpoint, write_text
 from starsmith.learners.distributed import agree, is_leader, share_of_process, wait_for_all
 from starsmith.learners.feeds import Batch, Feed, open_feed
@@ -113,7 +115,7 @@ def train_epoch(session: Session, ledger: Ledger, out: Path) -> tuple[int, float
 
     Raises
     ------
-    StarsmithError
+    DataError, DivergedError
         If a loss or gradient is not finite: the batch is named, the best weights stay.
     ConfigError
         If a batch does not fit the device's memory.
@@ -125,14 +127,15 @@ def train_epoch(session: Session, ledger: Ledger, out: Path) -> tuple[int, float
     with keyed_torch(session.device, session.recipe.seed, epoch, *rank):
         for batch in session.feed.batches(epoch):
             rate = learning_rate(session.recipe, step, session.n_step)
-            bad = log.add(take_step(session, batch, rate), batch.name)
+            bad = log.add(take_step(session, batch, rate))
             if bad is not None or session.stepper.lost:
-                raise diverged(session, ledger, out, log, bad)
+                raise broken_down(session, ledger, out, batch, len(log) - 1, bad)
             step += 1
             session.averaged.update(session.stepper.network, step)
             clock.report(step, log)
-    if (bad := log.look()) is not None:
-        raise diverged(session, ledger, out, log, bad)
+    bad = log.look()
+    if bad is not None or not finite_weights(session.stepper.network):
+        raise broken_down(session, ledger, out, batch, len(log) - 1, bad)
     return step, log.mean(session.share)
 
 
@@ -149,19 +152,32 @@ def take_step(session: Session, batch: Batch, rate: float) -> torch.Tensor:
     raise ConfigError(f"batch_size = {size} needs more memory than {session.device} has; {remedy}")
 
 
-def diverged(
-    session: Session, ledger: Ledger, out: Path, log: LossLog, bad: int | None
-) -> StarsmithError:
-    """Return the error that says where training diverged and what is kept."""
-    number = len(log.names) - 1 if bad is None else bad
-    kept = f"the weights of epoch {ledger.best_epoch} are kept in {out}"
-    return StarsmithError(
-        f"epoch {ledger.epoch + 1}, batch {number + 1} ({log.names[number]}): "
-        f"loss or gradient is not finite; "
-        f"{kept if ledger.best_epoch else 'no epoch was completed'}. "
-        f"Lower learning_rate ({session.recipe.learning_rate:g}) in the recipe and "
-        f"fit into another folder"
+def broken_down(
+    session: Session, ledger: Ledger, out: Path, latest: Batch, last: int, bad: int | None
+) -> InputError:
+    """Return the error on batch ``bad`` of this epoch, or on the latest, whose number is ``last``.
+
+    Batches are numbered from 0. An earlier one is drawn again: it has the same spectra.
+    """
+    number = last if bad is None else bad
+    step, recipe, seen = ledger.step + number, session.recipe, latest
+    if number != last:
+        seen = next(islice(session.feed.batches(ledger.epoch + 1), number, None))
+    found = Breakdown(
+        epoch=ledger.epoch + 1,
+        step=step + 1,
+        batch=number + 1,
+        n_batch=session.feed.n_batch,
+        rate=learning_rate(recipe, step, session.n_step),
+        seen=seen,
     )
+    return found.error(out, ledger.best_epoch, recipe)
+
+
+def finite_weights(network: nn.Module) -> bool:
+    """Whether every weight and buffer is a number: the last step of an epoch has no next loss."""
+    values = (value for value in network.state_dict().values() if value.is_floating_point())
+    return all(bool(torch.isfinite(value).all()) for value in values)
 
 
 class StepClock:
@@ -331,9 +347,10 @@ def train_network(
         if session.progress is not None:
             progress(ledger.rows[-1] | {"epochs": recipe.epochs})
     if not ledger.best_epoch:
-        raise StarsmithError(
-            f"{out}: no epoch of {ledger.epoch} had a finite validation error; lower "
-            f"learning_rate ({recipe.learning_rate:g}) in the recipe and fit into another folder"
+        raise DivergedError(
+            f"{out}: no epoch of {ledger.epoch} had a finite validation error, so that no weights "
+            f"are kept; lower learning_rate ({recipe.learning_rate:g}) and start anew",
+            (*lower_rate(recipe), "--overwrite"),
         )
     if is_leader():
         close_run(out, describe_end(ledger, f"{reason}; epoch {ledger.best_epoch} kept"))

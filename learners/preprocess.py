@@ -11,16 +11,25 @@ from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.training import TrainingSplit, TrainingView
 
 __all__ = [
+    "MEND_DATA",
     "LabelScale",
     "Normaliser",
     "Statistics",
     "iterate_blocks",
+    "list_rows",
     "measure_statistics",
     "median_normalise",
+    "refuse_bad_spectra",
     "select_labels",
 ]
 
 logger = logging.getLogger(__name__)
+
+MEND_DATA = (
+    "Repair the data (`specdata verify` finds damage, `specdata repair` mends it) or mask these "
+    "pixels; the same command then goes on from the last finished epoch"
+)
+NAMED_ROWS = 5
 
 BLOCK_ROWS = 4096
 """Spectra read at a time: 64 MiB of flux at 4096 pixels."""
@@ -91,6 +100,11 @@ class Normaliser:
         """Measure the statistics on the draw of record of a training split.
 
         A pixel that never varies, or was never good, keeps its value less its mean.
+
+        Raises
+        ------
+        DataError
+            Naming the rows whose flux is not finite where the mask is 0.
         """
         n_wave = split.wave.size
         count, total, squares = (np.zeros(n_wave) for _ in range(3))
@@ -104,6 +118,8 @@ class Normaliser:
             total += flux.sum(axis=0)
             # Median-normalised flux lies near 1, so squares lose no digits that matter.
             squares += np.einsum("ij,ij->j", flux, flux)
+            if not np.isfinite(squares).all():
+                refuse_bad_spectra(flux, split.name, np.arange(rows.start, rows.stop))
         if n_drowned:
             logger.warning(
                 "%d of %d training spectra have no positive median flux: they are shown as masked",
@@ -215,6 +231,38 @@ class Statistics:
             Normaliser(tensors["normaliser.mean"], tensors["normaliser.std"]),
             LabelScale(tensors["target.mean"], tensors["target.std"]),
         )
+
+
+def refuse_bad_spectra(flux: np.ndarray, split: str, rows: np.ndarray) -> None:
+    """Refuse spectra that hold a number that is not finite.
+
+    Parameters
+    ----------
+    flux : float array, shape (n_spec, n_wave)
+        Masked pixels already filled.
+    split : str
+    rows : int64 array, shape (n_spec,)
+        Within the split.
+
+    Raises
+    ------
+    DataError
+        Naming the rows.
+    """
+    if np.isfinite(flux).all():
+        return
+    odd = ~np.isfinite(flux)
+    bad = rows[odd.any(axis=1)]
+    raise DataError(
+        f"{split} rows {list_rows(bad)}: flux not finite in {int(odd.sum())} pixels whose mask "
+        f"is 0; expected finite flux there. {MEND_DATA}"
+    )
+
+
+def list_rows(rows: np.ndarray) -> str:
+    """First rows by number, and how many more there are."""
+    more = f" and {rows.size - NAMED_ROWS} more" if rows.size > NAMED_ROWS else ""
+    return ", ".join(map(str, rows[:NAMED_ROWS].tolist())) + more
 
 
 def select_labels(split: TrainingSplit | Split, labels: tuple[str, ...]) -> np.ndarray:

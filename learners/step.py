@@ -137,15 +137,16 @@ class LossLog:
     """Losses of an epoch, looked at now and then for one that is not finite."""
 
     device: torch.device
-    names: list[str] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
     waiting: list[torch.Tensor] = field(default_factory=list)
 
-    def add(self, loss: torch.Tensor, name: str) -> int | None:
+    def add(self, loss: torch.Tensor) -> int | None:
         """Note a loss; return the number of the first bad batch, from 0, once one is known."""
         self.waiting.append(loss)
-        self.names.append(name)
         return self.look() if len(self.waiting) >= CHECK_STEPS[self.device.type] else None
+
+    def __len__(self) -> int:
+        return len(self.losses) + len(self.waiting)
 
     def look(self) -> int | None:
         """Fetch what is waiting; return the number of its first batch that is not finite."""
@@ -175,7 +176,7 @@ def fitting_batch(stepper: Stepper, batch: Batch) -> int:
     """
     size = len(batch.flux) // 2
     while size:
-        part = Batch(batch.flux[:size], batch.truth[:size], None, batch.name)
+        part = Batch(batch.flux[:size], batch.truth[:size], None, batch.rows[:size])
         try:
             stepper.backward(part)
             return size

@@ -168,8 +168,8 @@ def fit(
     ------
     ConfigError, DataError
         If the request cannot be trained, or ``out`` holds something else.
-    StarsmithError
-        If training diverges; the best weights so far are in ``out``.
+    DataError, DivergedError
+        If training meets a number that is not finite; the best weights so far are in ``out``.
     """
     out = Path(out)
     labels = (target,) if isinstance(target, str) else tuple(target)

@@ -6,7 +6,12 @@ import numpy as np
 
 from starsmith.data_contract.training import TrainingView
 from starsmith.learners.metrics import mae, r2, rmse
-from starsmith.learners.preprocess import Statistics, iterate_blocks, select_labels
+from starsmith.learners.preprocess import (
+    Statistics,
+    iterate_blocks,
+    refuse_bad_spectra,
+    select_labels,
+)
 
 __all__ = ["validation_scores"]
 
@@ -22,11 +27,18 @@ def validation_scores(
         ``val_mae``, ``val_rmse``, ``val_r2``: each a dict by label; ``val_error``: the mean
         over labels of MAE over training spread, which chooses the best epoch;
         ``val_square``: the same of squared errors, which chooses a penalty.
+
+    Raises
+    ------
+    DataError
+        If a validation spectrum is not finite.
     """
     parts = []
     for rows in iterate_blocks(len(view.val)):
         seen = view.val.observe(rows)
-        parts.append(estimator(statistics.normaliser.apply(seen.flux, seen.mask))[0])
+        scaled = statistics.normaliser.apply(seen.flux, seen.mask)
+        refuse_bad_spectra(scaled, view.val.name, np.arange(rows.start, rows.stop))
+        parts.append(estimator(scaled)[0])
     value = statistics.scale.to_labels(np.concatenate(parts)).T
     truth = select_labels(view.val, labels).T
     known = [~np.isnan(column) for column in truth]

@@ -1,7 +1,9 @@
 """``speclearn train`` and ``export`` as commands: online runs, settings, and what is refused."""
 
 import json
+import math
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -210,3 +212,30 @@ def test_a_run_that_is_killed_ends_with_the_same_weights(bank_file, tmp_path):
     assert (tmp_path / "parts/model.safetensors").read_bytes() == (
         tmp_path / "whole/model.safetensors"
     ).read_bytes()
+
+
+def test_a_run_that_diverges_prints_the_command_that_goes_on(dataset, tmp_path, monkeypatch):
+    """A planted NaN in step 10, epoch 2: exit 2, one line; the command printed trains from it."""
+    from starsmith.learners.step import Stepper
+
+    clean, step = Stepper.backward, 0
+
+    def backward(self, batch):
+        nonlocal step
+        step += 1
+        return clean(self, batch) * (math.nan if step == 10 else 1.0)
+
+    monkeypatch.setattr(Stepper, "backward", backward)
+    out = tmp_path / "my run"
+    done = call(SHORT, dataset, "--lr", "0.01", f"--out={out}")
+
+    assert done.exit_code == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "epoch 2, batch 2 of 8" in done.stderr
+    assert "Traceback" not in done.output
+    tool, *words = shlex.split(done.stderr.split("go on with: ")[1])
+    assert words[-6:] == ["--lr", "0.001", "--set", f"initial={out}", "--out", f"{out}-2"]
+    assert words.count("--lr") == 1
+    again = call(tool, *words)
+    assert again.exit_code == 0, again.stderr
+    assert (tmp_path / "my run-2/card.json").is_file()
