@@ -82,8 +82,7 @@ def card_text(header: DatasetHeader, contents: dict) -> str:
         f"# {total} synthetic spectra: {_name(header.grid)} stars, {_name(header.instrument)}",
         *([f"**{header.notice}**"] if header.notice else []),
         f"{splits}; {wave.size} pixels, {wave.min():.1f}-{wave.max():.1f} Å in vacuum. Stored: "
-        f"{STORES[header.store]}. Spectra keep {header.keep_bits} mantissa bits (relative "
-        f"rounding 2^-{header.keep_bits + 1}), in units of {UNITS['flux']}.",
+        f"{_stored(header)}.",
         "## Labels and conditions",
         _quantity_table(contents["quantities"]),
         "## Signal-to-noise per pixel",
@@ -94,6 +93,18 @@ def card_text(header: DatasetHeader, contents: dict) -> str:
         _use(header),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _stored(header: DatasetHeader) -> str:
+    """The spectra of a store and how they are rounded."""
+    names = STORES[header.store]
+    if not names:
+        return "labels, conditions and keys; spectra are made when read"
+    rounded = [
+        f"{name} with {bits} mantissa bits (relative rounding 2^-{bits + 1})"
+        for name, bits in ((name, header.kept_bits(name)) for name in names)
+    ]
+    return f"{' and '.join(rounded)}, in {UNITS['flux']}"
 
 
 def _name(entry: dict) -> str:

@@ -1,6 +1,7 @@
 """The arrays of a split on disk: created, written one shard at a time, read."""
 
 from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from zarr.codecs import BloscCodec, Crc32cCodec
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.kernels.rounding import FLOAT32_MANTISSA_BITS, round_mantissa
 from starsmith.data_contract.names import UNITS
-from starsmith.data_contract.schema import CHUNK_ROWS, Column, DatasetHeader
+from starsmith.data_contract.schema import Column, DatasetHeader
 
 __all__ = [
     "chunk_file",
@@ -37,7 +38,7 @@ def create_column(group: zarr.Group, column: Column, n_rows: int, header: Datase
         shape=(n_rows, *n_wave),
         dtype=column.dtype,
         shards=shard if n_wave else None,
-        chunks=(CHUNK_ROWS, *n_wave) if n_wave else shard,
+        chunks=(header.chunk_rows, *n_wave) if n_wave else shard,
         compressors=[
             BloscCodec(
                 cname="lz4",
@@ -67,7 +68,7 @@ def open_column(path: Path, split: str, name: str, mode: str = "r") -> zarr.Arra
         If it is missing or its metadata is damaged.
     """
     try:
-        with _fast_pipeline():
+        with _fast_pipeline(), zarr.config.set({"array.write_empty_chunks": True}):
             return zarr.open_array(path / split / name, mode=mode)
     except DAMAGE as problem:
         raise DataError(
@@ -96,7 +97,15 @@ def read_rows(array: zarr.Array, rows: slice | np.ndarray = slice(None)) -> np.n
 
 def write_rows(path: Path, split: str, name: str, rows: slice, values: np.ndarray) -> None:
     """Write the rows of one shard in one assignment."""
-    open_column(path, split, name, mode="r+")[rows] = values
+    described = (path / split / name / "zarr.json").stat()
+    version = described.st_mtime_ns, described.st_ino, described.st_size
+    _opened(path, split, name, version)[rows] = values
+
+
+@lru_cache(maxsize=64)
+def _opened(path: Path, split: str, name: str, version: tuple[int, ...]) -> zarr.Array:
+    """An array to write to, opened once per ``version`` of its description: 0.8 ms each."""
+    return open_column(path, split, name, mode="r+")
 
 
 def rounded(spectra: np.ndarray, keep_bits: int) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from starsmith.data_contract.columns import rounded
 from starsmith.data_contract.dataset import Dataset, Split
 from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.interrupts import uninterrupted
 from starsmith.data_contract.lock import writer_lock
 from starsmith.data_contract.manifest import Manifest
 from starsmith.data_contract.names import CONDITIONS, SPLITS
@@ -25,7 +26,7 @@ from starsmith.data_contract.published import (
     read_published,
 )
 from starsmith.data_contract.repair import Remaker
-from starsmith.data_contract.schema import KEEP_BITS, STORES, DatasetHeader
+from starsmith.data_contract.schema import STORES, DatasetHeader, stored_bits
 from starsmith.data_contract.shards import (
     Shard,
     create_dataset,
@@ -72,7 +73,7 @@ def convert_store(
         )
     config = dict(dataset.header.config)
     config |= {"store": store} if "store" in config else {}
-    header = replace(dataset.header, store=store, keep_bits=KEEP_BITS[store], config=config)
+    header = replace(dataset.header, store=store, config=config, **stored_bits(store))
 
     def columns(shard: Shard) -> Mapping[str, np.ndarray]:
         split = dataset.split(shard.split)
@@ -105,7 +106,8 @@ def _write(out: Path, header: DatasetHeader, columns: Columns) -> Manifest:
         done = finished_shards(out)
         for shard in plan_shards(header.counts, header.shard_rows):
             if shard not in done:
-                write_shard(out, header, shard, columns(shard))
+                with uninterrupted():
+                    write_shard(out, header, shard, columns(shard))
         return finish_dataset(out)
 
 

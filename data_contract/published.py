@@ -19,7 +19,7 @@ from starsmith.data_contract.dataset import Dataset, Split
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.names import CONDITIONS, SPLITS
 from starsmith.data_contract.noise import true_error
-from starsmith.data_contract.schema import CHUNK_ROWS, DatasetHeader
+from starsmith.data_contract.schema import DatasetHeader
 from starsmith.data_contract.store import json_bytes
 from starsmith.data_contract.velocity import LIGHT_SPEED_KM_S
 
@@ -47,6 +47,7 @@ MEDIAN = "flux_median"
 ERROR_BITS = 12  # mantissa bits of the error; what makes gzip worth its time
 GUARD_BITS = 2  # of the flux beyond the dataset's own: times its median it rounds to what it was
 BLOCK_ROWS = 512
+CHUNK_ROWS = 16
 
 
 @dataclass(frozen=True, kw_only=True)

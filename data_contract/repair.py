@@ -11,6 +11,7 @@ from starsmith.data_contract.columns import open_column, read_rows, rounded
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.integrity import FileCheck, Finding, check_files, owner_of
+from starsmith.data_contract.interrupts import uninterrupted
 from starsmith.data_contract.lock import writer_lock
 from starsmith.data_contract.manifest import dataset_files, hash_file, read_manifest
 from starsmith.data_contract.names import CONDITIONS
@@ -169,7 +170,8 @@ def repair_dataset(
             work.probe(bad)
         shards = {}
         for shard, names in bad.items():
-            shards[shard.name] = work.rewrite(shard, names)
+            with uninterrupted():
+                shards[shard.name] = work.rewrite(shard, names)
             if progress:
                 progress(len(shards), len(bad))
         digest = finish_dataset(path).digest
@@ -343,14 +345,14 @@ class _Work:
         except DataError:
             return np.inf
         if stored.ndim == 2:
-            made = rounded(made, self.header.keep_bits)
+            made = rounded(made, self.header.kept_bits(name))
         if np.array_equal(stored, made):
             return None
         scale = np.maximum(np.abs(made), 1e-30 if stored.ndim == 2 else 1e-3)
         error = np.abs(stored.astype(np.float64) - made) / scale
         worst = float(error.max()) if np.isfinite(error).all() else np.inf
         if stored.ndim == 2:
-            step = 2.0**-self.header.keep_bits + TOLERANCE
+            step = 2.0 ** -self.header.kept_bits(name) + TOLERANCE
             close = worst <= step and (error > TOLERANCE).mean() <= ROUNDING_FLIPS
         else:
             close = worst <= (SNR_TOLERANCE if name == "snr" else TOLERANCE)

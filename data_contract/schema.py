@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -17,7 +18,6 @@ __all__ = [
     "DATASET_SCHEMA",
     "DATASET_VERSION",
     "DATASET_VERSIONS",
-    "KEEP_BITS",
     "MEANINGS",
     "SHARD_ROWS",
     "STORES",
@@ -25,6 +25,7 @@ __all__ = [
     "Column",
     "DatasetHeader",
     "differing_keys",
+    "stored_bits",
 ]
 
 DATASET_SCHEMA = "starsmith.dataset"
@@ -37,16 +38,22 @@ STORES = {"noiseless": ("flux_model",), "frozen": ("flux", "error"), "keys": ()}
 """Store kind -> spectra kept in the file; everything else is a view."""
 
 KEEP_BITS = {"noiseless": 12, "frozen": 10, "keys": 12}
-"""Store kind -> mantissa bits of its spectra: a relative rounding of 2^-13, or (of flux and error,
+"""Store kind -> mantissa bits of its flux: a relative rounding of 2^-13, or (of the noisy flux,
 at most 0.01 sigma where S/N per pixel is 20) 2^-11."""
 
+ERROR_BITS = 7
+"""Mantissa bits of a frozen error: 2^-8 at most and 0.0016 rms, a fifth of the 0.0084 by which an
+estimate from noisy counts scatters about the true sigma."""
+
 SHARD_ROWS = 2048
-CHUNK_ROWS = 16  # rows decoded together: 256 kB of a 4096-pixel spectrum
+LEAST_ROWS = 16  # that a shard may have; it has a multiple of them
+CHUNK_ROWS = 64  # rows decoded together: 1 MB of 4096-pixel spectra
 NO_INDEX = -1  # fill value of ``index``; an index is never negative
 
 ARRAYS = ("wave", "noise")
 ENTRIES = ("config", "grid", "instrument", "prior", "versions", "noise_model", "population")
-IF_ANY = ("noise_model", "population")  # entries a header has only where they say something
+UNSAID = {"noise_model": {}, "population": {}, "error_bits": None, "chunk_rows": LEAST_ROWS}
+"""Entries that a header names only where they differ from this, the only way there once was."""
 
 
 WAVE_ATTRIBUTES = {
@@ -118,11 +125,15 @@ class DatasetHeader:
     store : str
         ``noiseless``, ``frozen`` or ``keys``: which spectra the file holds.
     keep_bits : int
-        Mantissa bits kept of every stored spectrum: relative rounding 2^-(keep_bits + 1).
+        Mantissa bits kept of every stored flux: relative rounding 2^-(keep_bits + 1).
+    error_bits : int, optional
+        The same of a stored error; ``keep_bits`` unless given.
     error_kind : str
         ``observed`` or ``smooth``: what `honest_error` makes unless asked otherwise.
     shard_rows : int
-        Spectra in a shard, a multiple of 16.
+        Spectra in a shard, a multiple of ``chunk_rows``.
+    chunk_rows : int
+        Spectra that are decoded together.
     mag_band : str
         The magnitude's band: a speclite name, or a wavelength as ``ab8000``.
     notice : str
@@ -152,8 +163,10 @@ class DatasetHeader:
     seed: int
     store: str = "noiseless"
     keep_bits: int = 12
+    error_bits: int | None = None
     error_kind: str = "observed"
     shard_rows: int = SHARD_ROWS
+    chunk_rows: int = LEAST_ROWS
     mag_band: str = ""
     notice: str = ""
     config: dict = field(default_factory=dict)
@@ -191,10 +204,12 @@ class DatasetHeader:
             yield f"store {self.store!r} is not one of {list(STORES)}"
         if self.error_kind not in ERROR_KINDS:
             yield f"error_kind {self.error_kind!r} is not one of {ERROR_KINDS}"
-        if not 1 <= self.keep_bits <= 22:
-            yield f"keep_bits {self.keep_bits} is outside 1..22"
-        if self.shard_rows < CHUNK_ROWS or self.shard_rows % CHUNK_ROWS:
-            yield f"shard_rows {self.shard_rows} is not a multiple of {CHUNK_ROWS}"
+        for name, bits in (("keep_bits", self.keep_bits), ("error_bits", self.kept_bits("error"))):
+            if not 1 <= bits <= 22:
+                yield f"{name} {bits} is outside 1..22"
+        step = math.lcm(LEAST_ROWS, self.chunk_rows)
+        if self.shard_rows < 1 or not step or self.shard_rows % step:
+            yield f"shard_rows {self.shard_rows} is not a multiple of {step}"
         if not np.array_equal(self.wave, self.noise.wave):
             yield "wave differs from the wave of the noise tables"
         elif any(np.any(np.diff(self.wave[arm.pixels]) <= 0) for arm in self.noise.arms):
@@ -217,6 +232,11 @@ class DatasetHeader:
         """Whether there is dust before the stars; without, there is no column for it."""
         return any(self.prior.get("ebv", ()))
 
+    def kept_bits(self, name: str) -> int:
+        """Mantissa bits kept of a column of spectra."""
+        own = self.error_bits if name == "error" else None
+        return self.keep_bits if own is None else own
+
     @cached_property
     def noise_terms(self) -> NoiseModel:
         """Terms of the noise that spectra are observed with."""
@@ -235,8 +255,8 @@ class DatasetHeader:
     def run(self) -> dict:
         """The header as JSON: what ``run.json`` holds and what a resumed run must equal."""
         scalars = {k: getattr(self, k) for k in self.__dataclass_fields__ if k not in ARRAYS}
-        for name in IF_ANY:
-            if not scalars[name]:
+        for name, value in UNSAID.items():
+            if scalars[name] == value:
                 del scalars[name]
         return {
             **scalars,
@@ -257,12 +277,18 @@ class DatasetHeader:
         """
         known = set(cls.__dataclass_fields__) - set(ARRAYS)
         entries = {key: run[key] for key in known & set(run)}
-        if missing := sorted(known - set(entries) - set(IF_ANY)):
+        if missing := sorted(known - set(entries) - set(UNSAID)):
             raise DataError(f"dataset header: entries {missing} are missing")
         header = cls(wave=wave, noise=noise, **entries)
         if keys := differing_keys(run, header.run()):
             raise DataError(f"dataset header: {', '.join(keys)} do not match the stored arrays")
         return header
+
+
+def stored_bits(store: str) -> dict[str, int | None]:
+    """Header entries that say how a new dataset of a store kind is rounded."""
+    error_bits = ERROR_BITS if "error" in STORES[store] else None
+    return {"keep_bits": KEEP_BITS[store], "error_bits": error_bits}
 
 
 def differing_keys(first: object, second: object, prefix: str = "") -> list[str]:

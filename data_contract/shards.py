@@ -14,6 +14,7 @@ from starsmith.data_contract.bank import read_noise, write_noise
 from starsmith.data_contract.card import card_contents, card_text
 from starsmith.data_contract.columns import chunk_file, create_column, rounded, write_rows
 from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.interrupts import uninterrupted
 from starsmith.data_contract.lock import writer_lock
 from starsmith.data_contract.manifest import (
     MANIFEST_FILE,
@@ -115,7 +116,7 @@ def create_dataset(path: Path | str, header: DatasetHeader) -> None:
     path = Path(path)
     if not path.exists():
         fresh = partial_name(path)
-        with staged_folder(fresh) as staging:
+        with uninterrupted(), staged_folder(fresh) as staging:
             create_skeleton(staging, header)
         try:
             os.rename(fresh, path)
@@ -195,7 +196,7 @@ def write_shard(
     shard : Shard
     columns : dict of str to array
         One entry per column of the header, with ``stop - start`` rows. Spectra are rounded
-        to the header's ``keep_bits``.
+        to the header's ``kept_bits``.
     only : collection of str, optional
         Names of the columns to write, where the others are in place already.
 
@@ -215,7 +216,7 @@ def write_shard(
             continue
         values = columns[column.name]
         if len(column.dims) == 2:
-            values = rounded(values, header.keep_bits)
+            values = rounded(values, header.kept_bits(column.name))
         # a shorter last shard would be merged into the file that is there, damaged or not
         (path / chunk_file(shard.split, column, shard.number)).unlink(missing_ok=True)
         write_rows(path, shard.split, column.name, rows, np.asarray(values, dtype=column.dtype))

@@ -130,7 +130,11 @@ def _dataset(path: Path) -> dict:
         "bytes_per_spectrum": _bytes(path) / n_written if n_written else None,
         "wave": _wave(header.wave),
         "seed": header.seed,
-        "keep_bits": header.keep_bits,
+        "kept_bits": {
+            column.name: header.kept_bits(column.name)
+            for column in header.columns.values()
+            if len(column.dims) == 2
+        },
         "mag_band": header.mag_band,
         "grid": header.grid,
         "instrument": header.instrument,

@@ -15,7 +15,6 @@ from starsmith.data_contract.manifest import Manifest, content_digest
 from starsmith.data_contract.names import CONDITIONS, UNITS
 from starsmith.data_contract.noise import median_snr, true_error
 from starsmith.data_contract.schema import (
-    CHUNK_ROWS,
     DATASET_SCHEMA,
     DATASET_VERSIONS,
     Column,
@@ -27,6 +26,7 @@ from starsmith.data_contract.store import open_group, read_json
 
 __all__ = ["Report", "check_contents", "fingerprints", "verify_dataset"]
 
+SNR_ROWS = 16  # of each shard
 SNR_TOLERANCE = 1e-3  # relative; S/N is float32 arithmetic that machines may order differently
 
 
@@ -169,7 +169,7 @@ def _array_problem(path: Path, split: str, column: Column, header: DatasetHeader
         "shape": (array.shape, (header.counts[split], *n_wave)),
         "dimension names": (tuple(array.metadata.dimension_names or ()), column.dims),
         "shard": (array.shards or array.chunks, shard),
-        "chunk": (array.chunks, (CHUNK_ROWS, *n_wave) if n_wave else shard),
+        "chunk": (array.chunks, (header.chunk_rows, *n_wave) if n_wave else shard),
         "units": (array.attrs.get("units"), UNITS[column.name]),
     }
     for what, (found, wanted) in expected.items():
@@ -216,15 +216,15 @@ def _shard_problems(
             yield f"index does not run from {shard.start} to {shard.stop - 1}"
         if name == "error" and value.min() <= 0:
             yield "error is not positive everywhere"
-        if value.ndim == 2 and not is_rounded(value, header.keep_bits):
-            yield f"{name} is not rounded to the declared {header.keep_bits} bits"
+        if value.ndim == 2 and not is_rounded(value, header.kept_bits(name)):
+            yield f"{name} is not rounded to the declared {header.kept_bits(name)} bits"
 
 
 def _snr_problems(
     header: DatasetHeader, shard: Shard, values: dict[str, np.ndarray]
 ) -> Iterator[str]:
     """Recompute the S/N of the shard's first spectra from flux_model and conditions."""
-    rows = slice(0, CHUNK_ROWS)
+    rows = slice(0, SNR_ROWS)
     conditions = np.stack([values[name][rows] for name in CONDITIONS], axis=1)
     flux_model = values["flux_model"][rows]
     key = header.seed, shard.split, values["index"][rows]

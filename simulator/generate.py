@@ -5,6 +5,7 @@ import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
+from math import gcd
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from starsmith.data_contract.names import CONDITIONS, SPLITS
 from starsmith.data_contract.noise import CALCULATOR, NoiseModel, Response
 from starsmith.data_contract.population import Population
 from starsmith.data_contract.random import check_seed
-from starsmith.data_contract.schema import KEEP_BITS
+from starsmith.data_contract.schema import CHUNK_ROWS, stored_bits
 from starsmith.data_contract.shards import (
     DatasetHeader,
     create_dataset,
@@ -156,9 +157,10 @@ def _make_header(
         counts=dict(counts),
         seed=check_seed(seed),
         store=settings.store,
-        keep_bits=KEEP_BITS[settings.store],
+        **stored_bits(settings.store),
         error_kind=settings.error_kind,
         shard_rows=settings.shard_rows,
+        chunk_rows=gcd(settings.shard_rows, CHUNK_ROWS),
         mag_band=bank.mag_band,
         notice=bank.notice,
         config=dict(settings.config),

@@ -10,7 +10,7 @@ from starsmith.data_contract.conversion import convert_store, restore_dataset
 from starsmith.data_contract.dataset import open_dataset
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.published import write_published
-from starsmith.data_contract.schema import STORES
+from starsmith.data_contract.schema import STORES, stored_bits
 from tests.data_contract.example import file_bytes, make_header, model_flux, write_example
 from tests.data_contract.test_repair import ExampleRemaker
 
@@ -58,7 +58,8 @@ def stores(noise, tmp_path_factory):
     """The same stars in every store."""
     folder = tmp_path_factory.mktemp("stores")
     for store in STORES:
-        write_example(folder / store, make_header(noise, **bits(store)))
+        header = make_header(noise, store=store, **stored_bits(store))
+        write_example(folder / store, header)
     return folder
 
 
@@ -70,10 +71,6 @@ def test_every_store_becomes_every_other(first, second, stores, noise, tmp_path)
     convert_store(dataset, tmp_path / "out.zarr", second, ExampleRemaker(noise))
 
     assert file_bytes(tmp_path / "out.zarr") == file_bytes(stores / second)
-
-
-def bits(store):
-    return {"store": store, "keep_bits": 10 if store == "frozen" else 12}
 
 
 def test_a_frozen_store_has_no_way_back_without_its_bank(stores, tmp_path):

@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 
+from starsmith.data_contract.columns import is_rounded, open_column, read_rows
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.noise import NoiseTables
-from starsmith.data_contract.schema import DatasetHeader, differing_keys
-from tests.data_contract.example import make_header
+from starsmith.data_contract.schema import DatasetHeader, differing_keys, stored_bits
+from tests.data_contract.example import make_header, write_example
 
 
 def test_header_survives_json(noise):
@@ -34,6 +35,26 @@ def test_header_names_what_it_was_given_wrong(noise):
         )
     for word in ("noisy", "23", "100", "'true'", "logg", "teff", "holdout"):
         assert word in str(caught.value)
+
+
+def test_entries_that_earlier_files_lack_have_what_those_files_have(noise):
+    """Chunks of 16 spectra, and errors that keep the bits of their flux."""
+    run = make_header(noise, store="frozen", keep_bits=10).run()
+    assert not {"chunk_rows", "error_bits"} & set(run)
+    again = DatasetHeader.from_run(run, noise.wave, noise)
+    assert (again.chunk_rows, again.kept_bits("flux"), again.kept_bits("error")) == (16, 10, 10)
+
+
+def test_a_frozen_error_keeps_the_bits_declared_for_it(noise, tmp_path):
+    """Seven for the error, ten for the flux; decoded 64 spectra at a time."""
+    settings = {"counts": {"train": 64}, "shard_rows": 64, "chunk_rows": 64}
+    header = make_header(noise, store="frozen", **stored_bits("frozen"), **settings)
+    write_example(tmp_path / "frozen.zarr", header)
+    for name, bits in (("flux", 10), ("error", 7)):
+        column = open_column(tmp_path / "frozen.zarr", "train", name)
+        assert column.chunks[0] == 64
+        assert is_rounded(read_rows(column), bits)
+        assert not is_rounded(read_rows(column), bits - 1)
 
 
 def test_header_refuses_a_seed_that_wraps(noise):

@@ -55,14 +55,14 @@ def test_one_spectrum_alone_is_the_one_in_the_data_set(toy_bank, one_worker, spl
 
 
 def test_frozen_store_holds_the_same_draw(toy_bank, one_worker, tmp_path):
-    """Freezing rounds flux and error to ten bits and changes nothing else."""
+    """Freezing rounds flux to ten bits, error to seven, and changes nothing else."""
     out = tmp_path / "frozen.zarr"
     settings = Settings(store="frozen", shard_rows=64)
     write_dataset(toy_bank, Prior.default(), 400, out, 7, settings)
     frozen = open_dataset(out).split("val").observe()
     view = open_dataset(one_worker).split("val").observe()
     np.testing.assert_allclose(frozen.flux, view.flux, rtol=2**-11)
-    np.testing.assert_allclose(frozen.error, view.error, rtol=2**-11)
+    np.testing.assert_allclose(frozen.error, view.error, rtol=2**-8)
 
 
 def test_a_keys_store_is_made_again_by_the_simulator(toy_bank, one_worker, tmp_path):
