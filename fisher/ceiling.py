@@ -16,6 +16,7 @@ from starsmith.fisher.posterior import GridPosterior, PosteriorOptions, posterio
 from starsmith.fisher.rows import ScoredStars, bin_name, ceiling_rows, resampled_error
 from starsmith.fisher.stars import free_labels, stars_at_magnitudes
 from starsmith.fisher.table import CeilingTable, StarCeiling
+from starsmith.fisher.templates import TableRows
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
 
@@ -119,7 +120,9 @@ def _posterior(bank: Bank, prior: Prior, draws: Draws, options: CeilingOptions) 
         seed=options.seed,
         noise=options.noise,
     )
-    return posterior_mean(bank, prior, batch.flux, batch.error, draws.conditions, amplitude, how)
+    own = None if prior.population is None else TableRows.of(bank, prior.population).own(draws)
+    seen = batch.flux, batch.error, draws.conditions
+    return posterior_mean(bank, prior, *seen, amplitude, how, own)
 
 
 def _star_record(stars: ScoredStars, target: str) -> StarCeiling:

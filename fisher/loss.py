@@ -1,7 +1,5 @@
 """What a short basis costs in R², measured where it matters: on each star's own posterior."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from starsmith.data_contract.bank import Bank
@@ -11,7 +9,7 @@ from starsmith.fisher.kernels.posterior import fill_log_marginal
 from starsmith.simulator.interpolate import interpolate, touches_filled
 from starsmith.simulator.prior import Prior
 
-__all__ = ["basis_r2_loss"]
+__all__ = ["basis_r2_loss", "probe_rows"]
 
 N_STAR = 48
 N_DRAW = 128
@@ -37,6 +35,15 @@ def _log_likelihoods(
     fill_log_marginal(pair[0], cross, square[None], star.limits)
     fill_log_marginal(pair[1], star_cross @ short.T, short_square, star.limits)
     return pair[0, 0], pair[1, 0]
+
+
+def probe_rows(stars: Stars, mean: np.ndarray, var: np.ndarray) -> np.ndarray:
+    """Stars that a loss is measured on: evenly through the list, and the brightest."""
+    bright = np.argmax(np.sum(stars.flux**2 / stars.variance, axis=1))
+    usable = np.all(np.isfinite(mean) & np.isfinite(var), axis=1)
+    rows = np.linspace(0, len(stars) - 1, N_STAR).astype(int)
+    rows = np.unique(np.append(rows, bright))
+    return rows[usable[rows]]
 
 
 def basis_r2_loss(
@@ -70,11 +77,7 @@ def basis_r2_loss(
         Of the label that loses most.
     """
     low, high = np.array([prior.ranges[name] for name in bank.label_names]).T
-    bright = np.argmax(np.sum(stars.flux**2 / stars.variance, axis=1))
-    usable = np.all(np.isfinite(mean) & np.isfinite(var), axis=1)
-    rows = np.linspace(0, len(stars) - 1, N_STAR).astype(int)
-    rows = np.unique(np.append(rows, bright))
-    rows = rows[usable[rows]]
+    rows = probe_rows(stars, mean, var)
     standard = normals(0, "fisher", "val", np.arange(N_DRAW), mean.shape[1]).astype(np.float64)
     moved, grown = [], []
     for row in rows:
@@ -84,12 +87,11 @@ def basis_r2_loss(
         if len(labels) < N_DRAW // 2:
             continue
         star = stars.take(slice(row, row + 1))
-        wide = np.array([[1e-9, 1e9, star.limits[0, 2]]])  # a table's rows have their own
-        full, short = _log_likelihoods(bank, basis, replace(star, limits=wide), labels)
+        full, short = _log_likelihoods(bank, basis, star, labels)
         finite = np.isfinite(full) & np.isfinite(short)
         if finite.sum() < N_DRAW // 2:
             continue
-        apart = (full - short)[finite]
+        apart = full[finite] - short[finite]
         weight = np.exp(np.clip(apart - np.median(apart), -5.0, 5.0))
         share = weight / weight.sum()
         before = labels[finite]

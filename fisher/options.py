@@ -110,7 +110,7 @@ def header_of(
     return {
         "amplitude": amplitude
         if table is None
-        else "goes with the labels as tabulated, known to ± 0.1 mag",
+        else "unknown; magnitudes go with the labels as tabulated",
         "known": "observing conditions and the noise variance they imply"
         + "".join(f", {n} = {prior.ranges[n][0]:g}" for n in bank.label_names if n not in names),
         "marginalised": ", ".join(names),

@@ -14,11 +14,12 @@ from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.noise import CALCULATOR, NoiseModel
 from starsmith.fisher.basis import Basis, Stars, build_basis
-from starsmith.fisher.kernels.posterior import accumulate
 from starsmith.fisher.local import redraw
 from starsmith.fisher.loss import basis_r2_loss
-from starsmith.fisher.templates import Templates, build_templates, population_templates
+from starsmith.fisher.table_posterior import TablePosterior, posterior_of_table, rough_table
+from starsmith.fisher.templates import TableRows, build_templates
 from starsmith.fisher.variance import check_noise, covariance_of
+from starsmith.fisher.weighing import Moments, StarSums, Weighing, weigh
 from starsmith.simulator.interpolate import combine, spline_weights
 from starsmith.simulator.prior import Prior
 
@@ -26,9 +27,7 @@ __all__ = ["GridPosterior", "PosteriorOptions", "amplitude_limits", "posterior_m
 
 ESS_MIN = 100.0  # Monte Carlo bias of the variance is about 1 / ESS
 STAR_BLOCK = 256
-TEMPLATE_BLOCK = 4096
 N_BASIS_STAR = 400
-MAG_BLUR = 0.1  # half width, about a row's own, of what the flux of a table's star may be
 N_FIRST = 2000  # templates, at least, behind the variance of a star's own photons
 
 
@@ -82,6 +81,9 @@ class GridPosterior:
         `starsmith.fisher.loss.basis_r2_loss`.
     exact : bool
         True where the templates are all the stars that a population has.
+    unseen : float64, shape (n_spec, n_label), optional
+        Mean over the rows of a table that are not the star's own, or under a box as wide as
+        the table where that should err less [label].
     """
 
     label_names: tuple[str, ...]
@@ -94,6 +96,7 @@ class GridPosterior:
     basis_loss: float
     r2_loss: float
     exact: bool = False
+    unseen: np.ndarray | None = None
 
     def of(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Mean, variance and effective number of templates for one label, each (n_spec,)."""
@@ -115,8 +118,7 @@ def amplitude_limits(prior: Prior, normalise: str, amplitude: np.ndarray | None,
                 f"--normalise {normalise}: stars of --population have magnitudes that go with "
                 "their labels; drop one of the two"
             )
-        # templates are at their own magnitude, which counts to within MAG_BLUR
-        limits[:, :2] = 10.0 ** (-0.4 * MAG_BLUR), 10.0 ** (0.4 * MAG_BLUR)
+        limits[:] = 1.0  # a row has its own magnitude
         return limits
     limits[:, 0], limits[:, 1] = low, high
     if normalise == "free" and low == high:
@@ -131,79 +133,19 @@ def amplitude_limits(prior: Prior, normalise: str, amplitude: np.ndarray | None,
     return limits
 
 
-@dataclass(frozen=True)
-class _Moments:
-    """``mean``, ``var`` (n_spec, n_label); ``amplitude``, ``ess`` (n_spec,)."""
-
-    mean: np.ndarray
-    var: np.ndarray
-    amplitude: np.ndarray
-    ess: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Sums:
-    """Running sums of all stars, as filled by the kernel ``accumulate``."""
-
-    sums: np.ndarray
-    best_labels: np.ndarray
-    centre: np.ndarray
-    spread: np.ndarray
-
-    def moments(self, half: int | None = None) -> _Moments:
-        """Moments from all templates, or from every other one; NaN where none fits."""
-        total = self.sums.sum(axis=1) if half is None else self.sums[:, half]
-        n_label = self.centre.size
-        weight = np.where(total[:, 0] > 0.0, total[:, 0], np.nan)
-        mean = total[:, 3 : 3 + n_label] / weight[:, None]
-        var = total[:, 3 + n_label :] / weight[:, None] - mean**2
-        return _Moments(
-            mean=self.centre + self.spread * mean,
-            var=self.spread**2 * np.maximum(var, 0.0),
-            amplitude=total[:, 2] / weight,
-            ess=np.nan_to_num(weight**2 / np.maximum(total[:, 1], 1e-300)),
-        )
-
-
-def _weigh(basis: Basis, templates: Templates, stars: Stars) -> _Sums:
-    """Weigh every template against every star, in blocks of both."""
-    n_spec, n_label = len(stars), templates.labels.shape[1]
-    centre, spread = templates.labels.mean(axis=0), templates.labels.std(axis=0)
-    spread = np.where(spread > 0.0, spread, 1.0)
-    standard = np.column_stack([templates.log_weight, (templates.labels - centre) / spread])
-    sums = np.zeros((n_spec, 2, 3 + 2 * n_label))
-    best = np.zeros(n_spec, dtype=np.int64)
-    peak = np.full(n_spec, -np.inf)
-    for start in range(0, n_spec, STAR_BLOCK):
-        some = slice(start, start + STAR_BLOCK)
-        part = stars.take(some)
-        star_cross, star_square, shared = basis.star_sums(part)
-        for first in range(0, len(standard), TEMPLATE_BLOCK):
-            rows = slice(first, first + TEMPLATE_BLOCK)
-            short = templates.short[rows]
-            cross = star_cross @ short.T
-            square = star_square @ templates.square[rows].T
-            for k in range(shared.shape[1]):
-                square -= (shared[:, k] @ short.T) ** 2
-            running = sums[some], peak[some], best[some]
-            accumulate(*running, cross, square, standard[rows], part.limits, first)
-    return _Sums(sums, templates.labels[best], centre, spread)
-
-
 def _with_fitted_noise(
     bank: Bank,
     basis: Basis,
     stars: Stars,
-    fit: tuple[np.ndarray, np.ndarray],
+    fit: Moments,
     conditions: np.ndarray,
     noise: NoiseModel,
 ) -> Stars:
     """Give each star the noise it would have if it were its own posterior mean.
 
-    ``fit`` holds labels (n_spec, n_label) and amplitudes (n_spec,); a star without keeps its
-    variance.
+    A star that nothing fits keeps its variance.
     """
-    labels, amplitude = fit
+    labels, amplitude = fit.mean, fit.amplitude
     variance, shared = stars.variance.copy(), None
     for rows in np.array_split(np.arange(len(stars)), -(-len(stars) // STAR_BLOCK)):
         known = np.isfinite(amplitude[rows])
@@ -232,6 +174,7 @@ def posterior_mean(
     conditions: np.ndarray | None = None,
     amplitude: np.ndarray | None = None,
     options: PosteriorOptions | None = None,
+    own: np.ndarray | None = None,
 ) -> GridPosterior:
     """Posterior mean and variance of the labels of observed stars.
 
@@ -249,6 +192,8 @@ def posterior_mean(
     amplitude : float64 array, shape (n_spec,), optional
         Noise-free median flux for ``known``, magnitude for ``absolute``.
     options : PosteriorOptions, optional
+    own : int64 array, shape (n_spec,), optional
+        Where stars are those of a table: `TableRows.own`, which asks for ``unseen``.
 
     Returns
     -------
@@ -261,49 +206,47 @@ def posterior_mean(
     stars = Stars(np.asarray(flux, dtype=np.float64), variance, limits)
     probe = stars.take(np.unique(np.linspace(0, len(stars) - 1, N_BASIS_STAR).astype(int)))
     basis = build_basis(bank, prior, probe, options.normalise, options.seed)
-    build = build_templates if prior.population is None else population_templates
-    templates = build(bank, prior, basis, options.n_template, options.seed)
+    rows = None if prior.population is None else TableRows.of(bank, prior.population)
+    templates = None
+    if rows is None:
+        templates = build_templates(bank, prior, basis, options.n_template, options.seed)
     if conditions is not None:
-        few = templates.first(max(N_FIRST, len(templates) // 8))
-        rough = _weigh(basis, few, stars).moments()
-        fit = _fit(bank, prior, basis, rough)
-        stars = _with_fitted_noise(bank, basis, stars, fit, conditions, options.noise)
-    found = _weigh(basis, templates, stars)
-    if prior.population is None:
-        return _with_local(bank, prior, basis, stars, found, options)
-    return _of_population(bank, prior, basis, stars, found, templates.exact)
+        if rows is None:
+            few = templates.take(slice(0, max(N_FIRST, len(templates) // 8)))
+            rough = weigh(StarSums.of(basis, stars), few).moments()
+        else:
+            rough = rough_table(bank, basis, rows, stars)
+        stars = _with_fitted_noise(bank, basis, stars, rough, conditions, options.noise)
+    if rows is not None:
+        table = posterior_of_table(bank, basis, rows, stars, own)
+        unseen = table.unseen
+        if own is not None:
+            box = prior.with_population(None)
+            other = posterior_mean(bank, box, flux, error, conditions, None, options)
+            unseen = np.where(table.unseen_error > other.var, other.mean, unseen)
+        return _of_table(bank, basis, table, unseen)
+    found = weigh(StarSums.of(basis, stars), templates)
+    return _with_local(bank, prior, basis, stars, found, options)
 
 
-def _fit(
-    bank: Bank, prior: Prior, basis: Basis, moments: _Moments
-) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and amplitude of the posterior mean of every star."""
-    if prior.population is None:
-        return moments.mean, moments.amplitude
-    n_label = len(bank.label_names)
-    bright = 10.0 ** (-0.4 * (moments.mean[:, n_label] - basis.mag))
-    return moments.mean[:, :n_label], moments.amplitude * bright
-
-
-def _of_population(
-    bank: Bank, prior: Prior, basis: Basis, stars: Stars, found: _Sums, exact: bool
+def _of_table(
+    bank: Bank, basis: Basis, found: TablePosterior, unseen: np.ndarray | None
 ) -> GridPosterior:
-    """Moments over the rows of a table: without error where these are all of them."""
-    columns = slice(0, len(bank.label_names))
-    moments = found.moments()
-    mean, var = moments.mean[:, columns], moments.var[:, columns]
-    halves = [found.moments(half).var[:, columns] for half in (0, 1)]
+    """Moments over the rows of a table, which have no Monte Carlo error."""
+    mean, var = found.moments.mean[:, :-1], found.moments.var[:, :-1]
+    none = np.zeros(len(mean), dtype=bool)
     return GridPosterior(
         label_names=tuple(bank.label_names),
         mean=mean,
         var=var,
-        half_var=var if exact else np.mean(halves, axis=0),
-        ess=moments.ess,
-        local=np.zeros(len(mean), dtype=bool),
-        flagged=np.zeros(len(mean), dtype=bool),
+        half_var=var,
+        ess=found.moments.ess,
+        local=none,
+        flagged=none,
         basis_loss=basis.loss,
-        r2_loss=basis_r2_loss(bank, prior, basis, stars, mean, var),
-        exact=exact,
+        r2_loss=found.r2_loss,
+        exact=True,
+        unseen=unseen,
     )
 
 
@@ -312,7 +255,7 @@ def _with_local(
     prior: Prior,
     basis: Basis,
     stars: Stars,
-    found: _Sums,
+    found: Weighing,
     options: PosteriorOptions,
 ) -> GridPosterior:
     """Replace the moments of stars that too few templates resemble."""

@@ -71,6 +71,9 @@ class CeilingRow:
         and the share of nodes where they differ by over 10 %.
     noise_gain : float
         Median of σ without over σ with what the variance itself tells; 1 unless that counts.
+    unseen : (float, float)
+        Of stars from a table: R² that an estimate without the star's own row attains, and its
+        standard error. The ceiling of the population lies between it and ``posterior_mean``.
     """
 
     name: str
@@ -90,6 +93,7 @@ class CeilingRow:
     flags: tuple[str, ...] = ()
     step_error: tuple[float, float] = (float("nan"), float("nan"))
     noise_gain: float = 1.0
+    unseen: tuple[float, float] = (float("nan"), float("nan"))
 
     def flat(self) -> dict:
         """One level of columns, for tables."""
@@ -102,6 +106,7 @@ class CeilingRow:
         out["realised"], out["realised_se"] = self.realised
         out["step_ratio"], out["step_share"] = self.step_error
         out["noise_gain"] = self.noise_gain
+        out["unseen"], out["unseen_se"] = self.unseen
         out["ess_p05"], out["ess_p50"] = self.ess
         out["flags"] = " ".join(self.flags)
         return out
@@ -234,6 +239,15 @@ def _notes(rows: tuple[CeilingRow, ...]) -> list[str]:
             "",
             f"σ at nodes by differences over σ by the spline: median {low:.3f} to {high:.3f}; off "
             f"by over 10 % at {worst:.1%} of the nodes or fewer.",
+        ]
+    unseen = [row for row in rows if math.isfinite(row.unseen[0])]
+    if unseen:
+        values = ", ".join(f"{row.name} {_with_error(*row.unseen)}" for row in unseen)
+        notes += [
+            "",
+            "`posterior_mean` knows every row of the table. What can be said of a star that is not "
+            f"in it reaches R² {values}; the ceiling of the population that the table samples lies "
+            "between the two.",
         ]
     gains = [row.noise_gain for row in rows if row.noise_gain != 1.0]
     if gains:

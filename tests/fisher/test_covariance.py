@@ -8,7 +8,6 @@ import pytest
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.noise import NoiseModel, true_error
 from starsmith.data_contract.noise_modes import noise_modes
-from starsmith.data_contract.population import Population
 from starsmith.fisher.basis import Stars
 from starsmith.fisher.bounds import fisher_information
 from starsmith.fisher.ceiling import ceiling
@@ -139,68 +138,3 @@ def test_what_the_noise_tells_never_widens_a_bound(toy_bank, draws):
     assert np.all(full.bounds.sigma2 <= plain.bounds.sigma2 * (1 + 1e-12))
     np.testing.assert_allclose(full.plain, plain.bounds.sigma2, rtol=1e-9)
     assert 1.0 < np.median(plain.bounds.sigma2 / full.bounds.sigma2) < 1.1
-
-
-def population_of(prior, n_row, weight=None):
-    """Stars on a line: log g tells Teff; giants are brighter, with scatter."""
-    rng = np.random.default_rng(4)
-    logg = rng.uniform(1.0, 5.0, n_row)
-    columns = {
-        "teff": 4000.0 + 400.0 * logg,
-        "logg": logg,
-        "m_h": rng.uniform(-2.0, 0.5, n_row),
-        "mag": 20.5 + 0.4 * logg + 0.3 * rng.normal(size=n_row),
-    }
-    weight = np.full(n_row, 1.0 / n_row) if weight is None else weight
-    return prior.with_population(
-        Population(path="stars.ecsv", sha256="0" * 64, columns=columns, weight=weight)
-    )
-
-
-def test_a_table_of_two_stars_is_told_by_bayes_theorem(toy_bank, prior):
-    """Posterior weights are prior weights times likelihoods, amplitude integrated: 1e-2.
-
-    Over 601 amplitudes, flat in magnitude to ± 0.1 about each row's own. The closed form takes
-    1/A at the best amplitude, good to 1e-2 where a limit cuts.
-    """
-    both = population_of(prior, 2, np.array([0.2, 0.8]))
-    draws = draw_stars(toy_bank, both, 0, "test", np.arange(60))
-    batch = observe(toy_bank, draws, error="smooth")
-    loud = 3.0 * batch.error.astype(float)
-    flux = batch.flux_model + loud * np.random.default_rng(1).normal(size=loud.shape)
-
-    found = posterior_mean(toy_bank, both, flux, loud)
-
-    table = both.population
-    spectra = interpolate(toy_bank, table.labels(toy_bank.label_names), table.columns["mag"])
-    amplitude = 10.0 ** (0.4 * np.linspace(-0.1, 0.1, 601))
-    cross, square = (flux / loud**2) @ spectra.T, (1.0 / loud**2) @ (spectra.astype(float) ** 2).T
-    exponent = cross[..., None] * amplitude - 0.5 * square[..., None] * amplitude**2
-    weight = table.weight * np.exp(exponent - exponent.max(axis=(1, 2), keepdims=True)).sum(axis=2)
-    expected = weight @ table.columns["logg"] / weight.sum(axis=1)
-    np.testing.assert_allclose(found.of("logg")[0], expected, rtol=1e-2)
-    assert np.ptp(weight[:, 0] / weight.sum(axis=1)) > 0.5
-    assert found.exact
-
-
-def test_knowing_the_population_raises_the_ceiling(toy_bank, prior):
-    """Stars on a line in labels are told better than under a box as wide: prior knowledge."""
-    line = population_of(prior, 1500)
-    draws = draw_stars(toy_bank, line, 2, "test", np.arange(200))
-    choices = {"n_star": 200, "n_template": 4000, "statistics": ("posterior_mean", "van_trees")}
-
-    table = ceiling(toy_bank, line, draws=draws, **choices)
-    box = ceiling(toy_bank, prior.with_ranges(**line.ranges), draws=draws, **choices)
-
-    row = table.row("all")
-    assert row.r2["posterior_mean"][0] > box.row("all").r2["posterior_mean"][0] + 0.05
-    assert np.isnan(row.r2["van_trees"][0])
-    assert table.header["van_trees"].startswith("not applicable")
-    assert "1500 rows of stars.ecsv" in table.header["prior"]
-    assert "realised-differs" not in row.flags
-
-
-@pytest.mark.parametrize("choice", [{"mags": (20.0, 21.0)}, {"normalise": "known"}])
-def test_tables_of_stars_have_magnitudes_of_their_own(toy_bank, prior, choice):
-    with pytest.raises(ConfigError, match="--population"):
-        ceiling(toy_bank, population_of(prior, 50), n_star=30, **choice)

@@ -43,6 +43,19 @@ def posterior_on_grid(flux, variance, spectra, values, low, high, n_amplitude=40
     return moments_dense(np.log(np.maximum(weight.sum(axis=1), 1e-300)), values)
 
 
+def posterior_over_rows(flux, variance, spectra, values, weight):
+    """Posterior moments of stars that are rows of a table: Bayes' theorem, every pixel.
+
+    ``spectra`` (n_row, n_wave) at the rows' own magnitudes, ``values`` (n_row, n_label),
+    ``weight`` (n_row,) their prior probabilities. Mean, variance and effective number of rows.
+    """
+    spectra = spectra.astype(np.float64)
+    chi_square = (1.0 / variance) @ (spectra**2).T - 2.0 * (flux / variance) @ spectra.T
+    log_weight = np.log(weight) - 0.5 * chi_square
+    found = [moments_dense(row, values) for row in log_weight]
+    return tuple(np.array(part) for part in zip(*found, strict=True))
+
+
 def three_point_slope(x, f, i):
     """Three-point derivative on unequal steps, textbook form, interior nodes only."""
     back, ahead = x[i] - x[i - 1], x[i + 1] - x[i]
