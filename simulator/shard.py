@@ -3,6 +3,7 @@
 import numpy as np
 
 from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.kernels.rounding import round_mantissa
 from starsmith.data_contract.names import CONDITIONS
 from starsmith.data_contract.shards import DatasetHeader, Shard
 from starsmith.simulator.observe import draw_stars, model_flux, observe, signal_to_noise
@@ -18,7 +19,7 @@ def make_shard(bank: Bank, prior: Prior, header: DatasetHeader, shard: Shard) ->
     -------
     columns : dict of str to array
         What the header's store holds: labels, conditions, ``mag``, ``snr``, ``index``, each
-        (n_spec,), and the fluxes, each (n_spec, n_wave).
+        (n_spec,), and the fluxes, each (n_spec, n_wave), rounded as the header declares.
     """
     draws = draw_stars(
         bank, prior, header.seed, shard.split, np.arange(shard.start, shard.stop, dtype=np.int64)
@@ -30,7 +31,10 @@ def make_shard(bank: Bank, prior: Prior, header: DatasetHeader, shard: Shard) ->
     columns |= {"ebv": draws.ebv} if header.reddened else {}
     if header.store == "frozen":
         batch = observe(bank, draws, error=header.error_kind, noise=header.noise_terms)
-        return columns | {"flux": batch.flux, "error": batch.error, "snr": batch.snr}
+        spectra = {"flux": batch.flux, "error": batch.error}
+        for name, values in spectra.items():
+            round_mantissa(values.view(np.uint32), header.kept_bits(name))
+        return columns | spectra | {"snr": batch.snr}
     flux_model = model_flux(bank, draws)
     columns["snr"] = signal_to_noise(bank, flux_model, draws, header.noise_terms)
     return columns if header.store == "keys" else columns | {"flux_model": flux_model}
