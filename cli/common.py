@@ -14,6 +14,8 @@ from pathlib import Path
 
 import click
 
+from starsmith.cli.interrupts import stoppable
+
 __all__ = [
     "CONFIG_PATH",
     "CommandGroup",
@@ -115,12 +117,17 @@ class Command(click.Command):
         super().format_help_text(ctx, formatter)
 
     def invoke(self, ctx: click.Context):
-        """Run with logging on stderr; Ctrl-C becomes `Interrupted`."""
-        try:
-            with log_on_stderr(loudness()):
-                return super().invoke(ctx)
-        except KeyboardInterrupt:
-            raise Interrupted(self.resume) from None
+        """Run with logging on stderr; Ctrl-C becomes `Interrupted`, whatever it broke."""
+        with stoppable() as stopped:
+            try:
+                with log_on_stderr(loudness()):
+                    return super().invoke(ctx)
+            except KeyboardInterrupt:
+                raise Interrupted(self.resume) from None
+            except Exception:
+                if stopped():
+                    raise Interrupted(self.resume) from None
+                raise
 
 
 class OneLineErrors:

@@ -1,11 +1,7 @@
 """What `specsim generate` was asked for: sizes, resolved configuration, estimate, run."""
 
-import os
 import shutil
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +30,7 @@ from starsmith.simulator.generate import (
 from starsmith.simulator.presets import settle
 from starsmith.simulator.prior import Prior
 
-__all__ = ["Request", "describe", "ended_as_interrupted"]
+__all__ = ["Request", "describe"]
 
 BYTES_PER_PIXEL = {"noiseless": 1.3, "frozen": 3.1, "keys": 0.0}  # rounded and compressed
 HEADER_BYTES_PER_PIXEL = 650  # wavelengths and noise tables, once
@@ -226,20 +222,3 @@ def describe(report: dict) -> str:
         )
     state = "already complete" if report["already_complete"] else "written"
     return f"{splits} spectra, {size}, {state}: {report['out']}"
-
-
-@contextmanager
-def ended_as_interrupted() -> Iterator[None]:
-    """Let SIGTERM, a scheduler's notice to leave, end the run as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread() or os.name == "nt":
-        yield
-        return
-
-    def interrupt(*_signal) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -89,13 +89,13 @@ def generate(source, prior, dry_run, as_json, **request):
     The same command gives the same spectra whatever --workers is, and goes on where an
     interrupted one stopped.
     """
-    from starsmith.cli.generate import Request, describe, ended_as_interrupted
+    from starsmith.cli.generate import Request, describe
 
     run = Request.from_options(source=source, prior=prior, **request)
     if dry_run:
         report = run.estimate()
     else:
-        with progress_bar("spectra") as progress, ended_as_interrupted():
+        with progress_bar("spectra") as progress:
             report = run.write(progress)
     if as_json:
         echo_json("specsim.generate", report)

@@ -26,6 +26,7 @@ import numpy as np
 
 from starsmith.data_contract.bank import Bank, load_bank
 from starsmith.data_contract.errors import DataError, StarsmithError
+from starsmith.data_contract.interrupts import uninterrupted
 from starsmith.data_contract.shards import DatasetHeader, Shard, open_run, write_shard
 from starsmith.data_contract.store import partial_name
 from starsmith.simulator.prior import Prior
@@ -109,8 +110,9 @@ def _one_thread() -> Iterator[None]:
 def _run_here(job: Job, todo: Sequence[Shard]) -> Iterator[int]:
     with _one_thread():
         for shard in todo:
-            columns = make_shard(job.bank, job.prior, job.header, shard)
-            write_shard(job.out, job.header, shard, columns)
+            with uninterrupted():
+                columns = make_shard(job.bank, job.prior, job.header, shard)
+                write_shard(job.out, job.header, shard, columns)
             yield shard.stop - shard.start
 
 
@@ -188,7 +190,8 @@ def _interrupts_held() -> Iterator[None]:
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        yield
+        with uninterrupted():  # other threads take the signal that this one blocks
+            yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
