@@ -116,12 +116,13 @@ def create_dataset(path: Path | str, header: DatasetHeader) -> None:
     path = Path(path)
     if not path.exists():
         fresh = partial_name(path)
-        with uninterrupted(), staged_folder(fresh) as staging:
-            create_skeleton(staging, header)
-        try:
-            os.rename(fresh, path)
-        except OSError:  # another process created it meanwhile
-            shutil.rmtree(fresh)
+        with uninterrupted():
+            with staged_folder(fresh) as staging:
+                create_skeleton(staging, header)
+            try:
+                os.rename(fresh, path)
+            except OSError:  # another process created it meanwhile
+                shutil.rmtree(fresh)
     try:
         found = open_run(path).run()
     except DataError as problem:

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from starsmith.cli.common import CommandGroup
 from starsmith.data_contract.interrupts import uninterrupted
-from starsmith.data_contract.shards import create_dataset, create_skeleton
+from starsmith.data_contract.shards import create_dataset, create_skeleton, finished_shards
 from tests.data_contract.example import make_header
 
 
@@ -103,4 +103,5 @@ def test_ctrl_c_while_a_data_set_is_created_leaves_no_half_of_one(toy_bank, tmp_
     monkeypatch.setattr("starsmith.data_contract.shards.create_skeleton", interrupted_skeleton)
     with pytest.raises(KeyboardInterrupt):
         create_dataset(tmp_path / "data.zarr", make_header(toy_bank.noise))
-    assert not list(tmp_path.iterdir())
+    assert [entry.name for entry in tmp_path.iterdir()] == ["data.zarr"]
+    assert not finished_shards(tmp_path / "data.zarr")
