@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from starsmith.cli.cache import cache
 from starsmith.cli.common import (
     CommandGroup,
     echo_json,
@@ -224,6 +225,7 @@ def bank(source, out, overwrite, as_json, compress, **rendering):
         echo_notice(rendered.notice)
 
 
+main.add_command(cache)
 main.add_command(export)
 main.add_command(grid)
 main.add_command(instrument)

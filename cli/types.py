@@ -24,7 +24,7 @@ SPLIT_NAMES = ("train", "val", "test")
 MAX_COUNT = 2**32 - 1  # a spectrum index is one 32-bit word of the random counter
 
 PLAIN = r"\d{1,15}(?:\.\d{1,15})?"
-SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 SIGNED = rf"[+-]?{PLAIN}"
 
 
@@ -160,15 +160,15 @@ class Numbers(click.ParamType):
 
 
 class Duration(click.ParamType):
-    """``12h``, ``90m`` or ``5400s`` -> seconds."""
+    """``30d``, ``12h``, ``90m`` or ``5400s`` -> seconds."""
 
     name = "TIME"
 
     def convert(self, value, param, ctx) -> float:
         """Return seconds, or fail with an example."""
-        match = re.fullmatch(rf"({PLAIN})\s*([hms])", str(value).strip(), re.ASCII)
+        match = re.fullmatch(rf"({PLAIN})\s*([dhms])", str(value).strip(), re.ASCII)
         if match is None or not float(match[1]) > 0.0:
-            self.fail(f"{value!r} is not a duration; write 12h, 90m or 5400s", param, ctx)
+            self.fail(f"{value!r} is not a duration; write 30d, 12h, 90m or 5400s", param, ctx)
         return float(match[1]) * SECONDS[match[2]]
 
 

@@ -3,19 +3,18 @@
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-
-from platformdirs import user_cache_path
 
 from starsmith.data_contract.bank import Bank, load_bank
 from starsmith.data_contract.errors import DataError
+from starsmith.simulator.cache_use import cache_folder, hold
 from starsmith.simulator.grids import StellarGrid
 from starsmith.simulator.grids.demo import demo_cache_key
 from starsmith.simulator.instruments import load_instrument
 from starsmith.simulator.render import render_bank
 
-__all__ = ["cached_bank"]
+__all__ = ["bank_digest", "cached_bank"]
 
 log = logging.getLogger(__name__)
 
@@ -51,23 +50,33 @@ def cached_bank(
         If the grid or instrument cannot be used.
     """
     loaded = load_instrument(instrument)
-    key = {
-        "grid": demo_cache_key() if str(grid) == "demo" else _fingerprint(Path(grid)),
-        "instrument": loaded.resolved(),
-        "render": RENDER_VERSION,
-        **({"options": rendering} if rendering else {}),
-    }
-    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:20]
-    path = user_cache_path("starsmith") / "banks" / f"{digest}.zarr"
+    of_grid = demo_cache_key() if str(grid) == "demo" else _fingerprint(Path(grid))
+    digest = bank_digest(of_grid, loaded.resolved(), rendering)
+    path = cache_folder() / "banks" / f"{digest}.zarr"
     if path.exists():
         try:
+            hold(path)
             return load_bank(path)
-        except DataError as problem:
+        except (DataError, FileNotFoundError) as problem:
             log.warning("rendering again: %s", problem)
     bank = render_bank(StellarGrid.open(grid, progress=progress), loaded, **rendering)
     path.parent.mkdir(parents=True, exist_ok=True)
     bank.save(path)
+    hold(path)
     return bank
+
+
+def bank_digest(
+    grid: str | list, instrument: Mapping, rendering: Mapping[str, object] | None = None
+) -> str:
+    """Name of a cached bank: a hash of grid, resolved instrument and options of rendering."""
+    key = {
+        "grid": grid,
+        "instrument": instrument,
+        "render": RENDER_VERSION,
+        **({"options": rendering} if rendering else {}),
+    }
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:20]
 
 
 def _fingerprint(path: Path) -> list:

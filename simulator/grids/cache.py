@@ -4,10 +4,9 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
 from starsmith.data_contract.errors import StarsmithError
 from starsmith.data_contract.grid_file import GridData, read_grid, write_grid
+from starsmith.simulator.cache_use import cache_folder, hold
 
 __all__ = ["demo_grid", "demo_grid_path"]
 
@@ -18,7 +17,7 @@ def demo_grid_path() -> Path:
     """Where the demo grid of this version of the synthesizer is kept."""
     from starsmith.simulator.grids.demo import demo_cache_key
 
-    return user_cache_path("starsmith") / "grids" / f"demo-{demo_cache_key()}.zarr"
+    return cache_folder() / "grids" / f"demo-{demo_cache_key()}.zarr"
 
 
 def demo_grid(progress: Callable[[int, int], None] | None = None) -> GridData:
@@ -32,11 +31,13 @@ def demo_grid(progress: Callable[[int, int], None] | None = None) -> GridData:
     path = demo_grid_path()
     if path.exists():
         try:
+            hold(path)
             return read_grid(path)
-        except StarsmithError as problem:
+        except (StarsmithError, FileNotFoundError) as problem:
             logger.warning("building the demo grid again: %s", problem)
     from starsmith.simulator.grids.demo import build_demo_grid
 
     grid = build_demo_grid(progress=progress)
     write_grid(path, grid)
+    hold(path)
     return grid

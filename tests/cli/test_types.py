@@ -172,7 +172,7 @@ def test_durations_become_seconds(text, seconds):
     assert Duration().convert(text, None, None) == seconds
 
 
-@pytest.mark.parametrize("text", ["12", "h", "0h", "-1h", "2d"])
+@pytest.mark.parametrize("text", ["12", "h", "0h", "-1h", "2w"])
 def test_durations_need_a_positive_number_and_a_unit(text):
     with pytest.raises(click.BadParameter, match="12h, 90m or 5400s"):
         Duration().convert(text, None, None)

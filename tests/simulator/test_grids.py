@@ -143,7 +143,7 @@ def builds(monkeypatch, tmp_path):
     demo.build_demo_grid = build_demo_grid
     demo.demo_cache_key = lambda: "abc"
     monkeypatch.setitem(sys.modules, demo.__name__, demo)
-    monkeypatch.setattr(cache, "user_cache_path", lambda name: tmp_path / name)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     return calls
 
 
