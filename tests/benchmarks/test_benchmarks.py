@@ -1,16 +1,41 @@
 """Benchmarks run, so that they cannot rot; nothing is timed against a bound."""
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import numba
 import pytest
 
 from starsmith.simulator.generate import Settings, write_dataset
 from starsmith.simulator.prior import Prior
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run ``python -m benchmarks.NAME WORDS`` in this process, which is warm; what it printed."""
+    monkeypatch.syspath_prepend(ROOT)
+    threads = numba.get_num_threads()
+
+    def run(name, *words):
+        monkeypatch.setattr(sys, "argv", [name, *map(str, words)])
+        runpy.run_module(f"benchmarks.{name}", run_name="__main__")
+        return capsys.readouterr().out
+
+    yield run
+    numba.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def bank(toy_bank, tmp_path_factory):
+    """The toy bank as a file."""
+    path = tmp_path_factory.mktemp("bank") / "bank.zarr"
+    toy_bank.save(path)
+    return path
 
 
 @pytest.mark.parametrize(
@@ -25,22 +50,17 @@ ROOT = Path(__file__).resolve().parents[2]
         ("peers", ["-n", "4"], ("starsmith `observe`", "plain numpy/scipy", "specsim")),
     ],
 )
-def test_report_covers_every_row(toy_bank, tmp_path, module, options, rows):
+def test_report_covers_every_row(run, bank, module, options, rows):
     """A tiny run fills the tables."""
-    toy_bank.save(tmp_path / "bank.zarr")
-    run = subprocess.run(
-        [sys.executable, "-m", f"benchmarks.{module}", "--bank", tmp_path / "bank.zarr", *options],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    printed = run(module, "--bank", bank, *options)
     for row in rows:
-        assert row in run.stdout
+        assert row in printed
 
 
 @pytest.mark.slow
-def test_learners_report_is_right_before_it_is_fast(toy_bank, tmp_path):
+def test_learners_report_is_right_before_it_is_fast(bank, tmp_path):
     """A tiny run on the CPU checks the bank and the precision, then fills every table."""
-    toy_bank.save(tmp_path / "bank.zarr")
-    command = [sys.executable, "-m", "benchmarks.gpu_learners", "--bank", tmp_path / "bank.zarr"]
+    command = [sys.executable, "-m", "benchmarks.gpu_learners", "--bank", bank]
     tiny = ["--tiny", "--device", "cpu", "--networks", "specvit_tiny,bilstm_tiny"]
     options = {"cwd": ROOT, "capture_output": True, "text": True, "check": True}
 
@@ -57,38 +77,24 @@ def test_learners_report_is_right_before_it_is_fast(toy_bank, tmp_path):
     assert (tmp_path / "report.md").read_text() in run.stdout
 
 
-def test_observe_report_covers_every_term(toy_bank, tmp_path):
+def test_observe_report_covers_every_term(run, bank):
     """A tiny run names the default and all noise terms."""
-    toy_bank.save(tmp_path / "bank.zarr")
-    run = subprocess.run(
-        [sys.executable, "-m", "benchmarks.observe", "--bank", tmp_path / "bank.zarr", "-n", "4",
-         "--rounds", "1"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    printed = run("observe", "--bank", bank, "-n", 4, "--rounds", 1)
     for row in ("calculator (default)", "correlated", "Poisson", "cosmic rays", "drift"):
-        assert row in run.stdout
+        assert row in printed
 
 
-def test_fisher_report_covers_nodes_and_posteriors(toy_bank, tmp_path):
+def test_fisher_report_covers_nodes_and_posteriors(run, bank):
     """A tiny run fills the table."""
-    toy_bank.save(tmp_path / "bank.zarr")
-    options = ["--bank", tmp_path / "bank.zarr", "--nodes", "300"]
-    options += ["--stars", "30", "--templates", "1000"]
-    run = subprocess.run(
-        [sys.executable, "-m", "benchmarks.fisher", *options],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    printed = run("fisher", "--bank", bank, "--nodes", 300, "--stars", 30, "--templates", 1000)
     for row in ("plain numpy", "fill_gram", "posterior_mean", "Largest memory"):
-        assert row in run.stdout
+        assert row in printed
 
 
-def test_read_report_compares_every_way(toy_bank, tmp_path):
+def test_read_report_compares_every_way(run, toy_bank, tmp_path):
     """A tiny data set fills both tables."""
     path = tmp_path / "data.zarr"
     write_dataset(toy_bank, Prior.default(), 200, path, 1, Settings(shard_rows=64))
-    run = subprocess.run(
-        [sys.executable, "-m", "benchmarks.read", path, "--repeat", "1"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    printed = run("read", path, "--repeat", 1)
     for row in ("zarr, whole shards", "starsmith, whole", "shuffle buffer", "memmap cache"):
-        assert row in run.stdout
+        assert row in printed
