@@ -20,7 +20,7 @@ from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.noise import CALCULATOR, NoiseModel
 from starsmith.data_contract.population import Population as StarTable
 from starsmith.data_contract.population import read_population
-from starsmith.fisher.ceiling import ceiling
+from starsmith.fisher.ceiling import ceiling, ceiling_by_arm
 from starsmith.fisher.compare import Comparison, leak_verdict
 from starsmith.fisher.nuisances import Nuisances
 from starsmith.fisher.plots import plot_ceiling
@@ -95,7 +95,11 @@ class Population:
 
 
 def compute_ceiling(
-    population: Population, target: str, snr_edges: tuple[float, ...] | None, **choices
+    population: Population,
+    target: str,
+    snr_edges: tuple[float, ...] | None,
+    by_arm: bool = False,
+    **choices,
 ) -> CeilingTable:
     """Compute ceilings, in the standard bins unless edges are given; progress on stderr."""
 
@@ -105,7 +109,8 @@ def compute_ceiling(
 
     if snr_edges is not None:
         choices["snr_edges"] = snr_edges
-    return ceiling(
+    work = ceiling_by_arm if by_arm else ceiling
+    return work(
         population.bank,
         population.prior,
         target,
@@ -175,7 +180,7 @@ def parse_statistics(text: str | None) -> tuple[str, ...] | None:
 
 def pooled(table: CeilingTable) -> CeilingTable:
     """Return the table without its bins."""
-    return replace(table, rows=table.rows[:1])
+    return replace(table, rows=tuple(row for row in table.rows if row.name == "all"))
 
 
 def check_outputs(out: Path | None, plot: Path | None, overwrite: bool) -> None:
@@ -197,8 +202,17 @@ def draw_ceiling(table: CeilingTable, plot: Path | None) -> None:
     """Draw the table's bins where a figure was asked for."""
     if plot is None:
         return
+    arms = {
+        f"arm {arm} alone: posterior mean": {
+            row.name: (value, value - 2.0 * error, value + 2.0 * error)
+            for row in table.rows
+            if row.arm == arm
+            for value, error in [row.r2.get("posterior_mean", (np.nan, np.nan))]
+        }
+        for arm in table.arms
+    }
     with staged_file(plot) as partial:
-        plot_ceiling(table, partial)
+        plot_ceiling(table, partial, arms)
 
 
 def compare_predictions(

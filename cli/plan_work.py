@@ -4,13 +4,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-from astropy.table import Table
+from astropy.table import Table, vstack
 
 from starsmith.cli.files import write_table
 from starsmith.cli.forecasts import describe_plan, plan_report
 from starsmith.cli.tables import text_table
 from starsmith.data_contract.bank import Bank
-from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.names import UNITS
 from starsmith.data_contract.population import read_population
 from starsmith.fisher.exposure import Goal, plan_exposures
@@ -58,25 +57,41 @@ def by_star(
     bank: Bank, prior: Prior, goal: Goal, path: Path, mag_step: float, by_arm: bool
 ) -> Result:
     """Plan the exposure of every star of a table by itself; report, text and table."""
-    if by_arm:
-        raise ConfigError("--by-arm: with --stars plan one --arm after the other")
     table = read_population(path)
     check_population(bank, table)
     known = (name for name in (*bank.label_names, "mag") if name in table.columns)
     values = {name: table.columns[name] for name in known}
-    found = plan_stars(bank, prior, stars_at(bank, prior, values), goal)
-    out = _star_table(values, found)
+    stars = stars_at(bank, prior, values)
+    goals = _goals(bank, goal, by_arm)
+    plans = [plan_stars(bank, prior, stars, one) for one in goals]
+    tables = [_star_table(values, found) for found in plans]
+    summaries = [
+        _star_summary(path, one, found, out)
+        for one, found, out in zip(goals, plans, tables, strict=True)
+    ]
+    text = _describe(summaries[0], plans[0], goal)
+    if len(goals) == 1:
+        return summaries[0], text, tables[0]
+    alone = {one.arm: summary for one, summary in zip(goals[1:], summaries[1:], strict=True)}
+    for one, summary, found in zip(goals[1:], summaries[1:], plans[1:], strict=True):
+        text += f"\n\narm {one.arm} alone\n\n{_describe(summary, found, one)}"
+    for one, out in zip(goals, tables, strict=True):
+        out.add_column(np.full(len(out), one.arm or "all"), index=0, name="arm")
+    return {**summaries[0], "by_arm": alone}, text, vstack(tables)
+
+
+def _star_summary(path: Path, goal: Goal, found: StarPlan, out: Table) -> dict:
+    """Goal, stars that reach it and the time they take, and a row for every star."""
     reached = np.isfinite(found.time)
-    summary = {
+    return {
         "goal": asdict(goal),
         "stars": str(path),
         "fitted": list(found.fitted),
-        "n": len(table),
+        "n": len(out),
         "n_reached": int(reached.sum()),
         "hours": float(found.time[reached].sum() / 3600.0),
         "rows": [dict(zip(out.colnames, map(_plain, row), strict=True)) for row in out],
     }
-    return summary, _describe(summary, found, goal), out
 
 
 def _plain(value: float) -> float | None:

@@ -47,6 +47,7 @@ main.add_command(plan)
         "specfisher ceiling --mag 22-22.5 --target teff --out ceiling.ecsv",
         "specfisher ceiling --mags 20.5,21,22",
         "specfisher ceiling --population stars.ecsv --sky-floor correlated --snr-bins",
+        "specfisher ceiling --instrument pfs_b+pfs_r+pfs_n --population stars.ecsv --by-arm",
     ),
 )
 @snr_bins_option
@@ -73,6 +74,7 @@ main.add_command(plan)
     show_default=True,
     help="At nodes, for paper_median: three-point differences, or the spline's slope.",
 )
+@click.option("--by-arm", is_flag=True, help="Every arm by itself, beside all of them.")
 @click.option("--noise-term", is_flag=True, help="Count what the variance itself tells.")
 @click.option("--out", type=click.Path(path_type=Path), help="Table: .ecsv, .json or .md.")
 @click.option("--plot", type=click.Path(path_type=Path), help="R2 against S/N (png, pdf, svg).")

@@ -1,7 +1,7 @@
 """The ceiling: how good any estimator of a stellar label could be."""
 
 from starsmith.fisher.bounds import STATISTICS, fisher_information
-from starsmith.fisher.ceiling import CeilingOptions, ceiling
+from starsmith.fisher.ceiling import CeilingOptions, ceiling, ceiling_by_arm
 from starsmith.fisher.compare import Comparison, check_leak, compare, leak_verdict, match_keys
 from starsmith.fisher.density import StarDensity, information_of_star
 from starsmith.fisher.exposure import ExposurePlan, Goal, plan_exposures
@@ -36,6 +36,7 @@ __all__ = [
     "StarPlan",
     "WaterfallStep",
     "ceiling",
+    "ceiling_by_arm",
     "check_bank",
     "check_leak",
     "compare",

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,7 +10,8 @@ from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.names import UNITS
-from starsmith.fisher.bounds import fisher_information
+from starsmith.fisher.arms import hidden_pixels, with_arm_alone
+from starsmith.fisher.bounds import StarBounds, fisher_information
 from starsmith.fisher.nodes import node_spectra
 from starsmith.fisher.options import CeilingOptions, header_of
 from starsmith.fisher.posterior import GridPosterior, PosteriorOptions, posterior_mean
@@ -20,7 +22,7 @@ from starsmith.fisher.templates import TableRows
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
 
-__all__ = ["CeilingOptions", "bin_name", "ceiling", "resampled_error"]
+__all__ = ["CeilingOptions", "bin_name", "ceiling", "ceiling_by_arm", "resampled_error"]
 
 log = logging.getLogger(__name__)
 
@@ -64,16 +66,7 @@ def ceiling(
     if options.mags:
         prior, draws = stars_at_magnitudes(prior, draws, options.mags)
     tell(f"information on {len(draws)} stars")
-    bounds = fisher_information(
-        bank,
-        draws,
-        target,
-        names,
-        options.normalise,
-        options.nuisances,
-        options.noise,
-        options.noise_term,
-    )
+    bounds = _bounds(bank, draws, target, names, options)
     posterior = None
     if "posterior_mean" in options.statistics:
         tell(f"posterior of {len(draws)} stars over {options.n_template} templates")
@@ -81,7 +74,7 @@ def ceiling(
     columns = [draws.label_names.index(name) for name in names]
     stars = ScoredStars(draws, draws.label(target), draws.labels[:, columns], bounds, posterior)
     nodes = None
-    if "paper_median" in options.statistics:
+    if "paper_median" in options.statistics and not options.arm:
         tell("bounds at grid nodes")
         nodes = node_spectra(bank, prior, derivative=options.derivative)
     return CeilingTable(
@@ -92,6 +85,41 @@ def ceiling(
         stars=_star_record(stars, target),
         notice=bank.notice,
     )
+
+
+def ceiling_by_arm(
+    bank: Bank,
+    prior: Prior,
+    target: str = "logg",
+    draws: Draws | None = None,
+    progress: Callable[[str], None] | None = None,
+    **choices,
+) -> CeilingTable:
+    """Ceilings of all arms together, and of the same stars in each of them by itself.
+
+    Parameters and errors as in `ceiling`; ``arm`` of the rows says which.
+    """
+    together = ceiling(bank, prior, target, draws, progress, **choices)
+    arms = [arm.name for arm in bank.noise.arms] if len(bank.noise.arms) > 1 else []
+    rows = list(together.rows)
+    for arm in arms:
+        if progress:
+            progress(f"arm {arm} by itself")
+        alone = ceiling(bank, prior, target, draws, progress, **choices, arm=arm)
+        rows += [replace(row, arm=arm) for row in alone.rows]
+    return replace(together, rows=tuple(rows))
+
+
+def _bounds(
+    bank: Bank, draws: Draws, target: str, names: tuple[str, ...], options: CeilingOptions
+) -> StarBounds:
+    """Bounds from one arm or all of them, beside the S/N of all."""
+    how = options.normalise, options.nuisances, options.noise, options.noise_term
+    bounds = fisher_information(bank, draws, target, names, *how)
+    if not options.arm:
+        return bounds
+    alone = fisher_information(with_arm_alone(bank, options.arm), draws, target, names, *how)
+    return replace(alone, snr=bounds.snr)
 
 
 def check_population(prior: Prior, options: CeilingOptions) -> None:
@@ -109,6 +137,7 @@ def check_population(prior: Prior, options: CeilingOptions) -> None:
 
 def _posterior(bank: Bank, prior: Prior, draws: Draws, options: CeilingOptions) -> GridPosterior:
     batch = observe(bank, draws, error="smooth", noise=options.noise)
+    batch.error[:, hidden_pixels(bank, options.arm)] = np.inf
     amplitude = {
         "free": None,
         "known": np.median(batch.flux_model, axis=1).astype(np.float64),

@@ -44,6 +44,9 @@ class CeilingOptions:
         Count what the variance itself tells, in the Cramér-Rao statistics only.
     derivative : str
         At nodes, for ``paper_median``: ``grid`` (three-point differences) or ``spline``.
+    arm : str
+        Of several, the only one that sees the stars; S/N stays that of all of them.
+        ``paper_median`` is left out.
     mags : tuple of float
         Put the stars at each of these magnitudes, a row each, instead of bins of S/N and
         the pooled row; their prior is wider than them all.
@@ -59,6 +62,7 @@ class CeilingOptions:
     noise: NoiseModel = CALCULATOR
     noise_term: bool = False
     derivative: str = "grid"
+    arm: str = ""
     mags: tuple[float, ...] = ()
 
     def __post_init__(self):

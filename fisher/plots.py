@@ -28,7 +28,7 @@ BAR_COLOUR = "#d55e00"
 
 
 def _binned(table: CeilingTable) -> list[CeilingRow]:
-    return [row for row in table.rows if row.name != "all" and row.n >= FEW_STARS]
+    return [row for row in table.rows if row.name != "all" and row.n >= FEW_STARS and not row.arm]
 
 
 def _draw_ceilings(axes, table: CeilingTable) -> None:

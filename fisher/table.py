@@ -71,6 +71,8 @@ class CeilingRow:
         and the share of nodes where they differ by over 10 %.
     noise_gain : float
         Median of σ without over σ with what the variance itself tells; 1 unless that counts.
+    arm : str
+        The only arm that sees the stars; empty where all do.
     unseen : (float, float)
         Of stars from a table: R² that an estimate without the star's own row attains, and its
         standard error. The ceiling of the population lies between it and ``posterior_mean``.
@@ -93,11 +95,18 @@ class CeilingRow:
     flags: tuple[str, ...] = ()
     step_error: tuple[float, float] = (float("nan"), float("nan"))
     noise_gain: float = 1.0
+    arm: str = ""
     unseen: tuple[float, float] = (float("nan"), float("nan"))
 
     def flat(self) -> dict:
         """One level of columns, for tables."""
-        out = {"bin": self.name, "n": self.n, "snr": self.snr, "variance": self.variance}
+        out = {
+            "bin": self.name,
+            "arm": self.arm,
+            "n": self.n,
+            "snr": self.snr,
+            "variance": self.variance,
+        }
         out |= dict(zip(("sigma_p10", "sigma_p50", "sigma_p90"), self.sigma, strict=True))
         out["rho"] = self.rho
         for name, (value, error) in self.r2.items():
@@ -162,9 +171,14 @@ class CeilingTable:
         """Names of the statistics in the table."""
         return tuple(self.rows[0].r2)
 
-    def row(self, name: str) -> CeilingRow:
-        """Return the row of a bin, e.g. ``all`` or ``5-7``."""
-        return next(row for row in self.rows if row.name == name)
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """Arms that have rows by themselves."""
+        return tuple(dict.fromkeys(row.arm for row in self.rows if row.arm))
+
+    def row(self, name: str, arm: str = "") -> CeilingRow:
+        """Return the row of a bin, e.g. ``all`` or ``5-7``, of all arms or of one."""
+        return next(row for row in self.rows if (row.name, row.arm) == (name, arm))
 
     def to_dict(self) -> dict:
         """Plain types only; NaN and infinity as None."""
@@ -203,11 +217,13 @@ class CeilingTable:
         lines = [f"**Ceilings for {self.target}** (R², standard error in the last digits)", ""]
         lines += [f"> {self.notice}", ""] if self.notice else []
         lines += [f"- {name.replace('_', ' ')}: {value}" for name, value in self.header.items()]
-        head = ["S/N", "n", "median S/N", "Var", "σ p10", "σ p50", "σ p90", "ρ"]
+        head = ["arm"] if self.arms else []
+        head += ["S/N", "n", "median S/N", "Var", "σ p10", "σ p50", "σ p90", "ρ"]
         head += [*self.statistics, "flags"]
         lines += ["", "| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
         for row in self.rows:
-            cells = [row.name, str(row.n), f"{row.snr:.1f}", f"{row.variance:.3f}"]
+            cells = [row.arm or "all"] if self.arms else []
+            cells += [row.name, str(row.n), f"{row.snr:.1f}", f"{row.variance:.3f}"]
             cells += [f"{value:.3g}" for value in row.sigma] + [f"{row.rho:.2f}"]
             cells += [_with_error(*row.r2[name]) for name in self.statistics]
             lines.append("| " + " | ".join([*cells, ", ".join(row.flags)]) + " |")
@@ -242,7 +258,9 @@ def _notes(rows: tuple[CeilingRow, ...]) -> list[str]:
         ]
     unseen = [row for row in rows if math.isfinite(row.unseen[0])]
     if unseen:
-        values = ", ".join(f"{row.name} {_with_error(*row.unseen)}" for row in unseen)
+        values = ", ".join(
+            f"{' '.join((row.arm, row.name)).strip()} {_with_error(*row.unseen)}" for row in unseen
+        )
         notes += [
             "",
             "`posterior_mean` knows every row of the table. What can be said of a star that is not "
