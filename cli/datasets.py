@@ -19,6 +19,7 @@ from starsmith.data_contract.store import partial_name, schema_of
 
 __all__ = [
     "bank_of",
+    "compare_with_keys",
     "export_published",
     "open_any",
     "recorded_bank",
@@ -116,17 +117,38 @@ def export_published(source: Path, target: Path, overwrite: bool) -> list[Path]:
     return write_published(open_any(source), target)
 
 
-def repair(path: Path, source: BankSource | None, progress: Callable[[int, int], None]) -> dict:
-    """Repair a data set with its recorded bank, or with another that makes the same spectra."""
-    from starsmith.data_contract.repair import repair_dataset
+def _remaker(path: Path, source: BankSource | None, run: dict):
+    """What makes a data set with header ``run`` again: its recorded bank, or another."""
     from starsmith.simulator.remake import BankRemaker
 
-    def remaker_of(run: dict) -> BankRemaker:
-        bank = _of_stars(source, run).open() if source else recorded_bank(path, run)
-        return BankRemaker.of(bank, run)
+    bank = _of_stars(source, run).open() if source else recorded_bank(path, run)
+    return BankRemaker.of(bank, run)
+
+
+def compare_with_keys(
+    path: Path, source: BankSource | None, progress: Callable[[int, int], None]
+) -> list[str]:
+    """What of a data set is not what its keys make, by shard and column."""
+    from starsmith.data_contract.remade import compare_with_keys as compare
+
+    remaker = _remaker(path, source, open_run(path).run())
+    return [str(finding) for finding in compare(path, remaker, progress)]
+
+
+def repair(
+    path: Path,
+    source: BankSource | None,
+    progress: Callable[[int, int], None],
+    thorough: bool = False,
+) -> dict:
+    """Repair a data set with its recorded bank, or with another that makes the same spectra."""
+    from starsmith.data_contract.repair import repair_dataset
+
+    def remaker_of(run: dict):
+        return _remaker(path, source, run)
 
     with told_of_disk(path, "what is intact is kept"):
-        done = repair_dataset(path, remaker_of, progress)
+        done = repair_dataset(path, remaker_of, progress, thorough)
     return {
         "path": str(path),
         "findings": done.findings,

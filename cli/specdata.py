@@ -8,7 +8,6 @@ import click
 from starsmith.cli.common import CommandGroup, echo_json, json_option, version_option
 from starsmith.cli.options import bank_options
 from starsmith.cli.progress import progress_bar
-from starsmith.cli.tables import text_tree
 
 __all__ = ["main"]
 
@@ -36,6 +35,7 @@ path_argument = click.argument("path", type=click.Path(exists=True, path_type=Pa
 @json_option()
 def info(path, plot, as_json):
     """Say what PATH is (data set, bank, grid or published HDF5) and what is in it."""
+    from starsmith.cli.dataset_pages import page_of
     from starsmith.cli.figures import check_suffix
     from starsmith.data_contract.summary import describe
 
@@ -50,41 +50,67 @@ def info(path, plot, as_json):
     if as_json:
         echo_json("specdata.info", summary)
     else:
-        click.echo(dataset_page(summary) if "card" in summary else text_tree(summary))
+        click.echo(page_of(summary))
 
 
-def dataset_page(summary: dict) -> str:
-    """The card of a data set, and what it takes on disk."""
-    shards = summary["shards"]
-    return (
-        f"{summary['card']['text']}\n{summary['path']}: {summary['bytes'] / 1e6:.1f} MB, "
-        f"{summary['bytes_per_spectrum'] / 1e3:.2f} kB per spectrum, {shards['written']} shards of "
-        f"{shards['rows']} rows\ndigest {summary['digest']}"
+remake_option = click.option(
+    "--remake", is_flag=True, help="Also make every row again from its key and compare."
+)
+
+
+@main.command(
+    examples=(
+        "specdata verify data.zarr",
+        "specdata verify data.zarr --json",
+        "specdata verify data.zarr --remake",
     )
-
-
-@main.command(examples=("specdata verify data.zarr", "specdata verify data.zarr --json"))
+)
 @path_argument
+@remake_option
 @json_option()
-def verify(path, as_json):
-    """Check every byte and every promise of the data set at PATH; exit code 3 if one is broken."""
+@bank_options
+def verify(path, remake, as_json, source):
+    """Check every byte and every promise of the data set at PATH; exit code 3 if one is broken.
+
+    --remake finds even what was changed before it was hashed; it takes as long as `specsim
+    generate`, and the bank recorded in PATH unless another is named.
+    """
+    from starsmith.cli import datasets
+    from starsmith.data_contract.errors import ContractError
     from starsmith.data_contract.verify import verify_dataset
 
     report = verify_dataset(path)
+    remade = []
+    if remake and report.ok:
+        with progress_bar("remake", "shards") as progress:
+            remade = datasets.compare_with_keys(path, named_bank(source), progress)
     if as_json:
-        echo_json(
-            "specdata.verify",
-            {
-                "path": str(path),
-                "ok": report.ok,
-                "problems": report.problems,
-                "n_files": report.n_files,
-                "n_bytes": report.n_bytes,
-            },
-        )
-    elif report.ok:
-        click.echo(f"{path}: {report.n_files} files, {report.n_bytes / 1e6:.1f} MB, all intact")
+        content = {
+            "path": str(path),
+            "ok": report.ok and not remade,
+            "problems": report.problems + remade,
+            "n_files": report.n_files,
+            "n_bytes": report.n_bytes,
+            "remade": remake and report.ok,
+        }
+        echo_json("specdata.verify", content)
+    elif report.ok and not remade:
+        again = ", every row what its key makes" if remake else ""
+        size = f"{report.n_files} files, {report.n_bytes / 1e6:.1f} MB"
+        click.echo(f"{path}: {size}, all intact{again}")
     report.require()
+    if remade:
+        raise ContractError(
+            f"{path}: {'; '.join(remade[:5])}; {len(remade)} shard(s) in all: `specdata repair "
+            f"{path} --remake` puts them back"
+        )
+
+
+def named_bank(source):
+    """The bank named on the command line; None where the recorded one is meant."""
+    from starsmith.cli.options import BANK_OPTIONS, typed_on_command_line
+
+    return source if typed_on_command_line(*BANK_OPTIONS) else None
 
 
 @main.command(
@@ -142,20 +168,19 @@ def finish(path, as_json):
     resume="shards made again are kept; run the same command again",
 )
 @path_argument
+@remake_option
 @json_option()
 @bank_options
-def repair(path, as_json, source):
+def repair(path, remake, as_json, source):
     """Make the damaged shards and files of the data set at PATH again.
 
     Spectra come from the bank recorded in PATH unless one is named. Exit code 0 means that
     everything verifies afterwards.
     """
     from starsmith.cli import datasets
-    from starsmith.cli.options import BANK_OPTIONS, typed_on_command_line
 
-    named = source if typed_on_command_line(*BANK_OPTIONS) else None
     with progress_bar("repair", "shards") as progress:
-        report = datasets.repair(path, named, progress)
+        report = datasets.repair(path, named_bank(source), progress, thorough=remake)
     if as_json:
         echo_json("specdata.repair", report)
         return

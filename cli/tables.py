@@ -1,9 +1,12 @@
 """Results as text: aligned Markdown tables, and indented trees of entries."""
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 
 __all__ = ["text_table", "text_tree"]
+
+LINE = 100  # characters
 
 
 def text_table(rows: Sequence[Mapping[str, object]]) -> str:
@@ -50,15 +53,37 @@ def _cell(value: object) -> str:
 
 
 def text_tree(content: Mapping[str, object], indent: int = 0) -> str:
-    """Lay out nested entries one per line, indented; empty ones are left out."""
+    """Lay out nested entries one per line, indented; empty ones are left out.
+
+    Lists of entries come one after the other, under their names; long ones of numbers are
+    wrapped.
+    """
     width = max((len(str(name)) for name in content), default=0)
     lines = []
     for name, value in content.items():
         if isinstance(value, Mapping) and value:
             lines += [f"{'':{indent}}{name}", text_tree(value, indent + 2)]
+        elif _are_entries(value):
+            lines.append(f"{'':{indent}}{name}")
+            for k, entry in enumerate(value, start=1):
+                rest = {key: item for key, item in entry.items() if key != "name"}
+                lines += [f"{'':{indent + 2}}{entry.get('name', k)}", text_tree(rest, indent + 4)]
         elif value not in (None, "", {}, []):
-            lines.append(f"{'':{indent}}{name:{width}s}  {_words(value)}")
+            lines.append(_wrapped(f"{'':{indent}}{name:{width}s}  ", _words(value)))
     return "\n".join(lines)
+
+
+def _are_entries(value: object) -> bool:
+    """Whether a value is a list of mappings."""
+    is_list = isinstance(value, list | tuple) and len(value) > 0
+    return is_list and all(isinstance(item, Mapping) for item in value)
+
+
+def _wrapped(head: str, text: str) -> str:
+    """Text after its name, its further lines below its first; no word is broken."""
+    room = max(LINE - len(head), 30)
+    lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
+    return f"\n{'':{len(head)}}".join([head + lines[0], *lines[1:]]) if lines else head
 
 
 def _words(value: object) -> str:

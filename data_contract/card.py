@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.data_contract.columns import open_column, read_rows
-from starsmith.data_contract.names import CONDITIONS, SNR_EDGES, UNITS
+from starsmith.data_contract.names import SNR_EDGES, UNITS
 from starsmith.data_contract.schema import MEANINGS, DatasetHeader
 
 __all__ = ["card_contents", "card_text"]
@@ -30,9 +30,10 @@ def card_contents(path: Path, header: DatasetHeader) -> dict:
         histogram of 16 bins over the range found, of all splits together. ``snr``: split ->
         number of spectra in each bin of `SNR_EDGES`; ``snr_quartiles``: split -> quartiles.
     """
-    moving = ("rv",) if header.moving else ()
     quantities = {}
-    for name in (*header.label_names, "mag", *moving, *CONDITIONS):
+    for name in header.columns:
+        if len(header.columns[name].dims) > 1 or name in ("index", "snr"):
+            continue
         parts = [read_rows(open_column(path, split, name)) for split in header.counts]
         quantities[name] = _quantity(name, np.concatenate(parts), header)
     snr = {split: read_rows(open_column(path, split, "snr")) for split in header.counts}

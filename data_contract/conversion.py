@@ -25,7 +25,7 @@ from starsmith.data_contract.published import (
     open_published,
     read_published,
 )
-from starsmith.data_contract.repair import Remaker
+from starsmith.data_contract.remade import Remaker
 from starsmith.data_contract.schema import STORES, DatasetHeader, stored_bits
 from starsmith.data_contract.shards import (
     Shard,

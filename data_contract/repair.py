@@ -3,11 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
-from starsmith.data_contract.columns import open_column, read_rows, rounded
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.integrity import FileCheck, Finding, check_files, owner_of
@@ -15,7 +13,7 @@ from starsmith.data_contract.interrupts import uninterrupted
 from starsmith.data_contract.lock import writer_lock
 from starsmith.data_contract.manifest import dataset_files, hash_file, read_manifest
 from starsmith.data_contract.names import CONDITIONS
-from starsmith.data_contract.noise import NoiseTables
+from starsmith.data_contract.remade import Remaker, difference
 from starsmith.data_contract.schema import DatasetHeader, differing_keys
 from starsmith.data_contract.shards import (
     CARD_FILE,
@@ -31,34 +29,9 @@ from starsmith.data_contract.shards import (
 from starsmith.data_contract.store import read_json, staged_file, temporary_folder
 from starsmith.data_contract.verify import check_contents, verify_dataset
 
-__all__ = ["Remaker", "Repair", "recover_run", "repair_dataset"]
+__all__ = ["Repair", "recover_run", "repair_dataset"]
 
-TOLERANCE = 1e-6  # of labels, conditions and spectra made by other software than the first
-SNR_TOLERANCE = 1e-3  # one rounding step of the median pixel
-ROUNDING_FLIPS = 0.01  # share of pixels that an error of 1e-6 may carry over a rounding step
 PROBED_SHARDS = 4
-
-
-class Remaker(Protocol):
-    """Makes the contents of a dataset again, from its bank and its keys.
-
-    Attributes
-    ----------
-    wave : float64, shape (n_wave,)
-    noise : NoiseTables
-    exact : bool
-        Whether the bank is known to be the one the dataset was made from.
-    """
-
-    wave: np.ndarray
-    noise: NoiseTables
-    exact: bool
-
-    def draws(self, header: DatasetHeader, shard: Shard) -> Draws:
-        """Labels and conditions of a shard's keys."""
-
-    def columns(self, header: DatasetHeader, shard: Shard) -> Mapping[str, np.ndarray]:
-        """All columns of a shard, as `write_shard` takes them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +105,7 @@ def repair_dataset(
     path: Path | str,
     remaker_of: Callable[[dict], Remaker],
     progress: Callable[[int, int], None] | None = None,
+    thorough: bool = False,
 ) -> Repair:
     """Make again what is missing, changed, cut short or not what its key says.
 
@@ -142,6 +116,9 @@ def repair_dataset(
         Opens the bank of a dataset, given the dataset's header as JSON.
     progress : callable, optional
         Called with (shards done, shards in all).
+    thorough : bool
+        Also make intact spectra again and put back those that are not what their keys make:
+        hashes that were forged as well do not tell. As slow as writing the dataset.
 
     Returns
     -------
@@ -164,7 +141,7 @@ def repair_dataset(
         removed = _remove_extra(path, header)
         headers = _restore_header(path, header, files)
         findings = [*files.findings, *check_contents(path, files)]
-        work = _Work(path, header, remaker, files)
+        work = _Work(path, header, remaker, files, thorough)
         bad = work.bad_shards({finding.owner for finding in findings})
         if bad and not remaker.exact:
             work.probe(bad)
@@ -265,6 +242,13 @@ def _same_content(file: Path, fresh: Path) -> bool:
         return False
 
 
+def _scalars(draws: Draws) -> dict[str, np.ndarray]:
+    """What keys decide without a bank."""
+    columns = {name: draws.label(name) for name in draws.label_names}
+    columns |= {name: draws.condition(name) for name in CONDITIONS}
+    return columns | {"index": draws.index, "mag": draws.mag, "rv": draws.rv, "ebv": draws.ebv}
+
+
 @dataclass(frozen=True)
 class _Work:
     """The shards of a dataset, what they should be and who can make them."""
@@ -273,6 +257,7 @@ class _Work:
     header: DatasetHeader
     remaker: Remaker
     files: FileCheck
+    thorough: bool
 
     def bad_shards(self, named: set[str]) -> dict[Shard, set[str]]:
         """Shards to be made again, and the columns that are wrong in them."""
@@ -295,14 +280,14 @@ class _Work:
 
     def _forged(self, shard: Shard, names: set[str]) -> set[str]:
         """Intact columns whose values are not those of the shard's keys."""
-        draws = self.remaker.draws(self.header, shard)
-        expected = {name: draws.label(name) for name in self.header.label_names}
-        expected |= {name: draws.condition(name) for name in CONDITIONS}
-        expected |= {"index": draws.index, "mag": draws.mag, "rv": draws.rv}
+        if self.thorough:
+            expected = self.remaker.columns(self.header, shard)
+        else:
+            expected = _scalars(self.remaker.draws(self.header, shard))
         return {
             name
             for name in names & set(expected)
-            if self._difference(shard, name, expected[name]) is not None
+            if difference(self.path, self.header, shard, name, expected[name]) is not None
         }
 
     def probe(self, bad: Mapping[Shard, set[str]]) -> None:
@@ -328,7 +313,10 @@ class _Work:
     def _compare(self, shard: Shard, names: set[str]) -> Mapping[str, np.ndarray]:
         """Make a shard and hold it against its intact columns."""
         made = self.remaker.columns(self.header, shard)
-        found = {name: self._difference(shard, name, made[name]) for name in sorted(names)}
+        found = {
+            name: difference(self.path, self.header, shard, name, made[name])
+            for name in sorted(names)
+        }
         if differing := {name: value for name, value in found.items() if value is not None}:
             text = ", ".join(f"{name} by {value:.2g}" for name, value in differing.items())
             raise DataError(
@@ -336,24 +324,3 @@ class _Work:
                 f"({text}): not the bank or the software it was made with; the shard was left alone"
             )
         return made
-
-    def _difference(self, shard: Shard, name: str, made: np.ndarray) -> float | None:
-        """Largest relative difference from the stored column; None within tolerance."""
-        array = open_column(self.path, shard.split, name)
-        try:
-            stored = read_rows(array, slice(shard.start, shard.stop))
-        except DataError:
-            return np.inf
-        if stored.ndim == 2:
-            made = rounded(made, self.header.kept_bits(name))
-        if np.array_equal(stored, made):
-            return None
-        scale = np.maximum(np.abs(made), 1e-30 if stored.ndim == 2 else 1e-3)
-        error = np.abs(stored.astype(np.float64) - made) / scale
-        worst = float(error.max()) if np.isfinite(error).all() else np.inf
-        if stored.ndim == 2:
-            step = 2.0 ** -self.header.kept_bits(name) + TOLERANCE
-            close = worst <= step and (error > TOLERANCE).mean() <= ROUNDING_FLIPS
-        else:
-            close = worst <= (SNR_TOLERANCE if name == "snr" else TOLERANCE)
-        return None if close else worst

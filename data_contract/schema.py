@@ -71,6 +71,7 @@ MEANINGS = {
     "c_m": "carbon enhancement [C/M]",
     "mag": "apparent AB magnitude",
     "rv": "radial velocity, receding positive",
+    "ebv": "reddening E(B-V) of the dust in front",
     "seeing": "seeing FWHM at 800 nm",
     "zenith_angle": "zenith angle of the target",
     "field_angle": "angle from the field centre",

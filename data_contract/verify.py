@@ -182,8 +182,16 @@ def _value_problems(
     path: Path, split: str, header: DatasetHeader, columns: list[Column], damaged: set[str]
 ) -> Iterator[Finding]:
     arrays = {column.name: open_column(path, split, column.name) for column in columns}
+    unwritten = 0
     for shard in plan_shards({split: header.counts[split]}, header.shard_rows):
         rows = slice(shard.start, shard.stop)
+        lost = _unrecorded_losses(path, shard.files(columns), damaged)
+        if len(lost) == len(columns):
+            unwritten += 1
+            continue
+        if lost:
+            yield Finding(shard.name, f"is not complete: {', '.join(lost)} missing")
+            continue
         intact = [
             column
             for column, name in zip(columns, shard.files(columns), strict=True)
@@ -199,6 +207,13 @@ def _value_problems(
         if "flux_model" in values and len(intact) == len(header.columns):
             found = _snr_problems(header, shard, values)
             yield from (Finding(shard.name, text) for text in found)
+    if unwritten:
+        yield Finding("", f"split {split}: {unwritten} shard(s) are not written yet")
+
+
+def _unrecorded_losses(path: Path, names: list[str], damaged: set[str]) -> list[str]:
+    """Files that are not there though no record said that they were: not written yet."""
+    return [name for name in names if name not in damaged and not (path / name).exists()]
 
 
 def _shard_problems(
@@ -241,7 +256,7 @@ def _snr_problems(
 def fingerprints(path: Path, split: str, header: DatasetHeader) -> np.ndarray:
     """A 64-bit number per star and sky: collisions of a million rows are one in 10^7."""
     draws = read_draws(path, split, header)
-    table = np.column_stack([draws.labels, draws.mag, draws.conditions])
+    table = np.column_stack([draws.labels, draws.mag, draws.conditions, draws.rv, draws.ebv])
     weights = np.random.default_rng(0).integers(0, 2**63, table.shape[1], dtype=np.uint64)
     return np.ascontiguousarray(table).view(np.uint64) @ (2 * weights + np.uint64(1))
 

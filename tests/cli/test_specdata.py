@@ -6,8 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import zarr
 
-from starsmith.data_contract.manifest import read_manifest
+from starsmith.cli.dataset_pages import dataset_page
+from starsmith.cli.tables import text_tree
+from starsmith.data_contract.manifest import hash_file, read_manifest
 from starsmith.data_contract.published import read_published
 from tests.cli.conftest import call
 
@@ -55,6 +58,76 @@ def test_one_flipped_bit_is_found(dataset, tmp_path):
 
     assert done.exit_code == 3
     assert "flux_model" in done.stderr
+
+
+def test_info_prints_instruments_as_a_block(dataset, bank_file):
+    """A line for each arm of a data set; every entry of a bank's arms on lines of its own."""
+    page = dataset_page(
+        json.loads(call("specdata info --json", dataset).stdout) | {"instrument": INSTRUMENT}
+    )
+    tree = text_tree({"instrument": INSTRUMENT})
+
+    assert "toy: one arm\n  red      710-885 nm, 3 pixels, LSF FWHM 3-3.1 pixels" in page
+    assert "{" not in tree
+    assert "\n    red\n      wave_min_nm     710\n" in tree
+    assert max(len(line) for line in tree.splitlines()) <= 100
+
+
+INSTRUMENT = {
+    "name": "toy",
+    "description": "one arm",
+    "arms": [
+        {
+            "name": "red",
+            "wave_min_nm": 710.0,
+            "wave_max_nm": 885.0,
+            "n_pixel": 3,
+            "lsf_fwhm_pixel": [3.0, 3.1],
+            "throughput": [0.25] * 50,
+        }
+    ],
+}
+
+
+def test_an_unfinished_data_set_says_how_far_it_is_and_how_to_go_on(bank_file, tmp_path):
+    """Part of the shards: a page, not every number of the header; one finding for each split."""
+    out = tmp_path / "part.zarr"
+    line = "specsim generate -n 200 --shard-rows 16 --workers 1 --shards 0:2"
+    assert call(line, "--bank", bank_file, "--out", out).exit_code == 0
+
+    page, verified = call("specdata info", out).stdout, call("specdata verify --json", out)
+
+    assert "unfinished  2 of 14 shards of 16 rows" in page
+    assert f"`specdata finish {out}`" in page
+    assert verified.exit_code == 3
+    assert json.loads(verified.stdout)["problems"][1:] == [
+        f"split {split}: {n} shard(s) are not written yet"
+        for split, n in {"train": 8, "val": 2, "test": 2}.items()
+    ]
+
+
+def test_rows_that_are_not_what_their_keys_make_are_found_and_put_back(dataset, tmp_path):
+    """Labels and spectra edited and every hash written again: only making them again tells."""
+    path = shutil.copytree(dataset, tmp_path / "data.zarr")
+    zarr.open_array(path / "val/logg", mode="r+")[3] = 2.5
+    flux = zarr.open_array(path / "train/flux_model", mode="r+")
+    flux[399, 10] = 2 * flux[399, 10]
+    (path / "manifest.json").unlink()
+    for sidecar in (path / "shards").iterdir():
+        content = json.loads(sidecar.read_text())
+        content["files"] = {name: hash_file(path / name) for name in content["files"]}
+        sidecar.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+    assert call("specdata finish", path).exit_code == 0
+
+    plain, again = call("specdata verify", path), call("specdata verify --remake", path)
+    mended = call("specdata repair --remake", path)
+
+    assert (plain.exit_code, again.exit_code) == (0, 3)
+    assert "shard train-00000: flux_model (by 1) not what its keys make" in again.stderr
+    assert "shard val-00000: logg" in again.stderr
+    assert mended.exit_code == 0, mended.stderr
+    assert read_manifest(path).digest == read_manifest(dataset).digest
+    assert "every row what its key makes" in call("specdata verify --remake", path).stdout
 
 
 def test_published_layout_is_exported_once(dataset, tmp_path):

@@ -6,8 +6,22 @@ import pytest
 from starsmith.data_contract.dataset import open_dataset
 from starsmith.data_contract.names import CONDITIONS, UNITS
 from starsmith.data_contract.schema import MEANINGS
+from starsmith.data_contract.shards import (
+    create_dataset,
+    finish_dataset,
+    plan_shards,
+    write_shard,
+)
 from starsmith.data_contract.summary import describe
-from tests.data_contract.example import COUNTS, LABELS, make_header, write_example
+from starsmith.data_contract.verify import fingerprints, verify_dataset
+from tests.data_contract.example import (
+    COUNTS,
+    LABELS,
+    PRIOR,
+    make_columns,
+    make_header,
+    write_example,
+)
 
 
 def test_the_card_tells_origin_ranges_and_signal_to_noise(pristine):
@@ -23,6 +37,28 @@ def test_the_card_tells_origin_ranges_and_signal_to_noise(pristine):
     medians = [f"{np.median(dataset.split(name).snr):.2f}" for name in COUNTS]
     assert medians == text.split("| median ")[-1].split("\n")[0].replace("|", " ").split()
     assert describe(pristine)["card"]["text"] == text
+
+
+def test_velocities_and_dust_are_on_the_card_where_stars_have_them(noise, tmp_path):
+    """Every column of the draws is told, with its meaning; and both decide whose star it is."""
+    prior = PRIOR | {"rv": (-100.0, 100.0), "ebv": (0.0, 0.3)}
+    header = make_header(noise, prior=prior)
+    create_dataset(tmp_path / "data.zarr", header)
+    for shard in plan_shards(header.counts, header.shard_rows):
+        key = np.arange(shard.start, shard.stop)
+        own = {"rv": 10.0 - key, "ebv": 0.3 * key / 1000}
+        write_shard(tmp_path / "data.zarr", header, shard, make_columns(header, shard) | own)
+    finish_dataset(tmp_path / "data.zarr")
+
+    text = (tmp_path / "data.zarr/DATASET.md").read_text()
+
+    assert "| rv  " in text
+    assert "| ebv  " in text
+    assert "reddening E(B-V)" in text
+    assert verify_dataset(tmp_path / "data.zarr").ok
+    prints = fingerprints(tmp_path / "data.zarr", "train", header)
+    still = fingerprints(tmp_path / "data.zarr", "train", make_header(noise))
+    assert not np.isin(prints[11:], still).any()
 
 
 def test_the_card_is_the_same_bytes_whoever_makes_it(noise, pristine, tmp_path):
