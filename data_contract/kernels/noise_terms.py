@@ -19,7 +19,7 @@ __all__ = [
 FEW = 30.0  # below this mean the quantile is summed up, above it is expanded
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, parallel=True, error_model="numpy")
 def fill_floor_modes(modes, sky, sensitivity, scale, shift):
     """Flux of a sky residual: an error of the sky's scale, and one of its wavelengths.
 
@@ -44,7 +44,7 @@ def fill_floor_modes(modes, sky, sensitivity, scale, shift):
             modes[i, j, 1] = 0.5 * shift * step / sensitivity[i, j]
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, parallel=True, error_model="numpy")
 def add_sky_residual(noise, sigma, sky, sensitivity, scale, shift, amplitude):
     """Turn unit normals into noise whose sky residual is correlated.
 
@@ -76,7 +76,7 @@ def add_sky_residual(noise, sigma, sky, sensitivity, scale, shift, amplitude):
             noise[i, j] = math.sqrt(max(rest, 0.0)) * noise[i, j] + a * bright + b * moved
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, parallel=True, error_model="numpy")
 def add_distortion(flux, flux_model, shapes, amplitude):
     """Add errors in proportion to the noiseless flux.
 
@@ -103,7 +103,7 @@ def add_distortion(flux, flux_model, shapes, amplitude):
             flux[i, j] += flux_model[i, j] * total[j]
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, parallel=True, error_model="numpy")
 def widen_error(sigma, flux_model, variance):
     """Add errors in proportion to the noiseless flux to a standard deviation, in quadrature.
 
@@ -123,7 +123,7 @@ def widen_error(sigma, flux_model, variance):
             sigma[i, j] = math.sqrt(sigma[i, j] * sigma[i, j] + model * model * variance[j])
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def poisson_quantile(mean, normal):
     """Number of counts at the quantile of a Poisson law that ``normal`` has in the normal law.
 
@@ -156,7 +156,7 @@ def poisson_quantile(mean, normal):
     return max(math.floor(value), 0.0)
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, parallel=True, error_model="numpy")
 def fill_counts(noise, rest, flux, sensitivity, photons, factors, sigma, n_exposure):
     """Noise of counted photons, and Gaussian noise for the rest of the variance.
 
@@ -199,7 +199,7 @@ def fill_counts(noise, rest, flux, sensitivity, photons, factors, sigma, n_expos
             noise[i, j] = (counted + other) / electrons
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, parallel=True, error_model="numpy")
 def fill_lost(lost, uniform, threshold, reach):
     """Exposures lost to cosmic rays in every pixel of a coadd.
 
@@ -230,7 +230,7 @@ def fill_lost(lost, uniform, threshold, reach):
             lost[i, j] = total
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, parallel=True, error_model="numpy")
 def look_up(values, table, number):
     """Take an entry of each spectrum's own table in every pixel.
 
