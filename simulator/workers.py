@@ -119,9 +119,13 @@ def _run_here(job: Job, todo: Sequence[Shard]) -> Iterator[int]:
 _pool_job: list[Job] = []
 
 
-def _die_with_parent() -> None:
-    """End this process when its parent is gone: nobody would collect its shards."""
+def _die_with_parent(folder: Path) -> None:
+    """End this process when its parent is gone, and remove what that left behind.
+
+    Nobody would collect its shards.
+    """
     multiprocessing.parent_process().join()
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
 
 
@@ -166,7 +170,7 @@ class MappedJob:
 def _start_worker(mapped: MappedJob) -> None:
     """Prepare a worker process: one thread each, interrupts left to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    threading.Thread(target=_die_with_parent, args=(mapped.arrays.parent,), daemon=True).start()
     numba.set_num_threads(1)
     _pool_job[:] = [mapped.job()]
 

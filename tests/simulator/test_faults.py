@@ -54,8 +54,8 @@ def undisturbed(toy_bank, tmp_path_factory):
     return out
 
 
-def kill_at_random(arguments, rng):
-    """Start a run and SIGKILL it somewhere: starting, working or finishing."""
+def kill_after(n_line, seconds, arguments):
+    """Start a run, SIGKILL it some time after that many finished shards, see its workers end."""
     run = subprocess.Popen(
         [sys.executable, *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -63,9 +63,9 @@ def kill_at_random(arguments, rng):
         text=True,
         start_new_session=True,
     )
-    for _ in range(rng.integers(12)):
+    for _ in range(n_line):
         run.stdout.readline()
-    time.sleep(rng.uniform(0.0, 0.05))
+    time.sleep(seconds)
     run.send_signal(signal.SIGKILL)
     run.wait()
     run.stdout.close()
@@ -91,7 +91,8 @@ def test_killed_again_and_again_the_bits_are_those_of_an_undisturbed_run(
     script.write_text(RUN)
     toy_bank.save(bank_file)
     for _ in range(n_kill):
-        kill_at_random((script, bank_file, out, workers), rng)
+        moment = rng.integers(12), rng.uniform(0.0, 0.05)  # starting, working or finishing
+        kill_after(*moment, (script, bank_file, out, workers))
         if out.exists() and not (out / "manifest.json").exists():
             with pytest.raises(DataError, match="is not finished"):
                 open_dataset(out)
@@ -99,6 +100,17 @@ def test_killed_again_and_again_the_bits_are_those_of_an_undisturbed_run(
     assert same_files(undisturbed, out)
     left = {path.name for path in tmp_path.iterdir() if not path.name.endswith(".partial")}
     assert left == {"run.py", "bank.zarr", "data.zarr"}
+
+
+def test_workers_of_a_killed_run_remove_the_arrays_they_mapped(toy_bank, tmp_path, monkeypatch):
+    """They are as large as a bank, and in the folder for temporary files."""
+    scratch, script, bank_file = (tmp_path / name for name in ("scratch", "run.py", "bank.zarr"))
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    script.write_text(RUN)
+    toy_bank.save(bank_file)
+    kill_after(1, 0.0, (script, bank_file, tmp_path / "data.zarr", 2))
+    assert not list(scratch.iterdir())
 
 
 def failing_after(n_call, number, function):
