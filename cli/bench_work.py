@@ -17,13 +17,12 @@ from starsmith.cli.evaluate_work import check_predictions
 from starsmith.cli.learning import write_predictions
 from starsmith.cli.options import BankSource, flag
 from starsmith.cli.progress import progress_bar
-from starsmith.cli.training import Stars, forward_of, training_progress
+from starsmith.cli.training import Stars, training_progress, with_forward
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.names import SNR_EDGES
 from starsmith.data_contract.store import write_json
 from starsmith.fisher.table import CeilingTable
 from starsmith.learners import fit, load_checkpoint, predict, read_ecsv
-from starsmith.learners.forward import FORWARD_RECIPES
 from starsmith.learners.judge.ceiling_file import read_ceiling_file, write_ceiling_file
 from starsmith.learners.judge.cost import cost_of
 from starsmith.learners.judge.document import write_document
@@ -221,16 +220,14 @@ class Bench:
         view = self._view(run, getattr(recipe, "seed", 0))
         with progress_bar(run.id) as report:
             progress = training_progress(report)
-            forward = forward_of(path) if run.model in FORWARD_RECIPES else None
             result = fit(
                 run.model,
-                view,
+                with_forward(run.model, view, path),
                 run.targets,
                 recipe,
                 folder,
                 progress,
                 device=self.device,
-                forward=forward,
             )
         predictor = load_checkpoint(folder, self.device)
         rows = open_any(path).split("test").load()

@@ -11,12 +11,13 @@ from starsmith.cli.progress import progress_bar
 from starsmith.cli.types import Range
 from starsmith.data_contract.bank import load_bank
 from starsmith.data_contract.errors import ConfigError, DataError
+from starsmith.data_contract.training import TrainingView
 from starsmith.learners import TrainingResult, fit, load_recipe
 from starsmith.learners.distributed import process_group
-from starsmith.learners.forward import FORWARD_RECIPES, Forward
+from starsmith.learners.forward import FORWARD_RECIPES, Forward, ForwardView
 from starsmith.learners.online_view import OnlineView, open_online
 
-__all__ = ["Stars", "recipe_changes", "result_line", "train_model"]
+__all__ = ["Stars", "recipe_changes", "result_line", "train_model", "with_forward"]
 
 PROGRESS_KEYS = (("epoch", "epochs"), ("n_tree", "rounds"))
 OTHER_NOISE = ("noise_model", "population")
@@ -134,8 +135,10 @@ def train_model(
     """
     name, changes = recipe
     chosen = load_recipe(name, model, **changes)
-    online = isinstance(source, Stars)
-    view = source.open(getattr(chosen, "seed", 0)) if online else open_any(source).training()
+    if isinstance(source, Stars):
+        view = source.open(getattr(chosen, "seed", 0))
+    else:
+        view = with_forward(model, open_any(source).training(), source)
     with process_group(device) as share, progress_bar(model) as report:
         result = fit(
             model,
@@ -146,15 +149,17 @@ def train_model(
             training_progress(report),
             resume=resume,
             device=device,
-            forward=forward_of(source) if model in FORWARD_RECIPES and not online else None,
         )
     return result if share.rank == 0 else None
 
 
-def forward_of(data: Path) -> Forward:
-    """Bank and prior a data set was made with."""
-    header = open_any(data).header
-    return Forward(bank_of(data), {name: tuple(span) for name, span in header.prior.items()})
+def with_forward(model: str, view: TrainingView, data: Path) -> TrainingView | ForwardView:
+    """Add bank and prior a data set was made with, for the models that compare with them."""
+    if model not in FORWARD_RECIPES:
+        return view
+    prior = open_any(data).header.prior
+    forward = Forward(bank_of(data), {name: tuple(span) for name, span in prior.items()})
+    return ForwardView(view, forward)
 
 
 def training_progress(report: Callable[..., None]) -> Callable[[dict], None]:

@@ -28,6 +28,7 @@ __all__ = [
     "FORWARD_RECIPES",
     "Forward",
     "ForwardEstimator",
+    "ForwardView",
     "check_forward",
     "load_forward",
     "train_forward",
@@ -61,6 +62,20 @@ class Forward:
     ranges: Mapping[str, tuple[float, float]]
 
 
+@dataclass(frozen=True)
+class ForwardView:
+    """Training data together with what their spectra are made from.
+
+    Attributes
+    ----------
+    view : TrainingView
+    forward : Forward
+    """
+
+    view: TrainingView
+    forward: Forward
+
+
 def make_estimator(
     model: str, labels: tuple[str, ...], recipe: PosteriorRecipe | TemplateRecipe, forward: Forward
 ) -> ForwardEstimator:
@@ -84,7 +99,7 @@ def check_forward(model: str, view: TrainingView, forward: Forward | None) -> No
     if forward is None:
         raise ConfigError(
             f"model {model!r} compares spectra with a bank's templates: train on a data set "
-            f"that names its bank, or pass fit(..., forward=Forward(bank, ranges))"
+            f"that names its bank, or fit a ForwardView(view, Forward(bank, ranges))"
         )
     if any(forward.ranges.get("rv", (0.0, 0.0))):
         raise ConfigError(

@@ -11,7 +11,12 @@ from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.training import TrainingSplit, TrainingView
 from starsmith.learners.checkpoint import read_checkpoint
 from starsmith.learners.distributed import is_leader, wait_for_all
-from starsmith.learners.forward import FORWARD_RECIPES, Forward, check_forward, train_forward
+from starsmith.learners.forward import (
+    FORWARD_RECIPES,
+    ForwardView,
+    check_forward,
+    train_forward,
+)
 from starsmith.learners.models import CLASSICAL, list_models
 from starsmith.learners.network import MEMORY_BYTES, check_network, train_network
 from starsmith.learners.online_view import OnlineView
@@ -124,14 +129,13 @@ def check_noise(view: TrainingView, recipe: Recipe) -> None:
 
 def fit(
     model: str,
-    view: TrainingView | OnlineView,
+    data: TrainingView | OnlineView | ForwardView,
     target: str | Sequence[str],
     recipe: Recipe | None = None,
     out: Path | str = "checkpoint",
     progress: Callable[[dict], None] | None = None,
     resume: bool = True,
     device: str | None = None,
-    forward: Forward | None = None,
 ) -> TrainingResult:
     """Train a model and leave its best checkpoint in a folder.
 
@@ -139,9 +143,10 @@ def fit(
     ----------
     model : str
         One of `list_models`.
-    view : TrainingView or OnlineView
+    data : TrainingView, OnlineView or ForwardView
         ``open_dataset(path).training()``: observed spectra of train and val, nothing else; or
-        ``open_online(bank, ranges)``: stars drawn from a bank, each seen once.
+        ``open_online(bank, ranges)``: stars drawn from a bank, each seen once; or, for
+        ``gridposterior`` and ``template``, the former with the bank and prior it was made with.
     target : str or sequence of str
         Label(s) to predict, e.g. ``"logg"``.
     recipe : Recipe, optional
@@ -157,8 +162,6 @@ def fit(
         If False, a run found in ``out`` is removed and started afresh.
     device : str, optional
         torch device of networks; a GPU by default where there is one.
-    forward : Forward, optional
-        Bank and prior, for ``gridposterior`` and ``template``.
 
     Returns
     -------
@@ -171,6 +174,7 @@ def fit(
     DataError, DivergedError
         If training meets a number that is not finite; the best weights so far are in ``out``.
     """
+    view, forward = (data.view, data.forward) if isinstance(data, ForwardView) else (data, None)
     out = Path(out)
     labels = (target,) if isinstance(target, str) else tuple(target)
     if recipe is None:

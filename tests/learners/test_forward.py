@@ -11,7 +11,7 @@ from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.fisher.best_fit import FitOptions, best_fit, nelder_mead
 from starsmith.fisher.ceiling import ceiling
 from starsmith.learners import fit, load_checkpoint, predict
-from starsmith.learners.forward import Forward
+from starsmith.learners.forward import Forward, ForwardView
 from starsmith.learners.forward_recipes import PosteriorRecipe, TemplateRecipe
 from starsmith.simulator.generate import write_dataset
 from starsmith.simulator.interpolate import interpolate
@@ -39,7 +39,8 @@ def runs(dataset, forward, tmp_path_factory):
     """Checkpoint of each of the two models."""
     out = tmp_path_factory.mktemp("runs")
     for model, recipe in (("gridposterior", POSTERIOR), ("template", TemplateRecipe())):
-        fit(model, dataset.training(), ("logg", "m_h"), recipe, out / model, forward=forward)
+        known = ForwardView(dataset.training(), forward)
+        fit(model, known, ("logg", "m_h"), recipe, out / model)
     return out
 
 
@@ -148,14 +149,8 @@ def test_best_template_is_worse_than_the_posterior_mean(dataset, runs):
 
 def test_a_fit_that_needs_more_steps_has_failed_and_says_so(dataset, forward, tmp_path):
     """Failures are NaN and counted, never a number that looks like a fit."""
-    fit(
-        "template",
-        dataset.training(),
-        "logg",
-        TemplateRecipe(iterations=1),
-        tmp_path,
-        forward=forward,
-    )
+    known = ForwardView(dataset.training(), forward)
+    fit("template", known, "logg", TemplateRecipe(iterations=1), tmp_path)
 
     found = predict(load_checkpoint(tmp_path), dataset.split("test"))
 
@@ -184,12 +179,12 @@ def test_what_cannot_be_compared_with_templates_is_refused(dataset, forward, toy
     wider = Forward(make_wider(toy_bank), forward.ranges)
 
     for wrong, problem, says in (
-        (None, ConfigError, "names its bank"),
-        (moving, ConfigError, "radial velocities"),
-        (wider, DataError, "pixels are not"),
+        (view, ConfigError, "names its bank"),
+        (ForwardView(view, moving), ConfigError, "radial velocities"),
+        (ForwardView(view, wider), DataError, "pixels are not"),
     ):
         with pytest.raises(problem, match=says):
-            fit("gridposterior", view, "logg", POSTERIOR, out, forward=wrong)
+            fit("gridposterior", wrong, "logg", POSTERIOR, out)
     assert not out.exists()
 
 
