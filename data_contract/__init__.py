@@ -16,6 +16,7 @@ _HOME = {
         "ConfigError",
         "ContractError",
         "DataError",
+        "DivergedError",
         "GridError",
         "InputError",
         "LeakError",
