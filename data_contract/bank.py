@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import zarr
 
+from starsmith.data_contract.components import Piece, pieces
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.noise import NoiseTables
 from starsmith.data_contract.reddening import ReddeningTables, read_reddening, write_reddening
@@ -59,6 +60,9 @@ class Bank:
         Spectra that the coefficients of a compressed bank are amplitudes of.
     reddening : ReddeningTables, optional
         What seeing spectra through dust takes.
+    refused : bool, shape (n_node,), optional
+        Cells in which a compressed bank promises no error, by the first node of their support:
+        draws there are refused.
     info : dict
         JSON-able figures on how the bank was made; they decide no spectrum.
     """
@@ -78,6 +82,7 @@ class Bank:
     interpolation: str = "cubic"
     basis: np.ndarray | None = None
     reddening: ReddeningTables | None = None
+    refused: np.ndarray | None = None
     info: dict = field(default_factory=dict)
 
     def __post_init__(self):
@@ -96,6 +101,8 @@ class Bank:
             )
         if self.band_coef.shape != (n_node,) or self.filled.shape != (n_node,):
             raise DataError(f"bank band_coef and filled need shape ({n_node},)")
+        if self.refused is not None and self.refused.shape != (n_node,):
+            raise DataError(f"bank refused needs shape ({n_node},), not {self.refused.shape}")
 
     @property
     def degree(self) -> int:
@@ -106,6 +113,22 @@ class Bank:
     def pixel_coef(self) -> np.ndarray:
         """Coefficients at the pixels, float32 (n_node, n_wave), of a compressed bank as well."""
         return self.coef if self.basis is None else self.coef @ self.basis
+
+    @cached_property
+    def pieces(self) -> tuple[Piece, ...]:
+        """Pieces of the basis of a compressed bank."""
+        return pieces(self.basis)
+
+    @cached_property
+    def may_undershoot(self) -> bool:
+        """Whether the interpolated flux can be zero or less somewhere, as far as signs tell.
+
+        Never in a compressed bank: where it could be, draws are refused.
+        """
+        if self.basis is not None:
+            return False
+        moving = [self.velocity.coef] if self.velocity else []
+        return any(not coef.min() > 0 for coef in (self.coef, self.band_coef, *moving))
 
     @cached_property
     def digest(self) -> str:
@@ -127,6 +150,9 @@ class Bank:
         if self.basis is not None:
             total.update(b"basis")
             total.update(np.ascontiguousarray(self.basis))
+        if self.refused is not None:
+            total.update(b"refused")
+            total.update(np.ascontiguousarray(self.refused))
         return total.hexdigest()
 
     def save(self, path: Path | str) -> None:
@@ -144,6 +170,8 @@ class Bank:
                 write_array(group, "basis", self.basis, ("component", "wavelength"))
             write_array(group, "band_coef", self.band_coef, ("node",))
             write_array(group, "filled", self.filled, ("node",))
+            if self.refused is not None:
+                write_array(group, "refused", self.refused, ("node",))
             write_noise(group, self.noise)
             if self.velocity:
                 write_velocity(group, self.velocity)
@@ -213,6 +241,7 @@ def load_bank(path: Path | str) -> Bank:
         velocity=read_velocity(group, path),
         interpolation=attrs.get("interpolation", "cubic"),
         basis=arrays.get("basis"),
+        refused=arrays.get("refused"),
         reddening=read_reddening(group, path),
         info=attrs.get("info", {}),
     )

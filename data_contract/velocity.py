@@ -8,6 +8,7 @@ import numpy as np
 import zarr
 from scipy import constants
 
+from starsmith.data_contract.components import Piece, pieces
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.store import read_arrays, write_array
 
@@ -74,6 +75,11 @@ class VelocityTables:
                 f"velocity tables do not fit together: coef {self.coef.shape}, "
                 f"wave {self.wave.shape}, first {self.first.shape}, weights {self.weights.shape}"
             )
+
+    @cached_property
+    def pieces(self) -> tuple[Piece, ...]:
+        """Pieces of the basis of a compressed bank."""
+        return pieces(self.basis)
 
     @cached_property
     def limits_km_s(self) -> tuple[float, float]:

@@ -1,25 +1,32 @@
 """Compressed banks: node spectra as amplitudes of their principal components."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import eigh
 
 from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.errors import ConfigError, DataError
-from starsmith.simulator.holes import used_nodes
+from starsmith.simulator.bernstein import boxes, lattice
+from starsmith.simulator.holes import accepted_cells
+from starsmith.simulator.positivity import refused_cells
 
 __all__ = ["compress_bank"]
 
 LEAST_TOLERANCE = 1e-5  # float32 amplitudes and sums leave 1e-6
-ROWS_AT_ONCE = 512
+PIXELS_AT_ONCE = 512  # that share components: fewer suffice for a piece than for the whole
 
 
 def compress_bank(bank: Bank, tolerance: float = 1e-4) -> Bank:
     """Keep the fewest principal components that hold every spectrum to a relative error.
 
-    The error is measured on every coefficient that an accepted draw can use. Spline weights are
-    positive, so no interpolated flux errs by more (derivatives may).
+    The error is a proved bound, not a sample: it is the largest relative error of the Bernstein
+    coefficients of every cell of the knots at every pixel. Flux and error share their positive
+    weights, so at no point of the cell is the relative error of the flux larger (that of its
+    derivatives may be). It holds in exact arithmetic: float32 sums add about 1e-6.
+
+    Cells where some Bernstein coefficient of the flux is not positive are left out: the spline
+    may undershoot there, nothing is promised, and draws in them are refused (``refused``).
 
     Parameters
     ----------
@@ -31,15 +38,17 @@ def compress_bank(bank: Bank, tolerance: float = 1e-4) -> Bank:
     Returns
     -------
     compressed : Bank
-        ``info["compression"]`` holds ``n_component``, ``tolerance`` and the measured
-        ``max_relative_error``, for the velocity tables as well where there are any.
+        ``info["compression"]`` holds ``n_component``, ``tolerance``, the bound found
+        (``max_relative_error``), and ``n_cell`` and ``n_cell_refused``; for the velocity tables
+        as well where there are any.
 
     Raises
     ------
     ConfigError
         If the tolerance is below what float32 can hold.
     DataError
-        If the bank is compressed already, or its spectra have too little in common.
+        If the bank is compressed already, promises nothing anywhere, or its spectra have too
+        little in common.
     """
     if not LEAST_TOLERANCE <= tolerance < 1.0:
         raise ConfigError(
@@ -47,84 +56,137 @@ def compress_bank(bank: Bank, tolerance: float = 1e-4) -> Bank:
         )
     if bank.basis is not None:
         raise DataError("this bank is compressed already; compress the one it was made from")
-    filled = bank.filled.reshape([nodes.size for nodes in bank.axes])
-    used = used_nodes(bank.axes, filled, bank.degree).ravel()
-    coef, basis, error = _compress(bank.coef, used, tolerance)
-    told = {"tolerance": tolerance, "n_component": len(basis), "max_relative_error": error}
+    accepted = accepted_cells(bank.axes, _on_axes(bank, bank.filled), bank.degree)
+    spectra = [bank.band_coef[:, None], bank.coef]
+    spectra += [bank.velocity.coef] if bank.velocity is not None else []
+    refused = accepted & np.any([refused_cells(bank, values) for values in spectra], axis=0)
+    promised = accepted & ~refused
+    if not promised.any():
+        raise DataError(
+            "interpolated flux can be zero or negative in every cell of this bank, so that no "
+            "relative error can be promised; use it uncompressed, or with --interpolation linear"
+        )
+    coef, basis, error = _compress(bank, bank.coef, promised, tolerance)
+    told = {
+        "tolerance": tolerance,
+        "n_component": len(basis),
+        "max_relative_error": error,
+        "n_cell": int(promised.sum()),
+        "n_cell_refused": int(refused.sum()),
+    }
     velocity = bank.velocity
     if velocity is not None:
-        moving, moving_basis, error = _compress(velocity.coef, used, tolerance)
+        moving, moving_basis, error = _compress(bank, velocity.coef, promised, tolerance)
         velocity = replace(velocity, coef=moving, basis=moving_basis)
         told |= {"n_component_moving": len(moving_basis), "max_relative_error_moving": error}
-    info = {**bank.info, "compression": told}
-    return replace(bank, coef=coef, basis=basis, velocity=velocity, info=info)
+    return replace(
+        bank,
+        coef=coef,
+        basis=basis,
+        velocity=velocity,
+        refused=_by_first_node(bank, refused) if refused.any() else None,
+        info={**bank.info, "compression": told},
+    )
+
+
+def _on_axes(bank: Bank, of_nodes: np.ndarray) -> np.ndarray:
+    return of_nodes.reshape([nodes.size for nodes in bank.axes])
+
+
+def _by_first_node(bank: Bank, cells: np.ndarray) -> np.ndarray:
+    """Mark cells at the first node of their support: bool (n_node,)."""
+    marked = np.zeros([nodes.size for nodes in bank.axes], dtype=bool)
+    marked[tuple(slice(n) for n in lattice(bank.axes, bank.degree))] = cells
+    return marked.ravel()
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """Cells in which an error is promised, of one bank."""
+
+    bank: Bank
+    promised: np.ndarray
+
+    def nodes(self) -> np.ndarray:
+        """Rows of the bank that the cells combine, int64 (n_used,)."""
+        axes, degree = self.bank.axes, self.bank.degree
+        used = np.zeros(len(self.bank.coef), dtype=bool)
+        for box in self:
+            used[box.support(axes, degree)] = True
+        return np.flatnonzero(used)
+
+    def __iter__(self):
+        kept = self.promised.ravel()
+        every = boxes(self.bank.axes, self.bank.degree)
+        return (box for box, keep in zip(every, kept, strict=True) if keep)
+
+    def coefficients(self, values: np.ndarray) -> list[np.ndarray]:
+        """Bernstein coefficients in each cell, float32 (n_order, n_value)."""
+        axes, degree = self.bank.axes, self.bank.degree
+        found = []
+        for box in self:
+            here = box.coefficients(values[box.support(axes, degree)], axes, degree)
+            found.append(here.reshape(-1, values.shape[1]).astype(np.float32))
+        return found
 
 
 def _compress(
-    coef: np.ndarray, used: np.ndarray, tolerance: float
+    bank: Bank, coef: np.ndarray, promised: np.ndarray, tolerance: float
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Amplitudes (n_node, n_component), basis (n_component, n_value), largest error."""
-    if not used.any() or coef[used].min() <= 0:
-        raise DataError(
-            "some spline coefficients of this bank are not positive, so that no relative error "
-            "can be promised; use it uncompressed, or with --interpolation linear"
-        )
+    cells = _Cells(bank, promised)
+    used = cells.nodes()
     level = np.median(coef, axis=1, keepdims=True).astype(np.float64)
-    level = np.where(level > 0, level, 1.0)
-    spectra = coef / level  # every star counts alike, bright or faint
-    n_node, n_value = coef.shape
-    most = n_node * n_value // (n_node + n_value)  # more would take more room than the bank
-    basis = _leading_spectra(spectra[used], most)
-    amplitudes = spectra @ basis.T
-
-    def error_of(n: int) -> float:
-        return _largest_error(coef, level, amplitudes[:, :n], basis[:n], used)
-
-    n_component = _fewest(error_of, len(basis), tolerance)
-    scores = (amplitudes[:, :n_component] * level).astype(np.float32)
-    kept = np.ascontiguousarray(basis[:n_component], dtype=np.float32)
-    return scores, kept, _largest_error(coef, 1.0, scores, kept, used)
-
-
-def _leading_spectra(spectra: np.ndarray, n: int) -> np.ndarray:
-    """Orthonormal principal directions of the rows, largest first: at most ``n``."""
-    n_row, n_value = spectra.shape
-    if n_row < n_value:
-        _, vectors = eigh(spectra @ spectra.T)
-        directions = spectra.T @ vectors[:, ::-1][:, :n]
-    else:
-        _, vectors = eigh(spectra.T @ spectra)
-        directions = vectors[:, ::-1][:, :n]
-    orthonormal, _ = np.linalg.qr(directions)
-    return orthonormal.T
-
-
-def _fewest(error_of, most: int, tolerance: float) -> int:
-    """Bisect for the fewest components within tolerance, leaving a tenth of it to rounding."""
-    if most < 1 or error_of(most) > 0.9 * tolerance:
+    level = np.where(level > 0, level, 1.0)  # every star counts alike, bright or faint
+    scores, spectra, worst = [], [], 0.0
+    for start in range(0, coef.shape[1], PIXELS_AT_ONCE):
+        pixels = slice(start, start + PIXELS_AT_ONCE)
+        piece, components, error = _compress_piece(cells, coef[:, pixels], level, used, tolerance)
+        whole = np.zeros((len(components), coef.shape[1]), dtype=np.float32)
+        whole[:, pixels] = components
+        scores.append(piece)
+        spectra.append(whole)
+        worst = max(worst, error)
+    n_component = sum(map(len, spectra))
+    if n_component * (len(coef) + PIXELS_AT_ONCE) >= coef.size:
         raise DataError(
-            f"the spectra of this bank have too little in common: {most} components, as large as "
-            f"the bank itself, do not hold them to {tolerance:g}; allow more or leave it whole"
+            f"the spectra of this bank have too little in common: to hold them to {tolerance:g} "
+            f"takes {n_component} components, as large as the bank itself; allow more or leave "
+            "it whole"
         )
-    low, high = 0, most  # too few, enough
+    return np.concatenate(scores, axis=1), np.concatenate(spectra), worst
+
+
+def _compress_piece(
+    cells: _Cells, coef: np.ndarray, level: np.ndarray, used: np.ndarray, tolerance: float
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Amplitudes, components and their error for some neighbouring pixels."""
+    exact = cells.coefficients(coef.astype(np.float64))
+    directions = _leading_spectra((coef / level)[used])
+    most = len(directions)
+
+    def cut(n: int) -> tuple[np.ndarray, np.ndarray, float]:
+        kept = directions[:n].astype(np.float32)
+        scores = (coef @ directions[:n].T).astype(np.float32)
+        found = zip(cells.coefficients(scores), exact, strict=True)
+        error = max(float(np.abs(a @ kept / b - 1.0).max()) for a, b in found)
+        return scores, kept, error
+
+    low, high = 0, most  # too few, enough if anything is
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if error_of(middle) <= 0.9 * tolerance else (middle, high)
-    return high
+        low, high = (low, middle) if cut(middle)[2] <= 0.95 * tolerance else (middle, high)
+    best = cut(high)
+    if best[2] > tolerance:
+        raise DataError(
+            f"{most} components do not hold this bank to {tolerance:g}: float32 does not resolve "
+            "its faintest pixels; allow more or leave it whole"
+        )
+    return best
 
 
-def _largest_error(
-    coef: np.ndarray,
-    level: np.ndarray | float,
-    amplitudes: np.ndarray,
-    basis: np.ndarray,
-    used: np.ndarray,
-) -> float:
-    """Largest relative error of the used coefficients, a block of nodes at a time."""
-    level = np.broadcast_to(level, (len(coef), 1))
-    worst = 0.0
-    for start in range(0, len(coef), ROWS_AT_ONCE):
-        rows = start + np.flatnonzero(used[start : start + ROWS_AT_ONCE])
-        ratio = (amplitudes[rows] @ basis) * level[rows] / coef[rows]
-        worst = max(worst, float(np.abs(ratio - 1.0).max(initial=0.0)))
-    return worst
+def _leading_spectra(spectra: np.ndarray) -> np.ndarray:
+    """Orthonormal principal directions of the rows, largest first."""
+    n_row, n_value = spectra.shape
+    _, vectors = eigh(spectra.T @ spectra)
+    return vectors[:, ::-1][:, : min(n_row, n_value)].T

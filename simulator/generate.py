@@ -30,6 +30,7 @@ from starsmith.data_contract.shards import (
 )
 from starsmith.simulator.interpolate import touches_filled
 from starsmith.simulator.observe import draw_stars, model_flux, signal_to_noise
+from starsmith.simulator.positivity import check_positive
 from starsmith.simulator.prior import Prior
 from starsmith.simulator.workers import Crew, Job, run_shards
 
@@ -118,6 +119,8 @@ def check_prior(bank: Bank, prior: Prior, noise: NoiseModel = CALCULATOR) -> Non
     )
     signal_to_noise(bank, model_flux(bank, ends), ends)
     Response.of(bank.noise, widest_conditions(noise, ends.conditions))
+    if prior.population is None and prior.nodes is None:  # these leave most of the box empty
+        check_positive(bank, prior.ranges)
 
 
 def check_population(bank: Bank, population: Population) -> None:

@@ -5,7 +5,26 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from starsmith.simulator.interpolate import prefilter, spline_degree
 
-__all__ = ["filled_leakage", "used_nodes"]
+__all__ = ["accepted_cells", "filled_leakage", "used_nodes"]
+
+
+def accepted_cells(axes: tuple[np.ndarray, ...], filled: np.ndarray, most: int = 3) -> np.ndarray:
+    """Cells of the knots in which draws are accepted: none of the nodes they combine is filled.
+
+    Parameters
+    ----------
+    axes : tuple of float64 arrays
+    filled : bool array, shape (n_1, n_2, ...)
+    most : int
+        Highest degree of the splines.
+
+    Returns
+    -------
+    accepted : bool array, shape (n_cell_1, n_cell_2, ...)
+    """
+    width = tuple(spline_degree(nodes.size, most) + 1 for nodes in axes)
+    over = tuple(range(filled.ndim, 2 * filled.ndim))
+    return ~sliding_window_view(filled, width).any(axis=over)
 
 
 def used_nodes(axes: tuple[np.ndarray, ...], filled: np.ndarray, most: int = 3) -> np.ndarray:
@@ -27,7 +46,7 @@ def used_nodes(axes: tuple[np.ndarray, ...], filled: np.ndarray, most: int = 3) 
     degrees = [spline_degree(nodes.size, most) for nodes in axes]
     width = tuple(degree + 1 for degree in degrees)
     over = tuple(range(filled.ndim, 2 * filled.ndim))
-    accepted = ~sliding_window_view(filled, width).any(axis=over)  # one entry per cell
+    accepted = accepted_cells(axes, filled, most)
     around = np.pad(accepted, [(degree, degree) for degree in degrees])
     return np.any(sliding_window_view(around, width), axis=over)
 

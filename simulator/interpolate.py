@@ -5,7 +5,9 @@ import numpy as np
 from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.errors import GridError
 from starsmith.data_contract.splines import spline_degree, spline_knots
-from starsmith.simulator.kernels.spline import basis_rows, combine_rows
+from starsmith.data_contract.velocity import VelocityTables
+from starsmith.simulator.kernels.spline import GROUP, basis_rows, combine_rows, combine_shared
+from starsmith.simulator.positivity import refuse_undershoot, refuse_unpromised
 from starsmith.simulator.reddening import dust_tables
 from starsmith.simulator.velocity import shift_to_pixels, tables_for
 
@@ -22,6 +24,7 @@ __all__ = [
 
 MOVING_AT_ONCE = 256  # bounds the spectra waiting to be shifted
 DUSTY_AT_ONCE = 256  # bounds the transmissions in memory
+MANY_ROWS = 128  # from here on, spectra of the same cell are worth collecting
 
 
 def prefilter(values: np.ndarray, axes: tuple[np.ndarray, ...], most: int = 3) -> np.ndarray:
@@ -138,17 +141,27 @@ def combine(bank: Bank, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
     ``rows`` int32 and ``weights`` float64 have shape (n_spec, n_support).
     """
-    return _weighted_sums(bank.coef, bank.basis, rows, weights)
+    return _spectra(bank, rows, weights)
 
 
-def _weighted_sums(
-    coef: np.ndarray, basis: np.ndarray | None, rows: np.ndarray, weights: np.ndarray
-) -> np.ndarray:
-    """Sums of coefficients, or of the basis spectra these are amplitudes of."""
-    if basis is not None:
-        amplitudes = _weighted_sums(coef, None, rows, weights)
-        every = np.tile(np.arange(len(basis), dtype=np.int32), (len(rows), 1))
-        return _weighted_sums(basis, None, every, amplitudes)
+def _spectra(tables: Bank | VelocityTables, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted sums of spectra, or of the components that ``tables.coef`` are amplitudes of."""
+    sums = _weighted_sums(tables.coef, rows, weights)
+    if tables.basis is None:
+        return sums
+    flux = np.empty((len(rows), tables.wave.size), dtype=np.float32)
+    together = np.zeros(len(rows), dtype=np.int32)
+    for piece in tables.pieces:
+        every = np.arange(len(piece.spectra), dtype=np.int32)
+        amplitudes = sums[:, piece.components]
+        flux[:, piece.pixels] = _shared_sums(piece.spectra, every, amplitudes, together)
+    return flux
+
+
+def _weighted_sums(coef: np.ndarray, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted sums of rows: float32 (n_spec, n_value)."""
+    if rows.shape[1] >= MANY_ROWS:
+        return _shared_sums(coef, rows, weights, rows[:, 0])
     surplus = -rows.shape[1] % 4
     if surplus:
         rows = np.pad(rows, ((0, 0), (0, surplus)))
@@ -156,6 +169,27 @@ def _weighted_sums(
     flux = np.empty((len(rows), coef.shape[1]), dtype=np.float32)
     order = np.argsort(rows[:, 0], kind="stable")  # neighbours in the grid after each other
     combine_rows(flux, coef, rows, weights.astype(np.float32), order)
+    return flux
+
+
+def _shared_sums(
+    coef: np.ndarray, rows: np.ndarray, weights: np.ndarray, cell: np.ndarray
+) -> np.ndarray:
+    """Sums for spectra of which those with the same ``cell`` touch the same rows.
+
+    ``rows`` int32 has shape (n_spec, n_support), or (n_support,) where all spectra touch the same.
+    """
+    order = np.argsort(cell, kind="stable")
+    begins = np.flatnonzero(np.diff(cell[order], prepend=-1))
+    ends = np.append(begins[1:], len(cell))
+    pieces = [np.arange(*ends_of, GROUP) for ends_of in zip(begins, ends, strict=True)]
+    first = np.concatenate([*pieces, [len(cell)]]).astype(np.int64)
+    leads = order[first[:-1]]
+    shared = rows[leads] if rows.ndim == 2 else np.tile(rows, (len(leads), 1))
+    surplus = ((0, 0), (0, -shared.shape[1] % 4))
+    flux = np.empty((len(cell), coef.shape[1]), dtype=np.float32)
+    weights = np.pad(weights.astype(np.float32), surplus)
+    combine_shared(flux, coef, np.pad(shared, surplus), weights, order, first)
     return flux
 
 
@@ -173,7 +207,7 @@ def combine_moving(bank: Bank, rows: np.ndarray, weights: np.ndarray, rv: np.nda
     moving = np.flatnonzero(~still)
     for start in range(0, moving.size, MOVING_AT_ONCE):
         some = moving[start : start + MOVING_AT_ONCE]
-        samples = _weighted_sums(tables.coef, tables.basis, rows[some], weights[some])
+        samples = _spectra(tables, rows[some], weights[some])
         flux[some] = shift_to_pixels(tables, samples, rv[some])
     return flux
 
@@ -201,12 +235,13 @@ def interpolate(
     Returns
     -------
     flux_model : float32 array, shape (n_spec, n_wave)
-        [1e-17 erg/s/cm²/Å].
+        [1e-17 erg/s/cm²/Å]. Positive at every pixel.
 
     Raises
     ------
     GridError
-        If a label leaves the grid, or a draw leans on a filled node.
+        If a label leaves the grid, a draw leans on a filled node, an interpolated flux is zero
+        or negative, or a compressed bank promises no error there.
     DataError
         If the bank cannot shift spectra by ``rv``, or knows no dust of ``ebv``.
     """
@@ -217,6 +252,8 @@ def interpolate(
             f"{int(bad.sum())} draws lean on nodes the grid does not have, the first at {where}; "
             "narrow the label ranges or import the missing nodes"
         )
+    if bank.refused is not None:
+        _check_promised(bank, np.asarray(labels, dtype=np.float64), rows)
     maggies = np.einsum("ns,ns->n", weights, bank.band_coef[rows])
     scale = 10.0 ** (-0.4 * np.asarray(mag, dtype=np.float64)) / maggies
     dusty = np.flatnonzero(ebv) if ebv is not None else np.empty(0, dtype=np.int64)
@@ -229,4 +266,17 @@ def interpolate(
     for start in range(0, dusty.size, DUSTY_AT_ONCE):
         some = dusty[start : start + DUSTY_AT_ONCE]
         flux[some] *= dust.transmission(ebv[some])
+    refuse_undershoot(bank, labels, flux)
     return flux
+
+
+def _check_promised(bank: Bank, labels: np.ndarray, rows: np.ndarray) -> None:
+    """Refuse draws in cells of a compressed bank that promise no error.
+
+    A draw on the border of two cells is in both: one that promises is enough.
+    """
+    bad = np.flatnonzero(bank.refused[rows[:, 0]])
+    if bad.size:
+        floor = [nodes[0] for nodes in bank.axes]
+        before, _ = spline_weights(bank, np.maximum(np.nextafter(labels[bad], -np.inf), floor))
+        refuse_unpromised(bank, labels[bad[bank.refused[before[:, 0]]]])

@@ -3,10 +3,13 @@
 import numpy as np
 from numba import njit, prange
 
-__all__ = ["basis_rows", "combine_rows"]
+__all__ = ["GROUP", "basis_rows", "combine_rows", "combine_shared"]
 
 TILE = 2048  # pixels; a sum of this width stays in the first-level cache
 BLOCK = 64  # spectra a thread takes at once; neighbours share rows in the second-level cache
+GROUP = 64  # spectra that share rows, at most: with their sums they stay in the second-level cache
+WIDE = 4096  # pixels of a tile of shared rows: whole rows are read faster than pieces of them
+DEEP = 32  # rows copied together: side by side they do not evict each other
 
 
 @njit(cache=True)
@@ -100,3 +103,73 @@ def combine_rows(flux, coef, rows, weights, order):
                             + weight_2 * row_2[j]
                             + weight_3 * row_3[j]
                         )
+
+
+@njit(cache=True, fastmath={"contract"}, inline="always")
+def _add_four(sums, rows, w_0, w_1, w_2, w_3):
+    """Add four weighted rows to the sums of four spectra, each of shape (n_wave,)."""
+    sum_0, sum_1, sum_2, sum_3 = sums[0], sums[1], sums[2], sums[3]
+    row_0, row_1, row_2, row_3 = rows[0], rows[1], rows[2], rows[3]
+    w_00, w_01, w_02, w_03 = w_0[0], w_0[1], w_0[2], w_0[3]
+    w_10, w_11, w_12, w_13 = w_1[0], w_1[1], w_1[2], w_1[3]
+    w_20, w_21, w_22, w_23 = w_2[0], w_2[1], w_2[2], w_2[3]
+    w_30, w_31, w_32, w_33 = w_3[0], w_3[1], w_3[2], w_3[3]
+    for j in range(sum_0.size):
+        a, b, c, d = row_0[j], row_1[j], row_2[j], row_3[j]
+        sum_0[j] += w_00 * a + w_01 * b + w_02 * c + w_03 * d
+        sum_1[j] += w_10 * a + w_11 * b + w_12 * c + w_13 * d
+        sum_2[j] += w_20 * a + w_21 * b + w_22 * c + w_23 * d
+        sum_3[j] += w_30 * a + w_31 * b + w_32 * c + w_33 * d
+
+
+@njit(cache=True, parallel=True, fastmath={"contract"})
+def combine_shared(flux, coef, rows, weights, order, first):
+    """Weighted sums of bank rows for groups of spectra that all touch the same rows.
+
+    Each value read serves four spectra. A spectrum has the same bits in any place of any group:
+    the last four of a group are filled up with repetitions of its last spectrum.
+
+    Parameters
+    ----------
+    flux : float32 array, shape (n_spec, n_wave)
+        Overwritten [unit of ``coef`` x unit of ``weights``].
+    coef : float32 array, shape (n_node, n_wave)
+    rows : int32 array, shape (n_group, n_support)
+        Rows that all spectra of a group touch; ``n_support`` a multiple of four.
+    weights : float32 array, shape (n_spec, n_support)
+        Surplus entries carry weight zero.
+    order : int64 array, shape (n_spec,)
+        Spectra, those of a group after each other.
+    first : int64 array, shape (n_group + 1,)
+        Where each group begins in ``order``; no group has more than ``GROUP`` spectra.
+    """
+    n_wave = flux.shape[1]
+    n_support = rows.shape[1]
+    for group in prange(first.size - 1):
+        here = first[group]
+        n_here = first[group + 1] - here
+        copied = np.empty((DEEP, min(WIDE, n_wave)), dtype=np.float32)
+        sums = np.empty((n_here + 3, min(WIDE, n_wave)), dtype=np.float32)
+        for start in range(0, n_wave, WIDE):
+            width = min(WIDE, n_wave - start)
+            sums[:, :width] = 0.0
+            for top in range(0, n_support, DEEP):
+                deep = min(DEEP, n_support - top)
+                for s in range(deep):
+                    copied[s, :width] = coef[rows[group, top + s], start : start + width]
+                for k in range(0, n_here, 4):
+                    w_0 = weights[order[here + k]]
+                    w_1 = weights[order[here + min(k + 1, n_here - 1)]]
+                    w_2 = weights[order[here + min(k + 2, n_here - 1)]]
+                    w_3 = weights[order[here + min(k + 3, n_here - 1)]]
+                    for s in range(0, deep, 4):
+                        _add_four(
+                            sums[k : k + 4, :width],
+                            copied[s : s + 4, :width],
+                            w_0[top + s : top + s + 4],
+                            w_1[top + s : top + s + 4],
+                            w_2[top + s : top + s + 4],
+                            w_3[top + s : top + s + 4],
+                        )
+            for k in range(n_here):
+                flux[order[here + k], start : start + width] = sums[k, :width]

@@ -9,3 +9,8 @@ def interpolate_sequentially(values, axes, label, derivative=None):
     for k, (nodes, x) in enumerate(zip(axes, label, strict=True)):
         values = CubicSpline(nodes, values, axis=0, bc_type="not-a-knot")(x, int(derivative == k))
     return np.asarray(values)
+
+
+def combine_plainly(coef, rows, weights):
+    """Weighted sums of rows in float64 (n_spec, n_wave), one spectrum at a time."""
+    return np.array([w @ coef[r].astype(np.float64) for r, w in zip(rows, weights, strict=True)])

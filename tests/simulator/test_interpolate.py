@@ -9,7 +9,7 @@ from starsmith.data_contract.errors import GridError
 from starsmith.simulator.interpolate import combine, interpolate, prefilter, spline_weights
 from starsmith.simulator.observe import draw_stars
 from starsmith.simulator.prior import Prior
-from tests.reference.spline import interpolate_sequentially
+from tests.reference.spline import combine_plainly, interpolate_sequentially
 
 
 @pytest.fixture(scope="module")
@@ -132,3 +132,36 @@ def test_draws_avoid_holes_without_touching_other_draws(toy_bank):
     assert not filled[spline_weights(holed, kept.labels)[0]].any()
     with pytest.raises(GridError, match="nodes the grid does not have"):
         interpolate(holed, free.labels, free.mag)
+
+
+@pytest.mark.parametrize("n_wave", [40, 5000])
+def test_spectra_of_a_cell_share_their_rows(toy_bank, n_wave):
+    """Five labels combine 768 nodes: scipy's spline, and the same bits alone or in a crowd."""
+    rng = np.random.default_rng(8)
+    axes = tuple(np.sort(rng.random(n)) for n in (4, 5, 4, 4, 3))
+    nodes = 1.0 + 0.1 * rng.random((4, 5, 4, 4, 3, n_wave))
+    coef = prefilter(nodes, axes).reshape(-1, n_wave)
+    bank = dataclasses.replace(
+        toy_bank,
+        label_names=("teff", "logg", "m_h", "a_m", "c_m"),
+        axes=axes,
+        wave=np.arange(n_wave, dtype=float),
+        coef=coef.astype(np.float32),
+        band_coef=np.ones(len(coef)),
+        filled=np.zeros(len(coef), dtype=bool),
+    )
+    labels = random_labels(bank, 75)
+    rows, weights = spline_weights(bank, labels)
+    together = combine(bank, rows, weights)
+    plain = combine_plainly(bank.coef, rows, weights)
+
+    assert rows.shape[1] == 768
+    # float32 products of coefficients up to 30 times the flux, and sums of 768 of them
+    tolerance = 1e-6 * np.abs(coef).max()
+    np.testing.assert_allclose(together, plain, atol=tolerance)
+    for row, label in zip(together[:3], labels[:3], strict=True):
+        twin = interpolate_sequentially(nodes, axes, label)
+        np.testing.assert_allclose(row, twin, atol=tolerance)
+    for k in (0, 31, 74):
+        alone = combine(bank, rows[k : k + 1], weights[k : k + 1])[0]
+        np.testing.assert_array_equal(alone, together[k])
