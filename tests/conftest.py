@@ -1,7 +1,9 @@
 """Fixtures shared by all packages: a small bank made from formulae, no survey data."""
 
+import os
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 
@@ -10,6 +12,18 @@ from starsmith.data_contract.noise import NoiseTables
 from starsmith.simulator.interpolate import prefilter
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+
+
+def pytest_configure(config):
+    """One thread for each of several processes: they fill the cores, threads would wait.
+
+    The first process hands the variable on to the others, whose BLAS and OpenMP read it as
+    they are loaded. Tests of threads ask for them (`test_threads.py`).
+    """
+    if hasattr(config, "workerinput"):
+        numba.set_num_threads(1)
+    elif config.getoption("numprocesses", None):
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
