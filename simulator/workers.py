@@ -19,6 +19,7 @@ from concurrent.futures import (
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 import numba
@@ -119,14 +120,17 @@ def _run_here(job: Job, todo: Sequence[Shard]) -> Iterator[int]:
 _pool_job: list[Job] = []
 
 
-def _die_with_parent(folder: Path) -> None:
-    """End this process when its parent is gone, and remove what that left behind.
-
-    Nobody would collect its shards.
-    """
+def _die_with_parent(arrays: Path) -> None:
+    """End this process when its parent is gone: nobody would collect its shards."""
     multiprocessing.parent_process().join()
-    shutil.rmtree(folder, ignore_errors=True)
+    _inherit(arrays)
     os._exit(1)
+
+
+def _inherit(arrays: Path) -> None:
+    """Remove the folder of the mapped arrays if the parent, whose it is, was killed."""
+    if not multiprocessing.parent_process().is_alive():
+        shutil.rmtree(arrays.parent, ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -170,7 +174,8 @@ class MappedJob:
 def _start_worker(mapped: MappedJob) -> None:
     """Prepare a worker process: one thread each, interrupts left to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_die_with_parent, args=(mapped.arrays.parent,), daemon=True).start()
+    threading.Thread(target=_die_with_parent, args=(mapped.arrays,), daemon=True).start()
+    Finalize(None, _inherit, args=(mapped.arrays,), exitpriority=1)  # if it ends for other reasons
     numba.set_num_threads(1)
     _pool_job[:] = [mapped.job()]
 
