@@ -1,16 +1,18 @@
 """The dataset card: what a dataset holds, where it comes from and how it may be used, in a page."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from starsmith.data_contract.columns import open_column, read_rows
+from starsmith.data_contract.columns import open_column, read_blocks
 from starsmith.data_contract.names import SNR_EDGES, UNITS
 from starsmith.data_contract.schema import MEANINGS, DatasetHeader
 
 __all__ = ["card_contents", "card_text"]
 
 N_BIN = 16
+SAMPLED_ROWS = 2**24  # that quartiles and histograms are made of
 BLOCKS = "▁▂▃▄▅▆▇█"
 BAR_WIDTH = 24
 STORES = {
@@ -27,25 +29,58 @@ def card_contents(path: Path, header: DatasetHeader) -> dict:
     -------
     contents : dict
         JSON-able. ``quantities``: name -> unit, declared range, range found, quartiles and a
-        histogram of 16 bins over the range found, of all splits together. ``snr``: split ->
+        histogram of 16 bins over the range found, of all splits together (of every k-th row
+        where there are more than 16.8 million). ``snr``: split ->
         number of spectra in each bin of `SNR_EDGES`; ``snr_quartiles``: split -> quartiles.
     """
     quantities = {}
     for name in header.columns:
         if len(header.columns[name].dims) > 1 or name in ("index", "snr"):
             continue
-        parts = [read_rows(open_column(path, split, name)) for split in header.counts]
-        quantities[name] = _quantity(name, np.concatenate(parts), header)
-    snr = {split: read_rows(open_column(path, split, "snr")) for split in header.counts}
+        parts = [_Sample.of(path, split, name, header) for split in header.counts]
+        quantities[name] = _quantity(name, parts, header)
+    snr = {split: _Sample.of(path, split, "snr", header) for split in header.counts}
     return {
         "quantities": quantities,
-        "snr": {split: _snr_histogram(values) for split, values in snr.items()},
-        "snr_quartiles": {split: _quartiles(values) for split, values in snr.items()},
+        "snr": {split: _snr_histogram(sample.in_bins) for split, sample in snr.items()},
+        "snr_quartiles": {split: _quartiles(sample.values) for split, sample in snr.items()},
     }
 
 
-def _quantity(name: str, values: np.ndarray, header: DatasetHeader) -> dict:
-    low, high = float(values.min()), float(values.max())
+@dataclass(frozen=True)
+class _Sample:
+    """A column of a split: its range, and of large ones every so many rows.
+
+    Attributes
+    ----------
+    low, high : float
+        Of all rows.
+    in_bins : int array
+        Rows in each bin of `SNR_EDGES`, all of them.
+    values : float64 array
+        Every k-th row; all of them up to `SAMPLED_ROWS`.
+    """
+
+    low: float
+    high: float
+    in_bins: np.ndarray
+    values: np.ndarray
+
+    @classmethod
+    def of(cls, path: Path, split: str, name: str, header: DatasetHeader) -> "_Sample":
+        """Read a column a block at a time."""
+        step = -(-sum(header.counts.values()) // SAMPLED_ROWS)
+        low, high, in_bins, kept = np.inf, -np.inf, 0, []
+        for values in read_blocks(open_column(path, split, name), header.shard_rows):
+            low, high = min(low, float(values.min())), max(high, float(values.max()))
+            in_bins = in_bins + np.histogram(values, bins=SNR_EDGES)[0]
+            kept.append(values[::step].copy())
+        return cls(low, high, in_bins, np.concatenate(kept))
+
+
+def _quantity(name: str, parts: list[_Sample], header: DatasetHeader) -> dict:
+    low, high = min(part.low for part in parts), max(part.high for part in parts)
+    values = np.concatenate([part.values for part in parts])
     counts, _ = np.histogram(values, bins=N_BIN, range=(low, high) if high > low else None)
     return {
         "unit": UNITS[name],
@@ -60,9 +95,8 @@ def _quartiles(values: np.ndarray) -> list[float]:
     return [float(value) for value in np.percentile(values, [25, 50, 75])]
 
 
-def _snr_histogram(snr: np.ndarray) -> dict[str, int]:
-    """Number of spectra in each bin of `SNR_EDGES`."""
-    counts, _ = np.histogram(snr, bins=SNR_EDGES)
+def _snr_histogram(counts: np.ndarray) -> dict[str, int]:
+    """Number of spectra in each bin of `SNR_EDGES`, by the bin's name."""
     edges = zip(SNR_EDGES[:-1], SNR_EDGES[1:], counts, strict=True)
     return {f"{low:g}..{high:g}": int(n) for low, high, n in edges}
 

@@ -1,5 +1,6 @@
 """The arrays of a split on disk: created, written one shard at a time, read."""
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from pathlib import Path
@@ -19,10 +20,14 @@ __all__ = [
     "create_column",
     "is_rounded",
     "open_column",
+    "read_blocks",
     "read_rows",
     "rounded",
+    "row_blocks",
     "write_rows",
 ]
+
+BLOCK_ROWS = 2**20  # of numbers read at a time: data sets may be larger than the memory
 
 # what zarr and its codecs raise on damaged metadata or chunks
 DAMAGE = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
@@ -93,6 +98,25 @@ def read_rows(array: zarr.Array, rows: slice | np.ndarray = slice(None)) -> np.n
             f"{array.store_path}: a chunk of it is damaged ({problem}); `specdata verify` on the "
             "dataset names the shard"
         ) from None
+
+
+def read_blocks(array: zarr.Array, shard_rows: int) -> Iterator[np.ndarray]:
+    """Read a whole array in order, whole shards of about a million rows at a time.
+
+    Raises
+    ------
+    DataError
+        If a chunk is damaged.
+    """
+    for rows in row_blocks(array.shape[0], shard_rows):
+        yield read_rows(array, rows)
+
+
+def row_blocks(n_rows: int, shard_rows: int) -> Iterator[slice]:
+    """Slices of whole shards, about a million rows each, that cover ``n_rows`` in order."""
+    step = shard_rows * max(1, BLOCK_ROWS // shard_rows)
+    for start in range(0, n_rows, step):
+        yield slice(start, min(start + step, n_rows))
 
 
 def write_rows(path: Path, split: str, name: str, rows: slice, values: np.ndarray) -> None:

@@ -33,7 +33,7 @@ BLOCK_ROWS = 512  # spectra observed at a time; 34 MB of float64 working space a
 Rows = np.ndarray | slice | None
 
 
-def read_draws(path: Path, split: str, header: DatasetHeader) -> Draws:
+def read_draws(path: Path, split: str, header: DatasetHeader, rows: slice = slice(None)) -> Draws:
     """Read keys, labels, magnitudes and conditions of a split, finished or not.
 
     Raises
@@ -42,7 +42,7 @@ def read_draws(path: Path, split: str, header: DatasetHeader) -> Draws:
         If one of their arrays is damaged.
     """
     columns = {
-        column.name: read_rows(open_column(path, split, column.name))
+        column.name: read_rows(open_column(path, split, column.name), rows)
         for column in header.columns.values()
         if len(column.dims) == 1
     }

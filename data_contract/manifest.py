@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from starsmith.data_contract.columns import open_column, read_rows
+from starsmith.data_contract.columns import open_column, read_blocks
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.schema import DatasetHeader
 from starsmith.data_contract.store import json_bytes, write_json
@@ -126,9 +126,10 @@ def content_digest(path: Path, split: str, header: DatasetHeader) -> str:
     total = hashlib.sha256()
     for column in header.columns.values():
         if len(column.dims) == 1:
-            values = read_rows(open_column(path, split, column.name))
-            total.update(f"{column.name} {column.dtype} {values.shape}".encode())
-            total.update(values.astype(column.dtype).tobytes())
+            array = open_column(path, split, column.name)
+            total.update(f"{column.name} {column.dtype} {array.shape}".encode())
+            for values in read_blocks(array, header.shard_rows):
+                total.update(values.astype(column.dtype).tobytes())
     return total.hexdigest()
 
 

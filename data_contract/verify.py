@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.data_contract.bank import read_noise
-from starsmith.data_contract.columns import is_rounded, open_column, read_rows
+from starsmith.data_contract.columns import is_rounded, open_column, read_rows, row_blocks
 from starsmith.data_contract.dataset import read_draws
 from starsmith.data_contract.errors import ContractError, DataError
 from starsmith.data_contract.integrity import FileCheck, Finding, check_files
@@ -126,7 +126,7 @@ def _content_problems(
     """Check arrays and values wherever their files are intact."""
     if manifest and (keys := differing_keys(manifest.run, header.run())):
         yield Finding("header", f"run.json and manifest.json differ in {', '.join(keys)}")
-    prints = {}
+    whole = []
     for split in header.counts:
         yield from _wave_problems(path, split, header)
         usable = []
@@ -136,13 +136,16 @@ def _content_problems(
                 yield Finding("header", text)
             else:
                 usable.append(column)
-        yield from _value_problems(path, split, header, usable, damaged)
-        if not any(name.startswith(f"{split}/") for name in damaged):
-            prints[split] = fingerprints(path, split, header)
+        findings = list(_value_problems(path, split, header, usable, damaged))
+        yield from findings
+        if not any(name.startswith(f"{split}/") for name in damaged) and all(
+            finding.owner for finding in findings
+        ):
+            whole.append(split)
             if manifest and content_digest(path, split, header) != manifest.content.get(split):
                 text = f"split {split}: decoded keys and labels differ from the manifest's"
                 yield Finding("", text)
-    yield from (Finding("", text) for text in _duplicate_problems(prints))
+    yield from (Finding("", text) for text in _duplicate_problems(path, header, whole))
 
 
 def _wave_problems(path: Path, split: str, header: DatasetHeader) -> Iterator[Finding]:
@@ -255,17 +258,37 @@ def _snr_problems(
 
 def fingerprints(path: Path, split: str, header: DatasetHeader) -> np.ndarray:
     """A 64-bit number per star and sky: collisions of a million rows are one in 10^7."""
-    draws = read_draws(path, split, header)
-    table = np.column_stack([draws.labels, draws.mag, draws.conditions, draws.rv, draws.ebv])
-    weights = np.random.default_rng(0).integers(0, 2**63, table.shape[1], dtype=np.uint64)
-    return np.ascontiguousarray(table).view(np.uint64) @ (2 * weights + np.uint64(1))
+    return np.concatenate(list(_fingerprint_blocks(path, split, header)))
 
 
-def _duplicate_problems(prints: dict[str, np.ndarray]) -> Iterator[str]:
-    names = list(prints)
-    if any(np.unique(found).size == 1 < found.size for found in prints.values()):
+def _fingerprint_blocks(path: Path, split: str, header: DatasetHeader) -> Iterator[np.ndarray]:
+    for rows in row_blocks(header.counts[split], header.shard_rows):
+        draws = read_draws(path, split, header, rows)
+        sky = np.column_stack([draws.labels, draws.mag, draws.conditions, draws.rv, draws.ebv])
+        weights = np.random.default_rng(0).integers(0, 2**63, sky.shape[1], dtype=np.uint64)
+        yield np.ascontiguousarray(sky).view(np.uint64) @ (2 * weights + np.uint64(1))
+
+
+def _duplicate_problems(path: Path, header: DatasetHeader, splits: list[str]) -> Iterator[str]:
+    """Spectra that splits have in common; the largest split is read a block at a time."""
+    if len(splits) < 2:
+        return
+    largest = max(splits, key=lambda split: header.counts[split])
+    rest = {split: fingerprints(path, split, header) for split in splits if split != largest}
+    shared = {split: np.zeros(prints.size, dtype=bool) for split, prints in rest.items()}
+    seen: set[int] = set()
+    for block in _fingerprint_blocks(path, largest, header):
+        seen.update((int(block.min()), int(block.max())))
+        for split, prints in rest.items():
+            shared[split] |= np.isin(prints, block)
+    alike = [np.unique(prints).size == 1 < prints.size for prints in rest.values()]
+    if any(alike) or (len(seen) == 1 and header.counts[largest] > 1):
         return  # every draw alike on purpose: nothing varies
-    for k, first in enumerate(names):
-        for second in names[k + 1 :]:
-            if n := int(np.isin(prints[second], prints[first]).sum()):
+    for k, first in enumerate(splits):
+        for second in splits[k + 1 :]:
+            if largest in (first, second):
+                n = int(shared[first if second == largest else second].sum())
+            else:
+                n = int(np.isin(rest[second], rest[first]).sum())
+            if n:
                 yield f"splits {first} and {second} share {n} spectra"
