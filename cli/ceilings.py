@@ -26,6 +26,7 @@ from starsmith.fisher.nuisances import Nuisances
 from starsmith.fisher.plots import plot_ceiling
 from starsmith.fisher.table import CeilingTable
 from starsmith.simulator.generate import check_population
+from starsmith.simulator.presets import settle
 from starsmith.simulator.prior import Prior
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "write_ceiling",
 ]
 
+OTHERS = ("population", "preset", "ebv")  # that a data set fixes too
 SUFFIXES = (".ecsv", ".json", ".md")
 NUISANCE = r"(?P<name>rv|lsf|sky|continuum)(?::(?P<degree>[1-9]))?(?:=(?P<prior>\d+(?:\.\d+)?))?"
 
@@ -62,7 +64,9 @@ class Population:
         prior = Prior({name: tuple(bounds) for name, bounds in header.prior.items()})
         _refuse_unbounded(prior)
         prior = prior.with_population(_recorded_population(path, header.population))
-        return cls(bank_of(path), prior, dataset.split("test").draws, header.noise_terms)
+        bank = bank_of(path)
+        prior = settle(header.config.get("preset") or "", bank, prior)
+        return cls(bank, prior, dataset.split("test").draws, header.noise_terms)
 
     def of_stars(self, index: np.ndarray, path: Path) -> "Population":
         """Return the stars that predictions in ``path`` are for; DataError for strangers."""
@@ -77,7 +81,12 @@ class Population:
 
     @classmethod
     def of_options(
-        cls, data: Path | None, source: BankSource, prior: Prior, noise: NoiseModel
+        cls,
+        data: Path | None,
+        source: BankSource,
+        prior: Prior,
+        noise: NoiseModel,
+        preset: str = "",
     ) -> "Population":
         """Return the data set's stars, or those of the bank, prior and noise asked for."""
         if data is None:
@@ -85,8 +94,8 @@ class Population:
             bank = source.open()
             if prior.population is not None:
                 check_population(bank, prior.population)
-            return cls(bank, prior, None, noise)
-        if typed := typed_on_command_line(*BANK_OPTIONS, *RANGES, *NOISE, "population", "ebv"):
+            return cls(bank, settle(preset, bank, prior), None, noise)
+        if typed := typed_on_command_line(*BANK_OPTIONS, *RANGES, *NOISE, *OTHERS):
             raise ConfigError(
                 "--data already fixes the bank, the prior and the noise; drop "
                 + ", ".join(map(flag, typed))

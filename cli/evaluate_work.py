@@ -35,7 +35,6 @@ from starsmith.learners.predict import check_wave
 __all__ = ["Inquiry", "Report", "check_predictions", "explain_model", "unique_names"]
 
 N_STAR = 24  # whose Fisher information is averaged
-OTHER_PRIORS = ("preset", "population")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,11 +214,6 @@ class Inquiry:
     def _verdicts(self, tables: list[Predictions], label: str, rows: Split) -> list[Verdict]:
         if not self.ceiling:
             return []
-        if odd := [name for name in OTHER_PRIORS if name in rows.header.config]:
-            raise ConfigError(
-                f"--ceiling: the stars of {self.data} were drawn with --{odd[0]}, the ceiling's "
-                f"from uniform ranges; it would be no ceiling of theirs"
-            )
         found = compute_ceiling(
             Population.of_data(self.data),
             label,

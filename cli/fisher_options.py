@@ -56,7 +56,8 @@ snr_bins_option = click.option(
     type=Edges(),
     is_flag=False,
     flag_value="default",
-    help="Also in bins of S/N: bare for 0,2,3,4,5,7,10,15,25,inf, or your own edges.",
+    help="Also in bins of S/N: bare for 0,2,3,4,5,7,10,15,25,inf, `specvit` for the paper's "
+    "2.5..28, or your own edges.",
 )
 nuisance_option = click.option(
     "--nuisance",

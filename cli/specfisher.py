@@ -24,7 +24,7 @@ from starsmith.cli.options import (
     typed_on_command_line,
 )
 from starsmith.cli.plans import plan
-from starsmith.cli.survey_options import noise_options, population_options
+from starsmith.cli.survey_options import noise_options, population_options, preset_option
 from starsmith.cli.tables import text_table
 from starsmith.cli.types import LABEL_NAMES, Edges, Numbers, Values
 
@@ -46,6 +46,7 @@ main.add_command(plan)
         "specfisher ceiling --data data.zarr --snr-bins 0,5,10,inf --plot ceiling.png",
         "specfisher ceiling --mag 22-22.5 --target teff --out ceiling.ecsv",
         "specfisher ceiling --mags 20.5,21,22",
+        "specfisher ceiling --preset specvit --mag 19..22.5 --snr-bins specvit",
         "specfisher ceiling --population stars.ecsv --sky-floor correlated --snr-bins",
         "specfisher ceiling --instrument pfs_b+pfs_r+pfs_n --population stars.ecsv --by-arm",
     ),
@@ -83,9 +84,10 @@ main.add_command(plan)
 @bank_options
 @prior_options
 @population_options
+@preset_option
 @noise_options
 @config_option(*UNUSED_BY_CEILINGS)
-def ceiling(source, prior, noise, data, target, snr_bins, as_json, **choices):
+def ceiling(source, prior, noise, preset, data, target, snr_bins, as_json, **choices):
     """Compute the best R2 any estimator can reach.
 
     `posterior_mean` is the one true ceiling; the other statistics are there to compare with
@@ -100,7 +102,7 @@ def ceiling(source, prior, noise, data, target, snr_bins, as_json, **choices):
     choices["nuisances"] = ceilings.parse_nuisances(choices.pop("nuisance"))
     if (chosen := ceilings.parse_statistics(choices.pop("statistics"))) is not None:
         choices["statistics"] = chosen
-    population = ceilings.Population.of_options(data, source, prior, noise)
+    population = ceilings.Population.of_options(data, source, prior, noise, preset or "")
     table = ceilings.compute_ceiling(population, target, snr_bins, **choices)
     ceilings.draw_ceiling(table, plot)
     table = table if snr_bins or choices["mags"] else ceilings.pooled(table)

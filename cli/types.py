@@ -92,7 +92,7 @@ class Range(click.ParamType):
 
 
 class Edges(click.ParamType):
-    """``0,5,10,inf`` -> increasing bin edges; ``default`` -> the standard ones."""
+    """``0,5,10,inf`` -> increasing bin edges; ``default``, ``specvit`` -> ours, or the paper's."""
 
     name = "EDGES"
 
@@ -104,6 +104,10 @@ class Edges(click.ParamType):
             from starsmith.data_contract.names import SNR_EDGES
 
             return SNR_EDGES
+        if value == "specvit":
+            from starsmith.data_contract.names import SPECVIT_SNR_EDGES
+
+            return SPECVIT_SNR_EDGES
         parts = [part.strip() for part in str(value).split(",")]
         if not all(re.fullmatch(rf"{PLAIN}|inf", part, re.ASCII) for part in parts):
             self.fail(

@@ -1,6 +1,6 @@
 """The glossary as code: names, units and fixed edges shared by every package."""
 
-__all__ = ["CONDITIONS", "FLUX_UNIT", "LABELS", "SNR_EDGES", "SPLITS", "UNITS"]
+__all__ = ["CONDITIONS", "FLUX_UNIT", "LABELS", "SNR_EDGES", "SPECVIT_SNR_EDGES", "SPLITS", "UNITS"]
 
 LABELS = ("teff", "logg", "m_h", "a_m", "c_m")
 """Stellar labels, in the order of every label array."""
@@ -22,6 +22,9 @@ SPLITS = {"train": 0, "val": 1, "test": 2}
 
 SNR_EDGES = (0.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 25.0, float("inf"))
 """Default edges of signal-to-noise bins [per pixel]."""
+
+SPECVIT_SNR_EDGES = (2.5, 3.5, 4.5, 5.5, 6.5, 8.5, 12.5, 18.0, 28.0)
+"""Bins of the SpecViT paper's logs; its S/N is another statistic, see docs/ceilings.md."""
 
 FLUX_UNIT = "1e-17 erg s-1 cm-2 Angstrom-1"
 

@@ -130,10 +130,10 @@ def header_of(
         "magnitude for all, chosen to give the median node the bin's median S/N; "
         + ("three-point differences" if options.derivative == "grid" else "spline derivatives")
         + "; spectra divided by their noise-free median; Var of the nodes",
-        "van_trees": "not applicable: a table has no density"
-        if table is not None
+        "van_trees": "not applicable: stars of a table or on nodes have no density"
+        if table is not None or prior.nodes is not None
         else "uniform prior on labels and log amplitude; pooled row only",
-        "posterior_mean": _templates(options, posterior),
+        "posterior_mean": _templates(options, posterior, prior),
         "mag_band": bank.mag_band,
         "bank": bank.digest,
         "grid": bank.grid.get("name", ""),
@@ -155,18 +155,25 @@ def _noise(options: CeilingOptions) -> str:
 def _prior(prior: Prior, names: tuple[str, ...]) -> str:
     spans = {name: prior.ranges[name] for name in (*names, "mag")}
     text = ", ".join(f"{k} {low:g}..{high:g}" for k, (low, high) in spans.items())
+    if prior.nodes is not None:
+        return f"{text}: one label of each star uniform, the others on the grid's nodes"
     if prior.population is None:
         return f"{text}, uniform"
     table = prior.population
     return f"{len(table)} rows of {table.path} (SHA-256 {table.sha256[:12]}): {text}"
 
 
-def _templates(options: CeilingOptions, posterior: GridPosterior | None) -> str:
+def _templates(options: CeilingOptions, posterior: GridPosterior | None, prior: Prior) -> str:
     if posterior is None:
         return "not computed"
     basis = f"short basis loses at most {posterior.r2_loss:.0e} of R²"
     if posterior.exact:
         return f"all rows of the table, none drawn; {basis}"
+    if prior.nodes is not None:
+        return (
+            "by quadrature along every line between nodes, finer about the fits of "
+            f"{int(posterior.local.sum())} stars; {basis}"
+        )
     return (
         f"{options.n_template} templates, seed {options.seed}, stars with fewer than 100 effective "
         f"ones drawn again around their fit; {basis}"

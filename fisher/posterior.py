@@ -14,6 +14,8 @@ from starsmith.data_contract.bank import Bank
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.noise import CALCULATOR, NoiseModel
 from starsmith.fisher.basis import Basis, Stars, build_basis
+from starsmith.fisher.line_posterior import posterior_on_lines
+from starsmith.fisher.lines import lines_of
 from starsmith.fisher.local import redraw
 from starsmith.fisher.loss import basis_r2_loss
 from starsmith.fisher.table_posterior import TablePosterior, posterior_of_table, rough_table
@@ -81,6 +83,8 @@ class GridPosterior:
         `starsmith.fisher.loss.basis_r2_loss`.
     exact : bool
         True where the templates are all the stars that a population has.
+    quadrature : bool
+        True where no template was drawn: ``ess`` then counts points, whose number is enough.
     unseen : float64, shape (n_spec, n_label), optional
         Mean over the rows of a table that are not the star's own, or under a box as wide as
         the table where that should err less [label].
@@ -96,6 +100,7 @@ class GridPosterior:
     basis_loss: float
     r2_loss: float
     exact: bool = False
+    quadrature: bool = False
     unseen: np.ndarray | None = None
 
     def of(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -182,8 +187,8 @@ def posterior_mean(
     ----------
     bank : Bank
     prior : Prior
-        Labels uniform within its ranges, magnitude uniform, as in the data sets; or the stars
-        of a table, each at its own magnitude.
+        Labels uniform within its ranges, magnitude uniform, as in the data sets; all labels on
+        nodes but one; or the stars of a table, each at its own magnitude.
     flux, error : float arrays, shape (n_spec, n_wave)
         Observed flux and its 1σ error [1e-17 erg/s/cm²/Å]; infinite error masks a pixel.
     conditions : float64 array, shape (n_spec, 8), optional
@@ -209,11 +214,12 @@ def posterior_mean(
     rows = None if prior.population is None else TableRows.of(bank, prior.population)
     templates = None
     if rows is None:
-        templates = build_templates(bank, prior, basis, options.n_template, options.seed)
+        few = max(N_FIRST, options.n_template // 8)  # enough for the noise; lines need no more
+        count = options.n_template if prior.nodes is None else few
+        templates = build_templates(bank, prior, basis, count, options.seed)
     if conditions is not None:
         if rows is None:
-            few = templates.take(slice(0, max(N_FIRST, len(templates) // 8)))
-            rough = weigh(StarSums.of(basis, stars), few).moments()
+            rough = weigh(StarSums.of(basis, stars), templates.take(slice(0, few))).moments()
         else:
             rough = rough_table(bank, basis, rows, stars)
         stars = _with_fitted_noise(bank, basis, stars, rough, conditions, options.noise)
@@ -225,6 +231,8 @@ def posterior_mean(
             other = posterior_mean(bank, box, flux, error, conditions, None, options)
             unseen = np.where(table.unseen_error > other.var, other.mean, unseen)
         return _of_table(bank, basis, table, unseen)
+    if prior.nodes is not None:
+        return _of_lines(bank, prior, basis, stars, options)
     found = weigh(StarSums.of(basis, stars), templates)
     return _with_local(bank, prior, basis, stars, found, options)
 
@@ -247,6 +255,26 @@ def _of_table(
         r2_loss=found.r2_loss,
         exact=True,
         unseen=unseen,
+    )
+
+
+def _of_lines(
+    bank: Bank, prior: Prior, basis: Basis, stars: Stars, options: PosteriorOptions
+) -> GridPosterior:
+    """Moments over lines through the grid's nodes, by quadrature."""
+    lines = lines_of(bank, prior)
+    found = posterior_on_lines(bank, prior, basis, lines, stars, options.n_template)
+    return GridPosterior(
+        label_names=tuple(bank.label_names),
+        mean=found.mean,
+        var=found.var,
+        half_var=found.var,
+        ess=found.ess,
+        local=found.local,
+        flagged=found.flagged,
+        basis_loss=basis.loss,
+        r2_loss=basis_r2_loss(bank, prior, basis, stars, found.mean, found.var),
+        quadrature=True,
     )
 
 

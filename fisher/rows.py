@@ -101,7 +101,7 @@ def _squared_errors(stars: ScoredStars, rows: np.ndarray, target: str) -> dict[s
 
 def _pooled_van_trees(bank: Bank, prior: Prior, stars: ScoredStars, target: str) -> float:
     """Bound with the logarithm of the amplitude as one more uniform label, if it is free."""
-    if bank.filled.any() or prior.population is not None:
+    if bank.filled.any() or prior.population is not None or prior.nodes is not None:
         return float("nan")  # a prior whose edges run through the grid, or without a density
     names = list(stars.bounds.names[: stars.bounds.labels])
     ranges = np.array([prior.ranges[name] for name in names])
@@ -260,7 +260,8 @@ def _posterior_checks(
     if abs(apart.mean()) > AGREE * np.sqrt(scatter / len(rows)):
         flags.append("realised-differs")
     low, middle = np.percentile(stars.posterior.ess[rows], [5.0, 50.0])
-    if middle < ESS_MEDIAN or low < ESS_LOW:
+    sparse = middle < ESS_MEDIAN or low < ESS_LOW
+    if sparse and not stars.posterior.quadrature:
         flags.append("recognised" if stars.posterior.exact else "low-ess")
     realised = (float(1.0 - squared.mean() / label.var()), resampled_error(squared, label, seed))
     return realised, halving, (float(low), float(middle)), flags

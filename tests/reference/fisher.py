@@ -104,3 +104,29 @@ def posterior_plain(flux, variance, spectra, values, low, high):
     weight /= weight.sum(axis=1, keepdims=True)
     mean = weight @ values
     return mean, weight @ values**2 - mean**2
+
+
+def points_on_lines(nodes, ranges, n_point):
+    """Labels and prior weights of evenly spaced points on every line of the published prior.
+
+    ``nodes`` and ``ranges``: for each label its nodes, and (low, high). One label is free; each
+    of the others takes the node nearest to a uniform draw.
+    """
+    labels, weights = [], []
+    shares = []
+    for values, (low, high) in zip(nodes, ranges, strict=True):
+        fine = np.linspace(low, high, 20_001)[1::2]
+        nearest = np.abs(fine[:, None] - values).argmin(axis=1)
+        shares.append(np.bincount(nearest, minlength=len(values)) / len(fine))
+    for free, (low, high) in enumerate(ranges):
+        inside = low + (high - low) * (np.arange(n_point) + 0.5) / n_point
+        choices = [inside if k == free else v for k, v in enumerate(nodes)]
+        each = [
+            np.full(n_point, 1.0 / n_point) if k == free else shares[k] for k in range(len(nodes))
+        ]
+        labels.append(
+            np.stack(np.meshgrid(*choices, indexing="ij"), axis=-1).reshape(-1, len(nodes))
+        )
+        grid = np.meshgrid(*each, indexing="ij")
+        weights.append(np.prod(grid, axis=0).reshape(-1) / len(nodes))
+    return np.concatenate(labels), np.concatenate(weights)
