@@ -19,6 +19,7 @@ __all__ = [
     "config_option",
     "flag",
     "prior_options",
+    "range_options",
     "typed_first",
     "typed_on_command_line",
 ]
@@ -170,6 +171,15 @@ def _without_rivals(given: dict) -> dict:
     return named
 
 
+def range_options(function, *, listed: bool = True):
+    """Add a range option per label and condition; unlisted ones have no default either."""
+    for name, (meaning, default) in reversed(RANGES.items()):
+        shown = {"default": default, "show_default": True} if listed else {"hidden": True}
+        option = click.option(flag(name), name, type=Range(), help=f"{meaning}.", **shown)
+        function = option(function)
+    return function
+
+
 def prior_options(function):
     """Add a range option per label and condition; the command receives one ``prior``."""
 
@@ -180,12 +190,7 @@ def prior_options(function):
         ranges = {name: kwargs.pop(name) for name in RANGES}
         return function(*args, prior=Prior(ranges), **kwargs)
 
-    for name, (meaning, default) in reversed(RANGES.items()):
-        option = click.option(
-            flag(name), name, type=Range(), default=default, show_default=True, help=f"{meaning}."
-        )
-        with_prior = option(with_prior)
-    return with_prior
+    return range_options(with_prior)
 
 
 def config_option(*unused: str):

@@ -1,22 +1,15 @@
 """``speclearn train``: fit a model to a data set, or to stars drawn from a bank as it learns."""
 
+from functools import partial
 from pathlib import Path
 
 import click
 
 from starsmith.cli.common import Command, echo_json, json_option
-from starsmith.cli.options import RANGES, flag
-from starsmith.cli.types import LABEL_NAMES, Count, Range
+from starsmith.cli.options import RANGES, flag, range_options
+from starsmith.cli.types import LABEL_NAMES, Count
 
 __all__ = ["train"]
-
-
-def drawn_ranges(function):
-    """Add the range options of ``specsim generate``, unlisted: they belong to ``--online``."""
-    for name, (meaning, _) in reversed(RANGES.items()):
-        option = click.option(flag(name), name, type=Range(), hidden=True, help=f"{meaning}.")
-        function = option(function)
-    return function
 
 
 @click.command(
@@ -70,7 +63,7 @@ def drawn_ranges(function):
     help="Bank of --online.  [default: the one DATA was made with]",
 )
 @click.option("--epoch-size", type=Count(), help="Stars of one epoch of --online.")
-@drawn_ranges
+@partial(range_options, listed=False)  # those of `specsim generate`; for --online
 @click.option("--device", help="torch device.  [default: a GPU if there is one]")
 @click.option("--overwrite", is_flag=True, help="Replace what is there.")
 @json_option()

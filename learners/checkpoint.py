@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +12,7 @@ from safetensors.numpy import load_file, save
 
 from starsmith.data_contract.errors import ContractError, DataError
 from starsmith.data_contract.names import UNITS
+from starsmith.data_contract.store import staged_file
 from starsmith.data_contract.training import TrainingView
 from starsmith.learners.preprocess import Statistics
 from starsmith.learners.recipe import Recipe, recipe_to_table
@@ -26,7 +26,6 @@ __all__ = [
     "read_checkpoint",
     "wave_hash",
     "write_checkpoint",
-    "write_text",
 ]
 
 SCHEMA, SCHEMA_VERSION = "starsmith.checkpoint", 1
@@ -36,13 +35,6 @@ NORMALISATION = (
     "spectra, over their standard deviation; masked pixels are that mean"
 )
 PACKAGES = ("starsmith", "numpy", "scipy", "torch", "lightgbm", "safetensors")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file in one step: a reader sees the old one or the new one."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(text)
-    os.replace(partial, path)
 
 
 def wave_hash(wave: np.ndarray) -> str:
@@ -107,6 +99,9 @@ def write_checkpoint(
 ) -> None:
     """Write weights and card; the card comes last, so a card means a whole checkpoint.
 
+    Both are on the disk before the checkpoint that was there gives way: a disk that is full
+    leaves it as it was.
+
     Parameters
     ----------
     folder : Path
@@ -118,13 +113,13 @@ def write_checkpoint(
     """
     tensors = {f"model.{name}": np.ascontiguousarray(value) for name, value in weights.items()}
     tensors |= statistics.tensors()
-    (folder / CARD).unlink(missing_ok=True)
-    partial = folder / f".{WEIGHTS}.{os.getpid()}.partial"
     content = save(tensors)
-    partial.write_bytes(content)
-    os.replace(partial, folder / WEIGHTS)
     card = card | {"weights_sha256": hashlib.sha256(content).hexdigest()}
-    write_text(folder / CARD, json.dumps(card, indent=2) + "\n")
+    with staged_file(folder / CARD) as new_card:
+        new_card.write_text(json.dumps(card, indent=2) + "\n")
+        with staged_file(folder / WEIGHTS) as new_weights:
+            new_weights.write_bytes(content)
+            (folder / CARD).unlink(missing_ok=True)
 
 
 def read_checkpoint(folder: Path) -> tuple[dict, dict[str, np.ndarray]]:

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import torch
 from torch import nn
 
 from starsmith.data_contract.errors import ContractError, DataError
+from starsmith.data_contract.store import staged_file
 from starsmith.learners.network import NetworkEstimator
 from starsmith.learners.optimise import split_uncertainty
 from starsmith.learners.predict import Predictor
@@ -158,16 +158,14 @@ def export_onnx(predictor: Predictor, path: Path) -> float:
     card = {name: value for name, value in predictor.card.items() if name != "recipe"}
     for key, value in (("card", json.dumps(card)), ("wave", json.dumps(predictor.wave.tolist()))):
         proto.metadata_props.add(key=f"starsmith.{key}", value=value)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    onnx.save(proto, partial)
-    difference = parity(predictor, partial)
-    if not difference < PARITY:
-        partial.unlink()
-        raise ContractError(
-            f"{path}: the ONNX file differs from the model by {difference:.2g} spreads of the "
-            f"label (at most {PARITY:g}); nothing was written"
-        )
-    os.replace(partial, path)
+    with staged_file(path) as partial:
+        onnx.save(proto, partial)
+        difference = parity(predictor, partial)
+        if not difference < PARITY:
+            raise ContractError(
+                f"{path}: the ONNX file differs from the model by {difference:.2g} spreads of the "
+                f"label (at most {PARITY:g}); nothing was written"
+            )
     return difference
 
 

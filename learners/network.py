@@ -15,9 +15,10 @@ import torch
 from torch import nn
 
 from starsmith.data_contract.errors import ConfigError, DivergedError, InputError
+from starsmith.data_contract.store import write_text
 from starsmith.data_contract.training import TrainingView
 from starsmith.learners.breakdown import Breakdown, lower_rate
-from starsmith.learners.checkpoint import make_card, write_checkpoint, write_text
+from starsmith.learners.checkpoint import make_card, write_checkpoint
 from starsmith.learners.distributed import agree, is_leader, share_of_process, wait_for_all
 from starsmith.learners.feeds import Batch, Feed, open_feed
 from starsmith.learners.initial import start_from

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
+from starsmith.data_contract.store import write_text
 from starsmith.data_contract.training import TrainingSplit, TrainingView
-from starsmith.learners.checkpoint import make_card, write_checkpoint, write_text
+from starsmith.learners.checkpoint import make_card, write_checkpoint
 from starsmith.learners.preprocess import (
     Normaliser,
     iterate_blocks,

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from starsmith.data_contract.errors import ConfigError, DataError
+from starsmith.data_contract.store import write_text
 from starsmith.data_contract.training import TrainingView
-from starsmith.learners.checkpoint import CARD, WEIGHTS, write_text
+from starsmith.learners.checkpoint import CARD, WEIGHTS
 from starsmith.learners.recipe import Recipe, recipe_to_table, recipe_to_toml
 
 __all__ = [

@@ -1,7 +1,6 @@
 """Everything a killed training run needs to go on, in one safetensors file."""
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from safetensors.torch import save
 from torch import nn
 
 from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.store import staged_file
 from starsmith.learners.step import Stepper
 
 __all__ = ["Ledger", "load_state", "save_state"]
@@ -60,10 +60,9 @@ def save_state(
     for index, moments in stepper.optimizer.state_dict()["state"].items():
         for name, value in moments.items():
             tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value).detach().cpu().clone()
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     texts = {"ledger": asdict(ledger), "scaler": stepper.scaler.state_dict()}
-    partial.write_bytes(save(tensors, metadata={k: json.dumps(v) for k, v in texts.items()}))
-    os.replace(partial, path)
+    with staged_file(path) as partial:
+        partial.write_bytes(save(tensors, metadata={k: json.dumps(v) for k, v in texts.items()}))
 
 
 def load_state(path: Path, networks: dict[str, nn.Module], stepper: Stepper) -> Ledger:

@@ -10,8 +10,9 @@ import lightgbm
 import numpy as np
 
 from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.store import write_text
 from starsmith.data_contract.training import TrainingSplit, TrainingView
-from starsmith.learners.checkpoint import make_card, write_checkpoint, write_text
+from starsmith.learners.checkpoint import make_card, write_checkpoint
 from starsmith.learners.preprocess import (
     Normaliser,
     measure_statistics,

@@ -1,15 +1,23 @@
 """Checkpoints hold numbers and text: nothing in them can run."""
 
+import errno
 import json
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import starsmith.learners
 from starsmith.data_contract.errors import ContractError, DataError
 from starsmith.learners import fit, load_checkpoint
-from starsmith.learners.checkpoint import SCHEMA, SCHEMA_VERSION
+from starsmith.learners.checkpoint import (
+    SCHEMA,
+    SCHEMA_VERSION,
+    read_checkpoint,
+    write_checkpoint,
+)
+from starsmith.learners.preprocess import Statistics
 from starsmith.learners.recipe import NetworkRecipe
 from tests.learners.worlds import lines, make_data, uniform_logg
 
@@ -115,3 +123,26 @@ def test_a_checkpoint_of_another_schema_is_refused(copy, change):
 
     with pytest.raises(DataError, match="this starsmith reads"):
         load_checkpoint(copy)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "card.json"])
+def test_a_full_disk_leaves_the_checkpoint_that_was_there(copy, monkeypatch, name):
+    """New weights and card are on the disk before the old ones give way; no half file stays."""
+    before = {path.name: path.read_bytes() for path in copy.iterdir()}
+    card, tensors = read_checkpoint(copy)
+    statistics = Statistics.from_tensors(tensors)
+    for method in ("write_bytes", "write_text"):
+        clean = getattr(Path, method)
+
+        def full(self, content, clean=clean):
+            if name in self.name:
+                clean(self, content[: len(content) // 2])
+                raise OSError(errno.ENOSPC, "No space left on device", str(self))
+            return clean(self, content)
+
+        monkeypatch.setattr(Path, method, full)
+
+    with pytest.raises(OSError, match="No space left"):
+        write_checkpoint(copy, card | {"model": "other"}, {"w": np.ones(3)}, statistics)
+
+    assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
