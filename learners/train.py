@@ -129,7 +129,7 @@ def check_noise(view: TrainingView, recipe: Recipe) -> None:
 
 def fit(
     model: str,
-    data: TrainingView | OnlineView | ForwardView,
+    view: TrainingView | OnlineView | ForwardView,
     target: str | Sequence[str],
     recipe: Recipe | None = None,
     out: Path | str = "checkpoint",
@@ -143,7 +143,7 @@ def fit(
     ----------
     model : str
         One of `list_models`.
-    data : TrainingView, OnlineView or ForwardView
+    view : TrainingView, OnlineView or ForwardView
         ``open_dataset(path).training()``: observed spectra of train and val, nothing else; or
         ``open_online(bank, ranges)``: stars drawn from a bank, each seen once; or, for
         ``gridposterior`` and ``template``, the former with the bank and prior it was made with.
@@ -174,7 +174,9 @@ def fit(
     DataError, DivergedError
         If training meets a number that is not finite; the best weights so far are in ``out``.
     """
-    view, forward = (data.view, data.forward) if isinstance(data, ForwardView) else (data, None)
+    forward = None
+    if isinstance(view, ForwardView):
+        view, forward = view.view, view.forward
     out = Path(out)
     labels = (target,) if isinstance(target, str) else tuple(target)
     if recipe is None:
