@@ -61,6 +61,10 @@ def _silence() -> None:
     logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)
 
 
+def _restored(handler: object) -> object:
+    return signal.SIG_IGN if handler is signal.SIG_DFL else handler
+
+
 @contextmanager
 def stoppable() -> Iterator[Callable[[], bool]]:
     """Handle the signals that ask a command to stop; yields whether one came.
@@ -77,7 +81,9 @@ def stoppable() -> Iterator[Callable[[], bool]]:
     try:
         yield lambda: stop.since is not None
     finally:
+        stopped = stop.since is not None
         stop.raised, stop.since = True, stop.since or time.monotonic()  # nothing left to stop
         sys.unraisablehook = hook
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # a program that has been stopped is let end in peace
+            signal.signal(number, _restored(handler) if stopped else handler)

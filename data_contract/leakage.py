@@ -1,7 +1,7 @@
 """Leakage between datasets: spectra that one was fitted to and another is judged by."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, product
 from pathlib import Path
@@ -18,7 +18,9 @@ from starsmith.data_contract.verify import fingerprints
 __all__ = ["IDENTIFIERS", "Shared", "find_shared"]
 
 IDENTIFIERS = ("targetid", "source_id", "apogee_id", "obj_id", "objid", "obsid")
-"""Columns that name a star of a survey, in any case of letters; the first one found is used."""
+"""Columns that name a star of a survey, in any case of letters; all that a file has are used."""
+
+EXACT = 2**53  # floating-point numbers beyond it stand for several whole ones
 
 TABLES = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".fits": "fits"}
 
@@ -139,9 +141,11 @@ def _of_published(path: Path) -> _Members:
     with open_published(path) as root:
         seed = json.loads(root[HEADER].asstr()[()])["seed"] if HEADER in root else None
     params = read_published(path).params
-    name = _identifier(path, list(params))
-    by = name.lower() if seed is None else f"draw key of seed {seed}"
-    return _Members(name=str(path), role=role, identities={by: params[name]})
+    if seed is None:
+        return _Members(name=str(path), role=role, identities=_identities(path, params))
+    return _Members(
+        name=str(path), role=role, identities={f"draw key of seed {seed}": params["targetid"]}
+    )
 
 
 def _of_table(path: Path) -> _Members:
@@ -151,14 +155,30 @@ def _of_table(path: Path) -> _Members:
         table = Table.read(path, format=TABLES[path.suffix])
     except (OSError, ValueError) as problem:
         raise DataError(f"{path} cannot be read as a table ({problem})") from None
-    name = _identifier(path, table.colnames)
-    return _Members(name=str(path), role="", identities={name.lower(): np.asarray(table[name])})
+    return _Members(name=str(path), role="", identities=_identities(path, table))
 
 
-def _identifier(path: Path, columns: Sequence[str]) -> str:
-    """The first column that names stars, spelled as in the file."""
-    spelled = {column.lower(): column for column in columns}
-    for name in IDENTIFIERS:
-        if name in spelled:
-            return spelled[name]
-    raise DataError(f"{path}: none of the identifiers {IDENTIFIERS} is among {sorted(columns)}")
+def _identities(path: Path, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Every column that names stars, as text: files differ in how they store the same name."""
+    spelled = {column.lower(): column for column in columns.keys()}  # noqa: SIM118 of a Table too
+    found = [name for name in IDENTIFIERS if name in spelled]
+    if not found:
+        raise DataError(f"{path}: none of the identifiers {IDENTIFIERS} is among {sorted(spelled)}")
+    return {name: _as_text(path, name, columns[spelled[name]]) for name in found}
+
+
+def _as_text(path: Path, name: str, values: np.ndarray) -> np.ndarray:
+    """Identifiers without blanks around them; rows that have none are left out."""
+    values = np.ma.asarray(values)
+    kept = values.compressed() if values.ndim else values
+    if kept.dtype.kind == "f":
+        if not (np.all(kept == np.rint(kept)) and np.all(np.abs(kept) < EXACT)):
+            raise DataError(
+                f"{path}: {name} is stored as floating-point numbers, which do not hold such "
+                "identifiers exactly; write it as whole numbers or text"
+            )
+        kept = kept.astype(np.int64)
+    if kept.dtype.kind in "SO":
+        kept = np.array([v.decode() if isinstance(v, bytes) else str(v) for v in kept], dtype=str)
+    text = np.char.strip(kept.astype(str))
+    return text[text != ""]

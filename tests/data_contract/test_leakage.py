@@ -63,3 +63,26 @@ def test_surveys_are_compared_by_identifier(tmp_path):
         find_shared([tmp_path / "a.ecsv", tmp_path / "c.fits"])
     with pytest.raises(DataError, match="none of the identifiers"):
         find_shared([tmp_path / "a.ecsv", tmp_path / "d.ecsv"])
+
+
+def test_a_survey_star_is_the_same_however_its_name_is_stored(tmp_path):
+    """FITS keeps bytes with blanks, ECSV text; whole numbers may be text; any column may tell."""
+    Table({"APOGEE_ID": ["2M1 ", "2M2"], "targetid": [7, 8]}).write(tmp_path / "a.fits")
+    Table({"apogee_id": ["2M1", ""], "source_id": [5, 6]}).write(tmp_path / "b.ecsv")
+    Table({"TARGETID": ["8", " 9"], "source_id": [6.0, 4.0]}).write(tmp_path / "c.ecsv")
+
+    def found(first, second):
+        shared = find_shared([tmp_path / first, tmp_path / second])
+        return [(entry.by, entry.n_spec) for entry in shared]
+
+    assert found("a.fits", "b.ecsv") == [("apogee_id", 1)]
+    assert found("a.fits", "c.ecsv") == [("targetid", 1)]
+    assert found("b.ecsv", "c.ecsv") == [("source_id", 1)]
+
+
+def test_rounded_identifiers_are_refused(tmp_path):
+    """Gaia's source_id has 19 digits: as floating-point numbers different stars look alike."""
+    Table({"source_id": np.array([2**53 + 1])}).write(tmp_path / "a.ecsv")
+    Table({"source_id": np.array([2.0**53])}).write(tmp_path / "b.fits")
+    with pytest.raises(DataError, match=r"b.fits: source_id .* whole numbers or text"):
+        find_shared([tmp_path / "a.ecsv", tmp_path / "b.fits"])
