@@ -16,6 +16,7 @@ from starsmith.learners import TrainingResult, fit, load_recipe
 from starsmith.learners.distributed import process_group
 from starsmith.learners.forward import FORWARD_RECIPES, Forward, ForwardView
 from starsmith.learners.online_view import OnlineView, open_online
+from starsmith.simulator.positivity import check_positive
 
 __all__ = ["Stars", "recipe_changes", "result_line", "train_model", "with_forward"]
 
@@ -48,12 +49,15 @@ class Stars:
         ------
         DataError
             If the data set was made from another bank, or with what cannot be drawn online.
+        GridError
+            If the bank has no positive flux, or promises none, somewhere in the ranges.
         """
         bank = load_bank(self.bank) if self.bank else bank_of(self.data)
         if self.data is None:
             default = {
                 name: Range().convert(text, None, None) for name, (_, text) in RANGES.items()
             }
+            check_positive(bank, default | dict(self.ranges))
             return open_online(bank, default | dict(self.ranges), seed)
         data = open_any(self.data)
         header = data.header
@@ -69,6 +73,7 @@ class Stars:
                 "exposure-time calculator, which is all --online draws; train on the data set"
             )
         ranges = {name: tuple(span) for name, span in header.prior.items()} | dict(self.ranges)
+        check_positive(bank, ranges)
         return open_online(bank, ranges, seed, data.training().val, data.digest)
 
 

@@ -107,6 +107,8 @@ def check_prior(bank: Bank, prior: Prior, noise: NoiseModel = CALCULATOR) -> Non
     """
     if prior.population is not None:
         check_population(bank, prior.population)
+    elif prior.nodes is None:  # stars on nodes leave most of the box empty
+        check_positive(bank, prior.ranges)
     drawn = draw_stars(bank, prior, 0, "train", np.arange(2))
     corners = np.array([prior.ranges[name] for name in bank.label_names]).T
     ends = replace(
@@ -119,8 +121,6 @@ def check_prior(bank: Bank, prior: Prior, noise: NoiseModel = CALCULATOR) -> Non
     )
     signal_to_noise(bank, model_flux(bank, ends), ends)
     Response.of(bank.noise, widest_conditions(noise, ends.conditions))
-    if prior.population is None and prior.nodes is None:  # these leave most of the box empty
-        check_positive(bank, prior.ranges)
 
 
 def check_population(bank: Bank, population: Population) -> None:

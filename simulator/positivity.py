@@ -24,7 +24,7 @@ def check_positive(bank: Bank, ranges: Mapping[str, tuple[float, float]]) -> Non
     ----------
     bank : Bank
     ranges : mapping of str to (min, max)
-        Of every label of the bank, inside its grid.
+        Of every label of the bank. Ranges that leave its grid are left to others to refuse.
 
     Raises
     ------
@@ -34,6 +34,11 @@ def check_positive(bank: Bank, ranges: Mapping[str, tuple[float, float]]) -> Non
     if not bank.may_undershoot and bank.refused is None:
         return
     within = [tuple(map(float, ranges[name])) for name in bank.label_names]
+    if any(
+        low < nodes[0] or high > nodes[-1]
+        for nodes, (low, high) in zip(bank.axes, within, strict=True)
+    ):
+        return
     sound = _sound_nodes(bank)
     found = {}
     for box in boxes(bank.axes, bank.degree, within):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numba
 import pytest
 
+from starsmith.simulator.compress import compress_bank
 from starsmith.simulator.generate import Settings, write_dataset
 from starsmith.simulator.prior import Prior
 
@@ -75,6 +76,23 @@ def test_learners_report_is_right_before_it_is_fast(bank, tmp_path):
     for words in ("Input alone", "Matrix products", "spends a training step"):
         assert words in run.stdout
     assert (tmp_path / "report.md").read_text() in run.stdout
+
+
+def test_report_of_banks_of_five_labels(run, toy_bank, bank, tmp_path):
+    """A tiny run, of three labels here, tells errors, costs and what workers share."""
+    small = tmp_path / "small.zarr"
+    compress_bank(toy_bank, 1e-3).save(small)
+    options = ["--teff", "4500", "6000", "-n", "40", "--workers", "1"]
+
+    printed = run("five_labels", "--bank", bank, "--compressed", small, *options)
+
+    for row in (
+        "error asked for 0.001",
+        "| exact, 64 rows",
+        "| compressed, 64 rows",
+        "| exact | 40",
+    ):
+        assert row in printed
 
 
 def test_observe_report_covers_every_term(run, bank):
