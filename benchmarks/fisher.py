@@ -18,9 +18,13 @@ import numpy as np
 
 from benchmarks.timing import machine
 from starsmith.data_contract.bank import Bank, load_bank
+from starsmith.fisher.basis import Stars, build_basis, template_draws
 from starsmith.fisher.kernels.gram import fill_gram
-from starsmith.fisher.posterior import PosteriorOptions, posterior_mean
+from starsmith.fisher.local import redraw
+from starsmith.fisher.posterior import PosteriorOptions, amplitude_limits, posterior_mean
 from starsmith.fisher.stencils import build_stencils
+from starsmith.fisher.templates import build_templates, in_basis
+from starsmith.fisher.weighing import StarSums, weigh
 from starsmith.simulator.bank_cache import cached_bank
 from starsmith.simulator.interpolate import interpolate
 from starsmith.simulator.observe import draw_stars, observe
@@ -114,6 +118,32 @@ def posterior_rows(bank: Bank, prior: Prior, n_star: int, n_template: int) -> li
     ]
 
 
+def part_rows(bank: Bank, prior: Prior, n_star: int = 200, n_template: int = 10_000) -> list[str]:
+    """What the posterior costs by itself for each pair, each template and each re-drawn star."""
+    draws = draw_stars(bank, prior, 0, "test", np.arange(n_star))
+    seen = observe(bank, draws, error="smooth")
+    limits = amplitude_limits(prior, "free", None, n_star)
+    stars = Stars(seen.flux.astype(np.float64), seen.error.astype(np.float64) ** 2, limits)
+    basis = build_basis(bank, prior, stars)
+    basis.square_modes  # noqa: B018  formed once for all stars
+    labels = template_draws(bank, prior, 0, 0, n_template).labels
+    templates = build_templates(bank, prior, basis, n_template)
+    sums = StarSums.of(basis, stars)
+    best = weigh(sums, templates).best_labels
+    n_label = sum(np.ptp(prior.ranges[name]) > 0 for name in bank.label_names)
+    what = f"| {n_label} labels, {len(basis.modes)} + {len(basis.squares)} coordinates"
+    parts = {
+        "weighing, per pair [ns]": (lambda: weigh(sums, templates), 1e9 / n_star / n_template),
+        "projection, per template [µs]": (lambda: in_basis(basis, bank, labels), 1e6 / n_template),
+        "drawing again, per star [ms]": (
+            lambda: redraw(bank, prior, basis, stars, best, 512, 0),
+            1e3 / n_star,
+        ),
+    }
+    seconds = {name: unit * timed(work)[1] for name, (work, unit) in parts.items()}
+    return [f"{what}, {name} | {value:.3g} |" for name, value in seconds.items()]
+
+
 def report(bank: Bank, rich: Bank | None, options: argparse.Namespace) -> str:
     """Table in markdown."""
     lines = [
@@ -127,7 +157,11 @@ def report(bank: Bank, rich: Bank | None, options: argparse.Namespace) -> str:
     if rich is not None:
         axes = dict(zip(rich.label_names, rich.axes, strict=True))
         wide = {name: (float(axes[name][0]), float(axes[name][-1])) for name in ("a_m", "c_m")}
-        lines += posterior_rows(rich, Prior.default().with_ranges(**wide), 400, 20_000)
+        five = Prior.default().with_ranges(**wide)
+        lines += posterior_rows(rich, five, 400, 20_000)
+    lines += ["", "| parts of `posterior_mean` | CPU |", "|---|---:|"]
+    lines += part_rows(bank, Prior.default())
+    lines += part_rows(rich, five) if rich is not None else []
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return "\n".join([*lines, "", f"Largest memory {peak:.1f} GB."])
 
