@@ -7,15 +7,26 @@ import shlex
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 from astropy.table import Table
 
+from starsmith.learners.online_view import open_online
 from tests.cli.conftest import call
 
 TINY = "--model specvit_tiny --set options.patch=20 --set options.dim=16 --set options.n_head=2"
 SHORT = f"speclearn train {TINY} --epochs 2 --batch-size 50"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_stars():
+    """Runs that draw their own stars measure themselves on hundreds, not on tens of thousands."""
+    few = partial(open_online, n_val=100, n_statistics=400)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("starsmith.cli.training.open_online", few)
+        yield
 
 
 @pytest.fixture(scope="module")
