@@ -11,10 +11,6 @@ from starsmith.learners import fit, load_checkpoint
 from starsmith.learners.recipe import NetworkRecipe, TreesRecipe
 from tests.learners.worlds import lines, make_data, uniform_logg
 
-onnxruntime = pytest.importorskip("onnxruntime")
-pytest.importorskip("onnx")
-pytest.importorskip("onnxscript")
-
 OPTIONS = {
     "specvit_tiny": {"dim": 16, "n_head": 2},
     "convstem_lstm_tiny": {"dim": 16, "n_head": 2, "hidden": 8},
@@ -23,7 +19,15 @@ OPTIONS = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def onnx_is_there():
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package, reason=f"{package} comes with starsmith[onnx]")
+
+
 def answers(path, flux, mask):
+    import onnxruntime
+
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     return session.run(None, {"flux": flux, "bad": mask != 0})
 

@@ -9,11 +9,10 @@ from starsmith.data_contract.specutils_view import to_specutils
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
 
-pytest.importorskip("specutils")
-
 
 def test_a_spectrum_opens_in_specutils(toy_bank):
     """Numbers, units, uncertainty, mask and labels, for one star and for all at once."""
+    pytest.importorskip("specutils", reason="specutils comes with starsmith[view]")
     draws = draw_stars(toy_bank, Prior.default(), 1, "test", np.arange(6))
     batch = observe(toy_bank, draws, noise=NoiseModel(cosmic_rays=0.5))
     one, every = to_specutils(batch, 4), to_specutils(batch)
