@@ -21,7 +21,10 @@ def pytest_configure(config):
     they are loaded. Tests of threads ask for them (`test_threads.py`).
     """
     if hasattr(config, "workerinput"):
-        numba.set_num_threads(1)
+        import torch
+
+        numba.set_num_threads(1)  # starting, it sets OpenMP's number, which is torch's too
+        torch.set_num_threads(1)
     elif config.getoption("numprocesses", None):
         os.environ.setdefault("OMP_NUM_THREADS", "1")
 
