@@ -57,10 +57,11 @@ class ShardFiles:
         sharding = codecs[0]
         inner = [type(codec) for codec in sharding.codecs]
         index = [type(codec) for codec in sharding.index_codecs]
+        stored = sharding.to_dict()["configuration"]  # the same text in every version of zarr
         usual = (
             inner == [BytesCodec, BloscCodec, Crc32cCodec]
             and index == [BytesCodec, Crc32cCodec]
-            and sharding.index_location.value == "end"
+            and stored["index_location"] == "end"
             and sharding.chunk_shape[1] == array.shape[1] == array.shards[1]
         )
         if not usual:
