@@ -101,7 +101,7 @@ def remove_dataset(path: Path) -> None:
         aside = partial_name(path)
         with writer_lock(path):
             os.rename(path, aside)
-        shutil.rmtree(aside)
+            shutil.rmtree(aside)
     else:
         raise DataError(
             f"{path} is not a data set: --overwrite does not replace it; remove it yourself, or "

@@ -5,7 +5,7 @@ import pytest
 
 from starsmith.cli.datasets import open_any
 from starsmith.data_contract.grid_file import GridData, write_grid
-from starsmith.simulator import bank_cache
+from starsmith.simulator import cache_use
 from tests.cli.conftest import call
 
 RANGES = "--teff 5000 --logg 1..4 --m-h 0 --rv -300..300"
@@ -14,7 +14,7 @@ RANGES = "--teff 5000 --logg 1..4 --m-h 0 --rv -300..300"
 @pytest.fixture
 def grid_file(tmp_path, monkeypatch):
     """Four stars with a line each; rendered banks are cached beside it."""
-    monkeypatch.setattr(bank_cache, "user_cache_path", lambda name: tmp_path / name)
+    monkeypatch.setattr(cache_use, "user_cache_path", lambda name: tmp_path / name)
     wave = 6350.0 * np.exp(np.arange(14_500) / 40_000)
     logg = np.array([1.0, 2.0, 3.0, 4.0])
     flux = 1.0 - 0.1 * logg[:, None] * np.exp(-0.5 * ((wave - 8544.4) / 1.5) ** 2)
