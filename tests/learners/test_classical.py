@@ -1,5 +1,7 @@
 """Ridge and trees: known optima, invariances, reproducibility."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
@@ -139,7 +141,7 @@ def test_trees_learn_two_labels(tmp_path):
         label_names=("logg", "m_h"),
     )
 
-    fit("lightgbm", data.training(), ("logg", "m_h"), TREES, tmp_path)
+    fit("lightgbm", data.training(), ("logg", "m_h"), replace(TREES, threads=1), tmp_path)
     found = predict(load_checkpoint(tmp_path), data.split("test"))
 
     assert sorted(p.name for p in (tmp_path / "trees").iterdir()) == ["logg.txt", "m_h.txt"]
