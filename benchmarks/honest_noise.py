@@ -6,6 +6,7 @@ means. A seed decides which training stars choose the penalty or the number of t
 trees' own random numbers.
 
     python -m benchmarks.honest_noise [--sets 3] [--seeds 10] [--train 5000] [--pixels triplet]
+        [--table all|few|ideal] [--workers 2]
 """
 
 import argparse
@@ -15,6 +16,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import product
 from multiprocessing import get_context
 
 import numpy as np
@@ -72,7 +74,7 @@ class Task:
     n_test: int
     n_seed: int
     pixels: str
-    few: bool
+    table: str
 
 
 def view(bank: Bank, name: str) -> Pixels:
@@ -83,49 +85,57 @@ def view(bank: Bank, name: str) -> Pixels:
     return Pixels(size=8) if name == "bins" else Pixels(first, first + 512)
 
 
-def inputs_of(few: bool) -> list[tuple[str, ...]]:
-    """Names side by side, flux alone first; (IDEAL, name) predicts what the ideal reader leaves."""
-    some = DECIDING if few else tuple(BESIDE_FLUX)
+def inputs_of(table: str) -> list[tuple[str, ...]]:
+    """Names side by side; (IDEAL, name) predicts what the ideal reading of the flux leaves."""
+    if table == "ideal":
+        return [(IDEAL,), *((IDEAL, name) for name in BEYOND_IDEAL)]
+    some = DECIDING if table == "few" else tuple(BESIDE_FLUX)
     found = [("flux",), *(("flux", name) for name in some), ("flux", "retold", "observed")]
-    if not few:
-        found += [(IDEAL, name) for name in BEYOND_IDEAL]
-        found += [(name,) for name in ALONE if name != "flux"]
-    return found
+    if table == "few":
+        return found
+    return found + inputs_of("ideal") + [(name,) for name in ALONE if name != "flux"]
 
 
 def runs_of(task: Task, names: tuple[str, ...]) -> int:
     """Learner seeds for these inputs."""
-    deciding = names == ("flux",) or (names[0] == "flux" and names[-1] in DECIDING)
+    deciding = names == ("flux",) or (len(names) > 1 and names[-1] in DECIDING)
     return task.n_seed if deciding else min(task.n_seed, FEW_SEEDS)
 
 
+def add_ideal(task: Task, bank: Bank, train: tuple, test: tuple) -> tuple[np.ndarray, np.ndarray]:
+    """What the ideal reading leaves of log g, training and test; its means join the inputs."""
+    left = []
+    for (inputs, logg), split in ((train, "train"), (test, "test")):
+        left.append(left_by_ideal(bank, Prior.default(), len(logg), task.seed, split))
+        inputs["ideal"] = (logg - left[-1])[:, None].astype(np.float32)
+    return left[0], left[1]
+
+
 def learn(task: Task) -> dict[tuple[str, tuple[str, ...]], list[float]]:
-    """R2 of every seed, by method and inputs; beyond the ideal reader, the gain."""
+    """R2 of every seed, by method and inputs; beyond the ideal reading, the gain."""
     bank = load_bank(task.bank) if task.bank else cached_bank("demo", "pfs_mr")
     pixels, prior = view(bank, task.pixels), Prior.default()
-    inputs, logg = noise_inputs(bank, prior, task.n_train, task.seed, "train", pixels)
-    seen, truth = noise_inputs(bank, prior, task.n_test, task.seed, "test", pixels)
-    if not task.few:
-        left = left_by_ideal(bank, prior, task.n_train, task.seed, "train")
-        left_test = left_by_ideal(bank, prior, task.n_test, task.seed, "test")
+    train = noise_inputs(bank, prior, task.n_train, task.seed, "train", pixels)
+    test = noise_inputs(bank, prior, task.n_test, task.seed, "test", pixels)
+    (inputs, logg), (seen, truth) = train, test
+    if task.table != "few":
+        left, left_test = add_ideal(task, bank, train, test)
     found = {}
-    for names in inputs_of(task.few):
-        ideal = names[0] == IDEAL
-        for method in FITS:
-            start, runs = time.process_time(), []
-            for seed in range(runs_of(task, names)):
-                train = (inputs, left if ideal else logg)
-                guess = predicted(method, train, seen, names[ideal:], seed)
-                if ideal:
-                    saved = np.mean(left_test**2) - np.mean((left_test - guess) ** 2)
-                runs.append(saved / truth.var() if ideal else r2(truth, guess))
-            found[method, names] = runs
-            print(
-                f"set {task.seed} {method} {' + '.join(names)}: "
-                f"{np.mean(runs):.4f}, {time.process_time() - start:.1f} s",
-                file=sys.stderr,
-                flush=True,
-            )
+    for names, method in product(inputs_of(task.table), FITS):
+        start, runs = time.process_time(), []
+        for seed in range(runs_of(task, names)):
+            if names == (IDEAL,):
+                runs.append(r2(truth, truth - left_test))
+            elif names[0] == IDEAL:
+                guess = predicted(method, (inputs, left), seen, (names[1], "ideal"), seed)
+                saved = np.mean(left_test**2) - np.mean((left_test - guess) ** 2)
+                runs.append(saved / truth.var())
+            else:
+                guess = predicted(method, (inputs, logg), seen, names, seed)
+                runs.append(r2(truth, guess))
+        found[method, names] = runs
+        words = f"set {task.seed} {method} {' + '.join(names)}: {np.mean(runs):.4f}"
+        print(f"{words}, {time.process_time() - start:.1f} s", file=sys.stderr, flush=True)
     return found
 
 
@@ -154,26 +164,40 @@ def alone(sets: list[dict], names: tuple[str, ...]) -> str:
     return " | ".join(cell(np.array([s[method, names] for s in sets])) for method in FITS)
 
 
-def tables(sets: list[dict], few: bool) -> str:
-    """Three tables in markdown."""
+def beside_flux(sets: list[dict], listed: list[tuple[str, ...]]) -> list[str]:
+    """Rows of what is gained beside flux."""
     flux = ("flux",)
     lines = ["| gain of R2 beside flux | ridge | trees |", "|---|---:|---:|"]
     lines.append(f"| (R2 of flux alone) | {alone(sets, flux)} |")
-    for names in inputs_of(few):
+    for names in listed:
         if names[0] == "flux" and len(names) == 2:
             lines.append(f"| {BESIDE_FLUX[names[1]]} | {gain(sets, names, flux)} |")
     cells = gain(sets, ("flux", "retold", "observed"), ("flux", "retold"))
     lines.append(f"| {BEYOND_RETOLD} | {cells} |")
     cells = gain(sets, ("flux", "observed"), ("flux", "twin"))
-    lines.append(f"| observed error, beyond that of another star | {cells} |")
-    if few:
-        return "\n".join(lines)
-    lines += ["", f"| gain of R2 from {IDEAL} | ridge | trees |", "|---|---:|---:|"]
-    words = BESIDE_FLUX | ALONE
+    return [*lines, f"| observed error, beyond that of another star | {cells} |", ""]
+
+
+def beyond_ideal(sets: list[dict]) -> list[str]:
+    """Rows of what is gained beyond the ideal reading of the flux."""
+    lines = [f"| gain of R2 from {IDEAL} | ridge | trees |", "|---|---:|---:|"]
+    lines.append(f"| (R2 of the ideal reading) | {alone(sets, (IDEAL,))} |")
+    words = BESIDE_FLUX | ALONE | {"true": BESIDE_FLUX["true"]}
     lines += [f"| {words[name]} | {alone(sets, (IDEAL, name))} |" for name in BEYOND_IDEAL]
-    lines += ["", "| R2 alone | ridge | trees |", "|---|---:|---:|"]
-    lines += [f"| {words} | {alone(sets, (name,))} |" for name, words in ALONE.items()]
-    return "\n".join(lines)
+    return [*lines, ""]
+
+
+def tables(sets: list[dict], table: str) -> str:
+    """Markdown tables of what was learnt."""
+    listed, lines = inputs_of(table), []
+    if ("flux",) in listed:
+        lines += beside_flux(sets, listed)
+    if (IDEAL,) in listed:
+        lines += beyond_ideal(sets)
+    if ("8 bands",) in listed:
+        lines += ["| R2 alone | ridge | trees |", "|---|---:|---:|"]
+        lines += [f"| {words} | {alone(sets, (name,))} |" for name, words in ALONE.items()]
+    return "\n".join(lines).strip()
 
 
 def report(tasks: list[Task], workers: int) -> str:
@@ -191,7 +215,7 @@ def report(tasks: list[Task], workers: int) -> str:
         f"spectra each; learner seeds 0 to {one.n_seed - 1}. Gain ± standard error (spread of a "
         "single run)."
     )
-    return f"{head}\n\n{tables(sets, one.few)}"
+    return f"{head}\n\n{tables(sets, one.table)}"
 
 
 def main() -> None:
@@ -204,10 +228,15 @@ def main() -> None:
     parser.add_argument("--train", type=int, default=5000)
     parser.add_argument("--test", type=int, default=10_000)
     parser.add_argument("--pixels", choices=("bins", "triplet"), default="bins")
-    parser.add_argument("--few", action="store_true", help="only the inputs that decide")
+    parser.add_argument(
+        "--table",
+        choices=("all", "few", "ideal"),
+        default="all",
+        help="few: beside flux, what decides; ideal: beyond the ideal reading of the flux",
+    )
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
-    common = (options.train, options.test, options.seeds, options.pixels, options.few)
+    common = (options.train, options.test, options.seeds, options.pixels, options.table)
     seeds = range(FIRST_SEED, FIRST_SEED + options.sets)
     print(report([Task(options.bank, seed, *common) for seed in seeds], options.workers))
 

@@ -24,7 +24,7 @@ TINY = ("--sets", "2", "--seeds", "1", "--train", "100", "--test", "60")
 
 def test_gains_cover_what_decides(toy_bank, tmp_path):
     """The few inputs: both learners, both errors, and what is never served."""
-    table = table_of(toy_bank, tmp_path, "honest_noise", *TINY, "--few")
+    table = table_of(toy_bank, tmp_path, "honest_noise", *TINY, "--table", "few")
     for row in ("R2 of flux alone", "observed error", "smooth error", "never served", "beyond"):
         assert row in table
     assert "nan" not in table
