@@ -1,5 +1,6 @@
 """A bank and a data set of toy stars as files, and a way to call the commands."""
 
+import signal
 from importlib import import_module
 
 import pytest
@@ -13,6 +14,14 @@ def call(line, *more):
     tool, *words = line.split()
     main = import_module(f"starsmith.cli.{tool}").main
     return CliRunner().invoke(main, [*words, *map(str, more)])
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c():
+    """Ctrl-C interrupts, also where the tests run in the background of a shell, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")
