@@ -17,7 +17,7 @@ from statistics import median
 import numpy as np
 
 from benchmarks.timing import machine
-from starsmith.data_contract.bank import Bank, load_bank
+from starsmith.data_contract.bank.file import Bank, load_bank
 from starsmith.fisher.basis import Stars, build_basis, template_draws
 from starsmith.fisher.kernels.gram import fill_gram
 from starsmith.fisher.local import redraw
@@ -25,10 +25,10 @@ from starsmith.fisher.posterior import PosteriorOptions, amplitude_limits, poste
 from starsmith.fisher.stencils import build_stencils
 from starsmith.fisher.templates import build_templates, in_basis
 from starsmith.fisher.weighing import StarSums, weigh
-from starsmith.simulator.bank_cache import cached_bank
-from starsmith.simulator.interpolate import interpolate
+from starsmith.simulator.cache.bank import cached_bank
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
+from starsmith.simulator.rendering.interpolate import interpolate
 from tests.reference.fisher import gram_plain, posterior_plain
 
 SHAPE = (10, 9, 14, 3, 3)  # 11,340 nodes

@@ -24,12 +24,12 @@ import numba
 import numpy as np
 
 from benchmarks.timing import machine
-from starsmith.data_contract.bank import Bank, load_bank
-from starsmith.simulator.generate import write_dataset
-from starsmith.simulator.interpolate import combine, interpolate, spline_weights
+from starsmith.data_contract.bank.file import Bank, load_bank
+from starsmith.simulator.generation.generate import write_dataset
 from starsmith.simulator.kernels.spline import GROUP
-from starsmith.simulator.positivity import check_positive
 from starsmith.simulator.prior import Prior
+from starsmith.simulator.rendering.interpolate import combine, interpolate, spline_weights
+from starsmith.simulator.rendering.positivity import check_positive
 from tests.reference.spline import combine_plainly
 
 N_SPEC = 2048  # a shard

@@ -17,9 +17,9 @@ from statistics import median
 import numpy as np
 
 from benchmarks.timing import machine, seconds
-from starsmith.data_contract.bank import Bank, load_bank
-from starsmith.simulator.bank_cache import cached_bank
-from starsmith.simulator.generate import Settings, write_dataset
+from starsmith.data_contract.bank.file import Bank, load_bank
+from starsmith.simulator.cache.bank import cached_bank
+from starsmith.simulator.generation.generate import Settings, write_dataset
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
 from tests.reference.simulate import observe_plainly

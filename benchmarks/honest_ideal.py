@@ -17,13 +17,13 @@ import argparse
 import numpy as np
 
 from benchmarks.timing import machine
-from starsmith.data_contract.bank import Bank, load_bank
-from starsmith.data_contract.noise import honest_error
+from starsmith.data_contract.bank.file import Bank, load_bank
+from starsmith.data_contract.noise.view import honest_error
 from starsmith.fisher.posterior import PosteriorOptions, posterior_mean
-from starsmith.simulator.bank_cache import cached_bank
-from starsmith.simulator.interpolate import interpolate
+from starsmith.simulator.cache.bank import cached_bank
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
+from starsmith.simulator.rendering.interpolate import interpolate
 from tests.learners.noise_inputs import average_sky, r2
 
 N_SKY = 400  # candidates for the sky of a star

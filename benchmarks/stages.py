@@ -19,17 +19,17 @@ from numba import njit
 from numcodecs.blosc import Blosc
 
 from benchmarks.timing import machine, seconds
-from starsmith.data_contract.bank import Bank, load_bank
-from starsmith.data_contract.columns import write_rows
+from starsmith.data_contract.bank.file import Bank, load_bank
+from starsmith.data_contract.dataset.columns import write_rows
+from starsmith.data_contract.dataset.schema import CHUNK_ROWS, SHARD_ROWS
 from starsmith.data_contract.kernels.rounding import round_mantissa
-from starsmith.data_contract.noise import honest_error, median_snr, true_error
+from starsmith.data_contract.noise.view import honest_error, median_snr, true_error
 from starsmith.data_contract.random import normals
-from starsmith.data_contract.schema import CHUNK_ROWS, SHARD_ROWS
-from starsmith.simulator.bank_cache import cached_bank
-from starsmith.simulator.generate import write_dataset
-from starsmith.simulator.interpolate import interpolate
+from starsmith.simulator.cache.bank import cached_bank
+from starsmith.simulator.generation.generate import write_dataset
 from starsmith.simulator.observe import draw_stars
 from starsmith.simulator.prior import Prior
+from starsmith.simulator.rendering.interpolate import interpolate
 
 N_SPEC = SHARD_ROWS
 BATCH = 32  # spectra whose working arrays stay in the second-level cache

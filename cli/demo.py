@@ -11,8 +11,8 @@ from pathlib import Path
 
 import click
 
-from starsmith.cli.common import Tool, loudness, version_option
-from starsmith.cli.types import Count
+from starsmith.cli.shared.common import Tool, loudness, version_option
+from starsmith.cli.shared.types import Count
 
 __all__ = ["main"]
 
@@ -64,7 +64,7 @@ def step(number: int, text: str):
 def main(out, n, bank, n_template, workers):
     """Simulate, train and bound once on the demonstration grid (about ten minutes on two cores)."""
     from starsmith.cli import demo_steps
-    from starsmith.cli.options import BankSource
+    from starsmith.cli.shared.options import BankSource
 
     out.mkdir(parents=True, exist_ok=True)
     held_out = min(HELD_OUT, n // 5)

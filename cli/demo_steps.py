@@ -8,21 +8,21 @@ from pathlib import Path
 
 import numpy as np
 
-from starsmith.cli.ceilings import Population, compute_ceiling
-from starsmith.cli.datasets import open_any
-from starsmith.cli.figures import plot_errors, plot_magnitudes, plot_predictions
-from starsmith.cli.files import staged_file
-from starsmith.cli.generate import Request
-from starsmith.cli.learning import write_predictions
-from starsmith.cli.options import BankSource
-from starsmith.cli.progress import progress_bar
-from starsmith.cli.tables import text_table
-from starsmith.cli.training import train_model
-from starsmith.data_contract.bank import Bank
+from starsmith.cli.fisher.ceilings import Population, compute_ceiling
+from starsmith.cli.learn.learning import write_predictions
+from starsmith.cli.learn.training import train_model
+from starsmith.cli.shared.datasets import open_any
+from starsmith.cli.shared.figures import plot_errors, plot_magnitudes, plot_predictions
+from starsmith.cli.shared.files import staged_file
+from starsmith.cli.shared.options import BankSource
+from starsmith.cli.shared.progress import progress_bar
+from starsmith.cli.shared.tables import text_table
+from starsmith.cli.sim.generate import Request
+from starsmith.data_contract.bank.file import Bank
 from starsmith.data_contract.draws import SpectrumBatch
 from starsmith.data_contract.names import SNR_EDGES
-from starsmith.data_contract.noise import true_error
-from starsmith.data_contract.noise_model import NoiseModel
+from starsmith.data_contract.noise.model import NoiseModel
+from starsmith.data_contract.noise.view import true_error
 from starsmith.data_contract.store import write_json
 from starsmith.fisher.compare import ABOVE_CEILING, ALARM_SIGMA, MIN_STARS, leak_verdict
 from starsmith.fisher.nodes import middle_conditions

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from starsmith.cli.common import CommandGroup, echo_json, json_option, version_option
-from starsmith.cli.options import bank_options
-from starsmith.cli.progress import progress_bar
+from starsmith.cli.shared.common import CommandGroup, echo_json, json_option, version_option
+from starsmith.cli.shared.options import bank_options
+from starsmith.cli.shared.progress import progress_bar
 
 __all__ = ["main"]
 
@@ -35,16 +35,16 @@ path_argument = click.argument("path", type=click.Path(exists=True, path_type=Pa
 @json_option()
 def info(path, plot, as_json):
     """Say what PATH is (data set, bank, grid or published HDF5) and what is in it."""
-    from starsmith.cli.dataset_pages import page_of
-    from starsmith.cli.figures import check_suffix
-    from starsmith.data_contract.summary import describe
+    from starsmith.cli.data.dataset_pages import page_of
+    from starsmith.cli.shared.figures import check_suffix
+    from starsmith.data_contract.checks.summary import describe
 
     check_suffix(plot)
     summary = describe(path)
     if plot:
         if "card" not in summary:
             raise click.UsageError("--plot draws finished data sets; specsim grid info has its own")
-        from starsmith.cli.dataset_figures import plot_dataset
+        from starsmith.cli.data.dataset_figures import plot_dataset
 
         plot_dataset(plot, summary)
     if as_json:
@@ -75,9 +75,9 @@ def verify(path, remake, as_json, source):
     --remake finds even what was changed before it was hashed; it takes as long as `specsim
     generate`, and the bank recorded in PATH unless another is named.
     """
-    from starsmith.cli import datasets
+    from starsmith.cli.shared import datasets
+    from starsmith.data_contract.checks.verify import verify_dataset
     from starsmith.data_contract.errors import ContractError
-    from starsmith.data_contract.verify import verify_dataset
 
     report = verify_dataset(path)
     remade = []
@@ -108,7 +108,7 @@ def verify(path, remake, as_json, source):
 
 def named_bank(source):
     """The bank named on the command line; None where the recorded one is meant."""
-    from starsmith.cli.options import BANK_OPTIONS, typed_on_command_line
+    from starsmith.cli.shared.options import BANK_OPTIONS, typed_on_command_line
 
     return source if typed_on_command_line(*BANK_OPTIONS) else None
 
@@ -128,8 +128,8 @@ def check_leakage(paths, as_json):
     Compares draw keys and contents of data sets, and identifiers (targetid, source_id, ...) of
     tables and HDF5 files.
     """
-    from starsmith.cli.datasets import require_apart
-    from starsmith.data_contract.leakage import find_shared
+    from starsmith.cli.shared.datasets import require_apart
+    from starsmith.data_contract.checks.leakage import find_shared
 
     if len(paths) < 2:
         raise click.UsageError("name two files or more to compare")
@@ -152,8 +152,8 @@ def finish(path, as_json):
 
     Refuses with the list of those that are missing.
     """
+    from starsmith.data_contract.dataset.shards import finish_dataset, writer_lock
     from starsmith.data_contract.disk import told_of_disk
-    from starsmith.data_contract.shards import finish_dataset, writer_lock
 
     with told_of_disk(path, "all shards are kept"), writer_lock(path):
         manifest = finish_dataset(path)
@@ -177,7 +177,7 @@ def repair(path, remake, as_json, source):
     Spectra come from the bank recorded in PATH unless one is named. Exit code 0 means that
     everything verifies afterwards.
     """
-    from starsmith.cli import datasets
+    from starsmith.cli.shared import datasets
 
     with progress_bar("repair", "shards") as progress:
         report = datasets.repair(path, named_bank(source), progress, thorough=remake)
@@ -232,7 +232,7 @@ def convert(source, target, as_json, **choices):
 
     Nothing is lost: back from hdf5, or through another store, it is the same data set.
     """
-    from starsmith.cli.conversions import convert as convert_any
+    from starsmith.cli.data.conversions import convert as convert_any
 
     report = convert_any(source, target, **choices)
     if as_json:

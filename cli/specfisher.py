@@ -5,8 +5,7 @@ from pathlib import Path
 
 import click
 
-from starsmith.cli.common import CommandGroup, finish, json_option, version_option
-from starsmith.cli.fisher_options import (
+from starsmith.cli.fisher.fisher_options import (
     UNUSED_BY_CEILINGS,
     effort_options,
     normalise_option,
@@ -16,17 +15,18 @@ from starsmith.cli.fisher_options import (
     star_option,
     target_option,
 )
-from starsmith.cli.options import (
+from starsmith.cli.fisher.plans import plan
+from starsmith.cli.shared.common import CommandGroup, finish, json_option, version_option
+from starsmith.cli.shared.options import (
     bank_options,
     config_option,
     flag,
     prior_options,
     typed_on_command_line,
 )
-from starsmith.cli.plans import plan
-from starsmith.cli.survey_options import noise_options, population_options, preset_option
-from starsmith.cli.tables import text_table
-from starsmith.cli.types import LABEL_NAMES, Edges, Numbers, Values
+from starsmith.cli.shared.survey_options import noise_options, population_options, preset_option
+from starsmith.cli.shared.tables import text_table
+from starsmith.cli.shared.types import LABEL_NAMES, Edges, Numbers, Values
 
 __all__ = ["main"]
 
@@ -93,7 +93,7 @@ def ceiling(source, prior, noise, preset, data, target, snr_bins, as_json, **cho
     `posterior_mean` is the one true ceiling; the other statistics are there to compare with
     what papers quote.
     """
-    from starsmith.cli import ceilings
+    from starsmith.cli.fisher import ceilings
 
     out, plot = choices.pop("out"), choices.pop("plot")
     if choices["mags"] and (typed := typed_on_command_line("snr_bins", "data", "mag")):
@@ -131,8 +131,8 @@ def compare(predictions, data, target, snr_bins, as_json, plot, **choices):
     A model that does better than the posterior mean knows something it cannot know: exit code 3.
     `efficiency` is the posterior mean's squared error over the model's; `gap` the R2 it lacks.
     """
-    from starsmith.cli import ceilings
-    from starsmith.cli.figures import check_suffix
+    from starsmith.cli.fisher import ceilings
+    from starsmith.cli.shared.figures import check_suffix
     from starsmith.fisher.compare import check_leak
 
     check_suffix(plot)
@@ -175,15 +175,15 @@ def info(source, prior, star, target, normalise, nuisance, as_json, **figures):
     Ranges stand for their middle; labels whose range has a width are fitted beside the target.
     --nuisance chooses what joins the waterfall; all of them, without priors, by default.
     """
-    from starsmith.cli.ceilings import parse_nuisances
-    from starsmith.cli.figures import check_suffix
-    from starsmith.cli.forecasts import (
+    from starsmith.cli.fisher.ceilings import parse_nuisances
+    from starsmith.cli.fisher.forecasts import (
         density_report,
         describe_density,
         draw_waterfall,
         refuse_moving,
         write_figure,
     )
+    from starsmith.cli.shared.figures import check_suffix
     from starsmith.fisher import density_figure, free_labels, information_of_star, star_at
     from starsmith.fisher import waterfall as waterfall_of
 
@@ -224,8 +224,8 @@ def sigma_map(source, prior, at, target, normalise, plot, as_json):
 
     Ranges of teff and logg span the map; other ranges stand for their middle.
     """
-    from starsmith.cli.figures import check_suffix
-    from starsmith.cli.forecasts import describe_map, refuse_moving, write_figure
+    from starsmith.cli.fisher.forecasts import describe_map, refuse_moving, write_figure
+    from starsmith.cli.shared.figures import check_suffix
     from starsmith.fisher import map_figure
     from starsmith.fisher import sigma_map as map_of
 
@@ -259,7 +259,7 @@ def check(grid_or_bank, instrument, prior, target, snr, as_json):
 
     Nodes inside the ranges count, under the middle of the conditions.
     """
-    from starsmith.cli.forecasts import describe_findings, refuse_moving, source_of
+    from starsmith.cli.fisher.forecasts import describe_findings, refuse_moving, source_of
     from starsmith.fisher import check_bank
 
     refuse_moving(prior)

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import click
 
-from starsmith.cli.bench import bench
-from starsmith.cli.common import CommandGroup, echo_json, json_option, version_option
-from starsmith.cli.evaluate import evaluate, explain
-from starsmith.cli.export import export
-from starsmith.cli.tables import text_table
-from starsmith.cli.train import train
-from starsmith.cli.types import SPLIT_NAMES
+from starsmith.cli.learn.bench import bench
+from starsmith.cli.learn.evaluate import evaluate, explain
+from starsmith.cli.learn.export import export
+from starsmith.cli.learn.train import train
+from starsmith.cli.shared.common import CommandGroup, echo_json, json_option, version_option
+from starsmith.cli.shared.tables import text_table
+from starsmith.cli.shared.types import SPLIT_NAMES
 
 __all__ = ["main"]
 
@@ -54,7 +54,7 @@ def predict(model, source, split, out, device, overwrite, as_json):
     SPECTRUM is an ECSV, CSV or FITS table with columns wave [vacuum Angstrom], flux and, where
     you have them, error and mask (0 = good), on the model's own wavelengths.
     """
-    from starsmith.cli.learning import prediction_rows
+    from starsmith.cli.learn.learning import prediction_rows
 
     rows = prediction_rows((model, device), source, split, out, overwrite)
     if as_json:

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import click
 
-from starsmith.cli.cache import cache
-from starsmith.cli.common import (
+from starsmith.cli.shared.common import (
     CommandGroup,
     echo_json,
     echo_notice,
@@ -13,16 +12,17 @@ from starsmith.cli.common import (
     out_option,
     version_option,
 )
-from starsmith.cli.crew_options import CREW_OPTIONS, crew_options
-from starsmith.cli.export_spectra import export
-from starsmith.cli.grid_commands import grid
-from starsmith.cli.instrument_commands import instrument
-from starsmith.cli.options import bank_options, config_option, prior_options
-from starsmith.cli.planning import snr
-from starsmith.cli.progress import progress_bar
-from starsmith.cli.survey_options import noise_options, population_options, preset_option
-from starsmith.cli.tables import text_tree
-from starsmith.cli.types import SPLIT_NAMES, Count, SplitCounts
+from starsmith.cli.shared.options import bank_options, config_option, prior_options
+from starsmith.cli.shared.progress import progress_bar
+from starsmith.cli.shared.survey_options import noise_options, population_options, preset_option
+from starsmith.cli.shared.tables import text_tree
+from starsmith.cli.shared.types import SPLIT_NAMES, Count, SplitCounts
+from starsmith.cli.sim.cache import cache
+from starsmith.cli.sim.crew_options import CREW_OPTIONS, crew_options
+from starsmith.cli.sim.export_spectra import export
+from starsmith.cli.sim.grid_commands import grid
+from starsmith.cli.sim.instrument_commands import instrument
+from starsmith.cli.sim.planning import snr
 
 __all__ = ["main"]
 
@@ -90,7 +90,7 @@ def generate(source, prior, dry_run, as_json, **request):
     The same command gives the same spectra whatever --workers is, and goes on where an
     interrupted one stopped.
     """
-    from starsmith.cli.generate import Request, describe
+    from starsmith.cli.sim.generate import Request, describe
 
     run = Request.from_options(source=source, prior=prior, **request)
     if dry_run:
@@ -131,10 +131,10 @@ def spectrum(source, prior, noise, preset, index, split, seed, as_json, **files)
 
     The table holds wave, flux, error and mask: what `speclearn predict` reads.
     """
-    from starsmith.cli.figures import check_suffix, plot_spectrum
-    from starsmith.cli.files import check_table, refuse_existing
-    from starsmith.cli.noise_figures import plot_noise
-    from starsmith.cli.spectra import (
+    from starsmith.cli.shared.figures import check_suffix, plot_spectrum
+    from starsmith.cli.shared.files import check_table, refuse_existing
+    from starsmith.cli.sim.noise_figures import plot_noise
+    from starsmith.cli.sim.spectra import (
         single_spectrum,
         spectrum_summary,
         write_exposures,
@@ -199,12 +199,12 @@ def spectrum(source, prior, noise, preset, index, split, seed, as_json, **files)
 @json_option()
 def bank(source, out, overwrite, as_json, compress, **rendering):
     """Render a stellar grid to an instrument's pixels, once and for all."""
-    from starsmith.cli.files import refuse_existing
+    from starsmith.cli.shared.files import refuse_existing
 
     refuse_existing(out, overwrite)
     rendered = source.rendering(rendering).open()
     if compress:
-        from starsmith.simulator.compress import compress_bank
+        from starsmith.simulator.rendering.compress import compress_bank
 
         rendered = compress_bank(rendered, compress)
     rendered.save(out)

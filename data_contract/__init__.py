@@ -7,9 +7,9 @@ does not wait for zarr and numba.
 from importlib import import_module
 
 _HOME = {
-    "bank": ("Bank", "load_bank"),
-    "conversion": ("convert_store", "restore_dataset"),
-    "dataset": ("Dataset", "Split", "open_dataset"),
+    "bank.file": ("Bank", "load_bank"),
+    "exchange.conversion": ("convert_store", "restore_dataset"),
+    "dataset.reader": ("Dataset", "Split", "open_dataset"),
     "draws": ("Draws", "SpectrumBatch"),
     "error_map": ("GridErrorMap", "read_error_map", "write_error_map"),
     "errors": (
@@ -22,12 +22,12 @@ _HOME = {
         "LeakError",
         "StarsmithError",
     ),
-    "export_pfs": ("export_pfs",),
+    "exchange.export_pfs": ("export_pfs",),
     "grid_file": ("GridData", "read_grid", "write_grid"),
-    "leakage": ("Shared", "find_shared"),
-    "manifest": ("Manifest", "read_manifest"),
+    "checks.leakage": ("Shared", "find_shared"),
+    "dataset.manifest": ("Manifest", "read_manifest"),
     "names": ("CONDITIONS", "FLUX_UNIT", "LABELS", "SNR_EDGES", "SPLITS", "UNITS"),
-    "noise": (
+    "noise.view": (
         "NoiseModel",
         "NoiseTables",
         "background",
@@ -37,14 +37,14 @@ _HOME = {
         "sensitivity",
         "true_error",
     ),
-    "noise_modes": ("floor_modes", "noise_modes"),
-    "pfs_files": ("PfsObject", "read_pfs_object"),
-    "population": ("Population", "read_population"),
-    "published": ("Published", "read_published", "write_published"),
+    "noise.modes": ("floor_modes", "noise_modes"),
+    "exchange.pfs_files": ("PfsObject", "read_pfs_object"),
+    "tables.population": ("Population", "read_population"),
+    "exchange.published": ("Published", "read_published", "write_published"),
     "random": ("normals", "uniforms"),
-    "repair": ("Repair", "repair_dataset"),
-    "schema": ("DatasetHeader",),
-    "shards": (
+    "checks.repair": ("Repair", "repair_dataset"),
+    "dataset.schema": ("DatasetHeader",),
+    "dataset.shards": (
         "Shard",
         "create_dataset",
         "finish_dataset",
@@ -55,10 +55,10 @@ _HOME = {
         "writer_lock",
     ),
     "snr_units": ("snr_factors",),
-    "specutils_view": ("to_specutils",),
-    "summary": ("describe", "identify"),
-    "training": ("SpectrumView", "TrainingSplit", "TrainingView"),
-    "verify": ("Report", "verify_dataset"),
+    "exchange.specutils_view": ("to_specutils",),
+    "checks.summary": ("describe", "identify"),
+    "dataset.training": ("SpectrumView", "TrainingSplit", "TrainingView"),
+    "checks.verify": ("Report", "verify_dataset"),
 }
 
 _MODULE = {name: module for module, names in _HOME.items() for name in names}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from starsmith.data_contract.arms import arm_named
-from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.bank.file import Bank
 
 __all__ = ["hidden_pixels", "with_arm_alone"]
 

@@ -15,13 +15,13 @@ from functools import cached_property
 
 import numpy as np
 
-from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.bank.file import Bank
 from starsmith.data_contract.draws import Draws
 from starsmith.fisher.cells import combine_nodes, find_cells
 from starsmith.fisher.jacobian import median_slope
-from starsmith.simulator.interpolate import interpolate
 from starsmith.simulator.observe import draw_stars
 from starsmith.simulator.prior import Prior
+from starsmith.simulator.rendering.interpolate import interpolate
 
 __all__ = ["Basis", "Stars", "build_basis", "leading_modes", "template_draws"]
 

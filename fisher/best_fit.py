@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.bank.file import Bank
 from starsmith.fisher.basis import Basis, Stars, build_basis
 from starsmith.fisher.information import crlb_from_gram
 from starsmith.fisher.kernels.posterior import quadratic_forms
 from starsmith.fisher.local import ShortStars
-from starsmith.simulator.interpolate import touches_filled
 from starsmith.simulator.prior import Prior
+from starsmith.simulator.rendering.interpolate import touches_filled
 
 __all__ = ["BestFit", "FitOptions", "best_fit", "nelder_mead"]
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.bank.file import Bank
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.noise import CALCULATOR, NoiseModel, median_snr
+from starsmith.data_contract.noise.view import CALCULATOR, NoiseModel, median_snr
 from starsmith.fisher.information import (
     CrlbBatch,
     crlb_from_gram,

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from starsmith.data_contract.bank import Bank
-from starsmith.simulator.interpolate import spline_degree, spline_knots, spline_weights
+from starsmith.data_contract.bank.file import Bank
 from starsmith.simulator.kernels.spline import basis_rows
+from starsmith.simulator.rendering.interpolate import spline_degree, spline_knots, spline_weights
 
 __all__ = ["Cells", "combine_nodes", "find_cells"]
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.bank.file import Bank
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.noise import median_snr
+from starsmith.data_contract.noise.view import median_snr
 from starsmith.fisher.information import crlb, information_density
 from starsmith.fisher.nuisances import Nuisances, star_columns
 

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from starsmith.data_contract.arms import arm_named
-from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.bank.file import Bank
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.names import CONDITIONS

@@ -6,9 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import BSpline, CubicSpline
 
-from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.bank.file import Bank
 from starsmith.data_contract.errors import ConfigError
-from starsmith.simulator.interpolate import combine, spline_degree, spline_knots, spline_weights
+from starsmith.simulator.rendering.interpolate import (
+    combine,
+    spline_degree,
+    spline_knots,
+    spline_weights,
+)
 
 __all__ = [
     "DERIVATIVES",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.bank.file import Bank
 from starsmith.fisher.basis import Basis, Stars
 from starsmith.fisher.kernels.posterior import fill_log_marginal, quadratic_forms
 from starsmith.fisher.lines import Lines

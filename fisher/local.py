@@ -10,12 +10,12 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.bank.file import Bank
 from starsmith.data_contract.random import normals
 from starsmith.fisher.basis import Basis, Stars
 from starsmith.fisher.kernels.posterior import fill_log_marginal, quadratic_forms
-from starsmith.simulator.interpolate import touches_filled
 from starsmith.simulator.prior import Prior
+from starsmith.simulator.rendering.interpolate import touches_filled
 
 __all__ = ["LocalDraws", "redraw"]
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.bank.file import Bank
 from starsmith.data_contract.random import normals
 from starsmith.fisher.basis import Basis, Stars
 from starsmith.fisher.kernels.posterior import fill_log_marginal
-from starsmith.simulator.interpolate import interpolate, touches_filled
 from starsmith.simulator.prior import Prior
+from starsmith.simulator.rendering.interpolate import interpolate, touches_filled
 
 __all__ = ["basis_r2_loss", "probe_rows"]
 

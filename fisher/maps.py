@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.bank.file import Bank
 from starsmith.data_contract.errors import ConfigError
 from starsmith.fisher.bounds import fisher_information
 from starsmith.fisher.stars import free_labels, stars_at
-from starsmith.simulator.interpolate import touches_filled
 from starsmith.simulator.prior import Prior
+from starsmith.simulator.rendering.interpolate import touches_filled
 
 __all__ = ["PLANE", "SigmaMap", "sigma_map"]
 

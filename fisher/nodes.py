@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.bank.file import Bank
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.names import CONDITIONS
 from starsmith.fisher.information import crlb, crlb_from_gram

@@ -6,11 +6,11 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from starsmith.data_contract.arms import ArmSpan
-from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.bank.file import Bank
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.noise import CALCULATOR, NoiseModel
-from starsmith.data_contract.response import sensitivity, sky_counts
+from starsmith.data_contract.noise.response import sensitivity, sky_counts
+from starsmith.data_contract.noise.view import CALCULATOR, NoiseModel
 from starsmith.fisher.jacobian import Columns, label_columns
 from starsmith.fisher.variance import covariance_of
 from starsmith.simulator.constants import LIGHT_SPEED_KM_S

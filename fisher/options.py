@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.bank.file import Bank
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.names import SNR_EDGES
-from starsmith.data_contract.noise import CALCULATOR, NoiseModel
+from starsmith.data_contract.noise.view import CALCULATOR, NoiseModel
 from starsmith.fisher.bounds import STATISTICS
 from starsmith.fisher.jacobian import DERIVATIVES
 from starsmith.fisher.nuisances import Nuisances

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.bank.file import Bank
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.noise import CALCULATOR, NoiseModel
+from starsmith.data_contract.noise.view import CALCULATOR, NoiseModel
 from starsmith.fisher.basis import Basis, Stars, build_basis
 from starsmith.fisher.line_posterior import posterior_on_lines
 from starsmith.fisher.lines import lines_of
@@ -22,8 +22,8 @@ from starsmith.fisher.table_posterior import TablePosterior, posterior_of_table,
 from starsmith.fisher.templates import TableRows, build_templates
 from starsmith.fisher.variance import check_noise, covariance_of
 from starsmith.fisher.weighing import Moments, StarSums, Weighing, weigh
-from starsmith.simulator.interpolate import combine, spline_weights
 from starsmith.simulator.prior import Prior
+from starsmith.simulator.rendering.interpolate import combine, spline_weights
 
 __all__ = ["GridPosterior", "PosteriorOptions", "amplitude_limits", "posterior_mean"]
 

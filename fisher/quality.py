@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.bank.file import Bank
 from starsmith.data_contract.errors import ConfigError
 from starsmith.fisher.bounds import scaled_condition
 from starsmith.fisher.information import crlb_from_gram

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.bank.file import Bank
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError
 from starsmith.fisher.bounds import (

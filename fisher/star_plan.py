@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.bank.file import Bank
 from starsmith.data_contract.draws import Draws
-from starsmith.data_contract.noise import median_snr
+from starsmith.data_contract.noise.view import median_snr
 from starsmith.fisher.exposure import (
     EXP_COUNT,
     EXP_TIME,
@@ -19,8 +19,8 @@ from starsmith.fisher.information import crlb_from_gram, whitened_gram
 from starsmith.fisher.jacobian import Columns, label_columns
 from starsmith.fisher.stars import free_labels
 from starsmith.fisher.variance import variance_line
-from starsmith.simulator.interpolate import touches_filled
 from starsmith.simulator.prior import Prior
+from starsmith.simulator.rendering.interpolate import touches_filled
 
 __all__ = ["StarPlan", "plan_stars"]
 

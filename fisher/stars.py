@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.bank.file import Bank
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError, GridError
 from starsmith.fisher.nodes import middle_conditions
-from starsmith.simulator.interpolate import touches_filled
 from starsmith.simulator.prior import Prior
+from starsmith.simulator.rendering.interpolate import touches_filled
 
 __all__ = ["free_labels", "prior_of", "star_at", "stars_at", "stars_at_magnitudes"]
 

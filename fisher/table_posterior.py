@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.bank.file import Bank
 from starsmith.fisher.basis import Basis, Stars
 from starsmith.fisher.kernels.posterior import fill_log_marginal
 from starsmith.fisher.loss import probe_rows
 from starsmith.fisher.templates import TableRows
 from starsmith.fisher.weighing import Moments, StarSums, Weighing, add_to
-from starsmith.simulator.interpolate import interpolate
+from starsmith.simulator.rendering.interpolate import interpolate
 
 __all__ = ["TablePosterior", "posterior_of_table", "rough_table"]
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.bank.file import Bank
 from starsmith.data_contract.draws import Draws
-from starsmith.data_contract.population import Population
+from starsmith.data_contract.tables.population import Population
 from starsmith.fisher.basis import Basis, template_draws
-from starsmith.simulator.interpolate import touches_filled
 from starsmith.simulator.prior import Prior
+from starsmith.simulator.rendering.interpolate import touches_filled
 
 __all__ = ["TableRows", "Templates", "build_templates", "in_basis"]
 

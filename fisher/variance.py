@@ -4,8 +4,8 @@ import numpy as np
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.names import CONDITIONS
-from starsmith.data_contract.noise import NoiseModel, NoiseTables, background, sensitivity
-from starsmith.data_contract.noise_modes import floor_modes, noise_modes
+from starsmith.data_contract.noise.modes import floor_modes, noise_modes
+from starsmith.data_contract.noise.view import NoiseModel, NoiseTables, background, sensitivity
 
 __all__ = ["check_noise", "covariance_of", "variance_line", "variance_of"]
 

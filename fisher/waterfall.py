@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.bank.file import Bank
 from starsmith.data_contract.draws import Draws
-from starsmith.data_contract.noise import CALCULATOR, NoiseModel
+from starsmith.data_contract.noise.view import CALCULATOR, NoiseModel
 from starsmith.fisher.bounds import fisher_information
 from starsmith.fisher.information import crlb_from_gram
 from starsmith.fisher.nuisances import SHARED, Nuisances

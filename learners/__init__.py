@@ -6,8 +6,8 @@ from starsmith.learners.plots import plot_predictions, plot_training
 from starsmith.learners.predict import Predictor, load_checkpoint, predict, predict_spectrum
 from starsmith.learners.predictions import Predictions, read_ecsv, write_ecsv
 from starsmith.learners.recipe import list_recipes, load_recipe
-from starsmith.learners.run_folder import TrainingResult
 from starsmith.learners.train import fit
+from starsmith.learners.training.run_folder import TrainingResult
 
 __all__ = [
     "Evaluation",

@@ -10,10 +10,10 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
+from starsmith.data_contract.dataset.training import TrainingView
 from starsmith.data_contract.errors import ContractError, DataError
 from starsmith.data_contract.names import UNITS
 from starsmith.data_contract.store import staged_file
-from starsmith.data_contract.training import TrainingView
 from starsmith.learners.preprocess import Statistics
 from starsmith.learners.recipe import Recipe, recipe_to_table
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from starsmith.data_contract.dataset import Split
+from starsmith.data_contract.dataset.reader import Split
 from starsmith.data_contract.errors import DataError, LeakError
 from starsmith.data_contract.names import SNR_EDGES
 from starsmith.learners.judge.strata import Group, groups_of

@@ -13,10 +13,10 @@ from torch import nn
 
 from starsmith.data_contract.errors import ContractError, DataError
 from starsmith.data_contract.store import staged_file
-from starsmith.learners.network import NetworkEstimator
-from starsmith.learners.optimise import split_uncertainty
+from starsmith.learners.baselines.ridge import RidgeEstimator
 from starsmith.learners.predict import Predictor
-from starsmith.learners.ridge import RidgeEstimator
+from starsmith.learners.training.network import NetworkEstimator
+from starsmith.learners.training.optimise import split_uncertainty
 
 __all__ = ["LabelModel", "export_onnx"]
 

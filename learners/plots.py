@@ -8,7 +8,7 @@ import numpy as np
 from starsmith.data_contract.errors import DataError
 from starsmith.learners.metrics import mae, r2, sigma_robust
 from starsmith.learners.predictions import Predictions
-from starsmith.learners.run_folder import METRICS
+from starsmith.learners.training.run_folder import METRICS
 
 __all__ = ["plot_predictions", "plot_training"]
 

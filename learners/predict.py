@@ -7,19 +7,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from starsmith.data_contract.dataset import Split
+from starsmith.data_contract.dataset.reader import Split
 from starsmith.data_contract.errors import ContractError, DataError
+from starsmith.learners.baselines.forward import FORWARD_RECIPES, ForwardEstimator, load_forward
+from starsmith.learners.baselines.ridge import RidgeEstimator
+from starsmith.learners.baselines.trees import load_trees
 from starsmith.learners.checkpoint import read_checkpoint
-from starsmith.learners.forward import FORWARD_RECIPES, ForwardEstimator, load_forward
 from starsmith.learners.models import create_model
-from starsmith.learners.network import NetworkEstimator
 from starsmith.learners.predictions import Predictions
 from starsmith.learners.preprocess import Statistics, iterate_blocks, select_labels
 from starsmith.learners.recipe import UNCERTAIN_LOSSES
-from starsmith.learners.ridge import RidgeEstimator
-from starsmith.learners.run_folder import TREES
 from starsmith.learners.train import pick_device
-from starsmith.learners.trees import load_trees
+from starsmith.learners.training.network import NetworkEstimator
+from starsmith.learners.training.run_folder import TREES
 
 __all__ = ["LabelEstimate", "Predictor", "load_checkpoint", "predict", "predict_spectrum"]
 

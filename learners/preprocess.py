@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from starsmith.data_contract.dataset import Split
+from starsmith.data_contract.dataset.reader import Split
+from starsmith.data_contract.dataset.training import TrainingSplit, TrainingView
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.training import TrainingSplit, TrainingView
 
 __all__ = [
     "MEND_DATA",

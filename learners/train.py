@@ -7,19 +7,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from starsmith.data_contract.dataset.training import TrainingSplit, TrainingView
 from starsmith.data_contract.errors import ConfigError, DataError
-from starsmith.data_contract.training import TrainingSplit, TrainingView
-from starsmith.learners.checkpoint import read_checkpoint
-from starsmith.learners.distributed import is_leader, wait_for_all
-from starsmith.learners.forward import (
+from starsmith.learners.baselines.forward import (
     FORWARD_RECIPES,
     ForwardView,
     check_forward,
     train_forward,
 )
+from starsmith.learners.baselines.ridge import train_ridge
+from starsmith.learners.baselines.trees import train_trees
+from starsmith.learners.checkpoint import read_checkpoint
 from starsmith.learners.models import CLASSICAL, list_models
-from starsmith.learners.network import MEMORY_BYTES, check_network, train_network
-from starsmith.learners.online_view import OnlineView
+from starsmith.learners.online.view import OnlineView
 from starsmith.learners.recipe import (
     NetworkRecipe,
     Recipe,
@@ -27,14 +27,14 @@ from starsmith.learners.recipe import (
     TreesRecipe,
     load_recipe,
 )
-from starsmith.learners.ridge import train_ridge
-from starsmith.learners.run_folder import (
+from starsmith.learners.training.distributed import is_leader, wait_for_all
+from starsmith.learners.training.network import MEMORY_BYTES, check_network, train_network
+from starsmith.learners.training.run_folder import (
     TrainingResult,
     is_closed,
     open_run,
     result_from_card,
 )
-from starsmith.learners.trees import train_trees
 
 __all__ = ["fit", "pick_device"]
 

@@ -1,14 +1,14 @@
 """From a grid node to an observed spectrum."""
 
-from starsmith.simulator.bank_cache import cached_bank
-from starsmith.simulator.compress import compress_bank
-from starsmith.simulator.generate import Crew, Settings, split_counts, write_dataset
+from starsmith.simulator.cache.bank import cached_bank
+from starsmith.simulator.generation.generate import Crew, Settings, split_counts, write_dataset
 from starsmith.simulator.grids import StellarGrid
 from starsmith.simulator.instruments import Instrument, list_instruments, load_instrument
-from starsmith.simulator.interpolate import interpolate
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
-from starsmith.simulator.render import render_bank
+from starsmith.simulator.rendering.compress import compress_bank
+from starsmith.simulator.rendering.interpolate import interpolate
+from starsmith.simulator.rendering.render import render_bank
 
 __all__ = [
     "Crew",

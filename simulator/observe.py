@@ -2,20 +2,20 @@
 
 import numpy as np
 
-from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.bank.file import Bank
 from starsmith.data_contract.draws import Draws, SpectrumBatch
 from starsmith.data_contract.errors import GridError
 from starsmith.data_contract.kernels.rounding import round_mantissa
-from starsmith.data_contract.noise import (
+from starsmith.data_contract.noise.terms import Realisation, spectrum_mask
+from starsmith.data_contract.noise.view import (
     CALCULATOR,
     NoiseModel,
     median_snr,
     observe_spectra,
     true_error,
 )
-from starsmith.data_contract.noise_terms import Realisation, spectrum_mask
-from starsmith.simulator.interpolate import interpolate, touches_filled
 from starsmith.simulator.prior import Prior
+from starsmith.simulator.rendering.interpolate import interpolate, touches_filled
 
 __all__ = ["KEEP_BITS", "draw_stars", "model_flux", "observe", "signal_to_noise"]
 

@@ -7,9 +7,9 @@ import numba
 import numpy as np
 import pytest
 
-from starsmith.data_contract.bank import Bank
-from starsmith.data_contract.noise import NoiseTables
-from starsmith.simulator.interpolate import prefilter
+from starsmith.data_contract.bank.file import Bank
+from starsmith.data_contract.noise.view import NoiseTables
+from starsmith.simulator.rendering.interpolate import prefilter
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 

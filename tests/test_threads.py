@@ -6,8 +6,8 @@ import numba
 import numpy as np
 import pytest
 
-from starsmith.data_contract.noise_model import NoiseModel
-from starsmith.data_contract.noise_modes import noise_modes
+from starsmith.data_contract.noise.model import NoiseModel
+from starsmith.data_contract.noise.modes import noise_modes
 from starsmith.fisher.best_fit import FitOptions, best_fit
 from starsmith.fisher.ceiling import ceiling
 from starsmith.fisher.kernels.gram import fill_gram

@@ -6,19 +6,19 @@ import numpy as np
 import torch
 from torch import nn
 
-from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.bank.file import Bank
+from starsmith.data_contract.dataset.training import SpectrumView
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.training import SpectrumView
 from starsmith.fisher.density import FEATURES, information_of_star
 from starsmith.learners.judge.document import Picture, Section, Table
 from starsmith.learners.judge.figures import COLOURS
 from starsmith.learners.judge.results import Results
 from starsmith.learners.models.blocks import Encoder, EncoderBlock
-from starsmith.learners.network import NetworkEstimator
 from starsmith.learners.plots import add_notice
 from starsmith.learners.predict import Predictor, load_checkpoint
 from starsmith.learners.preprocess import median_normalise
+from starsmith.learners.training.network import NetworkEstimator
 
 __all__ = [
     "Interpretation",

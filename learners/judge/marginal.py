@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from starsmith.data_contract.dataset import Split
+from starsmith.data_contract.dataset.reader import Split
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.random import normals
 from starsmith.learners.predict import Predictor, check_wave, predict

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from starsmith.data_contract.bank import Bank
+from starsmith.data_contract.bank.file import Bank
+from starsmith.data_contract.dataset.training import SpectrumView
 from starsmith.data_contract.draws import Draws
-from starsmith.data_contract.training import SpectrumView
 from starsmith.fisher.table import CeilingTable
 from starsmith.learners.evaluate import Evaluation, evaluate_predictions
 from starsmith.learners.judge.leak import Verdict, hold_against
 from starsmith.learners.judge.suite import Run, Suite
 from starsmith.learners.metrics import Interval
 from starsmith.learners.predictions import Predictions
-from starsmith.learners.run_folder import METRICS
+from starsmith.learners.training.run_folder import METRICS
 
 __all__ = ["N_RESAMPLE", "Outcome", "Results"]
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from starsmith.data_contract.dataset.training import SpectrumView, TrainingView
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.training import SpectrumView, TrainingView
 
 __all__ = ["first_spectra"]
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from starsmith.data_contract.errors import DataError, GridError
-from starsmith.data_contract.fits import read_fits_table
+from starsmith.data_contract.tables.fits import read_fits_table
 from starsmith.simulator.grids.bosz_names import ArchiveName
 from starsmith.simulator.grids.spectrum import ArchiveSpectrum, geometric_wave
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from starsmith.data_contract.errors import StarsmithError
 from starsmith.data_contract.grid_file import GridData, read_grid, write_grid
-from starsmith.simulator.cache_use import cache_folder, hold
+from starsmith.simulator.cache.use import cache_folder, hold
 
 __all__ = ["demo_grid", "demo_grid_path"]
 

@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from starsmith.data_contract.errors import GridError
 from starsmith.data_contract.grid_file import GridData
-from starsmith.simulator.interpolate import cardinal_weights
+from starsmith.simulator.rendering.interpolate import cardinal_weights
 
 __all__ = ["interpolate_grid", "smooth_to_resolution"]
 

@@ -7,7 +7,7 @@ from scipy.interpolate import make_interp_spline
 
 from starsmith.data_contract.error_map import GridErrorMap
 from starsmith.data_contract.grid_file import GridData
-from starsmith.simulator.interpolate import spline_degree
+from starsmith.simulator.rendering.interpolate import spline_degree
 
 __all__ = ["grid_error_map", "leave_out_weights"]
 

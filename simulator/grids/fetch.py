@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from starsmith.data_contract.dataset.manifest import FileRecord, hash_file
 from starsmith.data_contract.errors import GridError, StarsmithError
-from starsmith.data_contract.manifest import FileRecord, hash_file
 from starsmith.simulator.grids.fetch_plan import FetchPlan, PlannedFile
 from starsmith.simulator.grids.fetch_record import FetchRecord, sole_use
 from starsmith.simulator.grids.integrity import find_damage

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from starsmith.data_contract.dataset.manifest import FileRecord
 from starsmith.data_contract.errors import ConfigError, DataError, GridError
-from starsmith.data_contract.manifest import FileRecord
 from starsmith.data_contract.store import read_json, write_json
 from starsmith.simulator.grids.fetch_plan import FetchPlan
 from starsmith.simulator.grids.releases import RELEASES

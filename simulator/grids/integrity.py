@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 
 from starsmith.data_contract.errors import InputError
-from starsmith.data_contract.fits import read_fits_table
+from starsmith.data_contract.tables.fits import read_fits_table
 from starsmith.simulator.grids.bosz2017 import COLUMNS, check_header
 from starsmith.simulator.grids.bosz_names import parse_bosz2017
 

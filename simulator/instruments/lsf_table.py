@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from starsmith.data_contract.columns_file import read_columns
 from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.tables.columns import read_columns
 
 __all__ = ["LsfTable", "read_lsf"]
 

@@ -5,8 +5,8 @@ from functools import cached_property
 
 import numpy as np
 
-from starsmith.data_contract.columns_file import TABLE_FORMATS
 from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.tables.columns import TABLE_FORMATS
 from starsmith.simulator.instruments.figures import (
     covers,
     fraction,

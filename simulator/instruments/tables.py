@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from starsmith.data_contract.noise_tables import PER_ARM, NoiseTables
+from starsmith.data_contract.noise.tables import PER_ARM, NoiseTables
 from starsmith.simulator.constants import (
     ANGSTROM_PER_NM,
     CM2_PER_M2,

@@ -9,7 +9,7 @@ import numpy as np
 
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.names import CONDITIONS
-from starsmith.data_contract.noise import background, sensitivity
+from starsmith.data_contract.noise.view import background, sensitivity
 from starsmith.simulator.constants import (
     AB_FNU_CGS,
     ANGSTROM_PER_NM,

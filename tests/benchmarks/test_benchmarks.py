@@ -9,9 +9,9 @@ from pathlib import Path
 import numba
 import pytest
 
-from starsmith.simulator.compress import compress_bank
-from starsmith.simulator.generate import Settings, write_dataset
+from starsmith.simulator.generation.generate import Settings, write_dataset
 from starsmith.simulator.prior import Prior
+from starsmith.simulator.rendering.compress import compress_bank
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -18,7 +18,7 @@ def call(line, *more):
 
 @pytest.fixture(autouse=True)
 def ctrl_c():
-    """Ctrl-C interrupts, also where the tests run in the background of a shell, which ignores it."""
+    """Ctrl-C interrupts, also in the background of a shell, where it would be ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

@@ -6,8 +6,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from starsmith.cli.options import bank_options, config_option
-from starsmith.data_contract.bank import load_bank
+from starsmith.cli.shared.options import bank_options, config_option
+from starsmith.data_contract.bank.file import load_bank
 from tests.cli.conftest import call
 
 

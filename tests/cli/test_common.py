@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from starsmith.cli.common import CommandGroup, echo_json, loudness
-from starsmith.cli.progress import progress_bar
-from starsmith.cli.types import Range
+from starsmith.cli.shared.common import CommandGroup, echo_json, loudness
+from starsmith.cli.shared.progress import progress_bar
+from starsmith.cli.shared.types import Range
 from starsmith.data_contract.errors import ContractError, DataError, LeakError, StarsmithError
 
 
@@ -136,7 +136,7 @@ def test_loudness_may_stand_before_the_command():
 def test_progress_without_a_terminal_is_a_line_now_and_then(capsys, monkeypatch):
     """Log files of a batch job get lines, not bars; and not one per shard."""
     clock = iter([0.0, 1.0, 29.0, 31.0, 32.0, 62.0])
-    monkeypatch.setattr("starsmith.cli.progress.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("starsmith.cli.shared.progress.time.monotonic", lambda: next(clock))
 
     with progress_bar("spectra") as report:
         for n_done in range(5):

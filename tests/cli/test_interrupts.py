@@ -8,9 +8,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from starsmith.cli.common import CommandGroup
+from starsmith.cli.shared.common import CommandGroup
+from starsmith.data_contract.dataset.shards import create_dataset, create_skeleton, finished_shards
 from starsmith.data_contract.interrupts import uninterrupted
-from starsmith.data_contract.shards import create_dataset, create_skeleton, finished_shards
 from tests.data_contract.example import make_header
 
 
@@ -100,7 +100,9 @@ def test_ctrl_c_while_a_data_set_is_created_leaves_no_half_of_one(toy_bank, tmp_
         signal.raise_signal(signal.SIGINT)
         create_skeleton(path, header)
 
-    monkeypatch.setattr("starsmith.data_contract.shards.create_skeleton", interrupted_skeleton)
+    monkeypatch.setattr(
+        "starsmith.data_contract.dataset.shards.create_skeleton", interrupted_skeleton
+    )
     with pytest.raises(KeyboardInterrupt):
         create_dataset(tmp_path / "data.zarr", make_header(toy_bank.noise))
     assert [entry.name for entry in tmp_path.iterdir()] == ["data.zarr"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from starsmith.data_contract.manifest import read_manifest
+from starsmith.data_contract.dataset.manifest import read_manifest
 from tests.cli.conftest import call
 
 LINE = "specsim generate -n 300 --seed 7 --workers 1 --shard-rows 64"

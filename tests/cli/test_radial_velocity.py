@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from starsmith.cli.datasets import open_any
+from starsmith.cli.shared.datasets import open_any
 from starsmith.data_contract.grid_file import GridData, write_grid
-from starsmith.simulator import cache_use
+from starsmith.simulator.cache import use as cache_use
 from tests.cli.conftest import call
 
 RANGES = "--teff 5000 --logg 1..4 --m-h 0 --rv -300..300"

@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
-from starsmith.data_contract.bank import load_bank
-from starsmith.data_contract.lock import writer_lock
-from starsmith.data_contract.manifest import read_manifest
+from starsmith.data_contract.bank.file import load_bank
+from starsmith.data_contract.dataset.lock import writer_lock
+from starsmith.data_contract.dataset.manifest import read_manifest
 from tests.cli.conftest import call
 
 
@@ -80,7 +80,7 @@ def test_a_disk_that_refuses_a_conversion_is_told_in_one_line(dataset, tmp_path,
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device", "/disk/.x.1234.partial")
 
-    monkeypatch.setattr("starsmith.data_contract.conversion.write_shard", full)
+    monkeypatch.setattr("starsmith.data_contract.exchange.conversion.write_shard", full)
 
     done = call("specdata convert --store keys", dataset, tmp_path / "keys.zarr")
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import zarr
 
-from starsmith.cli.dataset_pages import dataset_page
-from starsmith.cli.tables import text_tree
-from starsmith.data_contract.manifest import hash_file, read_manifest
-from starsmith.data_contract.published import read_published
+from starsmith.cli.data.dataset_pages import dataset_page
+from starsmith.cli.shared.tables import text_tree
+from starsmith.data_contract.dataset.manifest import hash_file, read_manifest
+from starsmith.data_contract.exchange.published import read_published
 from tests.cli.conftest import call
 
 

@@ -7,7 +7,7 @@ import pytest
 from astropy import units
 from astropy.table import Table
 
-from starsmith.cli.learning import read_spectrum
+from starsmith.cli.learn.learning import read_spectrum
 from starsmith.data_contract.errors import DataError
 from tests.cli.conftest import call
 

@@ -7,9 +7,9 @@ import pytest
 from astropy.table import Table
 
 from starsmith.cli import specsim
-from starsmith.data_contract.dataset import open_dataset
-from starsmith.data_contract.pfs_files import read_pfs_object
-from starsmith.data_contract.verify import verify_dataset
+from starsmith.data_contract.checks.verify import verify_dataset
+from starsmith.data_contract.dataset.reader import open_dataset
+from starsmith.data_contract.exchange.pfs_files import read_pfs_object
 
 NOISY = (
     "--sky-floor", "correlated", "--telluric-residual", "0.1", "--flux-calibration", "0.05",

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from starsmith.learners.online_view import open_online
+from starsmith.learners.online.view import open_online
 from tests.cli.conftest import call
 
 TINY = "--model specvit_tiny --set options.patch=20 --set options.dim=16 --set options.n_head=2"
@@ -25,7 +25,7 @@ def few_stars():
     """Runs that draw their own stars measure themselves on hundreds, not on tens of thousands."""
     few = partial(open_online, n_val=100, n_statistics=400)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("starsmith.cli.training.open_online", few)
+        patch.setattr("starsmith.cli.learn.training.open_online", few)
         yield
 
 
@@ -186,7 +186,7 @@ def test_export_writes_a_file_others_can_run(online, dataset, tmp_path):
     """The runtime alone, fed a spectrum of the test split, gives the command's prediction."""
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
-    from starsmith.data_contract.dataset import open_dataset
+    from starsmith.data_contract.dataset.reader import open_dataset
 
     done = call("speclearn export --json", online, "--out", tmp_path / "model.onnx")
     call("speclearn predict --split test", online, dataset, "--out", tmp_path / "p.ecsv")
@@ -227,7 +227,7 @@ def test_a_run_that_is_killed_ends_with_the_same_weights(bank_file, tmp_path):
 
 def test_a_run_that_diverges_prints_the_command_that_goes_on(dataset, tmp_path, monkeypatch):
     """A planted NaN in step 10, epoch 2: exit 2, one line; the command printed trains from it."""
-    from starsmith.learners.step import Stepper
+    from starsmith.learners.training.step import Stepper
 
     clean, step = Stepper.backward, 0
 

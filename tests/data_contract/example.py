@@ -2,18 +2,18 @@
 
 import numpy as np
 
-from starsmith.data_contract.columns import rounded
-from starsmith.data_contract.draws import Draws
-from starsmith.data_contract.names import CONDITIONS
-from starsmith.data_contract.noise import honest_error, median_snr, observe_spectra, true_error
-from starsmith.data_contract.random import uniforms
-from starsmith.data_contract.schema import DatasetHeader
-from starsmith.data_contract.shards import (
+from starsmith.data_contract.dataset.columns import rounded
+from starsmith.data_contract.dataset.schema import DatasetHeader
+from starsmith.data_contract.dataset.shards import (
     create_dataset,
     finish_dataset,
     plan_shards,
     write_shard,
 )
+from starsmith.data_contract.draws import Draws
+from starsmith.data_contract.names import CONDITIONS
+from starsmith.data_contract.noise.view import honest_error, median_snr, observe_spectra, true_error
+from starsmith.data_contract.random import uniforms
 
 LABELS = ("teff", "logg", "m_h")
 PRIOR = {

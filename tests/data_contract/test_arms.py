@@ -7,7 +7,8 @@ import pytest
 
 from starsmith.data_contract.arms import arm_named, arm_spans
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.noise import (
+from starsmith.data_contract.noise.tables import PER_ARM
+from starsmith.data_contract.noise.view import (
     NoiseTables,
     background,
     honest_error,
@@ -15,7 +16,6 @@ from starsmith.data_contract.noise import (
     sensitivity,
     true_error,
 )
-from starsmith.data_contract.noise_tables import PER_ARM
 from tests.conftest import make_noise_tables
 from tests.reference import noise as plain
 

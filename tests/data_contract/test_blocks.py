@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from starsmith.data_contract import columns
-from starsmith.data_contract.card import card_contents
-from starsmith.data_contract.manifest import content_digest, read_manifest
-from starsmith.data_contract.shards import (
+from starsmith.data_contract.checks.verify import fingerprints, verify_dataset
+from starsmith.data_contract.dataset import columns
+from starsmith.data_contract.dataset.card import card_contents
+from starsmith.data_contract.dataset.manifest import content_digest, read_manifest
+from starsmith.data_contract.dataset.shards import (
     finish_dataset,
     open_run,
     plan_shards,
     write_shard,
 )
-from starsmith.data_contract.verify import fingerprints, verify_dataset
 from tests.data_contract.example import make_columns
 
 
@@ -47,7 +47,7 @@ def test_a_large_data_set_is_carded_from_every_kth_row(pristine, monkeypatch):
     """Ranges and S/N counts stay those of all rows."""
     header = open_run(pristine)
     whole = card_contents(pristine, header)
-    monkeypatch.setattr("starsmith.data_contract.card.SAMPLED_ROWS", 60)
+    monkeypatch.setattr("starsmith.data_contract.dataset.card.SAMPLED_ROWS", 60)
     few = card_contents(pristine, header)
     assert few["snr"] == whole["snr"]
     for name, entry in few["quantities"].items():

@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from starsmith.data_contract.dataset import open_dataset
-from starsmith.data_contract.names import CONDITIONS, UNITS
-from starsmith.data_contract.schema import MEANINGS
-from starsmith.data_contract.shards import (
+from starsmith.data_contract.checks.summary import describe
+from starsmith.data_contract.checks.verify import fingerprints, verify_dataset
+from starsmith.data_contract.dataset.reader import open_dataset
+from starsmith.data_contract.dataset.schema import MEANINGS
+from starsmith.data_contract.dataset.shards import (
     create_dataset,
     finish_dataset,
     plan_shards,
     write_shard,
 )
-from starsmith.data_contract.summary import describe
-from starsmith.data_contract.verify import fingerprints, verify_dataset
+from starsmith.data_contract.names import CONDITIONS, UNITS
 from tests.data_contract.example import (
     COUNTS,
     LABELS,

@@ -6,11 +6,11 @@ import h5py
 import numpy as np
 import pytest
 
-from starsmith.data_contract.conversion import convert_store, restore_dataset
-from starsmith.data_contract.dataset import open_dataset
+from starsmith.data_contract.dataset.reader import open_dataset
+from starsmith.data_contract.dataset.schema import STORES, stored_bits
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.published import write_published
-from starsmith.data_contract.schema import STORES, stored_bits
+from starsmith.data_contract.exchange.conversion import convert_store, restore_dataset
+from starsmith.data_contract.exchange.published import write_published
 from tests.data_contract.example import file_bytes, make_header, model_flux, write_example
 from tests.data_contract.test_repair import ExampleRemaker
 

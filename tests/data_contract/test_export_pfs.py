@@ -7,11 +7,11 @@ import pytest
 from astropy import units
 from astropy.io import fits  # noqa: TID251
 
-from starsmith.data_contract.dataset import open_dataset
+from starsmith.data_contract.dataset.reader import open_dataset
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.export_pfs import export_pfs, njy_per_flux, visit_hash
+from starsmith.data_contract.exchange.export_pfs import export_pfs, njy_per_flux, visit_hash
+from starsmith.data_contract.exchange.pfs_files import read_pfs_object
 from starsmith.data_contract.masks import MASK_BITS, mask_value
-from starsmith.data_contract.pfs_files import read_pfs_object
 from tests.data_contract.example import make_header, write_example
 
 REAL = "surveys/pfs/pfsObject-00000-0,0-000-00000001-01-0x395428ab.fits"

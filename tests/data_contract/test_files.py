@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from starsmith.data_contract.bank import load_bank
+from starsmith.data_contract.bank.file import load_bank
 from starsmith.data_contract.errors import DataError, GridError
 from starsmith.data_contract.grid_file import GridData, read_grid, write_grid
 

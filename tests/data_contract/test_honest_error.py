@@ -7,10 +7,15 @@ learner reads it.
 import numpy as np
 import pytest
 
-from starsmith.data_contract.dataset import open_dataset
-from starsmith.data_contract.exposures import Coadd
-from starsmith.data_contract.noise import ERROR_KINDS, NoiseModel, honest_error, observe_spectra
-from starsmith.data_contract.noise_terms import spectrum_mask
+from starsmith.data_contract.dataset.reader import open_dataset
+from starsmith.data_contract.noise.exposures import Coadd
+from starsmith.data_contract.noise.terms import spectrum_mask
+from starsmith.data_contract.noise.view import (
+    ERROR_KINDS,
+    NoiseModel,
+    honest_error,
+    observe_spectra,
+)
 from tests.data_contract.example import draw, make_header, model_flux, write_example
 
 MODELS = {

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from starsmith.data_contract.dataset import open_dataset
+from starsmith.data_contract.checks.leakage import find_shared
+from starsmith.data_contract.dataset.reader import open_dataset
+from starsmith.data_contract.dataset.shards import finish_dataset, plan_shards, write_shard
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.leakage import find_shared
-from starsmith.data_contract.published import write_published
-from starsmith.data_contract.shards import finish_dataset, plan_shards, write_shard
+from starsmith.data_contract.exchange.published import write_published
 from tests.data_contract.example import make_columns, make_header, write_example
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.kernels.noise import smooth_rows
-from starsmith.data_contract.noise import (
+from starsmith.data_contract.noise.view import (
     NoiseTables,
     background,
     honest_error,

@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.names import CONDITIONS
-from starsmith.data_contract.noise import (
+from starsmith.data_contract.noise.budget import (
+    CALCULATOR_TERMS,
+    TERMS,
+    background_terms,
+    noise_budget,
+)
+from starsmith.data_contract.noise.modes import noise_modes
+from starsmith.data_contract.noise.view import (
     NoiseModel,
     background,
     observe_spectra,
     sensitivity,
     true_error,
 )
-from starsmith.data_contract.noise_budget import (
-    CALCULATOR_TERMS,
-    TERMS,
-    background_terms,
-    noise_budget,
-)
-from starsmith.data_contract.noise_modes import noise_modes
 from tests.data_contract.example import draw, model_flux
 
 MODELS = {

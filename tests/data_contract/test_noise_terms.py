@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from starsmith.data_contract.cosmic_rays import EXTRACTED_CM2, lost_exposures
 from starsmith.data_contract.errors import ConfigError, DataError
-from starsmith.data_contract.exposures import Coadd, exposure_conditions, widest_conditions
 from starsmith.data_contract.kernels.noise_terms import poisson_quantile
 from starsmith.data_contract.masks import mask_value
-from starsmith.data_contract.noise import NoiseModel, honest_error, observe_spectra, true_error
-from starsmith.data_contract.noise_modes import (
+from starsmith.data_contract.noise.cosmic_rays import EXTRACTED_CM2, lost_exposures
+from starsmith.data_contract.noise.exposures import Coadd, exposure_conditions, widest_conditions
+from starsmith.data_contract.noise.modes import (
     distortion_shapes,
     floor_modes,
     floor_share,
     noise_modes,
     telluric_depth,
 )
-from starsmith.data_contract.noise_terms import Realisation, spectrum_mask
+from starsmith.data_contract.noise.terms import Realisation, spectrum_mask
+from starsmith.data_contract.noise.view import NoiseModel, honest_error, observe_spectra, true_error
 from tests.data_contract.example import draw, model_flux
 from tests.reference import noise_terms as slow
 

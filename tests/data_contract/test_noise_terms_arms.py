@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from starsmith.data_contract.noise import NoiseModel, observe_spectra, true_error
-from starsmith.data_contract.noise_modes import distortion_shapes, floor_modes
-from starsmith.data_contract.noise_tables import PER_ARM
+from starsmith.data_contract.noise.modes import distortion_shapes, floor_modes
+from starsmith.data_contract.noise.tables import PER_ARM
+from starsmith.data_contract.noise.view import NoiseModel, observe_spectra, true_error
 from tests.conftest import make_noise_tables
 
 N = 3000

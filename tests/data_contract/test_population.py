@@ -8,8 +8,8 @@ from astropy import units
 from astropy.table import Table
 
 from starsmith.data_contract.errors import ConfigError, GridError
-from starsmith.data_contract.population import read_population
-from starsmith.simulator.generate import check_population, check_prior
+from starsmith.data_contract.tables.population import read_population
+from starsmith.simulator.generation.generate import check_population, check_prior
 from starsmith.simulator.observe import draw_stars
 from starsmith.simulator.presets import settle
 from starsmith.simulator.prior import Prior

@@ -7,9 +7,9 @@ import h5py
 import numpy as np
 import pytest
 
-from starsmith.data_contract.dataset import open_dataset
+from starsmith.data_contract.dataset.reader import open_dataset
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.published import read_published, write_published
+from starsmith.data_contract.exchange.published import read_published, write_published
 from tests.data_contract.example import COUNTS, make_header, true_sigma, write_example
 
 pandas = pytest.importorskip("pandas", reason="pandas comes with starsmith[hdf5]")

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from starsmith.data_contract.columns import open_column, read_rows
-from starsmith.data_contract.dataset import open_dataset
+from starsmith.data_contract.dataset.columns import open_column, read_rows
+from starsmith.data_contract.dataset.reader import open_dataset
+from starsmith.data_contract.dataset.shard_file import ShardFiles
+from starsmith.data_contract.dataset.shuffle import shuffled_batches
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.shard_file import ShardFiles
-from starsmith.data_contract.shuffle import shuffled_batches
 from tests.data_contract.example import COUNTS
 
 

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 import zarr
 
-from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.manifest import (
+from starsmith.data_contract.checks.repair import repair_dataset
+from starsmith.data_contract.checks.verify import verify_dataset
+from starsmith.data_contract.dataset.manifest import (
     dataset_files,
     hash_file,
     make_manifest,
     read_manifest,
     write_manifest,
 )
-from starsmith.data_contract.noise import NoiseTables
-from starsmith.data_contract.repair import repair_dataset
-from starsmith.data_contract.verify import verify_dataset
+from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.noise.view import NoiseTables
 from tests.data_contract.example import (
     draw,
     file_bytes,

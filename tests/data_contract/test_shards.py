@@ -5,12 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starsmith.data_contract.columns import write_rows
-from starsmith.data_contract.dataset import open_dataset
-from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.manifest import read_manifest
-from starsmith.data_contract.names import SPLITS
-from starsmith.data_contract.shards import (
+from starsmith.data_contract.dataset.columns import write_rows
+from starsmith.data_contract.dataset.manifest import read_manifest
+from starsmith.data_contract.dataset.reader import open_dataset
+from starsmith.data_contract.dataset.shards import (
     Shard,
     create_dataset,
     finish_dataset,
@@ -19,6 +17,8 @@ from starsmith.data_contract.shards import (
     plan_shards,
     write_shard,
 )
+from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.names import SPLITS
 from tests.data_contract.example import (
     COUNTS,
     file_bytes,
@@ -87,7 +87,7 @@ def test_a_crash_inside_a_shard_leaves_it_undone(noise, copy, monkeypatch, survi
             raise OSError("disk full")
         write_rows(*args)
 
-    monkeypatch.setattr("starsmith.data_contract.shards.write_rows", die_later)
+    monkeypatch.setattr("starsmith.data_contract.dataset.shards.write_rows", die_later)
     columns = make_columns(header, shard)
     with pytest.raises(OSError, match="disk full"):
         write_shard(copy, header, shard, {**columns, "mag": columns["mag"] + 0.1})

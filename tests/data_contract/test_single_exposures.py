@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.noise import NoiseModel, observe_spectra, true_error
-from starsmith.data_contract.single_exposures import observe_exposures
+from starsmith.data_contract.noise.single_exposures import observe_exposures
+from starsmith.data_contract.noise.view import NoiseModel, observe_spectra, true_error
 from tests.data_contract.example import draw, model_flux
 
 DRIFT = NoiseModel(seeing_drift=0.2, zenith_drift=5.0, flux_calibration=0.02)

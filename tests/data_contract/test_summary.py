@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from starsmith.data_contract.dataset import open_dataset
+from starsmith.data_contract.checks.summary import describe, identify
+from starsmith.data_contract.dataset.reader import open_dataset
+from starsmith.data_contract.dataset.shards import plan_shards
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.grid_file import GridData, write_grid
-from starsmith.data_contract.shards import plan_shards
-from starsmith.data_contract.summary import describe, identify
 from tests.data_contract.example import COUNTS, make_header, write_example
 
 
@@ -68,7 +68,7 @@ def test_grid_bank_and_hdf5(toy_bank, pristine, tmp_path):
 def test_a_published_file_is_described(pristine, tmp_path):
     """Columns under their published names."""
     pytest.importorskip("tables", reason="tables comes with starsmith[hdf5]")
-    from starsmith.data_contract.published import write_published
+    from starsmith.data_contract.exchange.published import write_published
 
     write_published(open_dataset(pristine), tmp_path)
     summary = describe(tmp_path / "test.h5")

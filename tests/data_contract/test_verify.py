@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import zarr
 
-from starsmith.data_contract.errors import ContractError, DataError
-from starsmith.data_contract.manifest import (
+from starsmith.data_contract.checks.verify import verify_dataset
+from starsmith.data_contract.dataset.manifest import (
     dataset_files,
     hash_file,
     make_manifest,
     read_manifest,
     write_manifest,
 )
-from starsmith.data_contract.shards import finish_dataset, plan_shards, write_shard
-from starsmith.data_contract.verify import verify_dataset
+from starsmith.data_contract.dataset.shards import finish_dataset, plan_shards, write_shard
+from starsmith.data_contract.errors import ContractError, DataError
 from tests.data_contract.example import make_columns, make_header, write_example
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import zarr
 
-from starsmith.data_contract.dataset import open_dataset
+from starsmith.data_contract.checks.repair import repair_dataset
+from starsmith.data_contract.checks.summary import describe
+from starsmith.data_contract.checks.verify import verify_dataset
+from starsmith.data_contract.dataset.reader import open_dataset
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.repair import repair_dataset
-from starsmith.data_contract.summary import describe
-from starsmith.data_contract.verify import verify_dataset
 from tests.conftest import make_noise_tables
 from tests.data_contract.test_repair import ExampleRemaker
 

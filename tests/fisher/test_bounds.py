@@ -16,8 +16,8 @@ from starsmith.fisher.bounds import (
 )
 from starsmith.fisher.information import crlb_from_gram, whitened_gram
 from starsmith.fisher.nodes import node_spectra, step_error
-from starsmith.simulator.interpolate import prefilter
 from starsmith.simulator.observe import draw_stars
+from starsmith.simulator.rendering.interpolate import prefilter
 from tests.conftest import make_noise_tables, make_toy_bank, star_flux
 
 

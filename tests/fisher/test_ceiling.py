@@ -9,7 +9,7 @@ import pytest
 from astropy.table import Table
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.noise import median_snr, true_error
+from starsmith.data_contract.noise.view import median_snr, true_error
 from starsmith.fisher.bounds import STATISTICS
 from starsmith.fisher.ceiling import ceiling, resampled_error
 from starsmith.fisher.plots import ceiling_figure, plot_ceiling

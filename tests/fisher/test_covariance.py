@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.noise import NoiseModel, true_error
-from starsmith.data_contract.noise_modes import noise_modes
+from starsmith.data_contract.noise.modes import noise_modes
+from starsmith.data_contract.noise.view import NoiseModel, true_error
 from starsmith.fisher.basis import Stars
 from starsmith.fisher.bounds import fisher_information
 from starsmith.fisher.ceiling import ceiling
 from starsmith.fisher.jacobian import label_columns
 from starsmith.fisher.posterior import PosteriorOptions, posterior_mean
 from starsmith.fisher.variance import covariance_of
-from starsmith.simulator.interpolate import interpolate
 from starsmith.simulator.observe import draw_stars, model_flux, observe
+from starsmith.simulator.rendering.interpolate import interpolate
 from tests.reference.fisher import moments_dense, schur_dense
 
 MODEL = NoiseModel(sky_floor="correlated", flux_calibration=0.03)

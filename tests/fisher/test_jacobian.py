@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.noise import true_error
+from starsmith.data_contract.noise.view import true_error
 from starsmith.fisher.jacobian import along_axis, derivative_matrix, label_columns, node_flux
 from starsmith.fisher.nuisances import continuum_columns, velocity_column
 from starsmith.fisher.variance import variance_of
-from starsmith.simulator.interpolate import interpolate
+from starsmith.simulator.rendering.interpolate import interpolate
 from tests.reference.fisher import three_point_slope
 
 STEP = {"teff": 2.0, "logg": 4e-3, "m_h": 4e-3}

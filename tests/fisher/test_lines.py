@@ -10,9 +10,9 @@ from starsmith.fisher.kernels.posterior import fill_log_marginal
 from starsmith.fisher.lines import lines_of
 from starsmith.fisher.posterior import PosteriorOptions, amplitude_limits, posterior_mean
 from starsmith.fisher.variance import variance_of
-from starsmith.simulator.interpolate import interpolate, touches_filled
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.presets import settle
+from starsmith.simulator.rendering.interpolate import interpolate, touches_filled
 from tests.cli.conftest import call
 from tests.conftest import make_toy_bank
 from tests.reference.fisher import moments_dense, points_on_lines

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.population import Population
+from starsmith.data_contract.tables.population import Population
 from starsmith.fisher.ceiling import ceiling
 from starsmith.fisher.posterior import PosteriorOptions, posterior_mean
 from starsmith.fisher.templates import TableRows
-from starsmith.simulator.interpolate import interpolate
 from starsmith.simulator.observe import draw_stars, observe
+from starsmith.simulator.rendering.interpolate import interpolate
 from tests.reference.fisher import posterior_over_rows
 
 SCATTER = 0.02  # of magnitude about that of log g: the luminosity all but fixes log g

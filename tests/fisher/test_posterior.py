@@ -18,8 +18,8 @@ from starsmith.fisher.posterior import PosteriorOptions, amplitude_limits, poste
 from starsmith.fisher.selftest import uniform_prior_mmse
 from starsmith.fisher.templates import build_templates
 from starsmith.fisher.variance import variance_of
-from starsmith.simulator.interpolate import interpolate, spline_weights
 from starsmith.simulator.observe import draw_stars, observe
+from starsmith.simulator.rendering.interpolate import interpolate, spline_weights
 from tests.reference.fisher import log_marginal_by_grid, moments_dense, posterior_on_grid
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.noise import NoiseModel
+from starsmith.data_contract.noise.view import NoiseModel
 from starsmith.fisher.bounds import fisher_information
 from starsmith.fisher.nuisances import Nuisances, lsf_column, sky_column
 from starsmith.fisher.plots import waterfall_figure

@@ -7,11 +7,11 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from starsmith.learners import evaluate, fit, load_checkpoint, predict
+from starsmith.learners.baselines.ridge import normal_equations
+from starsmith.learners.baselines.trees import TreesEstimator
 from starsmith.learners.metrics import r2
 from starsmith.learners.preprocess import LabelScale, Normaliser, Statistics
 from starsmith.learners.recipe import RidgeRecipe, TreesRecipe
-from starsmith.learners.ridge import normal_equations
-from starsmith.learners.trees import TreesEstimator
 from tests.learners.worlds import lines, make_data, uniform_logg
 
 TREES = TreesRecipe(rounds=40, n_leaves=7, patience=10, learning_rate=0.2)

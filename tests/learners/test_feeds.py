@@ -4,21 +4,21 @@ import numpy as np
 import pytest
 import torch
 
-from starsmith.data_contract.dataset import open_dataset
+from starsmith.data_contract.dataset.reader import open_dataset
 from starsmith.data_contract.errors import ConfigError, DataError
-from starsmith.learners import feeds
-from starsmith.learners.feeds import (
+from starsmith.learners.online.view import open_online
+from starsmith.learners.preprocess import measure_statistics
+from starsmith.learners.recipe import NetworkRecipe
+from starsmith.learners.training import feeds
+from starsmith.learners.training.feeds import (
     OnlineFeed,
     ResidentFeed,
     StreamFeed,
     device_median,
     open_feed,
 )
-from starsmith.learners.online_view import open_online
-from starsmith.learners.order import Order, Share
-from starsmith.learners.preprocess import measure_statistics
-from starsmith.learners.recipe import NetworkRecipe
-from starsmith.simulator.generate import write_dataset
+from starsmith.learners.training.order import Order, Share
+from starsmith.simulator.generation.generate import write_dataset
 from starsmith.simulator.prior import Prior
 
 CPU = torch.device("cpu")

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize, rosen
 
-from starsmith.data_contract.dataset import open_dataset
+from starsmith.data_contract.dataset.reader import open_dataset
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.fisher.best_fit import FitOptions, best_fit, nelder_mead
 from starsmith.fisher.ceiling import ceiling
 from starsmith.learners import fit, load_checkpoint, predict
-from starsmith.learners.forward import Forward, ForwardView
-from starsmith.learners.forward_recipes import PosteriorRecipe, TemplateRecipe
-from starsmith.simulator.generate import write_dataset
-from starsmith.simulator.interpolate import interpolate
+from starsmith.learners.baselines.forward import Forward, ForwardView
+from starsmith.learners.baselines.forward_recipes import PosteriorRecipe, TemplateRecipe
+from starsmith.simulator.generation.generate import write_dataset
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
+from starsmith.simulator.rendering.interpolate import interpolate
 
 PRIOR = Prior.default().with_ranges(mag=(19.0, 21.0))
 POSTERIOR = PosteriorRecipe(n_template=8000, n_local=256)

@@ -8,11 +8,11 @@ import torch
 
 from starsmith.data_contract.random import normals
 from starsmith.learners import fit, load_checkpoint, predict
-from starsmith.learners.feeds import median_of_rows
-from starsmith.learners.keyed import keyed_normals
-from starsmith.learners.online import OF_RECORD, BankOnDevice
-from starsmith.learners.online_view import open_online
+from starsmith.learners.online.bank import OF_RECORD, BankOnDevice
+from starsmith.learners.online.keyed import keyed_normals
+from starsmith.learners.online.view import open_online
 from starsmith.learners.recipe import NetworkRecipe
+from starsmith.learners.training.feeds import median_of_rows
 from starsmith.simulator.prior import Prior
 from tests.learners.worlds import lines, make_data, uniform_logg
 

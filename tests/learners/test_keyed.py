@@ -6,7 +6,7 @@ import torch
 
 from starsmith.data_contract.names import SPLITS
 from starsmith.data_contract.random import normals, stream_key, uniforms
-from starsmith.learners.keyed import (
+from starsmith.learners.online.keyed import (
     keyed_normals,
     keyed_uniforms,
     philox_words,

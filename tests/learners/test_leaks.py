@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import starsmith.learners
-from starsmith.data_contract.dataset import open_dataset
+from starsmith.data_contract.dataset.reader import open_dataset
 from starsmith.learners import evaluate, fit, load_checkpoint
 from starsmith.learners.recipe import NetworkRecipe
-from starsmith.simulator.generate import write_dataset
+from starsmith.simulator.generation.generate import write_dataset
 from starsmith.simulator.prior import Prior
 
 FORBIDDEN = ("flux_model", "true_error", "starsmith.simulator", "sigma_true")

@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from starsmith.data_contract.errors import ConfigError, DataError, DivergedError
-from starsmith.learners import evaluate, fit, load_checkpoint, network, predict
+from starsmith.learners import evaluate, fit, load_checkpoint, predict
 from starsmith.learners.metrics import r2
 from starsmith.learners.models import register_model, registry
-from starsmith.learners.optimise import AveragedModel
 from starsmith.learners.recipe import NetworkRecipe, RidgeRecipe
+from starsmith.learners.training import network
+from starsmith.learners.training.optimise import AveragedModel
 from tests.learners.worlds import lines, make_data, uniform_logg
 
 SMALL = {"patch": 16, "dim": 16, "depth": 1, "n_head": 2, "readout": "tokens"}

@@ -8,10 +8,10 @@ import torch
 
 from starsmith.data_contract.errors import ConfigError, GridError
 from starsmith.data_contract.names import CONDITIONS
-from starsmith.learners.online import OF_RECORD, TRAINING, BankOnDevice
-from starsmith.simulator.compress import compress_bank
+from starsmith.learners.online.bank import OF_RECORD, TRAINING, BankOnDevice
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
+from starsmith.simulator.rendering.compress import compress_bank
 
 PRIOR = Prior.default().with_ranges(
     mag=(19.0, 22.0), exp_count=(2.0, 12.0), zenith_angle=(0.0, 45.0)

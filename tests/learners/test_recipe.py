@@ -10,8 +10,8 @@ import torch
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.learners.models import create_model, list_models
-from starsmith.learners.optimise import decay_groups, learning_rate, loss_function
 from starsmith.learners.recipe import NetworkRecipe, list_recipes, load_recipe, recipe_to_toml
+from starsmith.learners.training.optimise import decay_groups, learning_rate, loss_function
 
 
 def test_every_model_has_a_recipe():

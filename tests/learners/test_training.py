@@ -13,12 +13,12 @@ import torch
 
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.learners import fit, load_checkpoint, predict
-from starsmith.learners.compiled import count_graphs, regions
 from starsmith.learners.metrics import r2
 from starsmith.learners.models import create_model, list_models
-from starsmith.learners.online_view import open_online
+from starsmith.learners.online.view import open_online
 from starsmith.learners.recipe import NetworkRecipe, RidgeRecipe
-from starsmith.learners.step import Stepper
+from starsmith.learners.training.compiled import count_graphs, regions
+from starsmith.learners.training.step import Stepper
 from starsmith.simulator.prior import Prior
 from tests.learners.worlds import lines, make_data, uniform_logg
 
@@ -197,7 +197,7 @@ def test_half_precision_that_never_finds_a_scale_stops(small_data, tmp_path):
 
 def test_steps_are_reported_with_speed_and_time_left(small_data, tmp_path, monkeypatch):
     """At every second; here at every step."""
-    monkeypatch.setattr("starsmith.learners.network.SECONDS_BETWEEN_STEPS", 0.0)
+    monkeypatch.setattr("starsmith.learners.training.network.SECONDS_BETWEEN_STEPS", 0.0)
     told = []
 
     fit("specvit_tiny", small_data.training(), "logg", RECIPE, tmp_path, told.append)
@@ -249,7 +249,7 @@ def test_what_needs_a_compiler_or_a_gpu_says_so(small_data, tmp_path, monkeypatc
     with pytest.raises(ConfigError, match="cuda_graph"):
         fit("specvit_tiny", view, "logg", dataclasses.replace(RECIPE, cuda_graph=True), tmp_path)
 
-    monkeypatch.setattr("starsmith.learners.compiled.shutil.which", lambda name: None)
+    monkeypatch.setattr("starsmith.learners.training.compiled.shutil.which", lambda name: None)
     recipe = dataclasses.replace(RECIPE, compile=True)
     with pytest.raises(ConfigError, match="install a C"):
         fit("specvit_tiny", view, "logg", recipe, tmp_path, resume=False)
@@ -259,7 +259,7 @@ PARALLEL = """
 import sys, torch
 torch.set_num_threads(1)
 from starsmith.learners import fit
-from starsmith.learners.distributed import process_group
+from starsmith.learners.training.distributed import process_group
 from tests.learners.test_training import RECIPE
 from tests.learners.worlds import lines, make_data, uniform_logg
 data = make_data(lines, uniform_logg, 0.2, (300, 100, 100))
@@ -291,7 +291,7 @@ def test_two_processes_train_as_one(small_data, tmp_path):
 
 def test_a_batch_that_does_not_divide_among_processes_is_refused():
     """Every process takes the same number of spectra."""
-    from starsmith.learners.order import Share
+    from starsmith.learners.training.order import Share
 
     with pytest.raises(ConfigError, match="does not divide among 3"):
         Stepper(

@@ -5,12 +5,12 @@ import pytest
 from scipy.integrate import quad
 
 from starsmith.data_contract.errors import ConfigError, GridError
-from starsmith.simulator.band import band_maggies
 from starsmith.simulator.constants import AB_FNU_CGS, LIGHT_SPEED_ANGSTROM_S
 from starsmith.simulator.instruments import load_instrument
 from starsmith.simulator.instruments.validate import flat_flux
-from starsmith.simulator.interpolate import interpolate
-from starsmith.simulator.render import render_bank
+from starsmith.simulator.rendering.band import band_maggies
+from starsmith.simulator.rendering.interpolate import interpolate
+from starsmith.simulator.rendering.render import render_bank
 from tests.simulator.test_render import flat_fnu, make_grid, star
 
 NARROW = np.arange(7050.0, 8900.0, 0.2)  # the arm, and less than the HSC i band

@@ -9,9 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from starsmith.simulator import cache_contents, cache_use
-from starsmith.simulator.bank_cache import bank_digest
-from starsmith.simulator.cache_contents import clear_cache, list_cache
+from starsmith.simulator.cache import contents as cache_contents
+from starsmith.simulator.cache import use as cache_use
+from starsmith.simulator.cache.bank import bank_digest
+from starsmith.simulator.cache.contents import clear_cache, list_cache
 from starsmith.simulator.grids.demo import demo_cache_key
 from starsmith.simulator.synthesis import PHYSICS_VERSION, table_digest
 
@@ -140,7 +141,7 @@ def test_what_a_running_process_uses_stays(folder):
     old = put_grid(folder, "0" * 16, OLD)
     (before,) = list_cache()[0]
     script = (
-        "import sys, pathlib; from starsmith.simulator.cache_use import hold;"
+        "import sys, pathlib; from starsmith.simulator.cache.use import hold;"
         "hold(pathlib.Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(

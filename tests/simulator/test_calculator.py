@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import ConfigError, DataError
-from starsmith.data_contract.noise import background, sensitivity
+from starsmith.data_contract.noise.view import background, sensitivity
 from starsmith.simulator.instruments import (
     compare_with_etc,
     import_calculator,
@@ -15,7 +15,7 @@ from starsmith.simulator.instruments import (
     with_source,
 )
 from starsmith.simulator.instruments.validate import flat_flux
-from starsmith.simulator.render import render_bank
+from starsmith.simulator.rendering.render import render_bank
 from tests.reference.etc import Arm
 from tests.simulator.test_render import make_grid, star
 

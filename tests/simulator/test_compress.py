@@ -9,11 +9,16 @@ from scipy.interpolate import RegularGridInterpolator
 from starsmith.data_contract import load_bank
 from starsmith.data_contract.errors import ConfigError, DataError, GridError
 from starsmith.fisher.jacobian import node_flux
-from starsmith.simulator.compress import compress_bank
 from starsmith.simulator.instruments import load_instrument
-from starsmith.simulator.interpolate import combine, interpolate, prefilter, spline_weights
-from starsmith.simulator.positivity import check_positive
-from starsmith.simulator.render import render_bank
+from starsmith.simulator.rendering.compress import compress_bank
+from starsmith.simulator.rendering.interpolate import (
+    combine,
+    interpolate,
+    prefilter,
+    spline_weights,
+)
+from starsmith.simulator.rendering.positivity import check_positive
+from starsmith.simulator.rendering.render import render_bank
 from tests.reference.simulate import flux_plainly
 from tests.simulator.test_velocity import make_grid
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from starsmith.data_contract.columns import write_rows
-from starsmith.data_contract.dataset import open_dataset
+from starsmith.data_contract.dataset.columns import write_rows
+from starsmith.data_contract.dataset.lock import writer_lock
+from starsmith.data_contract.dataset.reader import open_dataset
+from starsmith.data_contract.dataset.shards import finished_shards
 from starsmith.data_contract.errors import DataError, StarsmithError
-from starsmith.data_contract.lock import writer_lock
-from starsmith.data_contract.shards import finished_shards
 from starsmith.data_contract.store import staged_file
-from starsmith.simulator.generate import Settings, write_dataset
+from starsmith.simulator.generation.generate import Settings, write_dataset
 from starsmith.simulator.prior import Prior
 from tests.simulator.test_generate import same_files
 
@@ -29,8 +29,8 @@ SMALL = Settings(shard_rows=64)
 RUN = """
 import sys
 from pathlib import Path
-from starsmith.data_contract.bank import load_bank
-from starsmith.simulator.generate import Settings, write_dataset
+from starsmith.data_contract.bank.file import load_bank
+from starsmith.simulator.generation.generate import Settings, write_dataset
 from starsmith.simulator.prior import Prior
 
 if __name__ == "__main__":
@@ -144,7 +144,8 @@ def test_what_the_disk_refuses_is_told_and_the_run_resumes(
     """At the first array, in the third shard, in the fourteenth: one line, shards are kept."""
     out = tmp_path / "data.zarr"
     monkeypatch.setattr(
-        "starsmith.data_contract.shards.write_rows", failing_after(n_call, number, write_rows)
+        "starsmith.data_contract.dataset.shards.write_rows",
+        failing_after(n_call, number, write_rows),
     )
     with pytest.raises(StarsmithError, match=f"data.zarr: .*{advice}.*same command again") as told:
         write(toy_bank, out)
@@ -207,7 +208,8 @@ def test_clocks_that_jump_change_nothing(toy_bank, undisturbed, tmp_path, monkey
     """Half the shards written in 1980, the rest in 2100, by a clock that runs backwards."""
     out = tmp_path / "data.zarr"
     monkeypatch.setattr(
-        "starsmith.data_contract.shards.write_rows", failing_after(200, errno.ENOSPC, write_rows)
+        "starsmith.data_contract.dataset.shards.write_rows",
+        failing_after(200, errno.ENOSPC, write_rows),
     )
     with pytest.raises(StarsmithError):
         write(toy_bank, out)

@@ -12,7 +12,7 @@ import pytest
 
 from starsmith.data_contract import open_dataset, verify_dataset
 from starsmith.data_contract.errors import ConfigError, DataError
-from starsmith.simulator.generate import Settings, split_counts, write_dataset
+from starsmith.simulator.generation.generate import Settings, split_counts, write_dataset
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
 
@@ -128,7 +128,7 @@ KILLED_RUN = """
 import sys
 from pathlib import Path
 from tests.conftest import make_toy_bank
-from starsmith.simulator.generate import Settings, write_dataset
+from starsmith.simulator.generation.generate import Settings, write_dataset
 from starsmith.simulator.prior import Prior
 
 if __name__ == "__main__":

@@ -6,9 +6,14 @@ import math
 import numpy as np
 import pytest
 
-from starsmith.data_contract.bank import load_bank
-from starsmith.simulator.holes import filled_leakage, used_nodes
-from starsmith.simulator.interpolate import combine, prefilter, spline_weights, touches_filled
+from starsmith.data_contract.bank.file import load_bank
+from starsmith.simulator.rendering.holes import filled_leakage, used_nodes
+from starsmith.simulator.rendering.interpolate import (
+    combine,
+    prefilter,
+    spline_weights,
+    touches_filled,
+)
 
 LONG = np.arange(40.0)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.noise import background, sensitivity
+from starsmith.data_contract.noise.view import background, sensitivity
 from starsmith.simulator.instruments import (
     compare_with_etc,
     instrument_summary,

@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import GridError
-from starsmith.simulator.interpolate import combine, interpolate, prefilter, spline_weights
 from starsmith.simulator.observe import draw_stars
 from starsmith.simulator.prior import Prior
+from starsmith.simulator.rendering.interpolate import (
+    combine,
+    interpolate,
+    prefilter,
+    spline_weights,
+)
 from tests.reference.spline import combine_plainly, interpolate_sequentially
 
 

@@ -8,13 +8,13 @@ import pytest
 from starsmith.data_contract import load_bank, open_dataset, verify_dataset
 from starsmith.data_contract.errors import ConfigError, DataError, GridError
 from starsmith.data_contract.grid_file import GridData
-from starsmith.data_contract.noise import background, sensitivity, true_error
-from starsmith.simulator.generate import write_dataset
+from starsmith.data_contract.noise.view import background, sensitivity, true_error
+from starsmith.simulator.generation.generate import write_dataset
 from starsmith.simulator.instruments import load_instrument, noise_tables, with_source
-from starsmith.simulator.interpolate import interpolate
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
-from starsmith.simulator.render import render_bank
+from starsmith.simulator.rendering.interpolate import interpolate
+from starsmith.simulator.rendering.render import render_bank
 
 CONDITION = np.array([[0.9, 30.0, 0.3, 45.0, 60.0, 0.25, 900.0, 12.0]])
 LABELS = np.array([[5300.0, 3.3, -0.7]])

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import ConfigError, DataError, GridError
-from starsmith.data_contract.noise_budget import CALCULATOR_TERMS
+from starsmith.data_contract.noise.budget import CALCULATOR_TERMS
 from starsmith.simulator.instruments import load_instrument
 from starsmith.simulator.instruments.validate import flat_flux
-from starsmith.simulator.planning import (
+from starsmith.simulator.planning.forecast import (
     forecast_snr,
     magnitude_steps,
     observing_conditions,
 )
-from starsmith.simulator.sed import blackbody, read_sed
+from starsmith.simulator.planning.sed import blackbody, read_sed
 
 SETTINGS = {
     "seeing": 0.8,

@@ -6,12 +6,17 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import GridError
-from starsmith.simulator.bernstein import boxes, lattice
-from starsmith.simulator.generate import check_prior
-from starsmith.simulator.interpolate import combine, interpolate, prefilter, spline_weights
+from starsmith.simulator.generation.generate import check_prior
 from starsmith.simulator.observe import draw_stars
-from starsmith.simulator.positivity import check_positive
 from starsmith.simulator.prior import Prior
+from starsmith.simulator.rendering.bernstein import boxes, lattice
+from starsmith.simulator.rendering.interpolate import (
+    combine,
+    interpolate,
+    prefilter,
+    spline_weights,
+)
+from starsmith.simulator.rendering.positivity import check_positive
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from starsmith.data_contract.errors import ConfigError, GridError
 from starsmith.data_contract.grid_file import GridData
 from starsmith.simulator.instruments import load_instrument
 from starsmith.simulator.instruments.validate import flat_flux
-from starsmith.simulator.interpolate import interpolate
-from starsmith.simulator.render import nearest_nodes, pixel_operator, render_bank
+from starsmith.simulator.rendering.interpolate import interpolate
+from starsmith.simulator.rendering.render import nearest_nodes, pixel_operator, render_bank
 
 RESOLUTION = 20_000.0
 
@@ -187,7 +187,7 @@ def test_unknown_band_is_refused(grid, instrument):
 
 def test_bank_survives_its_file(bank, tmp_path):
     """Figures of the instrument travel with the bank."""
-    from starsmith.data_contract.bank import load_bank
+    from starsmith.data_contract.bank.file import load_bank
 
     bank.save(tmp_path / "bank.zarr")
     again = load_bank(tmp_path / "bank.zarr")

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract import load_bank, open_dataset, verify_dataset
+from starsmith.data_contract.bank.velocity import LIGHT_SPEED_KM_S
 from starsmith.data_contract.errors import ConfigError, DataError, GridError
 from starsmith.data_contract.grid_file import GridData
-from starsmith.data_contract.velocity import LIGHT_SPEED_KM_S
-from starsmith.simulator.generate import Settings, write_dataset
+from starsmith.simulator.generation.generate import Settings, write_dataset
 from starsmith.simulator.instruments import load_instrument
-from starsmith.simulator.interpolate import interpolate
 from starsmith.simulator.observe import draw_stars, model_flux, observe
 from starsmith.simulator.prior import Prior
-from starsmith.simulator.render import pixel_operator, render_bank
+from starsmith.simulator.rendering.interpolate import interpolate
+from starsmith.simulator.rendering.render import pixel_operator, render_bank
 from tests.reference.velocity import moving_star_plainly
 
 RESOLUTION = 20_000.0

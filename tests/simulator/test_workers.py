@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from starsmith.simulator.generation.workers import ALIGNMENT, Job, MappedJob
 from starsmith.simulator.prior import Prior
-from starsmith.simulator.workers import ALIGNMENT, Job, MappedJob
 
 
 def test_workers_map_the_arrays_of_a_job(toy_bank, tmp_path):

@@ -8,8 +8,8 @@ from email.utils import format_datetime
 
 import pytest
 
+from starsmith.data_contract.dataset.manifest import hash_file
 from starsmith.data_contract.errors import ConfigError, StarsmithError
-from starsmith.data_contract.manifest import hash_file
 from starsmith.simulator.grids import import_bosz, plan_fetch
 from starsmith.simulator.grids.fetch_record import RECORD_FILE
 from starsmith.simulator.grids.remote import Patience

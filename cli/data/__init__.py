@@ -1,0 +1,1 @@
+"""Commands of specdata: conversions and figures of data sets."""

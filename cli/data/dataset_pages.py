@@ -1,0 +1,71 @@
+"""What `specdata info` prints of a data set, finished or not."""
+
+from starsmith.cli.shared.tables import text_tree
+
+__all__ = ["dataset_page", "page_of"]
+
+
+def page_of(summary: dict) -> str:
+    """What people read of a summary."""
+    if "card" in summary:
+        return dataset_page(summary)
+    return unfinished_page(summary) if summary["kind"] == "dataset" else text_tree(summary)
+
+
+def dataset_page(summary: dict) -> str:
+    """The card of a data set, its instrument, and what it takes on disk."""
+    shards = summary["shards"]
+    return (
+        f"{summary['card']['text']}\n{instrument_block(summary['instrument'])}"
+        f"{summary['path']}: {summary['bytes'] / 1e6:.1f} MB, "
+        f"{summary['bytes_per_spectrum'] / 1e3:.2f} kB per spectrum, {shards['written']} shards of "
+        f"{shards['rows']} rows\ndigest {summary['digest']}"
+    )
+
+
+def unfinished_page(summary: dict) -> str:
+    """How far a data set is, and how it is completed."""
+    shards, path = summary["shards"], summary["path"]
+    splits = ", ".join(f"{count} {split}" for split, count in summary["counts"].items())
+    state = {
+        "unfinished": f"{shards['written']} of {shards['planned']} shards of {shards['rows']} rows",
+        "to hold": f"{splits} ({summary['store']} store, seed {summary['seed']})",
+        "on disk": f"{summary['bytes'] / 1e6:.1f} MB",
+        "grid": summary["grid"].get("name", ""),
+        "bank": summary["bank_digest"],
+        "prior": {name: _span(*bounds) for name, bounds in summary["prior"].items()},
+        "noise": summary["noise_model"],
+        "made with": ", ".join(f"{name} {v}" for name, v in summary["versions"].items()),
+        "notice": summary["notice"],
+    }
+    return (
+        f"# {path}\n\n{text_tree(state)}\n\n{instrument_block(summary['instrument'])}"
+        f"Run the command that began it again (its configuration is in {path}/run.json): it\n"
+        f"resumes. Parts made on other machines are completed by `specdata finish {path}`."
+    )
+
+
+def _span(low: float, high: float) -> str:
+    return f"{low:g}" if low == high else f"{low:g}..{high:g}"
+
+
+def instrument_block(instrument: dict) -> str:
+    """An instrument and its arms, a line each; empty where nothing is known of arms."""
+    arms = [arm for arm in instrument.get("arms", []) if isinstance(arm, dict)]
+    if not arms:
+        return ""
+    name = instrument.get("name", "instrument")
+    head = ": ".join(part for part in (name, instrument.get("description", "")) if part)
+    return f"{head}\n" + "".join(f"  {_arm(arm)}\n" for arm in arms) + "\n"
+
+
+def _arm(arm: dict) -> str:
+    parts = [f"{arm.get('name', 'arm'):<8} {arm['wave_min_nm']:g}-{arm['wave_max_nm']:g} nm"]
+    parts.append(f"{arm['n_pixel']} pixels")
+    for key, text in (("lsf_fwhm_pixel", "LSF FWHM {} pixels"), ("throughput", "throughput {}")):
+        if values := arm.get(key):
+            span = f"{min(values):.3g}-{max(values):.3g}"
+            parts.append(text.format(span))
+    if "read_noise_electron" in arm:
+        parts.append(f"read noise {arm['read_noise_electron']:g} electron")
+    return ", ".join(parts)

@@ -1,0 +1,1 @@
+"""Commands of speclearn: train, evaluate, explain, predict, bench, export."""

@@ -1,0 +1,168 @@
+"""Data sets as the commands open them: a keys store finds its bank by itself."""
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from starsmith.cli.shared.options import BANK_OPTIONS, BankSource
+from starsmith.data_contract.checks.leakage import Shared
+from starsmith.data_contract.dataset.lock import writer_lock
+from starsmith.data_contract.dataset.reader import Dataset, open_dataset
+from starsmith.data_contract.dataset.schema import DATASET_SCHEMA
+from starsmith.data_contract.dataset.shards import open_run
+from starsmith.data_contract.disk import told_of_disk
+from starsmith.data_contract.errors import DataError, LeakError
+from starsmith.data_contract.exchange.published import write_published
+from starsmith.data_contract.names import SPLITS
+from starsmith.data_contract.store import partial_name, schema_of
+
+__all__ = [
+    "bank_of",
+    "compare_with_keys",
+    "export_published",
+    "open_any",
+    "recorded_bank",
+    "remove_dataset",
+    "repair",
+    "require_apart",
+]
+
+
+def recorded_bank(path: Path, run: dict):
+    """Open the bank named in the configuration of a data set with header ``run``.
+
+    Raises
+    ------
+    DataError
+        If the configuration names none, or it cannot be opened.
+    """
+    named = {k: run["config"][k] for k in BANK_OPTIONS if k in run["config"]}
+    if not named:
+        raise DataError(
+            f"{path}: its configuration names no bank; give the one it was made with as --bank"
+        )
+    if "bank" in named:
+        named["bank"] = Path(named["bank"])
+        if not named["bank"].exists():
+            raise DataError(
+                f"{path}: made with bank {named['bank']}, which is not there any more; give it "
+                "as --bank"
+            )
+    return _of_stars(BankSource(**named), run).open()
+
+
+def _of_stars(source: BankSource, run: dict) -> BankSource:
+    """The source whose bank knows velocities and dust where the data set has them."""
+    moving, reddened = (any(run["prior"].get(name, ())) for name in ("rv", "ebv"))
+    return source.moving(moving).reddened(reddened)
+
+
+def bank_of(path: Path):
+    """Return the bank a data set was made with, found through its resolved configuration.
+
+    Raises
+    ------
+    DataError
+        If the configuration names none, or that bank has changed since.
+    """
+    run = open_run(path).run()
+    bank = recorded_bank(path, run)
+    if bank.digest != run["bank_digest"]:
+        raise DataError(
+            f"{path}: made with bank {run['bank_digest'][:12]}, but the one its configuration "
+            f"names is now {bank.digest[:12]}; restore that bank, or generate the data set again"
+        )
+    return bank
+
+
+def open_any(path: Path) -> Dataset:
+    """Open a data set of any store; one of keys computes its spectra from its bank."""
+    if open_run(path).store != "keys":
+        return open_dataset(path)
+    from starsmith.simulator.observe import model_flux
+
+    bank = bank_of(path)
+    return open_dataset(path, regenerate=lambda draws: model_flux(bank, draws))
+
+
+def remove_dataset(path: Path) -> None:
+    """Remove the data set at ``path``, as ``--overwrite`` asks: all of it or nothing.
+
+    It is renamed first, so that a folder that may not be changed keeps every file, and under
+    the writers' lock, so that nobody is writing it.
+
+    Raises
+    ------
+    DataError
+        If something else is there, or another process is writing it.
+    """
+    if (path.is_dir() and not any(path.iterdir())) or schema_of(path) == DATASET_SCHEMA:
+        aside = partial_name(path)
+        with writer_lock(path):
+            os.rename(path, aside)
+            shutil.rmtree(aside)
+    else:
+        raise DataError(
+            f"{path} is not a data set: --overwrite does not replace it; remove it yourself, or "
+            "choose another place"
+        )
+
+
+def export_published(source: Path, target: Path, overwrite: bool) -> list[Path]:
+    """Write a data set as one HDF5 file per split; DataError where one is there already."""
+    there = [target / f"{split}.h5" for split in SPLITS if (target / f"{split}.h5").exists()]
+    if there and not overwrite:
+        raise DataError(f"{there[0]} exists already; choose another folder or pass --overwrite")
+    return write_published(open_any(source), target)
+
+
+def _remaker(path: Path, source: BankSource | None, run: dict):
+    """What makes a data set with header ``run`` again: its recorded bank, or another."""
+    from starsmith.simulator.generation.remake import BankRemaker
+
+    bank = _of_stars(source, run).open() if source else recorded_bank(path, run)
+    return BankRemaker.of(bank, run)
+
+
+def compare_with_keys(
+    path: Path, source: BankSource | None, progress: Callable[[int, int], None]
+) -> list[str]:
+    """What of a data set is not what its keys make, by shard and column."""
+    from starsmith.data_contract.checks.remade import compare_with_keys as compare
+
+    remaker = _remaker(path, source, open_run(path).run())
+    return [str(finding) for finding in compare(path, remaker, progress)]
+
+
+def repair(
+    path: Path,
+    source: BankSource | None,
+    progress: Callable[[int, int], None],
+    thorough: bool = False,
+) -> dict:
+    """Repair a data set with its recorded bank, or with another that makes the same spectra."""
+    from starsmith.data_contract.checks.repair import repair_dataset
+
+    def remaker_of(run: dict):
+        return _remaker(path, source, run)
+
+    with told_of_disk(path, "what is intact is kept"):
+        done = repair_dataset(path, remaker_of, progress, thorough)
+    return {
+        "path": str(path),
+        "findings": done.findings,
+        "shards": [{"shard": name, "same_bits": same} for name, same in done.shards.items()],
+        "files": done.headers,
+        "removed": done.removed,
+        "digest_before": done.digest_before,
+        "digest": done.digest,
+    }
+
+
+def require_apart(shared: Sequence[Shared]) -> None:
+    """Raise LeakError where a test split has spectra of another split."""
+    leaks = [entry for entry in shared if entry.leak]
+    if leaks:
+        more = f", and {len(leaks) - 1} more" if len(leaks) > 1 else ""
+        raise LeakError(f"{leaks[0]}{more}; leave them out of training, or draw another seed")

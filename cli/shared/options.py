@@ -1,0 +1,240 @@
+"""Options that several commands share: where stars come from, and the TOML file behind flags."""
+
+import functools
+import tomllib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+
+from starsmith.cli.shared.common import CONFIG_PATH
+from starsmith.cli.shared.progress import progress_bar
+from starsmith.cli.shared.types import Range
+
+__all__ = [
+    "BANK_OPTIONS",
+    "RANGES",
+    "BankSource",
+    "bank_options",
+    "config_option",
+    "flag",
+    "prior_options",
+    "range_options",
+    "typed_first",
+    "typed_on_command_line",
+]
+
+RANGES = {
+    "mag": ("AB magnitude", "20.5..22.5"),
+    "rv": ("Radial velocity, receding positive [km/s]", "0"),
+    "teff": ("Effective temperature [K]", "3750..6000"),
+    "logg": ("Surface gravity log g [dex(cgs)]", "1..5"),
+    "m_h": ("Metallicity [M/H] [dex]", "-2.5..0.75"),
+    "a_m": ("[alpha/M] [dex]", "0"),
+    "c_m": ("[C/M] [dex]", "0"),
+    "seeing": ("Seeing FWHM at 800 nm [arcsec]", "0.5..1.5"),
+    "zenith_angle": ("Zenith angle [deg]", "0..45"),
+    "field_angle": ("Angle from the field centre [deg]", "0..0.65"),
+    "moon_zenith_angle": ("Moon's zenith angle [deg]", "30..90"),
+    "moon_target_angle": ("Moon to target [deg]", "60..180"),
+    "moon_phase": ("Moon phase: 0 new, 0.5 full, 1 new", "0"),
+    "exp_time": ("Seconds per exposure", "900"),
+    "exp_count": ("Number of exposures", "12"),
+}
+"""Name -> (meaning, default) of every range of the prior, in the order of the help."""
+
+
+BANK_OPTIONS = ("grid", "instrument", "mag_band", "bank")
+DEFAULT_BAND = "hsc2017-i"
+
+
+def flag(name: str) -> str:
+    """Command-line spelling of a name: ``m_h`` -> ``--m-h``."""
+    return f"--{name.replace('_', '-')}"
+
+
+def typed_on_command_line(*names: str) -> list[str]:
+    """Those of the options that were typed, rather than read from a file or left alone."""
+    source = click.get_current_context().get_parameter_source
+    return [name for name in names if source(name) is click.core.ParameterSource.COMMANDLINE]
+
+
+def typed_first(*names: str) -> dict:
+    """Values of rival options: those typed on the command line, else those of the TOML file."""
+    values = click.get_current_context().params
+    given = [name for name in names if values[name] is not None]
+    return {name: values[name] for name in typed_on_command_line(*given) or given}
+
+
+@dataclass(frozen=True)
+class BankSource:
+    """Where a command finds its bank: a file, or a grid and an instrument to render."""
+
+    grid: str = "demo"
+    instrument: str = "pfs_mr"
+    bank: Path | None = None
+    mag_band: str | None = None
+    velocity_step: float | None = None  # [km/s]
+    interpolation: str | None = None
+    reddening: bool | None = None
+
+    def moving(self, moving: bool) -> "BankSource":
+        """Return the source whose bank can shift stars, where they move and none is named."""
+        if not moving or self.bank is not None:
+            return self
+        from starsmith.simulator.rendering.velocity import VELOCITY_STEP_KM_S
+
+        return replace(self, velocity_step=VELOCITY_STEP_KM_S)
+
+    def reddened(self, reddened: bool) -> "BankSource":
+        """Return the source whose bank knows dust, where there is some and no bank is named."""
+        return replace(self, reddening=True) if reddened and self.bank is None else self
+
+    def open(self):
+        """Load the bank, rendering it first (and building the demo grid) where needed."""
+        if self.bank is not None:
+            from starsmith.data_contract.bank.file import load_bank
+
+            return load_bank(self.bank)
+        from starsmith.simulator import cached_bank
+
+        with progress_bar(f"grid {self.grid}", "models") as report:
+            return cached_bank(self.grid, self.instrument, progress=report, **self._rendering())
+
+    def rendering(self, chosen: dict) -> "BankSource":
+        """Return the source with options of rendering; UsageError if it is rendered already."""
+        given = {name: value for name, value in chosen.items() if value is not None}
+        if given and self.bank is not None:
+            named = ", ".join(map(flag, given))
+            raise click.UsageError(f"--bank is rendered already; drop {named} or --bank")
+        return replace(self, **given)
+
+    def _rendering(self) -> dict:
+        """Options of `render_bank` that are not left at their defaults."""
+        linear = self.interpolation if self.interpolation != "cubic" else None
+        chosen = {
+            "mag_band": self.mag_band,
+            "velocity_step_km_s": self.velocity_step,
+            "interpolation": linear,
+            "reddening": self.reddening or None,
+        }
+        return {name: value for name, value in chosen.items() if value is not None}
+
+    def describe(self) -> dict[str, str]:
+        """Return the part of a resolved configuration that names the bank."""
+        if self.bank is not None:
+            return {"bank": str(self.bank)}
+        band = {"mag_band": self.mag_band} if self.mag_band else {}
+        return {"grid": self.grid, "instrument": self.instrument, **band}
+
+
+def bank_options(function):
+    """Add ``--grid --instrument --mag-band --bank``; the command receives one ``source``."""
+
+    @click.option("--grid", help="Stellar grid: demo or a grid file.  [default: demo]")
+    @click.option(
+        "--instrument",
+        help="Built in, an instrument file, or several joined by +.  [default: pfs_mr]",
+    )
+    @click.option(
+        "--mag-band",
+        callback=lambda context, parameter, name: None if name == DEFAULT_BAND else name,
+        help="Band of --mag: a speclite filter, or a wavelength like ab8000 [Angstrom].  "
+        f"[default: {DEFAULT_BAND}]",
+    )
+    @click.option(
+        "--bank",
+        type=click.Path(exists=True, path_type=Path),
+        help="A rendered bank, instead of --grid, --instrument and --mag-band.",
+    )
+    @functools.wraps(function)
+    def with_source(*args, **kwargs):
+        given = {name: kwargs.pop(name) for name in BANK_OPTIONS}
+        return function(*args, source=BankSource(**_without_rivals(given)), **kwargs)
+
+    return with_source
+
+
+def _without_rivals(given: dict) -> dict:
+    """Options of the bank's source: a bank, or what to render it from; typed ones beat a file's."""
+    typed = typed_on_command_line(*BANK_OPTIONS)
+    named = {name: value for name, value in given.items() if value is not None}
+    if typed == ["bank"]:
+        return {"bank": given["bank"]}
+    if typed and "bank" not in typed:
+        named.pop("bank", None)
+    if "bank" in named and len(named) > 1:
+        raise click.UsageError(
+            "--bank already fixes the grid, the instrument and the magnitude's band; drop "
+            f"{', '.join(flag(name) for name in named if name != 'bank')}"
+        )
+    return named
+
+
+def range_options(function, *, listed: bool = True):
+    """Add a range option per label and condition; unlisted ones have no default either."""
+    for name, (meaning, default) in reversed(RANGES.items()):
+        shown = {"default": default, "show_default": True} if listed else {"hidden": True}
+        option = click.option(flag(name), name, type=Range(), help=f"{meaning}.", **shown)
+        function = option(function)
+    return function
+
+
+def prior_options(function):
+    """Add a range option per label and condition; the command receives one ``prior``."""
+
+    @functools.wraps(function)
+    def with_prior(*args, **kwargs):
+        from starsmith.simulator.prior import Prior
+
+        ranges = {name: kwargs.pop(name) for name in RANGES}
+        return function(*args, prior=Prior(ranges), **kwargs)
+
+    return range_options(with_prior)
+
+
+def config_option(*unused: str):
+    """Add ``--config``: a TOML file of option values, each overridden by its flag.
+
+    Parameters
+    ----------
+    *unused : str
+        Keys a file may hold without effect here, so that commands can share one.
+    """
+
+    def read(context: click.Context, parameter: click.Parameter, path: Path | None):
+        if path is not None:
+            values = read_config(path)
+            known = {option.name for option in context.command.params if option.expose_value}
+            known -= {"as_json", "dry_run"}
+            if unknown := sorted(set(values) - known - set(unused)):
+                raise click.BadParameter(
+                    f"{path}: unknown key(s) {unknown}; known are {sorted(known)}"
+                )
+            context.meta[CONFIG_PATH] = path
+            used = {k: v for k, v in values.items() if k in known - set(unused)}
+            context.default_map = {**(context.default_map or {}), **used}
+        return path
+
+    return click.option(
+        "--config",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        callback=read,
+        is_eager=True,
+        expose_value=False,
+        help="TOML file of these options (m_h = [-1, 0]); flags override it.",
+    )
+
+
+def read_config(path: Path) -> dict:
+    """Read a flat TOML file.
+
+    Raises
+    ------
+    click.BadParameter
+        If it is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise click.BadParameter(f"{path} is not TOML: {problem}") from None

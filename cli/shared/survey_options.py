@@ -1,0 +1,98 @@
+"""Options of simulated surveys: whose stars they see, through what dust, with what noise."""
+
+import functools
+from pathlib import Path
+
+import click
+
+from starsmith.cli.shared.options import flag, typed_on_command_line
+from starsmith.cli.shared.types import Range
+
+__all__ = ["NOISE", "noise_options", "population_options", "preset_option"]
+
+NOISE = {
+    "sky_floor": (
+        click.Choice(["independent", "correlated", "none"]),
+        "independent",
+        "What sky subtraction leaves: the calculator's floor, the same correlated, or nothing.",
+    ),
+    "telluric_residual": (
+        float,
+        0.0,
+        "Rms error of the optical depth telluric lines are corrected by, e.g. 0.05.",
+    ),
+    "flux_calibration": (float, 0.0, "Rms error of the flux scale, smooth in wavelength."),
+    "counts": (click.Choice(["gaussian", "poisson"]), "gaussian", "How photons are counted."),
+    "cosmic_rays": (float, 0.0, "Hits per cm2 and second; 0.017 at sea level."),
+    "seeing_drift": (float, 0.0, "Largest fractional change of the seeing between exposures."),
+    "zenith_drift": (float, 0.0, "Largest change of the zenith angle [deg/h]."),
+}
+"""Entry of `NoiseModel` -> (type, default, meaning), in the order of the help."""
+
+
+def noise_options(function):
+    """Add an option per term of the noise; the command receives one ``noise``."""
+
+    @functools.wraps(function)
+    def with_noise(*args, **kwargs):
+        from starsmith.data_contract.noise.model import NoiseModel
+
+        terms = {name: kwargs.pop(name) for name in NOISE}
+        return function(*args, noise=NoiseModel(**terms), **kwargs)
+
+    for name, (kind, default, meaning) in reversed(NOISE.items()):
+        option = click.option(
+            flag(name), name, type=kind, default=default, show_default=True, help=meaning
+        )
+        with_noise = option(with_noise)
+    return with_noise
+
+
+def population_options(function):
+    """Add ``--population`` and ``--ebv`` to a command that has `prior_options` above it."""
+
+    @click.option(
+        "--population",
+        type=click.Path(path_type=Path),
+        help="Table of stars to draw from (ECSV, CSV, FITS): teff logg m_h mag, and weight, a_m, "
+        "c_m, rv, ebv where it has them.",
+    )
+    @click.option(
+        "--ebv", type=Range(), default="0", show_default=True, help="Reddening E(B-V) [mag]."
+    )
+    @functools.wraps(function)
+    def with_population(*args, prior, population, ebv, **kwargs):
+        from starsmith.data_contract.tables.population import read_population
+
+        prior = prior.with_ranges(ebv=ebv)
+        if population is not None:
+            stars = read_population(population)
+            if rivals := typed_on_command_line(*stars.columns):
+                raise click.UsageError(
+                    f"--population {population} already says what {', '.join(rivals)} stars have; "
+                    f"drop {', '.join(map(flag, rivals))}"
+                )
+            prior = prior.with_population(stars)
+        return function(*args, prior=prior, **kwargs)
+
+    return with_population
+
+
+def preset_option(function):
+    """Add ``--preset``: ranges in place of the defaults; the command receives its name."""
+
+    def replace_defaults(context: click.Context, parameter: click.Parameter, name: str | None):
+        if name is not None:
+            from starsmith.simulator.presets import PRESETS
+
+            ranges = {key: f"{low!r}..{high!r}" for key, (low, high) in PRESETS[name].items()}
+            context.default_map = {**ranges, **(context.default_map or {})}
+        return name
+
+    return click.option(
+        "--preset",
+        type=click.Choice(["specvit"]),
+        callback=replace_defaults,
+        is_eager=True,
+        help="specvit: as the data set of the SpecViT paper was made (one label free, seeing 0.8).",
+    )(function)

@@ -1,0 +1,1 @@
+"""Commands of specsim: grids, instruments, plans, data sets, single spectra, cache."""

@@ -1,0 +1,118 @@
+"""Figures of a stellar grid: line profiles against labels, whole windows, differences."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from starsmith.cli.shared.figures import COLOURS, WAVE_AXIS, new_figure, save_figure
+from starsmith.data_contract.errors import GridError
+from starsmith.data_contract.grid_file import GridData
+from starsmith.simulator.grids import crop
+from starsmith.simulator.grids.compare import interpolate_grid, smooth_to_resolution
+
+__all__ = ["plot_differences", "plot_stars", "plot_triplet"]
+
+TRIPLET = (8480.0, 8690.0)  # vacuum Å
+WINDOW = (7100.0, 8850.0)
+CENTRAL_STAR = {"teff": 4750.0, "logg": 2.5, "m_h": -0.5}
+VARIED = {"logg": (1.0, 2.0, 3.0, 4.0, 5.0), "teff": (4000.0, 4500.0, 5000.0, 5500.0, 6000.0)}
+VARIED["m_h"] = (-2.5, -1.5, -0.5, 0.0, 0.5)
+SYMBOL = {"teff": r"$T_{\rm eff}$", "logg": r"$\log g$", "m_h": "[M/H]"}
+STARS = ((3750.0, 1.0, 0.0), (4250.0, 1.5, -0.5), (5000.0, 3.0, -2.0), (5750.0, 4.5, 0.0))
+STARS = (*STARS, (6250.0, 4.0, -0.5))
+COMPARED_RESOLUTION = 5000.0
+
+
+def plot_triplet(path: Path, grid: GridData) -> None:
+    """The Ca II triplet against log g, Teff and [M/H], the other labels held."""
+    grid = crop(grid, *TRIPLET)
+    figure, panels = new_figure(3, 1, (8.0, 8.5), sharex=True)
+    for axes, (name, values) in zip(panels[:, 0], VARIED.items(), strict=True):
+        inside = [v for v in values if grid.axes[name][0] <= v <= grid.axes[name][-1]]
+        for colour, value in zip(COLOURS, inside, strict=False):
+            star = _inside(grid, CENTRAL_STAR | {name: value})
+            _draw_normalised(axes, grid, star, colour, f"{SYMBOL[name]} {value:g}")
+        held = ", ".join(f"{SYMBOL[k]} {v:g}" for k, v in CENTRAL_STAR.items() if k != name)
+        axes.set_title(f"Ca II triplet at {held}", fontsize=9)
+        axes.legend(fontsize=7, loc="lower center")
+        axes.set_ylabel("flux / continuum")
+    panels[-1, 0].set_xlabel(WAVE_AXIS)
+    save_figure(figure, path, grid.notice)
+
+
+def plot_stars(path: Path, grid: GridData) -> None:
+    """The whole window of five stars, from a cool giant to a warm subgiant."""
+    grid = crop(grid, *WINDOW)
+    figure, panels = new_figure(len(STARS), 1, (11.0, 10.0), sharex=True)
+    for axes, colour, labels in zip(panels[:, 0], COLOURS, STARS, strict=False):
+        star = _inside(grid, dict(zip(("teff", "logg", "m_h"), labels, strict=True)))
+        _draw_normalised(axes, grid, star, colour, _star_name(star))
+        axes.legend(fontsize=8, loc="lower left")
+        axes.set_ylabel("flux / cont.")
+    panels[-1, 0].set_xlabel(WAVE_AXIS)
+    save_figure(figure, path, grid.notice)
+
+
+def plot_differences(path: Path, grid: GridData, references: Sequence[tuple]) -> None:
+    """Reference spectra and the grid at R = 5000, each over its own running level.
+
+    ``references`` holds (name, wave [vacuum Å], flux, (Teff, log g, [M/H])).
+    """
+    figure, panels = new_figure(2 * len(references), 1, (11.0, 4.0 * len(references)), sharex=True)
+    for (upper, lower), (name, wave, flux, labels) in zip(
+        panels[:, 0].reshape(-1, 2), references, strict=True
+    ):
+        star = _inside(grid, dict(zip(("teff", "logg", "m_h"), labels, strict=True)))
+        inside = (wave > max(WINDOW[0], wave[0])) & (wave < min(WINDOW[1], wave[-1]))
+        seen = _level(smooth_to_resolution(wave, flux, COMPARED_RESOLUTION))[inside]
+        ours = np.interp(wave, grid.wave, interpolate_grid(grid, star))
+        ours = _level(smooth_to_resolution(wave, ours, COMPARED_RESOLUTION))[inside]
+        rms = float(np.std(ours - seen))
+        upper.plot(wave[inside], seen, color="0.3", lw=0.7, label=name)
+        upper.plot(wave[inside], ours, color=COLOURS[0], lw=0.7, label=f"grid, {_star_name(star)}")
+        upper.legend(fontsize=8, loc="lower left")
+        upper.set_ylabel("flux / level")
+        lower.plot(wave[inside], ours - seen, color=COLOURS[1], lw=0.6)
+        lower.axhline(0.0, color="0.6", lw=0.6)
+        lower.set_title(f"difference at R = {COMPARED_RESOLUTION:.0f}: rms {rms:.4f}", fontsize=9)
+        lower.set_ylabel("grid - reference")
+    panels[-1, 0].set_xlabel(WAVE_AXIS)
+    save_figure(figure, path, grid.notice)
+
+
+def _inside(grid: GridData, star: dict[str, float]) -> dict[str, float]:
+    """Label values on every axis of the grid: zero, or the nearest, where the star names none."""
+    full = {}
+    for name, nodes in grid.axes.items():
+        value = star.get(name, float(nodes[np.argmin(np.abs(nodes))]))
+        if not nodes[0] <= value <= nodes[-1]:
+            raise GridError(
+                f"grid {grid.name}: {name} {value:g} is outside {nodes[0]:g}..{nodes[-1]:g}"
+            )
+        full[name] = value
+    return full
+
+
+def _draw_normalised(axes: Axes, grid: GridData, star: dict, colour: str, label: str) -> None:
+    flux = interpolate_grid(grid, star)
+    if grid.continuum is not None:
+        flux = flux / interpolate_grid(grid, star, continuum=True)
+    else:
+        flux = _level(flux)
+    axes.plot(grid.wave, flux, color=colour, lw=0.8, label=label)
+    axes.margins(x=0.0)
+
+
+def _level(flux: np.ndarray) -> np.ndarray:
+    """Flux over its own 90th percentile in tenths of the range, joined linearly."""
+    edges = np.linspace(0, flux.size, 11).astype(int)
+    centre = 0.5 * (edges[:-1] + edges[1:])
+    top = [np.percentile(flux[a:b], 90) for a, b in pairwise(edges)]
+    return flux / np.interp(np.arange(flux.size), centre, top)
+
+
+def _star_name(star: dict[str, float]) -> str:
+    return f"{star['teff']:g} K, log g {star['logg']:g}, [M/H] {star['m_h']:+g}"

@@ -1,0 +1,69 @@
+"""Figure of an instrument beside the official exposure-time calculator."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from starsmith.cli.shared.figures import COLOURS, WAVE_AXIS, mark_features, new_figure, save_figure
+from starsmith.simulator.instruments import EtcComparison
+
+__all__ = ["plot_comparison"]
+
+SHORT = {
+    "mag": "AB {:g}",
+    "exp_count": "{:g} exposures",
+    "exp_time": "{:g} s each",
+    "seeing": 'seeing {:g}"',
+    "zenith_angle": "zenith {:g}°",
+    "field_angle": "field {:g}°",
+    "offset": 'offset {:g}"',
+    "reff": 'disc {:g}"',
+    "ebv": "E(B-V) {:g}",
+}
+
+
+def plot_comparison(path: Path, comparison: EtcComparison) -> None:
+    """Draw S/N per pixel beside the calculator's; below, our signal and noise over theirs."""
+    figure, ((both,), (signal,), (noise,)) = new_figure(
+        3, 1, (9, 6.5), sharex=True, gridspec_kw={"height_ratios": [3, 2, 2]}
+    )
+    wave = comparison.wave
+    both.plot(wave, comparison.etc_snr, lw=0.6, color="0.3", label="exposure-time calculator")
+    both.plot(wave, comparison.snr, lw=0.6, color=COLOURS[0], alpha=0.8, label="starsmith")
+    both.set(ylabel="S/N per pixel", ylim=(0, 1.2 * np.max(comparison.etc_snr)))  # legend on top
+    both.margins(x=0.01)
+    both.legend(fontsize=8, loc="upper right", ncols=2)
+    inside = f"{100 * comparison.snr_within_5_percent:.1f} % of pixels within 5 %"
+    both.text(0.01, 0.92, inside, transform=both.transAxes, fontsize=8)
+    named = {**comparison.settings, "ebv": comparison.settings.get("ebv") or None}
+    words = [
+        text.format(named[name]) for name, text in SHORT.items() if named.get(name) is not None
+    ]
+    both.set_title(", ".join(words), fontsize=9, pad=14)
+    mark_features(both, wave)
+    _deviation(signal, wave, comparison.signal / comparison.etc_signal - 1.0, "signal")
+    _deviation(noise, wave, comparison.noise / comparison.etc_noise - 1.0, "variance, no star")
+    noise.set_xlabel(WAVE_AXIS)
+    save_figure(figure, path, "")
+
+
+def _deviation(axes: Axes, wave: np.ndarray, deviation: np.ndarray, what: str) -> None:
+    """Relative deviation pixel by pixel, its greatest written beside it."""
+    axes.axhline(0.0, color="0.5", lw=0.8)
+    axes.plot(wave, deviation, lw=0.5, color=COLOURS[1])
+    worst, typical = np.max(np.abs(deviation)), np.median(deviation)
+    # a few pixels at the edges of lines may be far off; the others decide the scale
+    scale = 1.5 * max(np.percentile(np.abs(deviation), 99.5), 1e-6)
+    axes.set(ylabel=f"{what}\nours / theirs - 1", ylim=(-scale, scale))
+    axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))
+    text = f"median {typical:.1e}, greatest {worst:.1e}"
+    axes.text(
+        0.99,
+        0.06,
+        text,
+        transform=axes.transAxes,
+        fontsize=8,
+        ha="right",
+        bbox={"color": "white", "alpha": 0.8, "lw": 0},
+    )

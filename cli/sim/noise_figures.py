@@ -1,0 +1,65 @@
+"""The figure of the noise of one spectrum: its terms, and what each of them does to it."""
+
+from pathlib import Path
+
+import numpy as np
+
+from starsmith.cli.shared.figures import COLOURS, FLUX_AXIS, WAVE_AXIS, new_figure, save_figure
+from starsmith.data_contract.bank.file import Bank
+from starsmith.data_contract.draws import SpectrumBatch
+from starsmith.data_contract.noise.budget import CALCULATOR_TERMS, noise_budget
+from starsmith.data_contract.noise.view import NoiseModel
+
+__all__ = ["plot_noise"]
+
+FLOOR = ("floor", "floor_correlated")
+CURVES = {
+    "photons, detector": tuple(name for name in CALCULATOR_TERMS if name not in FLOOR),
+    "sky floor": FLOOR,
+    "telluric residual": ("telluric",),
+    "flux calibration": ("flux_calibration",),
+}
+"""Terms of the noise that make one curve."""
+
+LEAST = 0.02  # of the photons' and detector's: what is drawn at all
+
+
+def _curves(sigma: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Standard deviations of the first spectrum by label, those of one curve together."""
+    square = {name: np.square(values[0]) for name, values in sigma.items()}
+    curves = {}
+    for label, names in CURVES.items():
+        together = sum(square[name] for name in names if name in square)
+        if not np.any(together):
+            continue
+        if label == "sky floor" and "floor_correlated" in square:
+            share = square["floor_correlated"].sum() / together.sum()
+            label += f" ({100 * share:.0f} % of its variance correlated)"
+        curves[label] = np.sqrt(together)
+    return curves
+
+
+def plot_noise(path: Path, batch: SpectrumBatch, bank: Bank, noise: NoiseModel) -> None:
+    """Draw σ of every term against wavelength, and the residual of one spectrum below."""
+    draws = batch.draws
+    budget = noise_budget(bank.noise, batch.flux_model, draws.conditions, noise, draws.key)
+    curves = _curves(budget.sigma())
+    figure, ((above,), (below,)) = new_figure(2, 1, (9.0, 5.6), sharex=True)
+    least = LEAST * np.median(curves["photons, detector"])
+    for colour, (label, values) in zip(COLOURS, curves.items(), strict=False):
+        sigma = np.where(values > least, values, np.nan)
+        for k, arm in enumerate(bank.noise.arms):
+            name = label if k == 0 else None
+            at = arm.pixels
+            above.plot(batch.wave[at], sigma[at], lw=0.7, color=colour, label=name)
+    above.set(yscale="log", ylabel=FLUX_AXIS.replace("flux", r"1$\sigma$"))
+    above.legend(loc="upper center", bbox_to_anchor=(0.5, 1.16), ncols=4, fontsize=7, frameon=False)
+    residual = batch.flux[0].astype(np.float64) - batch.flux_model[0]
+    below.plot(batch.wave, residual, ".", ms=1.6, color="0.35", label="observed - noiseless")
+    hit = batch.mask[0] != 0
+    if hit.any():
+        below.plot(batch.wave[hit], residual[hit], "x", ms=4, color=COLOURS[1], label="masked")
+    reach = np.percentile(np.abs(residual), 99)
+    below.set(ylim=(-1.6 * reach, 1.6 * reach), xlabel=WAVE_AXIS, ylabel="residual")
+    below.legend(loc="upper left", fontsize=7)
+    save_figure(figure, path, bank.notice)

@@ -1,0 +1,184 @@
+"""Leakage between datasets: spectra that one was fitted to and another is judged by."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations, product
+from pathlib import Path
+
+import numpy as np
+
+from starsmith.data_contract.checks.summary import identify
+from starsmith.data_contract.checks.verify import fingerprints
+from starsmith.data_contract.dataset.shards import open_run
+from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.exchange.published import HEADER, open_published, read_published
+from starsmith.data_contract.names import SPLITS
+
+__all__ = ["IDENTIFIERS", "Shared", "find_shared"]
+
+IDENTIFIERS = ("targetid", "source_id", "apogee_id", "obj_id", "objid", "obsid")
+"""Columns that name a star of a survey, in any case of letters; all that a file has are used."""
+
+EXACT = 2**53  # floating-point numbers beyond it stand for several whole ones
+
+TABLES = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".fits": "fits"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """Spectra that two splits of different files have in common.
+
+    Attributes
+    ----------
+    first, second : str
+        File and split, such as ``data.zarr train``.
+    by : str
+        ``draw key``, ``star and sky``, or the name of the identifier.
+    n_spec : int
+    leak : bool
+        Whether one of the two is a test split and the other is not; a table without splits is
+        whatever it is used for.
+    """
+
+    first: str
+    second: str
+    by: str
+    n_spec: int
+    leak: bool
+
+    def __str__(self) -> str:
+        return f"{self.first} and {self.second} share {self.n_spec} spectra by {self.by}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Members:
+    """Who is in one split of one file: name of an identity -> its values."""
+
+    name: str
+    role: str  # a split, or "" where there is none
+    identities: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def find_shared(paths: Sequence[Path | str]) -> list[Shared]:
+    """Look for spectra that files have in common, by draw key, content and identifier.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        Two or more: datasets, files in the published layout, tables (ECSV, CSV, FITS) with a
+        column of `IDENTIFIERS`.
+
+    Returns
+    -------
+    shared : list of Shared
+        Leaks first.
+
+    Raises
+    ------
+    DataError
+        If a file is none of these, or two have no identity to compare.
+    """
+    rosters = [list(_members(Path(path))) for path in paths]
+    shared = []
+    for first, second in combinations(rosters, 2):
+        comparable = False
+        for one, other in product(first, second):
+            for by in set(one.identities) & set(other.identities):
+                comparable = True
+                n_spec = int(np.isin(one.identities[by], other.identities[by]).sum())
+                if n_spec:
+                    shared.append(_shared(one, other, by.split(" of ")[0], n_spec))
+        if not comparable and not _of_other_seeds(first, second):
+            raise DataError(
+                f"{first[0].name} and {second[0].name} have no identity in common: "
+                f"{sorted(first[0].identities)} against {sorted(second[0].identities)}"
+            )
+    return sorted(shared, key=lambda entry: not entry.leak)
+
+
+def _shared(one: _Members, other: _Members, by: str, n_spec: int) -> Shared:
+    roles = {one.role, other.role}
+    leak = "" in roles or (len(roles) > 1 and "test" in roles)
+    return Shared(first=one.name, second=other.name, by=by, n_spec=n_spec, leak=leak)
+
+
+def _of_other_seeds(first: list[_Members], second: list[_Members]) -> bool:
+    """Whether both are drawn by key: different seeds share nothing, and that is an answer."""
+    return all(
+        any(by.startswith("draw key") for by in members[0].identities)
+        for members in (first, second)
+    )
+
+
+def _members(path: Path) -> Iterator[_Members]:
+    if path.suffix in TABLES:
+        yield _of_table(path)
+    elif (kind := identify(path)) == "dataset":
+        yield from _of_dataset(path)
+    elif kind == "published":
+        yield _of_published(path)
+    else:
+        raise DataError(f"{path}: a {kind} holds no spectra to compare")
+
+
+def _of_dataset(path: Path) -> Iterator[_Members]:
+    header = open_run(path)
+    for split, count in header.counts.items():
+        yield _Members(
+            name=f"{path} {split}",
+            role=split,
+            identities={
+                f"draw key of seed {header.seed}": SPLITS[split] * 2**32 + np.arange(count),
+                "star and sky": fingerprints(path, split, header),
+            },
+        )
+
+
+def _of_published(path: Path) -> _Members:
+    """Ours are known by draw key, others' by their identifiers; the file name is the split."""
+    role = path.stem if path.stem in SPLITS else ""
+    with open_published(path) as root:
+        seed = json.loads(root[HEADER].asstr()[()])["seed"] if HEADER in root else None
+    params = read_published(path).params
+    if seed is None:
+        return _Members(name=str(path), role=role, identities=_identities(path, params))
+    return _Members(
+        name=str(path), role=role, identities={f"draw key of seed {seed}": params["targetid"]}
+    )
+
+
+def _of_table(path: Path) -> _Members:
+    from astropy.table import Table
+
+    try:
+        table = Table.read(path, format=TABLES[path.suffix])
+    except (OSError, ValueError) as problem:
+        raise DataError(f"{path} cannot be read as a table ({problem})") from None
+    return _Members(name=str(path), role="", identities=_identities(path, table))
+
+
+def _identities(path: Path, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Every column that names stars, as text: files differ in how they store the same name."""
+    spelled = {column.lower(): column for column in columns.keys()}  # noqa: SIM118 of a Table too
+    found = [name for name in IDENTIFIERS if name in spelled]
+    if not found:
+        raise DataError(f"{path}: none of the identifiers {IDENTIFIERS} is among {sorted(spelled)}")
+    return {name: _as_text(path, name, columns[spelled[name]]) for name in found}
+
+
+def _as_text(path: Path, name: str, values: np.ndarray) -> np.ndarray:
+    """Identifiers without blanks around them; rows that have none are left out."""
+    values = np.ma.asarray(values)
+    kept = values.compressed() if values.ndim else values
+    if kept.dtype.kind == "f":
+        if not (np.all(kept == np.rint(kept)) and np.all(np.abs(kept) < EXACT)):
+            raise DataError(
+                f"{path}: {name} is stored as floating-point numbers, which do not hold such "
+                "identifiers exactly; write it as whole numbers or text"
+            )
+        kept = kept.astype(np.int64)
+    if kept.dtype.kind in "SO":
+        kept = np.array([v.decode() if isinstance(v, bytes) else str(v) for v in kept], dtype=str)
+    text = np.char.strip(kept.astype(str))
+    return text[text != ""]

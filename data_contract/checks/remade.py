@@ -1,0 +1,103 @@
+"""What is stored of a shard against what its keys make: to the bit, or to the last rounding."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from starsmith.data_contract.checks.integrity import Finding
+from starsmith.data_contract.dataset.columns import open_column, read_rows, rounded
+from starsmith.data_contract.dataset.schema import DatasetHeader
+from starsmith.data_contract.dataset.shards import Shard, open_run, plan_shards
+from starsmith.data_contract.draws import Draws
+from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.noise.view import NoiseTables
+
+__all__ = ["Remaker", "compare_with_keys", "difference"]
+
+TOLERANCE = 1e-6  # of labels, conditions and spectra made by other software than the first
+SNR_TOLERANCE = 1e-3  # one rounding step of the median pixel
+ROUNDING_FLIPS = 0.01  # share of pixels that an error of 1e-6 may carry over a rounding step
+
+
+class Remaker(Protocol):
+    """Makes the contents of a dataset again, from its bank and its keys.
+
+    Attributes
+    ----------
+    wave : float64, shape (n_wave,)
+    noise : NoiseTables
+    exact : bool
+        Whether the bank is known to be the one the dataset was made from.
+    """
+
+    wave: np.ndarray
+    noise: NoiseTables
+    exact: bool
+
+    def draws(self, header: DatasetHeader, shard: Shard) -> Draws:
+        """Labels and conditions of a shard's keys."""
+
+    def columns(self, header: DatasetHeader, shard: Shard) -> Mapping[str, np.ndarray]:
+        """All columns of a shard, as `write_shard` takes them."""
+
+
+def difference(
+    path: Path, header: DatasetHeader, shard: Shard, name: str, made: np.ndarray
+) -> float | None:
+    """Largest relative difference of a stored column from the one made; None within tolerance."""
+    array = open_column(path, shard.split, name)
+    try:
+        stored = read_rows(array, slice(shard.start, shard.stop))
+    except DataError:
+        return np.inf
+    if stored.ndim == 2:
+        made = rounded(made, header.kept_bits(name))
+    if np.array_equal(stored, made):
+        return None
+    scale = np.maximum(np.abs(made), 1e-30 if stored.ndim == 2 else 1e-3)
+    error = np.abs(stored.astype(np.float64) - made) / scale
+    worst = float(error.max()) if np.isfinite(error).all() else np.inf
+    if stored.ndim == 2:
+        step = 2.0 ** -header.kept_bits(name) + TOLERANCE
+        close = worst <= step and (error > TOLERANCE).mean() <= ROUNDING_FLIPS
+    else:
+        close = worst <= (SNR_TOLERANCE if name == "snr" else TOLERANCE)
+    return None if close else worst
+
+
+def compare_with_keys(
+    path: Path | str, remaker: Remaker, progress: Callable[[int, int], None] | None = None
+) -> list[Finding]:
+    """Make every row of a dataset again from its key; name the columns that are something else.
+
+    It finds what no hash can: values that were changed before they were hashed, or by somebody
+    who wrote all hashes again.
+
+    Parameters
+    ----------
+    path : path
+        With arrays that can be read.
+    remaker : Remaker
+    progress : callable, optional
+        Called with (shards compared, shards in all).
+
+    Raises
+    ------
+    DataError
+        If the header or an array is damaged, or the bank is none of this dataset.
+    """
+    path = Path(path)
+    header = open_run(path)
+    plan = plan_shards(header.counts, header.shard_rows)
+    findings = []
+    for k, shard in enumerate(plan, start=1):
+        made = remaker.columns(header, shard)
+        found = {name: difference(path, header, shard, name, made[name]) for name in header.columns}
+        wrong = [f"{name} (by {v:.2g})" for name, v in found.items() if v is not None]
+        if wrong:
+            findings.append(Finding(shard.name, f"{', '.join(wrong)} not what its keys make"))
+        if progress:
+            progress(k, len(plan))
+    return findings

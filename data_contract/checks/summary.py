@@ -1,0 +1,165 @@
+"""What a file is and holds, in a few numbers."""
+
+from pathlib import Path
+
+import numpy as np
+
+from starsmith.data_contract.bank.file import BANK_SCHEMA, BANK_VERSION
+from starsmith.data_contract.dataset.card import card_contents, card_text
+from starsmith.data_contract.dataset.manifest import read_manifest
+from starsmith.data_contract.dataset.schema import DATASET_SCHEMA
+from starsmith.data_contract.dataset.shards import finished_shards, open_run, plan_shards
+from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.exchange.published import describe_published
+from starsmith.data_contract.grid_file import GRID_SCHEMA, GRID_VERSION
+from starsmith.data_contract.snr_units import snr_factors
+from starsmith.data_contract.store import open_group, read_json
+
+__all__ = ["describe", "identify"]
+
+KINDS = {GRID_SCHEMA: "grid", BANK_SCHEMA: "bank", DATASET_SCHEMA: "dataset"}
+
+
+def identify(path: Path | str) -> str:
+    """Kind of a file: ``grid``, ``bank``, ``dataset`` or ``published``.
+
+    Raises
+    ------
+    DataError
+        If it is none of them.
+    """
+    path = Path(path)
+    if path.is_file() and path.suffix in {".h5", ".hdf5"}:
+        return "published"
+    if not path.exists():
+        raise DataError(f"{path}: nothing is there")
+    try:
+        return KINDS[read_json(path / "zarr.json")["attributes"]["schema"]]
+    except (DataError, LookupError, TypeError):
+        raise DataError(
+            f"{path}: not a starsmith grid, bank or dataset, nor an HDF5 file in the published "
+            "layout"
+        ) from None
+
+
+def describe(path: Path | str) -> dict:
+    """Summarise a grid, bank, dataset or published file.
+
+    Returns
+    -------
+    summary : dict
+        JSON-able; ``kind`` says which of the four it is.
+
+    Raises
+    ------
+    DataError
+        If the file is none of them, or damaged.
+    """
+    path = Path(path)
+    kind = identify(path)
+    summary = {"kind": kind, "path": str(path), "bytes": _bytes(path)}
+    return summary | {
+        "grid": _grid,
+        "bank": _bank,
+        "dataset": _dataset,
+        "published": describe_published,
+    }[kind](path)
+
+
+def _bytes(path: Path) -> int:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files)
+
+
+def _range(values: np.ndarray) -> list[float]:
+    return [float(values.min()), float(values.max())]
+
+
+def _axes(group, names: list[str]) -> dict:
+    axes = {name: np.asarray(group[name][...]) for name in names}
+    return {name: {"n": nodes.size, "range": _range(nodes)} for name, nodes in axes.items()}
+
+
+def _grid(path: Path) -> dict:
+    group = open_group(path, GRID_SCHEMA, GRID_VERSION)
+    attrs = group.attrs
+    valid = np.asarray(group["valid"][...])
+    return {
+        "name": attrs["name"],
+        "axes": _axes(group, attrs["label_names"]),
+        "wave": _wave(np.asarray(group["wave"][...])),
+        "resolution": attrs["resolution"],
+        "nodes": int(valid.size),
+        "holes": int((~valid).sum()),
+        "continuum": "continuum" in group,
+        "provenance": attrs["provenance"],
+        "notice": attrs["notice"],
+    }
+
+
+def _bank(path: Path) -> dict:
+    group = open_group(path, BANK_SCHEMA, BANK_VERSION)
+    attrs = group.attrs
+    filled = np.asarray(group["filled"][...])
+    return {
+        "grid": attrs["grid"],
+        "instrument": attrs["instrument"],
+        "axes": _axes(group, attrs["label_names"]),
+        "wave": _wave(np.asarray(group["wave"][...])),
+        "nodes": int(filled.size),
+        "filled": int(filled.sum()),
+        "info": attrs.get("info", {}),
+        "velocity": "velocity" in group,
+        "interpolation": attrs.get("interpolation", "cubic"),
+        "components": group["basis"].shape[0] if "basis" in group else None,
+        "mag_band": attrs["mag_band"],
+        "digest": attrs["digest"],
+        "notice": attrs["notice"],
+    }
+
+
+def _dataset(path: Path) -> dict:
+    header = open_run(path)
+    plan = plan_shards(header.counts, header.shard_rows)
+    done = finished_shards(path)
+    n_written = sum(shard.stop - shard.start for shard in done)
+    summary = {
+        "store": header.store,
+        "counts": header.counts,
+        "shards": {"written": len(done), "planned": len(plan), "rows": header.shard_rows},
+        "bytes_per_spectrum": _bytes(path) / n_written if n_written else None,
+        "wave": _wave(header.wave),
+        "seed": header.seed,
+        "kept_bits": {
+            column.name: header.kept_bits(column.name)
+            for column in header.columns.values()
+            if len(column.dims) == 2
+        },
+        "mag_band": header.mag_band,
+        "grid": header.grid,
+        "instrument": header.instrument,
+        "prior": header.prior,
+        "noise_model": header.noise_model,
+        "population": header.population,
+        "bank_digest": header.bank_digest,
+        "versions": header.versions,
+        "notice": header.notice,
+        "finished": False,
+    }
+    try:
+        manifest = read_manifest(path)
+    except FileNotFoundError:
+        return summary
+    contents = card_contents(path, header)
+    return summary | {
+        "finished": True,
+        "digest": manifest.digest,
+        "ranges": {name: entry["range"] for name, entry in contents["quantities"].items()},
+        "snr": contents["snr"],
+        "snr_factors": snr_factors(header.instrument, header.wave, header.noise.arms),
+        "card": contents | {"text": card_text(header, contents)},
+    }
+
+
+def _wave(wave: np.ndarray) -> dict:
+    return {"n": wave.size, "range": _range(wave), "medium": "vacuum", "unit": "Angstrom"}

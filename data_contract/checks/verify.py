@@ -1,0 +1,294 @@
+"""Verification: every byte and every promise of a dataset, all violations at once."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from starsmith.data_contract.bank.file import read_noise
+from starsmith.data_contract.checks.integrity import FileCheck, Finding, check_files
+from starsmith.data_contract.dataset.columns import is_rounded, open_column, read_rows, row_blocks
+from starsmith.data_contract.dataset.manifest import Manifest, content_digest
+from starsmith.data_contract.dataset.reader import read_draws
+from starsmith.data_contract.dataset.schema import (
+    DATASET_SCHEMA,
+    DATASET_VERSIONS,
+    Column,
+    DatasetHeader,
+    differing_keys,
+)
+from starsmith.data_contract.dataset.shards import RUN_FILE, Shard, open_run, plan_shards
+from starsmith.data_contract.errors import ContractError, DataError
+from starsmith.data_contract.names import CONDITIONS, UNITS
+from starsmith.data_contract.noise.view import median_snr, true_error
+from starsmith.data_contract.store import open_group, read_json
+
+__all__ = ["Report", "check_contents", "fingerprints", "verify_dataset"]
+
+SNR_ROWS = 16  # of each shard
+SNR_TOLERANCE = 1e-3  # relative; S/N is float32 arithmetic that machines may order differently
+
+
+@dataclass(frozen=True)
+class Report:
+    """Outcome of a verification.
+
+    Attributes
+    ----------
+    path : Path
+    findings : list of Finding
+        Each names the shard or file; empty if all is well.
+    n_files, n_bytes : int
+        Files read and their size.
+    """
+
+    path: Path
+    findings: list[Finding]
+    n_files: int
+    n_bytes: int
+
+    @property
+    def problems(self) -> list[str]:
+        """The findings as one sentence each."""
+        return [str(finding) for finding in self.findings]
+
+    @property
+    def ok(self) -> bool:
+        """True if nothing was found."""
+        return not self.findings
+
+    def require(self) -> None:
+        """Raise ContractError unless all is well."""
+        if problems := self.problems:
+            more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
+            raise ContractError(f"{self.path}: {'; '.join(problems[:5])}{more}")
+
+
+def verify_dataset(path: Path | str) -> Report:
+    """Check a dataset against its manifest and its header.
+
+    Files are hashed first; values are checked wherever the files that hold them are intact.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    report : Report
+
+    Raises
+    ------
+    DataError
+        If ``path`` is not a folder at all.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise DataError(f"{path}: no dataset found there")
+    files = check_files(path)
+    findings = [*files.findings, *check_contents(path, files)]
+    return Report(path, findings, len(files.found), files.n_bytes)
+
+
+def check_contents(path: Path, files: FileCheck) -> list[Finding]:
+    """Check the header, arrays and values of a dataset wherever their files are intact."""
+    findings = []
+    try:
+        header = open_run(path)
+    except DataError as problem:
+        findings.append(Finding("header", str(problem)))
+        header = _header_of_noise(path)
+    try:
+        if header is not None:
+            attrs = open_group(path, DATASET_SCHEMA, DATASET_VERSIONS).attrs.asdict()
+            if keys := differing_keys(attrs.get("header"), header.run()):
+                text = f"zarr.json and run.json differ in {', '.join(keys)}"
+                findings.append(Finding("header", text))
+            findings += _content_problems(path, header, files.manifest, files.damaged)
+    except DataError as problem:
+        findings.append(Finding("header", str(problem)))
+    return findings
+
+
+def _header_of_noise(path: Path) -> DatasetHeader | None:
+    """The header with the wavelengths of the noise tables, so that values are checked as well."""
+    try:
+        noise = read_noise(open_group(path, DATASET_SCHEMA, DATASET_VERSIONS), path)
+        return DatasetHeader.from_run(read_json(path / RUN_FILE), noise.wave, noise)
+    except (DataError, LookupError, TypeError, ValueError):
+        return None
+
+
+def _content_problems(
+    path: Path, header: DatasetHeader, manifest: Manifest | None, damaged: set[str]
+) -> Iterator[Finding]:
+    """Check arrays and values wherever their files are intact."""
+    if manifest and (keys := differing_keys(manifest.run, header.run())):
+        yield Finding("header", f"run.json and manifest.json differ in {', '.join(keys)}")
+    whole = []
+    for split in header.counts:
+        yield from _wave_problems(path, split, header)
+        usable = []
+        for column in header.columns.values():
+            if text := _array_problem(path, split, column, header):
+                damaged.add(f"{split}/{column.name}/zarr.json")
+                yield Finding("header", text)
+            else:
+                usable.append(column)
+        findings = list(_value_problems(path, split, header, usable, damaged))
+        yield from findings
+        if not any(name.startswith(f"{split}/") for name in damaged) and all(
+            finding.owner for finding in findings
+        ):
+            whole.append(split)
+            if manifest and content_digest(path, split, header) != manifest.content.get(split):
+                text = f"split {split}: decoded keys and labels differ from the manifest's"
+                yield Finding("", text)
+    yield from (Finding("", text) for text in _duplicate_problems(path, header, whole))
+
+
+def _wave_problems(path: Path, split: str, header: DatasetHeader) -> Iterator[Finding]:
+    """Check the copy of the wavelengths beside a split."""
+    if header.schema_version == 1:
+        return
+    try:
+        if not np.array_equal(read_rows(open_column(path, split, "wave")), header.wave):
+            yield Finding("header", f"{split}/wave is not the wavelength grid of the dataset")
+    except DataError as problem:
+        yield Finding("header", str(problem))
+
+
+def _array_problem(path: Path, split: str, column: Column, header: DatasetHeader) -> str:
+    """Name the first way an array's metadata differs from the schema; empty if none."""
+    try:
+        array = open_column(path, split, column.name)
+    except DataError as problem:
+        return str(problem)
+    n_wave = header.wave.shape if len(column.dims) == 2 else ()
+    shard = (header.shard_rows, *n_wave)
+    expected = {
+        "dtype": (array.dtype, np.dtype(column.dtype)),
+        "shape": (array.shape, (header.counts[split], *n_wave)),
+        "dimension names": (tuple(array.metadata.dimension_names or ()), column.dims),
+        "shard": (array.shards or array.chunks, shard),
+        "chunk": (array.chunks, (header.chunk_rows, *n_wave) if n_wave else shard),
+        "units": (array.attrs.get("units"), UNITS[column.name]),
+    }
+    for what, (found, wanted) in expected.items():
+        if found != wanted:
+            return f"array {split}/{column.name}: {what} {found}, expected {wanted}"
+    return ""
+
+
+def _value_problems(
+    path: Path, split: str, header: DatasetHeader, columns: list[Column], damaged: set[str]
+) -> Iterator[Finding]:
+    arrays = {column.name: open_column(path, split, column.name) for column in columns}
+    unwritten = 0
+    for shard in plan_shards({split: header.counts[split]}, header.shard_rows):
+        rows = slice(shard.start, shard.stop)
+        lost = _unrecorded_losses(path, shard.files(columns), damaged)
+        if len(lost) == len(columns):
+            unwritten += 1
+            continue
+        if lost:
+            yield Finding(shard.name, f"is not complete: {', '.join(lost)} missing")
+            continue
+        intact = [
+            column
+            for column, name in zip(columns, shard.files(columns), strict=True)
+            if name not in damaged
+        ]
+        try:
+            values = {column.name: read_rows(arrays[column.name], rows) for column in intact}
+        except DataError as problem:
+            yield Finding(shard.name, str(problem))
+            continue
+        for text in _shard_problems(header, shard, values):
+            yield Finding(shard.name, text)
+        if "flux_model" in values and len(intact) == len(header.columns):
+            found = _snr_problems(header, shard, values)
+            yield from (Finding(shard.name, text) for text in found)
+    if unwritten:
+        yield Finding("", f"split {split}: {unwritten} shard(s) are not written yet")
+
+
+def _unrecorded_losses(path: Path, names: list[str], damaged: set[str]) -> list[str]:
+    """Files that are not there though no record said that they were: not written yet."""
+    return [name for name in names if name not in damaged and not (path / name).exists()]
+
+
+def _shard_problems(
+    header: DatasetHeader, shard: Shard, values: dict[str, np.ndarray]
+) -> Iterator[str]:
+    for name, value in values.items():
+        if not np.isfinite(value).all():
+            yield f"{name} holds NaN or infinity"
+            continue
+        low, high = header.prior.get(name, (-np.inf, np.inf))
+        if outside := int(((value < low) | (value > high)).sum()):
+            span = f"{value.min():g}..{value.max():g}"
+            yield f"{name} {span} leaves the declared {low:g}..{high:g} in {outside} row(s)"
+        if name == "index" and not np.array_equal(value, np.arange(shard.start, shard.stop)):
+            yield f"index does not run from {shard.start} to {shard.stop - 1}"
+        if name == "error" and value.min() <= 0:
+            yield "error is not positive everywhere"
+        if value.ndim == 2 and not is_rounded(value, header.kept_bits(name)):
+            yield f"{name} is not rounded to the declared {header.kept_bits(name)} bits"
+
+
+def _snr_problems(
+    header: DatasetHeader, shard: Shard, values: dict[str, np.ndarray]
+) -> Iterator[str]:
+    """Recompute the S/N of the shard's first spectra from flux_model and conditions."""
+    rows = slice(0, SNR_ROWS)
+    conditions = np.stack([values[name][rows] for name in CONDITIONS], axis=1)
+    flux_model = values["flux_model"][rows]
+    key = header.seed, shard.split, values["index"][rows]
+    try:
+        sigma = true_error(header.noise, flux_model, conditions, header.noise_terms, key)
+        snr = median_snr(flux_model, sigma)
+    except DataError as problem:
+        yield str(problem)
+        return
+    if not np.allclose(snr, values["snr"][rows], rtol=SNR_TOLERANCE):
+        yield "snr is not that of flux_model and its noise tables"
+
+
+def fingerprints(path: Path, split: str, header: DatasetHeader) -> np.ndarray:
+    """A 64-bit number per star and sky: collisions of a million rows are one in 10^7."""
+    return np.concatenate(list(_fingerprint_blocks(path, split, header)))
+
+
+def _fingerprint_blocks(path: Path, split: str, header: DatasetHeader) -> Iterator[np.ndarray]:
+    for rows in row_blocks(header.counts[split], header.shard_rows):
+        draws = read_draws(path, split, header, rows)
+        sky = np.column_stack([draws.labels, draws.mag, draws.conditions, draws.rv, draws.ebv])
+        weights = np.random.default_rng(0).integers(0, 2**63, sky.shape[1], dtype=np.uint64)
+        yield np.ascontiguousarray(sky).view(np.uint64) @ (2 * weights + np.uint64(1))
+
+
+def _duplicate_problems(path: Path, header: DatasetHeader, splits: list[str]) -> Iterator[str]:
+    """Spectra that splits have in common; the largest split is read a block at a time."""
+    if len(splits) < 2:
+        return
+    largest = max(splits, key=lambda split: header.counts[split])
+    rest = {split: fingerprints(path, split, header) for split in splits if split != largest}
+    shared = {split: np.zeros(prints.size, dtype=bool) for split, prints in rest.items()}
+    seen: set[int] = set()
+    for block in _fingerprint_blocks(path, largest, header):
+        seen.update((int(block.min()), int(block.max())))
+        for split, prints in rest.items():
+            shared[split] |= np.isin(prints, block)
+    alike = [np.unique(prints).size == 1 < prints.size for prints in rest.values()]
+    if any(alike) or (len(seen) == 1 and header.counts[largest] > 1):
+        return  # every draw alike on purpose: nothing varies
+    for k, first in enumerate(splits):
+        for second in splits[k + 1 :]:
+            if largest in (first, second):
+                n = int(shared[first if second == largest else second].sum())
+            else:
+                n = int(np.isin(rest[second], rest[first]).sum())
+            if n:
+                yield f"splits {first} and {second} share {n} spectra"

@@ -1,0 +1,322 @@
+"""What a dataset holds: its header and the columns of each split."""
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.names import CONDITIONS, LABELS, SPLITS
+from starsmith.data_contract.noise.view import ERROR_KINDS, NoiseModel, NoiseTables
+from starsmith.data_contract.random import check_seed
+
+__all__ = [
+    "CHUNK_ROWS",
+    "DATASET_SCHEMA",
+    "DATASET_VERSION",
+    "DATASET_VERSIONS",
+    "MEANINGS",
+    "SHARD_ROWS",
+    "STORES",
+    "WAVE_ATTRIBUTES",
+    "Column",
+    "DatasetHeader",
+    "differing_keys",
+    "stored_bits",
+]
+
+DATASET_SCHEMA = "starsmith.dataset"
+DATASET_VERSION = 2
+DATASET_VERSIONS = (1, 2)
+"""Versions read: 1 has no card, and no copy of ``wave`` beside the columns of a split."""
+
+
+STORES = {"noiseless": ("flux_model",), "frozen": ("flux", "error"), "keys": ()}
+"""Store kind -> spectra kept in the file; everything else is a view."""
+
+KEEP_BITS = {"noiseless": 12, "frozen": 10, "keys": 12}
+"""Store kind -> mantissa bits of its flux: a relative rounding of 2^-13, or (of the noisy flux,
+at most 0.01 sigma where S/N per pixel is 20) 2^-11."""
+
+ERROR_BITS = 7
+"""Mantissa bits of a frozen error: 2^-8 at most and 0.0016 rms, a fifth of the 0.0084 by which an
+estimate from noisy counts scatters about the true sigma."""
+
+SHARD_ROWS = 2048
+LEAST_ROWS = 16  # that a shard may have; it has a multiple of them
+CHUNK_ROWS = 64  # rows decoded together: 1 MB of 4096-pixel spectra
+NO_INDEX = -1  # fill value of ``index``; an index is never negative
+
+ARRAYS = ("wave", "noise")
+ENTRIES = ("config", "grid", "instrument", "prior", "versions", "noise_model", "population")
+UNSAID = {"noise_model": {}, "population": {}, "error_bits": None, "chunk_rows": LEAST_ROWS}
+"""Entries that a header names only where they differ from this, the only way there once was."""
+
+
+WAVE_ATTRIBUTES = {
+    "long_name": "wavelength of pixel centres",
+    "standard_name": "radiation_wavelength",
+    "medium": "vacuum",
+}
+
+MEANINGS = {
+    "index": "draw key within the split",
+    "teff": "effective temperature",
+    "logg": "surface gravity",
+    "m_h": "metallicity [M/H]",
+    "a_m": "alpha enhancement [alpha/M]",
+    "c_m": "carbon enhancement [C/M]",
+    "mag": "apparent AB magnitude",
+    "rv": "radial velocity, receding positive",
+    "ebv": "reddening E(B-V) of the dust in front",
+    "seeing": "seeing FWHM at 800 nm",
+    "zenith_angle": "zenith angle of the target",
+    "field_angle": "angle from the field centre",
+    "moon_zenith_angle": "zenith angle of the moon",
+    "moon_target_angle": "angle from moon to target",
+    "moon_phase": "moon phase: 0 new, 0.5 full",
+    "exp_time": "time per exposure",
+    "exp_count": "number of exposures",
+    "snr": "median over pixels of noiseless flux over true noise",
+    "flux_model": "noiseless flux density",
+    "flux": "observed flux density",
+    "error": "honest 1 sigma error of flux",
+}
+"""Meaning of every column, written into its array as ``long_name``."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One array of a split: its name, dtype and dimension names."""
+
+    name: str
+    dtype: str
+    dims: tuple[str, ...] = ("spectrum",)
+
+    @property
+    def fill_value(self) -> float:
+        """What a missing row reads as; no written row ever holds it."""
+        return NO_INDEX if self.name == "index" else float("nan")
+
+    @property
+    def about(self) -> dict[str, str]:
+        """Attributes that xarray and people read; spectra name ``wave`` as their coordinate."""
+        meaning = MEANINGS.get(self.name, self.name)
+        wave = {"coordinates": "wave"} if len(self.dims) == 2 else {}
+        return {"long_name": meaning, **wave}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DatasetHeader:
+    """Everything that decides the contents of a dataset.
+
+    Attributes
+    ----------
+    wave : float64, shape (n_wave,)
+        Pixel centres, vacuum [Å].
+    noise : NoiseTables
+    label_names : tuple of str
+        In `LABELS` order.
+    counts : dict of str to int
+        Spectra in each split.
+    seed : int
+    store : str
+        ``noiseless``, ``frozen`` or ``keys``: which spectra the file holds.
+    keep_bits : int
+        Mantissa bits kept of every stored flux: relative rounding 2^-(keep_bits + 1).
+    error_bits : int, optional
+        The same of a stored error; ``keep_bits`` unless given.
+    error_kind : str
+        ``observed`` or ``smooth``: what `honest_error` makes unless asked otherwise.
+    shard_rows : int
+        Spectra in a shard, a multiple of ``chunk_rows``.
+    chunk_rows : int
+        Spectra that are decoded together.
+    mag_band : str
+        The magnitude's band: a speclite name, or a wavelength as ``ab8000``.
+    notice : str
+        Label of a demonstration grid, else empty.
+    config : dict
+        The resolved configuration of the run.
+    bank_digest : str
+        SHA-256 of the bank the spectra were interpolated in.
+    grid, instrument : dict
+        Names and resolved figures.
+    prior : dict of str to (min, max)
+        Declared range of labels, mag and conditions.
+    noise_model : dict
+        What `NoiseModel.recorded` says; empty for the calculator's noise.
+    population : dict
+        What `Population.recorded` says of the table stars are drawn from; empty without one.
+    versions : dict
+        Software that wrote the data.
+    schema_version : int
+        Of the file, one of `DATASET_VERSIONS`.
+    """
+
+    wave: np.ndarray
+    noise: NoiseTables
+    label_names: tuple[str, ...]
+    counts: dict[str, int]
+    seed: int
+    store: str = "noiseless"
+    keep_bits: int = 12
+    error_bits: int | None = None
+    error_kind: str = "observed"
+    shard_rows: int = SHARD_ROWS
+    chunk_rows: int = LEAST_ROWS
+    mag_band: str = ""
+    notice: str = ""
+    config: dict = field(default_factory=dict)
+    bank_digest: str = ""
+    grid: dict = field(default_factory=dict)
+    instrument: dict = field(default_factory=dict)
+    prior: dict = field(default_factory=dict)
+    noise_model: dict = field(default_factory=dict)
+    population: dict = field(default_factory=dict)
+    versions: dict = field(default_factory=dict)
+    schema_version: int = DATASET_VERSION
+
+    def __post_init__(self):
+        plain = {name: _plain(name, getattr(self, name)) for name in ENTRIES}
+        plain["wave"] = np.asarray(self.wave, dtype=np.float64)
+        plain["label_names"] = tuple(self.label_names)
+        order = sorted(self.counts, key=lambda split: SPLITS.get(split, len(SPLITS)))
+        plain["counts"] = {split: int(self.counts[split]) for split in order}
+        plain["seed"] = check_seed(self.seed)
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
+        if problems := list(self._problems()):
+            raise DataError("dataset header: " + "; ".join(problems))
+
+    def _problems(self):
+        if unknown := sorted(set(self.counts) - set(SPLITS)):
+            yield f"splits {unknown} are not among {list(SPLITS)}"
+        if not self.counts or min(self.counts.values()) < 1:
+            yield f"counts {self.counts} must name at least one split and hold 1 or more spectra"
+        if list(self.label_names) != [name for name in LABELS if name in self.label_names]:
+            yield f"labels {self.label_names} must be among and in order of {LABELS}"
+        if self.schema_version not in DATASET_VERSIONS:
+            yield f"schema_version {self.schema_version} is not one of {DATASET_VERSIONS}"
+        if self.store not in STORES:
+            yield f"store {self.store!r} is not one of {list(STORES)}"
+        if self.error_kind not in ERROR_KINDS:
+            yield f"error_kind {self.error_kind!r} is not one of {ERROR_KINDS}"
+        for name, bits in (("keep_bits", self.keep_bits), ("error_bits", self.kept_bits("error"))):
+            if not 1 <= bits <= 22:
+                yield f"{name} {bits} is outside 1..22"
+        step = math.lcm(LEAST_ROWS, self.chunk_rows)
+        if self.shard_rows < 1 or not step or self.shard_rows % step:
+            yield f"shard_rows {self.shard_rows} is not a multiple of {step}"
+        if not np.array_equal(self.wave, self.noise.wave):
+            yield "wave differs from the wave of the noise tables"
+        elif any(np.any(np.diff(self.wave[arm.pixels]) <= 0) for arm in self.noise.arms):
+            yield "wave does not increase within an arm"
+        try:
+            NoiseModel.from_recorded(self.noise_model)
+        except DataError as problem:
+            yield str(problem)
+        for name, bounds in self.prior.items():
+            if not (isinstance(bounds, list) and len(bounds) == 2 and bounds[0] <= bounds[1]):
+                yield f"prior range of {name!r} is {bounds!r}, expected (min, max)"
+
+    @property
+    def moving(self) -> bool:
+        """Whether stars have radial velocities; without, there is no column for them."""
+        return any(self.prior.get("rv", ()))
+
+    @property
+    def reddened(self) -> bool:
+        """Whether there is dust before the stars; without, there is no column for it."""
+        return any(self.prior.get("ebv", ()))
+
+    def kept_bits(self, name: str) -> int:
+        """Mantissa bits kept of a column of spectra."""
+        own = self.error_bits if name == "error" else None
+        return self.keep_bits if own is None else own
+
+    @cached_property
+    def noise_terms(self) -> NoiseModel:
+        """Terms of the noise that spectra are observed with."""
+        return NoiseModel.from_recorded(self.noise_model)
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        """Arrays of every split: draw key, labels, mag, rv, ebv, conditions, snr, spectra."""
+        moving = ("rv",) if self.moving else ()
+        reddened = ("ebv",) if self.reddened else ()
+        scalars = (*self.label_names, "mag", *moving, *reddened, *CONDITIONS, "snr")
+        table = [Column("index", "int64"), *(Column(name, "float64") for name in scalars)]
+        table += [Column(s, "float32", ("spectrum", "wavelength")) for s in STORES[self.store]]
+        return {column.name: column for column in table}
+
+    def run(self) -> dict:
+        """The header as JSON: what ``run.json`` holds and what a resumed run must equal."""
+        scalars = {k: getattr(self, k) for k in self.__dataclass_fields__ if k not in ARRAYS}
+        for name, value in UNSAID.items():
+            if scalars[name] == value:
+                del scalars[name]
+        return {
+            **scalars,
+            "label_names": list(self.label_names),
+            "schema": DATASET_SCHEMA,
+            "wave_sha256": _sha256({"wave": self.wave}),
+            "noise_sha256": _sha256(self.noise.arrays()),
+        }
+
+    @classmethod
+    def from_run(cls, run: dict, wave: np.ndarray, noise: NoiseTables) -> "DatasetHeader":
+        """Inverse of `run`, given the arrays.
+
+        Raises
+        ------
+        DataError
+            If entries are missing or unknown, or the arrays are not those of the run.
+        """
+        known = set(cls.__dataclass_fields__) - set(ARRAYS)
+        entries = {key: run[key] for key in known & set(run)}
+        if missing := sorted(known - set(entries) - set(UNSAID)):
+            raise DataError(f"dataset header: entries {missing} are missing")
+        header = cls(wave=wave, noise=noise, **entries)
+        if keys := differing_keys(run, header.run()):
+            raise DataError(f"dataset header: {', '.join(keys)} do not match the stored arrays")
+        return header
+
+
+def stored_bits(store: str) -> dict[str, int | None]:
+    """Header entries that say how a new dataset of a store kind is rounded."""
+    error_bits = ERROR_BITS if "error" in STORES[store] else None
+    return {"keep_bits": KEEP_BITS[store], "error_bits": error_bits}
+
+
+def differing_keys(first: object, second: object, prefix: str = "") -> list[str]:
+    """Dotted names of the entries in which two JSON objects differ."""
+    if not (isinstance(first, dict) and isinstance(second, dict)):
+        return [] if first == second else [prefix]
+    names = []
+    for key in sorted(set(first) | set(second)):
+        name = f"{prefix}.{key}" if prefix else key
+        if key in first and key in second:
+            names += differing_keys(first[key], second[key], name)
+        else:
+            names.append(name)
+    return names
+
+
+def _plain(name: str, value: object) -> object:
+    """Value as JSON gives it back, so that a header read equals the header written."""
+    try:
+        return json.loads(json.dumps(value))
+    except TypeError as problem:
+        raise DataError(f"dataset header: {name} cannot be written as JSON: {problem}") from None
+
+
+def _sha256(arrays: dict[str, np.ndarray]) -> str:
+    total = hashlib.sha256()
+    for name, values in sorted(arrays.items()):
+        total.update(name.encode())
+        total.update(values.astype("<f8").tobytes())
+    return total.hexdigest()

@@ -1,0 +1,1 @@
+"""Other layouts: the published HDF5 files, the PFS datamodel, specutils, stores."""

@@ -1,0 +1,197 @@
+"""Datasets made from datasets: back from the published layout, or in another store."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from starsmith.data_contract.checks.remade import Remaker
+from starsmith.data_contract.dataset.columns import rounded
+from starsmith.data_contract.dataset.lock import writer_lock
+from starsmith.data_contract.dataset.manifest import Manifest
+from starsmith.data_contract.dataset.reader import Dataset, Split
+from starsmith.data_contract.dataset.schema import STORES, DatasetHeader, stored_bits
+from starsmith.data_contract.dataset.shards import (
+    Shard,
+    create_dataset,
+    finish_dataset,
+    finished_shards,
+    plan_shards,
+    write_shard,
+)
+from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.exchange.published import (
+    HEADER,
+    MEDIAN,
+    NOISE,
+    PUBLISHED_LABELS,
+    Published,
+    open_published,
+    read_published,
+)
+from starsmith.data_contract.interrupts import uninterrupted
+from starsmith.data_contract.names import CONDITIONS, SPLITS
+from starsmith.data_contract.noise.tables import NoiseTables
+
+__all__ = ["convert_store", "exported_header", "restore_dataset"]
+
+Columns = Callable[[Shard], Mapping[str, np.ndarray]]
+
+
+def convert_store(
+    dataset: Dataset, out: Path | str, store: str, remaker: Remaker | None = None
+) -> Manifest:
+    """Write a dataset again in another store: to the last byte what ``generate`` would write.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    out : path
+        An interrupted conversion is resumed.
+    store : str
+        ``noiseless``, ``frozen`` or ``keys``.
+    remaker : Remaker, optional
+        The bank; needed where a frozen store is to have noiseless flux.
+
+    Returns
+    -------
+    manifest : Manifest
+
+    Raises
+    ------
+    DataError
+        If the store is unknown, or the noiseless flux cannot be had.
+    """
+    if store not in STORES:
+        raise DataError(f"store {store!r} is not one of {list(STORES)}")
+    if dataset.header.store == "frozen" and store == "noiseless" and remaker is None:
+        raise DataError(
+            f"{dataset.path}: a frozen store holds no noiseless flux; it takes the bank to make it"
+        )
+    config = dict(dataset.header.config)
+    config |= {"store": store} if "store" in config else {}
+    header = replace(dataset.header, store=store, config=config, **stored_bits(store))
+
+    def columns(shard: Shard) -> Mapping[str, np.ndarray]:
+        split = dataset.split(shard.split)
+        rows = slice(shard.start, shard.stop)
+        if dataset.header.store == "frozen" and store == "noiseless":
+            return remaker.columns(header, shard)
+        found = _scalars(split, rows)
+        if store == "noiseless":
+            found["flux_model"] = split.flux_model(rows)
+        if store == "frozen":
+            view = split.observe(rows)
+            found |= {"flux": view.flux, "error": view.error}
+        return found
+
+    return _write(Path(out), header, columns)
+
+
+def _scalars(split: Split, rows: slice) -> dict[str, np.ndarray]:
+    draws = split.draws.take(rows)
+    columns = {name: draws.label(name) for name in draws.label_names}
+    columns |= {name: draws.condition(name) for name in CONDITIONS}
+    columns |= {"index": draws.index, "mag": draws.mag, "snr": split.snr[rows]}
+    columns |= {"rv": draws.rv} if split.header.moving else {}
+    return columns | ({"ebv": draws.ebv} if split.header.reddened else {})
+
+
+def _write(out: Path, header: DatasetHeader, columns: Columns) -> Manifest:
+    create_dataset(out, header)
+    with writer_lock(out):
+        done = finished_shards(out)
+        for shard in plan_shards(header.counts, header.shard_rows):
+            if shard not in done:
+                with uninterrupted():
+                    write_shard(out, header, shard, columns(shard))
+        return finish_dataset(out)
+
+
+def restore_dataset(folder: Path | str, out: Path | str) -> Manifest:
+    """Turn files in the published layout, exported by starsmith, back into the dataset.
+
+    Nothing is lost on the way: flux times its median rounds to what it was, labels, conditions
+    and keys are stored exactly, and header and noise tables go along. With the versions that
+    wrote the dataset the digest is the same.
+
+    Parameters
+    ----------
+    folder : path
+        With ``train.h5``, ``val.h5``, ``test.h5``.
+    out : path
+
+    Returns
+    -------
+    manifest : Manifest
+
+    Raises
+    ------
+    DataError
+        If a split is missing, or the files are others': without noise tables and keys they are
+        no dataset.
+    """
+    folder = Path(folder)
+    header = exported_header(folder)
+
+    def columns(shard: Shard) -> Mapping[str, np.ndarray]:
+        file = folder / f"{shard.split}.h5"
+        return _columns(file, header, read_published(file, slice(shard.start, shard.stop)))
+
+    return _write(Path(out), header, columns)
+
+
+def exported_header(folder: Path) -> DatasetHeader:
+    """Header of the dataset whose export is in ``folder``.
+
+    Raises
+    ------
+    DataError
+        If a split is missing, or the files are others', or of several datasets.
+    """
+    present = [split for split in SPLITS if (folder / f"{split}.h5").exists()]
+    if not present:
+        raise DataError(f"{folder}: no train.h5, val.h5 or test.h5 found there")
+    header = _exported_header(folder / f"{present[0]}.h5")
+    for split in header.counts:
+        file = folder / f"{split}.h5"
+        if split not in present:
+            raise DataError(f"{file} is missing: the dataset had splits {list(header.counts)}")
+        if _exported_header(file).run() != header.run():
+            raise DataError(f"{file} was exported from another dataset than {present[0]}.h5")
+    return header
+
+
+def _exported_header(file: Path) -> DatasetHeader:
+    with open_published(file) as root:
+        if HEADER not in root or NOISE not in root:
+            raise DataError(
+                f"{file}: only files exported by this starsmith hold the keys and noise tables of "
+                "a dataset; read others with read_published"
+            )
+        run = json.loads(root[HEADER].asstr()[()])
+        arrays = {name: _array(values) for name, values in root[NOISE].items()}
+        names = tuple(str(name) for name in root[NOISE].attrs["arms"])
+        wave = root["spectrumdataset/wave"][...]
+    return DatasetHeader.from_run(run, wave, NoiseTables.from_arrays(arrays, names))
+
+
+def _array(values: h5py.Dataset) -> np.ndarray:
+    return np.asarray(values[()], dtype=np.float64)
+
+
+def _columns(file: Path, header: DatasetHeader, contents: Published) -> dict[str, np.ndarray]:
+    names = {name: PUBLISHED_LABELS.get(name, name) for name in header.columns}
+    wanted = {k: v for k, v in names.items() if k != "index" and k not in STORES[header.store]}
+    needed = [*wanted.values(), MEDIAN, "targetid"]
+    if missing := sorted(set(needed) - set(contents.params)):
+        raise DataError(f"{file}: columns {missing} of its table are missing; export it again")
+    columns = {name: contents.params[column] for name, column in wanted.items()}
+    columns["index"] = contents.params["targetid"] % 2**32
+    if header.store == "noiseless":
+        flux = contents.flux * contents.params[MEDIAN][:, None]
+        columns["flux_model"] = rounded(flux.astype(np.float32), header.keep_bits)
+    return columns

@@ -1,0 +1,98 @@
+"""Reading pfsObject files, of either generation of the PFS datamodel."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits  # noqa: TID251
+
+from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.exchange.export_pfs import ANGSTROM_PER_NM, njy_per_flux
+
+__all__ = ["PfsObject", "read_pfs_object"]
+
+TABLES = {"FLUX_TABLE": ("wavelength", "error"), "FLUXTBL": ("lambda", "fluxVariance")}
+PLANE = "MP_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PfsObject:
+    """One observed spectrum at its native pixels.
+
+    Attributes
+    ----------
+    wave : float64, shape (n_wave,)
+        Vacuum [Å].
+    flux, error : float32, shape (n_wave,)
+        [1e-17 erg/s/cm²/Å].
+    mask : uint32, shape (n_wave,)
+        Bit flags, 0 = good.
+    planes : dict of str to int
+        Mask plane -> bit, where the file tells.
+    identity : dict
+        ``catId tract patch objId``.
+    """
+
+    wave: np.ndarray
+    flux: np.ndarray
+    error: np.ndarray
+    mask: np.ndarray
+    planes: dict[str, int]
+    identity: dict
+
+    def __len__(self) -> int:
+        return self.wave.size
+
+
+def read_pfs_object(path: Path | str) -> PfsObject:
+    """Read a pfsObject file: the table of fluxes near the native sampling.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    spectrum : PfsObject
+
+    Raises
+    ------
+    DataError
+        If it is not FITS, is damaged, or has no table of fluxes.
+    """
+    path = Path(path)
+    try:
+        with fits.open(path, memmap=False) as hdus:
+            names = {hdu.name for hdu in hdus}
+            found = [name for name in TABLES if name in names]
+            if not found:
+                raise DataError(
+                    f"{path}: no table {' or '.join(TABLES)} among {sorted(names)}; it is not a "
+                    "pfsObject file"
+                )
+            return _spectrum(hdus, found[0])
+    except (OSError, KeyError, ValueError, TypeError) as problem:
+        raise DataError(f"{path} cannot be read as a pfsObject file ({problem})") from None
+
+
+def _spectrum(hdus: fits.HDUList, name: str) -> PfsObject:
+    wave_name, noise_name = TABLES[name]
+    table = hdus[name].data
+    wave = ANGSTROM_PER_NM * table[wave_name].astype(np.float64)
+    noise = table[noise_name].astype(np.float64)
+    error = np.sqrt(noise) if noise_name == "fluxVariance" else noise
+    to_flux = 1.0 / njy_per_flux(wave)
+    cards = {**hdus["MASK"].header, **hdus[name].header} if "MASK" in hdus else hdus[name].header
+    header = hdus["TARGET"].header if "TARGET" in hdus else hdus[0].header
+    return PfsObject(
+        wave=wave,
+        flux=(to_flux * table["flux"]).astype(np.float32),
+        error=(to_flux * error).astype(np.float32),
+        mask=table["mask"].astype(np.uint32),
+        planes={
+            key[key.index(PLANE) + len(PLANE) :]: int(value)
+            for key, value in cards.items()
+            if PLANE in key
+        },
+        identity={key: header.get(key.upper()) for key in ("catId", "tract", "patch", "objId")},
+    )

@@ -1,0 +1,273 @@
+"""The HDF5 layout of the published networks: written for interchange, read without pickle.
+
+Its ``flux`` is noiseless and divided by its own median, and its ``error`` is the true noise
+divided alike. That error knows the noiseless spectrum: a network given it scores what no
+observer can. Train from the zarr dataset, whose errors are honest.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from starsmith.data_contract.bank.velocity import LIGHT_SPEED_KM_S
+from starsmith.data_contract.dataset.columns import rounded
+from starsmith.data_contract.dataset.reader import Dataset, Split
+from starsmith.data_contract.dataset.schema import DatasetHeader
+from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.names import CONDITIONS, SPLITS
+from starsmith.data_contract.noise.view import true_error
+from starsmith.data_contract.store import json_bytes
+
+__all__ = [
+    "HEADER",
+    "MEDIAN",
+    "NOISE",
+    "PUBLISHED_LABELS",
+    "Published",
+    "describe_published",
+    "open_published",
+    "read_published",
+    "write_published",
+]
+
+PUBLISHED_LABELS = {"teff": "T_eff", "logg": "log_g", "m_h": "M_H", "a_m": "a_M", "c_m": "C_M"}
+"""Our label -> column of ``/dataset/params``."""
+
+WAVE = "spectrumdataset/wave"
+ARRAYS = "dataset/arrays"
+PARAMS = "dataset/params"
+HEADER = "starsmith/run"
+NOISE = "starsmith/noise"
+MEDIAN = "flux_median"
+ERROR_BITS = 12  # mantissa bits of the error; what makes gzip worth its time
+GUARD_BITS = 2  # of the flux beyond the dataset's own: times its median it rounds to what it was
+BLOCK_ROWS = 512
+CHUNK_ROWS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """Contents of one file in the published layout.
+
+    Attributes
+    ----------
+    wave : float64, shape (n_wave,)
+        Vacuum [Å].
+    flux : float32, shape (n_spec, n_wave)
+        As stored: in files of ours noiseless, divided by its median [1].
+    error : float32, shape (n_spec, n_wave), or None
+        As stored: in files of ours the true 1σ noise, divided alike [1].
+    params : dict of str to array (n_spec,)
+        Every column of the table, under its published name.
+    """
+
+    wave: np.ndarray
+    flux: np.ndarray
+    error: np.ndarray | None
+    params: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.flux)
+
+    def label(self, name: str) -> np.ndarray:
+        """One label by our name, float64 (n_spec,); DataError if the table lacks it."""
+        column = PUBLISHED_LABELS[name]
+        if column not in self.params:
+            raise DataError(f"column {column} ({name}) is missing; found {sorted(self.params)}")
+        return self.params[column].astype(np.float64)
+
+
+def write_published(dataset: Dataset, folder: Path | str) -> list[Path]:
+    """Export a dataset as one HDF5 file per split: ``folder/train.h5``, ...
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Not a frozen store: the layout holds noiseless flux.
+    folder : path
+
+    Returns
+    -------
+    files : list of Path
+
+    Raises
+    ------
+    DataError
+        If pandas and tables are not installed, or the store holds no noiseless flux.
+    """
+    pandas = _import_pandas()
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for name, split in dataset.splits.items():
+        file = folder / f"{name}.h5"
+        partial = folder / f".{name}.{os.getpid()}.partial.h5"
+        try:
+            with h5py.File(partial, "w") as root:
+                _write_arrays(root, split, dataset)
+                _write_header(root, dataset.header)
+            table = pandas.DataFrame(_params(split))
+            table.to_hdf(
+                partial, key=PARAMS, mode="a", format="table", data_columns=True, index=False
+            )
+            os.replace(partial, file)
+        finally:
+            partial.unlink(missing_ok=True)
+        files.append(file)
+    return files
+
+
+def _import_pandas():
+    try:
+        import pandas
+        import tables  # noqa: F401 what pandas writes HDF5 with
+    except ImportError as problem:
+        raise DataError(
+            f"the published HDF5 layout needs {problem.name}: pip install 'starsmith[hdf5]'"
+        ) from None
+    return pandas
+
+
+def _write_arrays(root: h5py.File, split: Split, dataset: Dataset) -> None:
+    root.attrs["digest"] = dataset.digest
+    root.attrs["notice"] = dataset.notice
+    root.attrs["flux"] = "noiseless, divided by its median"
+    root.attrs["error"] = "true 1 sigma noise, divided alike; not for training"
+    root[WAVE] = split.wave
+    root[WAVE].attrs.update({"units": "Angstrom", "medium": "vacuum"})
+    shape = (len(split), split.wave.size)
+    flux, error = (
+        root.create_dataset(
+            f"{ARRAYS}/{name}/value",
+            shape=shape,
+            dtype="float32",
+            chunks=(min(CHUNK_ROWS, shape[0]), shape[1]),
+            compression="gzip",
+            compression_opts=1,
+            shuffle=True,
+        )
+        for name in ("flux", "error")
+    )
+    for start in range(0, shape[0], BLOCK_ROWS):
+        rows = slice(start, min(start + BLOCK_ROWS, shape[0]))
+        model = split.flux_model(rows)
+        draws = split.draws.take(rows)
+        terms = split.header.noise_terms
+        sigma = true_error(split.header.noise, model, draws.conditions, terms, draws.key)
+        median = np.median(model, axis=1, keepdims=True)
+        flux[rows] = rounded(model / median, min(22, split.header.keep_bits + GUARD_BITS))
+        error[rows] = rounded(sigma / median, ERROR_BITS)
+
+
+def _write_header(root: h5py.File, header: DatasetHeader) -> None:
+    """What the layout has no place for, so that the dataset can be had back."""
+    root[HEADER] = json_bytes(header.run()).decode()
+    for name, values in header.noise.arrays().items():
+        root[f"{NOISE}/{name}"] = values
+    root[NOISE].attrs["arms"] = list(header.noise.arm_names)
+
+
+def _params(split: Split) -> dict[str, np.ndarray]:
+    draws = split.draws
+    columns = {PUBLISHED_LABELS[name]: draws.label(name) for name in draws.label_names}
+    columns |= {"rv": draws.rv} if split.header.moving else {}
+    columns |= {"ebv": draws.ebv} if split.header.reddened else {}
+    blocks = range(0, len(split), BLOCK_ROWS)
+    median = [np.median(split.flux_model(slice(k, k + BLOCK_ROWS)), axis=1) for k in blocks]
+    return {
+        **columns,
+        MEDIAN: np.concatenate(median).astype(np.float64),
+        "mag": draws.mag,
+        "redshift": draws.rv / LIGHT_SPEED_KM_S,
+        "snr": split.snr,
+        **{name: draws.condition(name) for name in CONDITIONS},
+        "targetid": SPLITS[split.name] * 2**32 + draws.index,
+    }
+
+
+@contextmanager
+def open_published(path: Path) -> Iterator[h5py.File]:
+    """Open a file in the published layout; DataError if it is not one."""
+    try:
+        with h5py.File(path, "r") as root:
+            if missing := [
+                name for name in (WAVE, f"{ARRAYS}/flux/value", PARAMS) if name not in root
+            ]:
+                raise DataError(f"{path}: {missing} are missing: not the published layout")
+            yield root
+    except OSError as problem:
+        raise DataError(f"{path} cannot be read as HDF5 ({problem})") from None
+
+
+def read_published(path: Path | str, rows: slice = slice(None)) -> Published:
+    """Read a file in the published layout, ours or others'.
+
+    Parameters
+    ----------
+    path : path
+    rows : slice
+        Which spectra.
+
+    Returns
+    -------
+    published : Published
+
+    Raises
+    ------
+    DataError
+        If a part is missing or could only be read by unpickling.
+    """
+    path = Path(path)
+    with open_published(path) as root:
+        error = root.get(f"{ARRAYS}/error/value")
+        contents = Published(
+            wave=root[WAVE][...].astype(np.float64),
+            flux=root[f"{ARRAYS}/flux/value"][rows].astype(np.float32),
+            error=None if error is None else error[rows].astype(np.float32),
+            params={name: v[rows] for name, v in _read_params(path, root[PARAMS]).items()},
+        )
+    if lengths := {k: len(v) for k, v in contents.params.items() if len(v) != len(contents)}:
+        raise DataError(f"{path}: {len(contents)} spectra, but params have {lengths}")
+    return contents
+
+
+def _read_params(path: Path, group: h5py.Group) -> dict[str, np.ndarray]:
+    """Columns of a pandas table (named columns) or fixed-format frame."""
+    columns: dict[str, np.ndarray] = {}
+    if "table" in group:
+        table = group["table"][...]
+        columns = {name: table[name] for name in table.dtype.names if name != "index"}
+    for name in sorted(group):
+        if name.startswith("block") and name.endswith("_items"):
+            items, values = group[name][...], group[name.replace("_items", "_values")][...]
+            if items.dtype.kind == "S" and values.dtype.kind in "fiu":
+                columns |= {item.decode(): values[:, k] for k, item in enumerate(items)}
+    if not columns or any(name.startswith("values_block") for name in columns):
+        raise DataError(
+            f"{path}: the columns of /{PARAMS} are named in a pickle, which is never opened; "
+            "write the table again with to_hdf(..., format='table', data_columns=True)"
+        )
+    return columns
+
+
+def describe_published(path: Path) -> dict:
+    """Summarise a file in the published layout: sizes, columns and ranges."""
+    with open_published(path) as root:
+        wave = root[WAVE][...]
+        params = _read_params(path, root[PARAMS])
+        return {
+            "counts": {"spectra": int(root[f"{ARRAYS}/flux/value"].shape[0])},
+            "wave": {"n": wave.size, "range": [float(wave.min()), float(wave.max())]},
+            "ranges": {
+                name: [float(v.min()), float(v.max())]
+                for name, v in params.items()
+                if v.dtype.kind in "fiu"
+            },
+            "digest": str(root.attrs.get("digest", "")),
+            "notice": str(root.attrs.get("notice", "")),
+        }

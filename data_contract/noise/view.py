@@ -1,0 +1,168 @@
+"""The noise view: errors and noisy flux computed from a noiseless flux and its conditions.
+
+A dataset stores noiseless flux, conditions and keys; everything random is computed here
+when it is read, from the noise tables stored beside it.
+"""
+
+import numpy as np
+
+from starsmith.data_contract.noise.exposures import Coadd
+from starsmith.data_contract.noise.model import NoiseModel
+from starsmith.data_contract.noise.response import (
+    ERROR_KINDS,
+    Response,
+    background,
+    expected_error,
+    observation,
+    sensitivity,
+)
+from starsmith.data_contract.noise.tables import NoiseTables
+from starsmith.data_contract.noise.terms import Realisation, observe_terms, total_error
+from starsmith.data_contract.random import normals
+
+__all__ = [
+    "CALCULATOR",
+    "ERROR_KINDS",
+    "NoiseModel",
+    "NoiseTables",
+    "Response",
+    "background",
+    "honest_error",
+    "median_snr",
+    "observe_spectra",
+    "sensitivity",
+    "true_error",
+]
+
+CALCULATOR = NoiseModel()
+"""Noise of the PFS exposure-time calculator: the default everywhere."""
+
+
+def true_error(
+    tables: NoiseTables,
+    flux_model: np.ndarray,
+    conditions: np.ndarray,
+    model: NoiseModel = CALCULATOR,
+    key: tuple[int, str, np.ndarray] | None = None,
+) -> np.ndarray:
+    """Standard deviation of the noise actually drawn; never shown to a learner.
+
+    Parameters
+    ----------
+    tables : NoiseTables
+    flux_model : float32 array, shape (n_spec, n_wave)
+        Noiseless flux density [1e-17 erg/s/cm²/Å].
+    conditions : float64 array, shape (n_spec, 8)
+    model : NoiseModel, optional
+        Terms of the noise; the calculator's unless given.
+    key : (seed, split, index), optional
+        Needed where the model's conditions drift.
+
+    Returns
+    -------
+    sigma : float32 array, shape (n_spec, n_wave)
+        [1e-17 erg/s/cm²/Å], for the coadd of ``exp_count`` exposures, all terms together, in
+        a pixel that no cosmic ray hit.
+    """
+    if model.plain:
+        return expected_error(tables, flux_model, conditions)
+    flux_model = np.ascontiguousarray(flux_model, dtype=np.float32)
+    return total_error(Coadd.of(tables, conditions, model, key), tables, model, flux_model)
+
+
+def observe_spectra(
+    tables: NoiseTables,
+    flux_model: np.ndarray,
+    conditions: np.ndarray,
+    key: tuple[int, str, np.ndarray],
+    kind: str = "observed",
+    stream: str = "noise",
+    sub: int = 0,
+    model: NoiseModel = CALCULATOR,
+    out: tuple[np.ndarray, np.ndarray] | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw the observed flux and estimate its error as an observer would.
+
+    Parameters
+    ----------
+    tables : NoiseTables
+    flux_model : float32 array, shape (n_spec, n_wave)
+        [1e-17 erg/s/cm²/Å].
+    conditions : float64 array, shape (n_spec, 8)
+    key : (seed, split, index)
+        Index an int array of shape (n_spec,): the draw key of each spectrum.
+    kind : str
+        Of the honest error: ``observed`` or ``smooth``.
+    stream, sub : str, int
+        ``"noise", 0`` is the draw of record; ``"training", epoch`` a fresh one.
+    model : NoiseModel, optional
+        Terms of the noise; the calculator's unless given. Pixels lost to cosmic rays are told
+        by `starsmith.data_contract.noise.terms.spectrum_mask` with the same arguments.
+    out : (flux, error), optional
+        Float32 arrays of shape (n_spec, n_wave) that those two go to.
+
+    Returns
+    -------
+    flux, error, sigma : float32 arrays, shape (n_spec, n_wave)
+        Observed flux, honest error, and the standard deviation the noise was drawn with,
+        which stays inside the simulator.
+    """
+    flux, error = out or np.empty((2, *np.shape(flux_model)), dtype=np.float32)
+    if not model.plain:
+        drawn = Realisation(stream, sub)
+        flux[:], error[:], sigma = observe_terms(
+            tables, model, flux_model, conditions, key, kind, drawn
+        )
+        return flux, error, sigma
+    seed, split, index = key
+    normals(seed, stream, split, index, tables.wave.size, sub, out=flux)
+    return flux, error, observation(tables, flux_model, conditions, flux, error, kind)
+
+
+def honest_error(
+    tables: NoiseTables, flux: np.ndarray, conditions: np.ndarray, kind: str = "observed"
+) -> np.ndarray:
+    """One-sigma error as an observer would estimate it, from the noisy flux alone.
+
+    Parameters
+    ----------
+    tables : NoiseTables
+    flux : float32 array, shape (n_spec, n_wave)
+        Observed flux [1e-17 erg/s/cm²/Å].
+    conditions : float64 array, shape (n_spec, 8)
+    kind : str
+        ``observed``: object photons from each noisy pixel (negative counts as none);
+        ``smooth``: object photons from means over 801 pixels, 400 apart, so that no line
+        of the spectrum leaves a trace in its error.
+
+    Returns
+    -------
+    error : float32 array, shape (n_spec, n_wave)
+
+    Raises
+    ------
+    ValueError
+        If ``kind`` is not one of `ERROR_KINDS`.
+    """
+    return expected_error(tables, flux, conditions, kind)
+
+
+def median_snr(flux_model: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    """Signal-to-noise of each spectrum: median over pixels of flux_model / sigma.
+
+    Parameters
+    ----------
+    flux_model, sigma : float32 arrays, shape (n_spec, n_wave)
+
+    Returns
+    -------
+    snr : float64 array, shape (n_spec,) [per pixel]
+    """
+    ratio = flux_model / sigma
+    half = ratio.shape[1] // 2
+    # one pivot takes numpy's vectorised path: ten times as fast as np.median, the same bits
+    ratio.partition(half, axis=1)
+    upper = ratio[:, half]
+    if ratio.shape[1] % 2:
+        return upper.astype(np.float64)
+    return (0.5 * (ratio[:, :half].max(axis=1) + upper)).astype(np.float64)

@@ -1,0 +1,1 @@
+"""Tables of the user's: columns of numbers, FITS tables, populations of stars."""

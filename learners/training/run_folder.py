@@ -1,0 +1,146 @@
+"""The folder a training run writes: what it may contain, when it is continued or refused."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from starsmith.data_contract.dataset.training import TrainingView
+from starsmith.data_contract.errors import ConfigError, DataError
+from starsmith.data_contract.store import write_text
+from starsmith.learners.checkpoint import CARD, WEIGHTS
+from starsmith.learners.recipe import Recipe, recipe_to_table, recipe_to_toml
+
+__all__ = [
+    "BANK",
+    "METRICS",
+    "RESUME",
+    "RUNNING",
+    "TREES",
+    "TrainingResult",
+    "close_run",
+    "is_closed",
+    "open_run",
+    "result_from_card",
+]
+
+RUN, RECIPE, METRICS, RESUME, TREES, BANK = (
+    "run.json",
+    "recipe.toml",
+    "metrics.jsonl",
+    "state.safetensors",
+    "trees",
+    "bank.zarr",
+)
+RUNNING = "running"
+OWN_FILES = (CARD, WEIGHTS, RUN, RECIPE, METRICS, RESUME, TREES, BANK)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingResult:
+    """What came out of a training run.
+
+    Attributes
+    ----------
+    path : Path
+        Checkpoint folder, ready for `load_checkpoint`.
+    model : str
+    labels : tuple of str
+    metrics : dict
+        Validation scores of the weights kept: ``val_mae``, ``val_rmse``, ``val_r2`` by label,
+        in label units, and what was chosen (epoch, penalty, number of trees).
+    stop_reason : str
+        Why training ended.
+    seconds : float
+        Wall-clock spent training, over all resumed parts.
+    """
+
+    path: Path
+    model: str
+    labels: tuple[str, ...]
+    metrics: dict
+    stop_reason: str
+    seconds: float
+
+
+def open_run(
+    out: Path,
+    model: str,
+    labels: tuple[str, ...],
+    recipe: Recipe,
+    view: TrainingView,
+    resume: bool = True,
+) -> None:
+    """Prepare a run folder: new, one that holds the same run, or one to be emptied.
+
+    Parameters
+    ----------
+    out : Path
+    model, labels, recipe, view
+        What is to be trained, on what.
+    resume : bool
+        If False, what another run left there is removed; files of others stay.
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds a different run.
+    DataError
+        If the folder holds something else.
+    """
+    wanted = {
+        "model": model,
+        "labels": list(labels),
+        "recipe": recipe_to_table(recipe),
+        "dataset": view.digest,
+    }
+    wanted = json.loads(json.dumps(wanted))  # tuples become lists, as they will be read back
+    if (out / RUN).is_file() and resume:
+        found = json.loads((out / RUN).read_text())
+        if differing := [key for key in wanted if found.get(key) != wanted[key]]:
+            raise ConfigError(
+                f"{out}: holds a different run ({', '.join(differing)} differ from {RUN}); "
+                f"choose another --out, or --overwrite it"
+            )
+        return
+    if (out / RUN).is_file():
+        remove_run(out)
+    elif out.exists() and any(out.iterdir()):
+        raise DataError(f"{out}: exists and is not a training run; choose another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(out / RECIPE, recipe_to_toml(recipe))
+    write_text(out / RUN, json.dumps(wanted, indent=2) + "\n")
+
+
+def remove_run(out: Path) -> None:
+    """Remove what a run wrote, and nothing else."""
+    for name in OWN_FILES:
+        if (out / name).is_dir():
+            shutil.rmtree(out / name)
+        else:
+            (out / name).unlink(missing_ok=True)
+
+
+def close_run(out: Path, finished: dict) -> None:
+    """Write into the card why and when training ended; the weights stay as they are."""
+    card = json.loads((out / CARD).read_text())
+    write_text(out / CARD, json.dumps(card | {"finished": finished}, indent=2) + "\n")
+
+
+def is_closed(out: Path) -> bool:
+    """Whether the run in a folder came to its end."""
+    if not (out / CARD).is_file():
+        return False
+    return json.loads((out / CARD).read_text())["finished"]["reason"] != RUNNING
+
+
+def result_from_card(out: Path, card: dict) -> TrainingResult:
+    """Return the result of a run whose checkpoint is written."""
+    return TrainingResult(
+        path=out,
+        model=card["model"],
+        labels=tuple(card["labels"]),
+        metrics=card["metrics"],
+        stop_reason=card["finished"]["reason"],
+        seconds=card["finished"]["seconds"],
+    )

@@ -1,0 +1,189 @@
+"""One step of training: forward, loss, backward, clipping, update, in any precision."""
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from starsmith.data_contract.errors import ConfigError
+from starsmith.learners.recipe import NetworkRecipe
+from starsmith.learners.training.compiled import check_compiler, compile_regions, is_recurrent
+from starsmith.learners.training.feeds import Batch
+from starsmith.learners.training.optimise import decay_groups, loss_function
+from starsmith.learners.training.order import Share
+
+__all__ = ["LossLog", "Stepper", "check_options", "fitting_batch"]
+
+AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+CHECK_STEPS = {"cpu": 1, "cuda": 50}
+"""Steps between looks at the loss; every look makes a GPU wait for it."""
+
+FIRST_SCALE, LEAST_SCALE = 2.0**12, 1.0
+"""Of a half-precision loss: grows while gradients stay finite, falls where they do not."""
+
+
+class Stepper:
+    """Everything that turns a batch into new weights.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        On its device; updated in place.
+    recipe : NetworkRecipe
+    device : torch.device
+    share : Share
+        More than one process: gradients are means over all of them.
+
+    Raises
+    ------
+    ConfigError
+        If the recipe asks for what device or network cannot do.
+    """
+
+    def __init__(
+        self, network: nn.Module, recipe: NetworkRecipe, device: torch.device, share: Share
+    ):
+        check_options(network, recipe, device, share)
+        self.network, self.recipe, self.device, self.share = network, recipe, device, share
+        self.loss = loss_function(recipe.loss, recipe.beta)
+        self.optimizer = torch.optim.AdamW(
+            decay_groups(network, recipe.weight_decay),
+            lr=recipe.learning_rate,
+            fused=device.type == "cuda",
+        )
+        half = recipe.precision == "float16"
+        self.scaler = torch.amp.GradScaler(device.type, init_scale=FIRST_SCALE, enabled=half)
+        if recipe.compile:
+            compile_regions(network)
+        self.forward: nn.Module = network
+        if share.n_process > 1:
+            self.forward = DistributedDataParallel(network)
+
+    def graph(self, batch: Batch) -> None:
+        """Capture the network for batches of this shape; its buffers stay as they are."""
+        buffers = {name: value.clone() for name, value in self.network.named_buffers()}
+        self.network.train()
+        with self._autocast(cache=False):
+            torch.cuda.make_graphed_callables(self.network, (torch.zeros_like(batch.flux),))
+        for name, value in self.network.named_buffers():
+            value.copy_(buffers[name])
+
+    def _autocast(self, cache: bool = True) -> torch.autocast:
+        dtype = AUTOCAST.get(self.recipe.precision)
+        return torch.autocast(
+            self.device.type,
+            dtype or torch.bfloat16,
+            enabled=dtype is not None,
+            cache_enabled=cache,
+        )
+
+    def backward(self, batch: Batch) -> torch.Tensor:
+        """Leave the gradients of the global batch; return this process's part of its loss."""
+        with self._autocast(cache=not self.recipe.cuda_graph):
+            output = self.forward(batch.flux)
+        total, number = self.loss(output.float(), batch.truth, batch.error)
+        if self.share.n_process > 1:
+            dist.all_reduce(number)
+        loss = total / number.clamp(min=1)
+        self.optimizer.zero_grad(set_to_none=True)
+        # Processes average their gradients; the loss is a sum over them.
+        self.scaler.scale(loss * self.share.n_process).backward()
+        return loss.detach()
+
+    def take(self, batch: Batch, rate: float) -> torch.Tensor:
+        """Update the weights on one batch; return its loss, not finite if the step diverged."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        loss = self.backward(batch)
+        self.scaler.unscale_(self.optimizer)
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.grad_clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        # With a scaled loss an infinite gradient is a step left out, not a divergence.
+        return loss if self.scaler.is_enabled() else loss + 0.0 * norm
+
+    @property
+    def lost(self) -> bool:
+        """Whether no scale of a half-precision loss gives finite gradients any more."""
+        return self.scaler.is_enabled() and self.scaler.get_scale() < LEAST_SCALE
+
+
+def check_options(
+    network: nn.Module, recipe: NetworkRecipe, device: torch.device, share: Share
+) -> None:
+    """Refuse what cannot be done; see `Stepper`."""
+    if recipe.compile:
+        check_compiler(device)
+    if recipe.cuda_graph:
+        if device.type != "cuda":
+            raise ConfigError(f"recipe key cuda_graph = true: {device} is no GPU; set it to false")
+        if is_recurrent(network) or share.n_process > 1 or recipe.compile:
+            raise ConfigError(
+                "recipe key cuda_graph = true: not for recurrent networks, several processes or "
+                "together with compile; set it to false"
+            )
+    if recipe.batch_size % share.n_process:
+        raise ConfigError(
+            f"batch_size = {recipe.batch_size} does not divide among {share.n_process} "
+            "processes; choose a multiple"
+        )
+
+
+@dataclass
+class LossLog:
+    """Losses of an epoch, looked at now and then for one that is not finite."""
+
+    device: torch.device
+    losses: list[float] = field(default_factory=list)
+    waiting: list[torch.Tensor] = field(default_factory=list)
+
+    def add(self, loss: torch.Tensor) -> int | None:
+        """Note a loss; return the number of the first bad batch, from 0, once one is known."""
+        self.waiting.append(loss)
+        return self.look() if len(self.waiting) >= CHECK_STEPS[self.device.type] else None
+
+    def __len__(self) -> int:
+        return len(self.losses) + len(self.waiting)
+
+    def look(self) -> int | None:
+        """Fetch what is waiting; return the number of its first batch that is not finite."""
+        if not self.waiting:
+            return None
+        first, fetched = len(self.losses), torch.stack(self.waiting).tolist()
+        self.waiting.clear()
+        self.losses += fetched
+        return next((first + k for k, x in enumerate(fetched) if not math.isfinite(x)), None)
+
+    def mean(self, share: Share) -> float:
+        """Mean loss of the epoch's global batches."""
+        total = torch.tensor(sum(self.losses), dtype=torch.float64)
+        if share.n_process > 1:
+            total = total.to(torch.float32).to(self.device)
+            dist.all_reduce(total)
+        return total.item() / len(self.losses)
+
+
+def fitting_batch(stepper: Stepper, batch: Batch) -> int:
+    """Largest half, quarter, ... of a batch that leaves gradients without running out of memory.
+
+    Returns
+    -------
+    size : int
+        0 if not even one spectrum fits.
+    """
+    size = len(batch.flux) // 2
+    while size:
+        part = Batch(batch.flux[:size], batch.truth[:size], None, batch.rows[:size])
+        try:
+            stepper.backward(part)
+            return size
+        except torch.OutOfMemoryError:
+            size //= 2
+        finally:
+            stepper.optimizer.zero_grad(set_to_none=True)
+            if stepper.device.type == "cuda":
+                torch.cuda.empty_cache()
+    return 0

@@ -1,0 +1,1 @@
+"""Grids and banks kept in the user's cache: made once, listed, removed."""

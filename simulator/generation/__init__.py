@@ -1,0 +1,1 @@
+"""Data sets: shards made by independent workers, and made again from their keys."""
