@@ -44,3 +44,12 @@ def test_the_ideal_reader_is_asked_under_every_sky(toy_bank, tmp_path):
     table = table_of(toy_bank, tmp_path, "honest_ideal", "-n", "60", "--templates", "2000")
     for row in ("its own sky", "its scatter fits", "one average sky", "read off the scatter"):
         assert row in table
+
+
+@pytest.mark.slow
+def test_the_tables_of_record_can_be_drawn(tmp_path):
+    """What was printed is what the figure reads."""
+    tables = ROOT / "benchmarks" / "results" / "honest_noise.md"
+    command = [sys.executable, "-m", "benchmarks.honest_plot", tables, tmp_path / "gains.png"]
+    subprocess.run(command, cwd=ROOT, check=True)
+    assert (tmp_path / "gains.png").stat().st_size > 50_000  # two empty panels: 20 kB
