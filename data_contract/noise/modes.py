@@ -161,6 +161,13 @@ def distortion_shapes(tables: NoiseTables, model: NoiseModel) -> dict[str, np.nd
         ``flux_calibration``: Legendre polynomials in wavelength, of equal weight, whose mean
         square over the spectrum adds up to the model's.
     """
+    key = "distortion_shapes", model.telluric_residual, model.flux_calibration
+    if key not in tables.remembered:
+        tables.remembered[key] = _distortion_shapes(tables, model)
+    return tables.remembered[key]
+
+
+def _distortion_shapes(tables: NoiseTables, model: NoiseModel) -> dict[str, np.ndarray]:
     shapes = {}
     if model.telluric_residual:
         shapes["telluric"] = model.telluric_residual * telluric_depth(tables)

@@ -154,6 +154,11 @@ class NoiseTables:
         knot, fraction = bracket(self.knot_wave, self.wave, "wave")
         return np.searchsorted(knot, np.arange(self.knot_wave.size)), fraction
 
+    @cached_property
+    def remembered(self) -> dict:
+        """What functions of these tables keep of them between calls."""
+        return {}
+
     def _of(self, k: int) -> "NoiseTables":
         if self.arm_edge is None:
             return self
