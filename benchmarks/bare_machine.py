@@ -125,7 +125,7 @@ def write_npz(path: Path, bank) -> None:
 
 def read_npz(path: Path) -> PlainBank:
     """Read a file of `write_npz`."""
-    from starsmith.data_contract.noise.tables import NoiseTables
+    from starsmith.data_contract.noise.noise_tables import NoiseTables
 
     with np.load(path, allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files}
@@ -143,7 +143,7 @@ def read_npz(path: Path) -> PlainBank:
 
 def synthetic_bank(n_wave: int = 4096, shape: tuple[int, ...] = (10, 9, 14)) -> PlainBank:
     """Bank of formulae with the axes and pixels of the paper's; its speed is that of a real one."""
-    from starsmith.data_contract.noise.tables import NoiseTables
+    from starsmith.data_contract.noise.noise_tables import NoiseTables
 
     random = np.random.default_rng(0)
     wave = 7100.0 + 0.43 * np.arange(n_wave)
@@ -188,7 +188,7 @@ def synthetic_bank(n_wave: int = 4096, shape: tuple[int, ...] = (10, 9, 14)) -> 
 
 def training_view(source, labels: tuple[str, ...], n_spec: int) -> SimpleNamespace:
     """What statistics are measured on: stars of record, as `open_online` draws them."""
-    from starsmith.learners.online.view import drawn_split
+    from starsmith.learners.online.online_view import drawn_split
 
     return SimpleNamespace(train=drawn_split(source, "train", n_spec), labels=labels)
 

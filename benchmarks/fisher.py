@@ -17,15 +17,19 @@ from statistics import median
 import numpy as np
 
 from benchmarks.timing import machine
-from starsmith.data_contract.bank.file import Bank, load_bank
-from starsmith.fisher.basis import Stars, build_basis, template_draws
+from starsmith.data_contract.bank.bank_file import Bank, load_bank
+from starsmith.fisher.information.stencils import build_stencils
 from starsmith.fisher.kernels.gram import fill_gram
-from starsmith.fisher.local import redraw
-from starsmith.fisher.posterior import PosteriorOptions, amplitude_limits, posterior_mean
-from starsmith.fisher.stencils import build_stencils
-from starsmith.fisher.templates import build_templates, in_basis
-from starsmith.fisher.weighing import StarSums, weigh
-from starsmith.simulator.cache.bank import cached_bank
+from starsmith.fisher.posterior.basis import Stars, build_basis, template_draws
+from starsmith.fisher.posterior.importance_sampling import redraw
+from starsmith.fisher.posterior.posterior_mean import (
+    PosteriorOptions,
+    amplitude_limits,
+    posterior_mean,
+)
+from starsmith.fisher.posterior.template_sums import StarSums, weigh
+from starsmith.fisher.posterior.templates import build_templates, in_basis
+from starsmith.simulator.cache.cached_bank import cached_bank
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
 from starsmith.simulator.rendering.interpolate import interpolate

@@ -24,7 +24,7 @@ import numba
 import numpy as np
 
 from benchmarks.timing import machine
-from starsmith.data_contract.bank.file import Bank, load_bank
+from starsmith.data_contract.bank.bank_file import Bank, load_bank
 from starsmith.simulator.generation.generate import write_dataset
 from starsmith.simulator.kernels.spline import GROUP
 from starsmith.simulator.prior import Prior

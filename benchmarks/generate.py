@@ -17,8 +17,8 @@ from statistics import median
 import numpy as np
 
 from benchmarks.timing import machine, seconds
-from starsmith.data_contract.bank.file import Bank, load_bank
-from starsmith.simulator.cache.bank import cached_bank
+from starsmith.data_contract.bank.bank_file import Bank, load_bank
+from starsmith.simulator.cache.cached_bank import cached_bank
 from starsmith.simulator.generation.generate import Settings, write_dataset
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior

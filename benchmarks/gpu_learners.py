@@ -33,13 +33,13 @@ from benchmarks.gpu_report import report
 
 MISSING = make_importable()
 
-from starsmith.learners.models import create_model, list_models  # noqa: E402
-from starsmith.learners.online.bank import OF_RECORD, BankOnDevice  # noqa: E402
+from starsmith.learners.networks import create_model, list_models  # noqa: E402
 from starsmith.learners.online.keyed import philox_words, words_to_normals  # noqa: E402
+from starsmith.learners.online.torch_bank import OF_RECORD, BankOnDevice  # noqa: E402
 from starsmith.learners.preprocess import measure_statistics  # noqa: E402
 from starsmith.learners.recipe import NetworkRecipe  # noqa: E402
+from starsmith.learners.training.batch_order import Order, Share  # noqa: E402
 from starsmith.learners.training.feeds import ONLINE_BLOCK, OnlineFeed  # noqa: E402
-from starsmith.learners.training.order import Order, Share  # noqa: E402
 from starsmith.learners.training.step import Stepper  # noqa: E402
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -101,7 +101,7 @@ def load(options: argparse.Namespace):
         return synthetic_bank(options.n_wave, (4, 4, 4) if options.tiny else (10, 9, 14))
     if options.bank.suffix == ".npz":
         return read_npz(options.bank)
-    from starsmith.data_contract.bank.file import load_bank
+    from starsmith.data_contract.bank.bank_file import load_bank
 
     return load_bank(options.bank)
 

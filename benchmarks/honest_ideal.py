@@ -17,10 +17,10 @@ import argparse
 import numpy as np
 
 from benchmarks.timing import machine
-from starsmith.data_contract.bank.file import Bank, load_bank
+from starsmith.data_contract.bank.bank_file import Bank, load_bank
 from starsmith.data_contract.noise.view import honest_error
-from starsmith.fisher.posterior import PosteriorOptions, posterior_mean
-from starsmith.simulator.cache.bank import cached_bank
+from starsmith.fisher.posterior.posterior_mean import PosteriorOptions, posterior_mean
+from starsmith.simulator.cache.cached_bank import cached_bank
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
 from starsmith.simulator.rendering.interpolate import interpolate

@@ -22,8 +22,8 @@ from multiprocessing import get_context
 import numpy as np
 
 from benchmarks.timing import machine
-from starsmith.data_contract.bank.file import Bank, load_bank
-from starsmith.simulator.cache.bank import cached_bank
+from starsmith.data_contract.bank.bank_file import Bank, load_bank
+from starsmith.simulator.cache.cached_bank import cached_bank
 from starsmith.simulator.prior import Prior
 from tests.learners.noise_inputs import FITS, Pixels, left_by_ideal, noise_inputs, predicted, r2
 

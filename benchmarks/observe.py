@@ -16,10 +16,10 @@ import numba
 import numpy as np
 
 from benchmarks.timing import machine
-from starsmith.data_contract.bank.file import Bank, load_bank
-from starsmith.data_contract.names import CONDITIONS
+from starsmith.data_contract.bank.bank_file import Bank, load_bank
 from starsmith.data_contract.noise.view import NoiseModel
-from starsmith.simulator.cache.bank import cached_bank
+from starsmith.data_contract.quantities import CONDITIONS
+from starsmith.simulator.cache.cached_bank import cached_bank
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
 

@@ -16,8 +16,8 @@ import numba
 import numpy as np
 
 from benchmarks.timing import machine, seconds
-from starsmith.data_contract.bank.file import Bank, load_bank
-from starsmith.simulator.cache.bank import cached_bank
+from starsmith.data_contract.bank.bank_file import Bank, load_bank
+from starsmith.simulator.cache.cached_bank import cached_bank
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
 from tests.reference.simulate import observe_plainly

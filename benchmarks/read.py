@@ -21,9 +21,9 @@ import numpy as np
 import zarr
 
 from benchmarks.timing import machine
-from starsmith.data_contract.dataset.columns import open_column, read_rows
 from starsmith.data_contract.dataset.reader import Split, open_dataset
 from starsmith.data_contract.dataset.shard_file import ShardFiles
+from starsmith.data_contract.dataset.split_columns import open_column, read_rows
 
 BATCH = 256
 REPEAT = 5

@@ -19,13 +19,13 @@ from numba import njit
 from numcodecs.blosc import Blosc
 
 from benchmarks.timing import machine, seconds
-from starsmith.data_contract.bank.file import Bank, load_bank
-from starsmith.data_contract.dataset.columns import write_rows
+from starsmith.data_contract.bank.bank_file import Bank, load_bank
 from starsmith.data_contract.dataset.schema import CHUNK_ROWS, SHARD_ROWS
+from starsmith.data_contract.dataset.split_columns import write_rows
 from starsmith.data_contract.kernels.rounding import round_mantissa
 from starsmith.data_contract.noise.view import honest_error, median_snr, true_error
 from starsmith.data_contract.random import normals
-from starsmith.simulator.cache.bank import cached_bank
+from starsmith.simulator.cache.cached_bank import cached_bank
 from starsmith.simulator.generation.generate import write_dataset
 from starsmith.simulator.observe import draw_stars
 from starsmith.simulator.prior import Prior

@@ -18,16 +18,16 @@ from starsmith.cli.shared.options import BankSource
 from starsmith.cli.shared.progress import progress_bar
 from starsmith.cli.shared.tables import text_table
 from starsmith.cli.sim.generate import Request
-from starsmith.data_contract.bank.file import Bank
+from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.draws import SpectrumBatch
-from starsmith.data_contract.names import SNR_EDGES
+from starsmith.data_contract.files.zarr_groups import write_json
 from starsmith.data_contract.noise.model import NoiseModel
 from starsmith.data_contract.noise.view import true_error
-from starsmith.data_contract.store import write_json
-from starsmith.fisher.compare import ABOVE_CEILING, ALARM_SIGMA, MIN_STARS, leak_verdict
-from starsmith.fisher.nodes import middle_conditions
-from starsmith.fisher.plots import plot_ceiling
-from starsmith.fisher.table import CeilingRow, CeilingTable, StarCeiling
+from starsmith.data_contract.quantities import SNR_EDGES
+from starsmith.fisher.ceilings.ceiling_table import CeilingRow, CeilingTable, StarCeiling
+from starsmith.fisher.ceilings.leak_test import ABOVE_CEILING, ALARM_SIGMA, MIN_STARS, leak_verdict
+from starsmith.fisher.figures import plot_ceiling
+from starsmith.fisher.information.grid_nodes import middle_conditions
 from starsmith.learners import (
     Evaluation,
     Predictions,

@@ -153,7 +153,7 @@ def finish(path, as_json):
     Refuses with the list of those that are missing.
     """
     from starsmith.data_contract.dataset.shards import finish_dataset, writer_lock
-    from starsmith.data_contract.disk import told_of_disk
+    from starsmith.data_contract.files.disk_errors import told_of_disk
 
     with told_of_disk(path, "all shards are kept"), writer_lock(path):
         manifest = finish_dataset(path)

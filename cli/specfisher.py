@@ -133,7 +133,7 @@ def compare(predictions, data, target, snr_bins, as_json, plot, **choices):
     """
     from starsmith.cli.fisher import ceilings
     from starsmith.cli.shared.figures import check_suffix
-    from starsmith.fisher.compare import check_leak
+    from starsmith.fisher.ceilings.leak_test import check_leak
 
     check_suffix(plot)
     comparison, table, model = ceilings.compare_predictions(

@@ -18,7 +18,7 @@ from starsmith.cli.shared.survey_options import noise_options, population_option
 from starsmith.cli.shared.tables import text_tree
 from starsmith.cli.shared.types import SPLIT_NAMES, Count, SplitCounts
 from starsmith.cli.sim.cache import cache
-from starsmith.cli.sim.crew_options import CREW_OPTIONS, crew_options
+from starsmith.cli.sim.division import CREW_OPTIONS, crew_options
 from starsmith.cli.sim.export_spectra import export
 from starsmith.cli.sim.grid_commands import grid
 from starsmith.cli.sim.instrument_commands import instrument

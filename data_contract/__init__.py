@@ -7,11 +7,11 @@ does not wait for zarr and numba.
 from importlib import import_module
 
 _HOME = {
-    "bank.file": ("Bank", "load_bank"),
+    "bank.bank_file": ("Bank", "load_bank"),
     "exchange.conversion": ("convert_store", "restore_dataset"),
     "dataset.reader": ("Dataset", "Split", "open_dataset"),
     "draws": ("Draws", "SpectrumBatch"),
-    "error_map": ("GridErrorMap", "read_error_map", "write_error_map"),
+    "grid.error_map": ("GridErrorMap", "read_error_map", "write_error_map"),
     "errors": (
         "ConfigError",
         "ContractError",
@@ -23,10 +23,10 @@ _HOME = {
         "StarsmithError",
     ),
     "exchange.export_pfs": ("export_pfs",),
-    "grid_file": ("GridData", "read_grid", "write_grid"),
+    "grid.grid_file": ("GridData", "read_grid", "write_grid"),
     "checks.leakage": ("Shared", "find_shared"),
     "dataset.manifest": ("Manifest", "read_manifest"),
-    "names": ("CONDITIONS", "FLUX_UNIT", "LABELS", "SNR_EDGES", "SPLITS", "UNITS"),
+    "quantities": ("CONDITIONS", "FLUX_UNIT", "LABELS", "SNR_EDGES", "SPLITS", "UNITS"),
     "noise.view": (
         "NoiseModel",
         "NoiseTables",

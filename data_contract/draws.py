@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from starsmith.data_contract.arms import ArmSpan, arm_named
-from starsmith.data_contract.names import CONDITIONS, LABELS
+from starsmith.data_contract.quantities import CONDITIONS, LABELS
 
 __all__ = ["DRAW_WORDS", "Draws", "SpectrumBatch"]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.kernels.philox import fill_normals, fill_words
-from starsmith.data_contract.names import SPLITS
+from starsmith.data_contract.quantities import SPLITS
 
 __all__ = ["STREAMS", "check_seed", "normals", "stream_key", "uniforms"]
 

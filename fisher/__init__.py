@@ -1,22 +1,32 @@
 """The ceiling: how good any estimator of a stellar label could be."""
 
-from starsmith.fisher.bounds import STATISTICS, fisher_information
-from starsmith.fisher.ceiling import CeilingOptions, ceiling, ceiling_by_arm
-from starsmith.fisher.compare import Comparison, check_leak, compare, leak_verdict, match_keys
-from starsmith.fisher.density import StarDensity, information_of_star
-from starsmith.fisher.exposure import ExposurePlan, Goal, plan_exposures
-from starsmith.fisher.information import CrlbResult, crlb, crlb_batch
-from starsmith.fisher.maps import SigmaMap, sigma_map
-from starsmith.fisher.nodes import node_spectra, step_error
-from starsmith.fisher.nuisances import Nuisances
-from starsmith.fisher.plots import density_figure, map_figure, plot_ceiling, waterfall_figure
-from starsmith.fisher.posterior import GridPosterior, PosteriorOptions, posterior_mean
-from starsmith.fisher.quality import Finding, check_bank
-from starsmith.fisher.selftest import run_selftest
-from starsmith.fisher.star_plan import StarPlan, plan_stars
+from starsmith.fisher.ceilings.ceiling import CeilingOptions, ceiling, ceiling_by_arm
+from starsmith.fisher.ceilings.ceiling_table import CeilingRow, CeilingTable
+from starsmith.fisher.ceilings.leak_test import (
+    Comparison,
+    check_leak,
+    compare,
+    leak_verdict,
+    match_keys,
+)
+from starsmith.fisher.checks.bank_quality import Finding, check_bank
+from starsmith.fisher.checks.selftest import run_selftest
+from starsmith.fisher.figures import density_figure, map_figure, plot_ceiling, waterfall_figure
+from starsmith.fisher.information.bounds import STATISTICS, fisher_information
+from starsmith.fisher.information.crlb import CrlbResult, crlb, crlb_batch
+from starsmith.fisher.information.density import StarDensity, information_of_star
+from starsmith.fisher.information.grid_nodes import node_spectra, step_error
+from starsmith.fisher.information.nuisances import Nuisances
+from starsmith.fisher.information.sigma_map import SigmaMap, sigma_map
+from starsmith.fisher.information.waterfall import WaterfallStep, waterfall
+from starsmith.fisher.posterior.posterior_mean import (
+    GridPosterior,
+    PosteriorOptions,
+    posterior_mean,
+)
 from starsmith.fisher.stars import free_labels, star_at, stars_at
-from starsmith.fisher.table import CeilingRow, CeilingTable
-from starsmith.fisher.waterfall import WaterfallStep, waterfall
+from starsmith.fisher.survey.exposure_plan import ExposurePlan, Goal, plan_exposures
+from starsmith.fisher.survey.star_plan import StarPlan, plan_stars
 
 __all__ = [
     "STATISTICS",

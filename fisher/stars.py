@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from starsmith.data_contract.bank.file import Bank
+from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError, GridError
-from starsmith.fisher.nodes import middle_conditions
+from starsmith.fisher.information.grid_nodes import middle_conditions
 from starsmith.simulator.prior import Prior
 from starsmith.simulator.rendering.interpolate import touches_filled
 

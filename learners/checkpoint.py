@@ -12,8 +12,8 @@ from safetensors.numpy import load_file, save
 
 from starsmith.data_contract.dataset.training import TrainingView
 from starsmith.data_contract.errors import ContractError, DataError
-from starsmith.data_contract.names import UNITS
-from starsmith.data_contract.store import staged_file
+from starsmith.data_contract.files.zarr_groups import staged_file
+from starsmith.data_contract.quantities import UNITS
 from starsmith.learners.preprocess import Statistics
 from starsmith.learners.recipe import Recipe, recipe_to_table
 

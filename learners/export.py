@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from starsmith.data_contract.errors import ContractError, DataError
-from starsmith.data_contract.store import staged_file
-from starsmith.learners.baselines.ridge import RidgeEstimator
+from starsmith.data_contract.files.zarr_groups import staged_file
+from starsmith.learners.estimators.ridge import RidgeEstimator
 from starsmith.learners.predict import Predictor
 from starsmith.learners.training.network import NetworkEstimator
 from starsmith.learners.training.optimise import split_uncertainty

@@ -9,12 +9,16 @@ import torch
 
 from starsmith.data_contract.dataset.reader import Split
 from starsmith.data_contract.errors import ContractError, DataError
-from starsmith.learners.baselines.forward import FORWARD_RECIPES, ForwardEstimator, load_forward
-from starsmith.learners.baselines.ridge import RidgeEstimator
-from starsmith.learners.baselines.trees import load_trees
+from starsmith.data_contract.predictions import Predictions
 from starsmith.learners.checkpoint import read_checkpoint
-from starsmith.learners.models import create_model
-from starsmith.learners.predictions import Predictions
+from starsmith.learners.estimators.forward_model import (
+    FORWARD_RECIPES,
+    ForwardEstimator,
+    load_forward,
+)
+from starsmith.learners.estimators.ridge import RidgeEstimator
+from starsmith.learners.estimators.trees import load_trees
+from starsmith.learners.networks import create_model
 from starsmith.learners.preprocess import Statistics, iterate_blocks, select_labels
 from starsmith.learners.recipe import UNCERTAIN_LOSSES
 from starsmith.learners.train import pick_device

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.random import check_seed
-from starsmith.learners.baselines.forward_recipes import PosteriorRecipe, TemplateRecipe
+from starsmith.learners.estimators.forward_recipes import PosteriorRecipe, TemplateRecipe
 
 __all__ = [
     "LOSSES",

@@ -9,17 +9,17 @@ import torch
 
 from starsmith.data_contract.dataset.training import TrainingSplit, TrainingView
 from starsmith.data_contract.errors import ConfigError, DataError
-from starsmith.learners.baselines.forward import (
+from starsmith.learners.checkpoint import read_checkpoint
+from starsmith.learners.estimators.forward_model import (
     FORWARD_RECIPES,
     ForwardView,
     check_forward,
     train_forward,
 )
-from starsmith.learners.baselines.ridge import train_ridge
-from starsmith.learners.baselines.trees import train_trees
-from starsmith.learners.checkpoint import read_checkpoint
-from starsmith.learners.models import CLASSICAL, list_models
-from starsmith.learners.online.view import OnlineView
+from starsmith.learners.estimators.ridge import train_ridge
+from starsmith.learners.estimators.trees import train_trees
+from starsmith.learners.networks import CLASSICAL, list_models
+from starsmith.learners.online.online_view import OnlineView
 from starsmith.learners.recipe import (
     NetworkRecipe,
     Recipe,

@@ -1,6 +1,6 @@
 """From a grid node to an observed spectrum."""
 
-from starsmith.simulator.cache.bank import cached_bank
+from starsmith.simulator.cache.cached_bank import cached_bank
 from starsmith.simulator.generation.generate import Crew, Settings, split_counts, write_dataset
 from starsmith.simulator.grids import StellarGrid
 from starsmith.simulator.instruments import Instrument, list_instruments, load_instrument

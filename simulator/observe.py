@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from starsmith.data_contract.bank.file import Bank
+from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.draws import Draws, SpectrumBatch
 from starsmith.data_contract.errors import GridError
 from starsmith.data_contract.kernels.rounding import round_mantissa
-from starsmith.data_contract.noise.terms import Realisation, spectrum_mask
+from starsmith.data_contract.noise.observation import Realisation, spectrum_mask
 from starsmith.data_contract.noise.view import (
     CALCULATOR,
     NoiseModel,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from starsmith.data_contract.bank.file import Bank
+from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.errors import ConfigError
 from starsmith.simulator.prior import Prior
 

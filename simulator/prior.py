@@ -7,7 +7,7 @@ import numpy as np
 
 from starsmith.data_contract.draws import DRAW_WORDS, Draws
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.names import CONDITIONS, LABELS
+from starsmith.data_contract.quantities import CONDITIONS, LABELS
 from starsmith.data_contract.random import uniforms
 from starsmith.data_contract.tables.population import Population
 

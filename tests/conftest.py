@@ -7,7 +7,7 @@ import numba
 import numpy as np
 import pytest
 
-from starsmith.data_contract.bank.file import Bank
+from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.noise.view import NoiseTables
 from starsmith.simulator.rendering.interpolate import prefilter
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from starsmith.cli.shared.datasets import bank_of, export_published, open_any, remove_dataset
 from starsmith.data_contract.checks.summary import identify
 from starsmith.data_contract.dataset.manifest import Manifest, read_manifest
-from starsmith.data_contract.disk import told_of_disk
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.names import SPLITS
+from starsmith.data_contract.files.disk_errors import told_of_disk
+from starsmith.data_contract.quantities import SPLITS
 
 __all__ = ["convert"]
 

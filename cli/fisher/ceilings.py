@@ -20,17 +20,17 @@ from starsmith.cli.shared.options import (
     typed_on_command_line,
 )
 from starsmith.cli.shared.survey_options import NOISE
-from starsmith.data_contract.bank.file import Bank
+from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.noise.view import CALCULATOR, NoiseModel
 from starsmith.data_contract.tables.population import Population as StarTable
 from starsmith.data_contract.tables.population import read_population
-from starsmith.fisher.ceiling import ceiling, ceiling_by_arm
-from starsmith.fisher.compare import Comparison, leak_verdict
-from starsmith.fisher.nuisances import Nuisances
-from starsmith.fisher.plots import plot_ceiling
-from starsmith.fisher.table import CeilingTable
+from starsmith.fisher.ceilings.ceiling import ceiling, ceiling_by_arm
+from starsmith.fisher.ceilings.ceiling_table import CeilingTable
+from starsmith.fisher.ceilings.leak_test import Comparison, leak_verdict
+from starsmith.fisher.figures import plot_ceiling
+from starsmith.fisher.information.nuisances import Nuisances
 from starsmith.simulator.generation.generate import check_population
 from starsmith.simulator.presets import settle
 from starsmith.simulator.prior import Prior

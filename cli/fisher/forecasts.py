@@ -9,17 +9,17 @@ import numpy as np
 from starsmith.cli.shared.files import staged_file
 from starsmith.cli.shared.options import BankSource
 from starsmith.cli.shared.tables import text_table
-from starsmith.data_contract.bank.file import BANK_SCHEMA
+from starsmith.data_contract.bank.bank_file import BANK_SCHEMA
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.names import UNITS
-from starsmith.data_contract.store import schema_of
-from starsmith.fisher.density import StarDensity
-from starsmith.fisher.exposure import ExposurePlan, Goal
-from starsmith.fisher.maps import SigmaMap
-from starsmith.fisher.plots import waterfall_figure
-from starsmith.fisher.quality import Finding
-from starsmith.fisher.waterfall import WaterfallStep
+from starsmith.data_contract.files.zarr_groups import schema_of
+from starsmith.data_contract.quantities import UNITS
+from starsmith.fisher.checks.bank_quality import Finding
+from starsmith.fisher.figures import waterfall_figure
+from starsmith.fisher.information.density import StarDensity
+from starsmith.fisher.information.sigma_map import SigmaMap
+from starsmith.fisher.information.waterfall import WaterfallStep
+from starsmith.fisher.survey.exposure_plan import ExposurePlan, Goal
 from starsmith.simulator.prior import Prior
 
 __all__ = [

@@ -9,12 +9,12 @@ from astropy.table import Table, vstack
 from starsmith.cli.fisher.forecasts import describe_plan, plan_report
 from starsmith.cli.shared.files import write_table
 from starsmith.cli.shared.tables import text_table
-from starsmith.data_contract.bank.file import Bank
-from starsmith.data_contract.names import UNITS
+from starsmith.data_contract.bank.bank_file import Bank
+from starsmith.data_contract.quantities import UNITS
 from starsmith.data_contract.tables.population import read_population
-from starsmith.fisher.exposure import Goal, plan_exposures
-from starsmith.fisher.star_plan import StarPlan, plan_stars
 from starsmith.fisher.stars import stars_at
+from starsmith.fisher.survey.exposure_plan import Goal, plan_exposures
+from starsmith.fisher.survey.star_plan import StarPlan, plan_stars
 from starsmith.simulator.generation.generate import check_population
 from starsmith.simulator.planning.forecast import magnitude_steps
 from starsmith.simulator.prior import Prior

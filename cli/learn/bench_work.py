@@ -19,18 +19,18 @@ from starsmith.cli.shared.datasets import bank_of, open_any
 from starsmith.cli.shared.options import BankSource, flag
 from starsmith.cli.shared.progress import progress_bar
 from starsmith.data_contract.errors import ConfigError, DataError
-from starsmith.data_contract.names import SNR_EDGES
-from starsmith.data_contract.store import write_json
-from starsmith.fisher.table import CeilingTable
+from starsmith.data_contract.files.zarr_groups import write_json
+from starsmith.data_contract.quantities import SNR_EDGES
+from starsmith.fisher.ceilings.ceiling_table import CeilingTable
 from starsmith.learners import fit, load_checkpoint, predict, read_ecsv
-from starsmith.learners.judge.ceiling_file import read_ceiling_file, write_ceiling_file
-from starsmith.learners.judge.cost import cost_of
-from starsmith.learners.judge.document import write_document
-from starsmith.learners.judge.leak import refuse_leaks
-from starsmith.learners.judge.report import build_report
-from starsmith.learners.judge.results import Outcome, Results
-from starsmith.learners.judge.subset import first_spectra
-from starsmith.learners.judge.suite import DataSpec, Run, Suite, load_suite, vars_of
+from starsmith.learners.benchmark.ceiling_file import read_ceiling_file, write_ceiling_file
+from starsmith.learners.benchmark.cost import cost_of
+from starsmith.learners.benchmark.document import write_document
+from starsmith.learners.benchmark.learning_curve import first_spectra
+from starsmith.learners.benchmark.report import build_report
+from starsmith.learners.benchmark.results import Outcome, Results
+from starsmith.learners.benchmark.suite import DataSpec, Run, Suite, load_suite, vars_of
+from starsmith.learners.evaluation.leak import refuse_leaks
 
 __all__ = ["Bench", "plan_rows"]
 

@@ -22,14 +22,14 @@ from starsmith.learners import (
     predict,
     read_ecsv,
 )
-from starsmith.learners.evaluate import check_split
-from starsmith.learners.judge.calibration import LEVELS, Calibration, calibrate
-from starsmith.learners.judge.figures import plot_calibration, plot_models
-from starsmith.learners.judge.interpret import explain, interpretation_figure
-from starsmith.learners.judge.leak import Verdict, hold_against, refuse_leaks
-from starsmith.learners.judge.marginal import marginalise_noise
-from starsmith.learners.judge.pairs import Difference, against_best
-from starsmith.learners.judge.weighting import Reweighted, parse_fractions, reweight
+from starsmith.learners.evaluation.calibration import LEVELS, Calibration, calibrate
+from starsmith.learners.evaluation.evaluate import check_split
+from starsmith.learners.evaluation.evaluation_figures import plot_calibration, plot_models
+from starsmith.learners.evaluation.interpret import explain, interpretation_figure
+from starsmith.learners.evaluation.leak import Verdict, hold_against, refuse_leaks
+from starsmith.learners.evaluation.noise_marginal import marginalise_noise
+from starsmith.learners.evaluation.pairs import Difference, against_best
+from starsmith.learners.evaluation.weighting import Reweighted, parse_fractions, reweight
 from starsmith.learners.predict import check_wave
 
 __all__ = ["Inquiry", "Report", "check_predictions", "explain_model", "unique_names"]

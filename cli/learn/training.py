@@ -9,12 +9,12 @@ from starsmith.cli.shared.datasets import bank_of, open_any
 from starsmith.cli.shared.options import RANGES
 from starsmith.cli.shared.progress import progress_bar
 from starsmith.cli.shared.types import Range
-from starsmith.data_contract.bank.file import load_bank
+from starsmith.data_contract.bank.bank_file import load_bank
 from starsmith.data_contract.dataset.training import TrainingView
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.learners import TrainingResult, fit, load_recipe
-from starsmith.learners.baselines.forward import FORWARD_RECIPES, Forward, ForwardView
-from starsmith.learners.online.view import OnlineView, open_online
+from starsmith.learners.estimators.forward_model import FORWARD_RECIPES, Forward, ForwardView
+from starsmith.learners.online.online_view import OnlineView, open_online
 from starsmith.learners.training.distributed import process_group
 from starsmith.simulator.rendering.positivity import check_positive
 

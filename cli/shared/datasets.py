@@ -7,15 +7,15 @@ from pathlib import Path
 
 from starsmith.cli.shared.options import BANK_OPTIONS, BankSource
 from starsmith.data_contract.checks.leakage import Shared
-from starsmith.data_contract.dataset.lock import writer_lock
 from starsmith.data_contract.dataset.reader import Dataset, open_dataset
 from starsmith.data_contract.dataset.schema import DATASET_SCHEMA
 from starsmith.data_contract.dataset.shards import open_run
-from starsmith.data_contract.disk import told_of_disk
 from starsmith.data_contract.errors import DataError, LeakError
 from starsmith.data_contract.exchange.published import write_published
-from starsmith.data_contract.names import SPLITS
-from starsmith.data_contract.store import partial_name, schema_of
+from starsmith.data_contract.files.disk_errors import told_of_disk
+from starsmith.data_contract.files.lock import writer_lock
+from starsmith.data_contract.files.zarr_groups import partial_name, schema_of
+from starsmith.data_contract.quantities import SPLITS
 
 __all__ = [
     "bank_of",

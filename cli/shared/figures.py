@@ -11,7 +11,7 @@ from starsmith.cli.shared.files import staged_file
 from starsmith.data_contract.arms import ArmSpan
 from starsmith.data_contract.draws import SpectrumBatch
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.grid_file import GridData
+from starsmith.data_contract.grid.grid_file import GridData
 
 __all__ = [
     "check_suffix",

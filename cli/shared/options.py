@@ -82,7 +82,7 @@ class BankSource:
         """Return the source whose bank can shift stars, where they move and none is named."""
         if not moving or self.bank is not None:
             return self
-        from starsmith.simulator.rendering.velocity import VELOCITY_STEP_KM_S
+        from starsmith.simulator.rendering.velocity_shift import VELOCITY_STEP_KM_S
 
         return replace(self, velocity_step=VELOCITY_STEP_KM_S)
 
@@ -93,7 +93,7 @@ class BankSource:
     def open(self):
         """Load the bank, rendering it first (and building the demo grid) where needed."""
         if self.bank is not None:
-            from starsmith.data_contract.bank.file import load_bank
+            from starsmith.data_contract.bank.bank_file import load_bank
 
             return load_bank(self.bank)
         from starsmith.simulator import cached_bank

@@ -101,11 +101,11 @@ class Edges(click.ParamType):
         if isinstance(value, tuple):
             return value
         if value == "default":
-            from starsmith.data_contract.names import SNR_EDGES
+            from starsmith.data_contract.quantities import SNR_EDGES
 
             return SNR_EDGES
         if value == "specvit":
-            from starsmith.data_contract.names import SPECVIT_SNR_EDGES
+            from starsmith.data_contract.quantities import SPECVIT_SNR_EDGES
 
             return SPECVIT_SNR_EDGES
         parts = [part.strip() for part in str(value).split(",")]

@@ -47,7 +47,7 @@ class FetchRequest:
 
     def estimate(self) -> dict:
         """Files and bytes that would come, and the room there is; opens no connection."""
-        from starsmith.simulator.grids.fetch import missing_bytes
+        from starsmith.simulator.grids.download.fetch import missing_bytes
 
         plan = self.plan()
         folders = (self.out.absolute(), *self.out.absolute().parents)

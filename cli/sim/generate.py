@@ -10,15 +10,15 @@ import click
 from starsmith.cli.shared.datasets import export_published, remove_dataset
 from starsmith.cli.shared.files import write_toml
 from starsmith.cli.shared.options import BankSource, typed_first
-from starsmith.cli.sim.crew_options import ALONE, Division
-from starsmith.cli.sim.executors import executor_of
+from starsmith.cli.sim.division import ALONE, Division
+from starsmith.cli.sim.executor_choice import executor_of
 from starsmith.cli.sim.tasks import Tasks
 from starsmith.data_contract.dataset.manifest import MANIFEST_FILE
 from starsmith.data_contract.dataset.schema import SHARD_ROWS
 from starsmith.data_contract.dataset.shards import plan_shards
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.names import CONDITIONS
 from starsmith.data_contract.noise.view import NoiseModel
+from starsmith.data_contract.quantities import CONDITIONS
 from starsmith.simulator.generation.generate import (
     Crew,
     Settings,

@@ -150,7 +150,7 @@ def grid_import(folder, out, as_json, **choices):
 def info(grid_name, plot, as_json):
     """Show the axes, coverage and origin of a GRID (demo or a grid file)."""
     from starsmith.cli.shared.figures import check_suffix, plot_grid
-    from starsmith.data_contract.error_map import read_error_map
+    from starsmith.data_contract.grid.error_map import read_error_map
     from starsmith.simulator.grids import StellarGrid, grid_info, grid_path
 
     check_suffix(plot)
@@ -177,7 +177,7 @@ def check(grid_name, as_json):
     Errors are rms of predicted / true - 1 at twice the node spacing; those at the grid's own
     spacing are inferred from the order with which they fall.
     """
-    from starsmith.data_contract.error_map import write_error_map
+    from starsmith.data_contract.grid.error_map import write_error_map
     from starsmith.simulator.grids import StellarGrid, grid_error_map, grid_path
 
     with progress_bar(f"grid {grid_name}", "models") as report:

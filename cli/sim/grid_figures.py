@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 
 from starsmith.cli.shared.figures import COLOURS, WAVE_AXIS, new_figure, save_figure
 from starsmith.data_contract.errors import GridError
-from starsmith.data_contract.grid_file import GridData
+from starsmith.data_contract.grid.grid_file import GridData
 from starsmith.simulator.grids import crop
-from starsmith.simulator.grids.compare import interpolate_grid, smooth_to_resolution
+from starsmith.simulator.grids.grid_comparison import interpolate_grid, smooth_to_resolution
 
 __all__ = ["plot_differences", "plot_stars", "plot_triplet"]
 

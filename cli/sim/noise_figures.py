@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.cli.shared.figures import COLOURS, FLUX_AXIS, WAVE_AXIS, new_figure, save_figure
-from starsmith.data_contract.bank.file import Bank
+from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.draws import SpectrumBatch
 from starsmith.data_contract.noise.budget import CALCULATOR_TERMS, noise_budget
 from starsmith.data_contract.noise.view import NoiseModel

@@ -55,7 +55,7 @@ def snr(mag, mag_step, sed, mag_band, name, plot, as_json, **options):
     """
     from starsmith.cli.shared.figures import check_suffix
     from starsmith.cli.sim.planning_figures import plot_forecast
-    from starsmith.data_contract.names import CONDITIONS
+    from starsmith.data_contract.quantities import CONDITIONS
     from starsmith.simulator.instruments import load_instrument, with_source
     from starsmith.simulator.planning.forecast import (
         forecast_snr,

@@ -8,7 +8,7 @@ import numpy as np
 import zarr
 
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.store import read_arrays, write_array
+from starsmith.data_contract.files.zarr_groups import read_arrays, write_array
 
 __all__ = ["ReddeningTables", "read_reddening", "write_reddening"]
 

@@ -10,7 +10,7 @@ from scipy import constants
 
 from starsmith.data_contract.bank.components import Piece, pieces
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.store import read_arrays, write_array
+from starsmith.data_contract.files.zarr_groups import read_arrays, write_array
 
 __all__ = ["LIGHT_SPEED_KM_S", "VelocityTables", "read_velocity", "write_velocity"]
 

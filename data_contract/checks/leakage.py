@@ -13,7 +13,7 @@ from starsmith.data_contract.checks.verify import fingerprints
 from starsmith.data_contract.dataset.shards import open_run
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.exchange.published import HEADER, open_published, read_published
-from starsmith.data_contract.names import SPLITS
+from starsmith.data_contract.quantities import SPLITS
 
 __all__ = ["IDENTIFIERS", "Shared", "find_shared"]
 

@@ -7,9 +7,9 @@ from typing import Protocol
 import numpy as np
 
 from starsmith.data_contract.checks.integrity import Finding
-from starsmith.data_contract.dataset.columns import open_column, read_rows, rounded
 from starsmith.data_contract.dataset.schema import DatasetHeader
 from starsmith.data_contract.dataset.shards import Shard, open_run, plan_shards
+from starsmith.data_contract.dataset.split_columns import open_column, read_rows, rounded
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.noise.view import NoiseTables

@@ -9,7 +9,6 @@ import numpy as np
 from starsmith.data_contract.checks.integrity import FileCheck, Finding, check_files, owner_of
 from starsmith.data_contract.checks.remade import Remaker, difference
 from starsmith.data_contract.checks.verify import check_contents, verify_dataset
-from starsmith.data_contract.dataset.lock import writer_lock
 from starsmith.data_contract.dataset.manifest import dataset_files, hash_file, read_manifest
 from starsmith.data_contract.dataset.schema import DatasetHeader, differing_keys
 from starsmith.data_contract.dataset.shards import (
@@ -25,9 +24,10 @@ from starsmith.data_contract.dataset.shards import (
 )
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.interrupts import uninterrupted
-from starsmith.data_contract.names import CONDITIONS
-from starsmith.data_contract.store import read_json, staged_file, temporary_folder
+from starsmith.data_contract.files.interrupts import uninterrupted
+from starsmith.data_contract.files.lock import writer_lock
+from starsmith.data_contract.files.zarr_groups import read_json, staged_file, temporary_folder
+from starsmith.data_contract.quantities import CONDITIONS
 
 __all__ = ["Repair", "recover_run", "repair_dataset"]
 

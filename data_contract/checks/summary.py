@@ -4,16 +4,16 @@ from pathlib import Path
 
 import numpy as np
 
-from starsmith.data_contract.bank.file import BANK_SCHEMA, BANK_VERSION
+from starsmith.data_contract.bank.bank_file import BANK_SCHEMA, BANK_VERSION
 from starsmith.data_contract.dataset.card import card_contents, card_text
 from starsmith.data_contract.dataset.manifest import read_manifest
 from starsmith.data_contract.dataset.schema import DATASET_SCHEMA
 from starsmith.data_contract.dataset.shards import finished_shards, open_run, plan_shards
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.exchange.published import describe_published
-from starsmith.data_contract.grid_file import GRID_SCHEMA, GRID_VERSION
+from starsmith.data_contract.files.zarr_groups import open_group, read_json
+from starsmith.data_contract.grid.grid_file import GRID_SCHEMA, GRID_VERSION
 from starsmith.data_contract.snr_units import snr_factors
-from starsmith.data_contract.store import open_group, read_json
 
 __all__ = ["describe", "identify"]
 

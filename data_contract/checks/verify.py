@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from starsmith.data_contract.bank.file import read_noise
+from starsmith.data_contract.bank.bank_file import read_noise
 from starsmith.data_contract.checks.integrity import FileCheck, Finding, check_files
-from starsmith.data_contract.dataset.columns import is_rounded, open_column, read_rows, row_blocks
 from starsmith.data_contract.dataset.manifest import Manifest, content_digest
 from starsmith.data_contract.dataset.reader import read_draws
 from starsmith.data_contract.dataset.schema import (
@@ -19,10 +18,16 @@ from starsmith.data_contract.dataset.schema import (
     differing_keys,
 )
 from starsmith.data_contract.dataset.shards import RUN_FILE, Shard, open_run, plan_shards
+from starsmith.data_contract.dataset.split_columns import (
+    is_rounded,
+    open_column,
+    read_rows,
+    row_blocks,
+)
 from starsmith.data_contract.errors import ContractError, DataError
-from starsmith.data_contract.names import CONDITIONS, UNITS
+from starsmith.data_contract.files.zarr_groups import open_group, read_json
 from starsmith.data_contract.noise.view import median_snr, true_error
-from starsmith.data_contract.store import open_group, read_json
+from starsmith.data_contract.quantities import CONDITIONS, UNITS
 
 __all__ = ["Report", "check_contents", "fingerprints", "verify_dataset"]
 

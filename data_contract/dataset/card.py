@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from starsmith.data_contract.dataset.columns import open_column, read_blocks
 from starsmith.data_contract.dataset.schema import MEANINGS, DatasetHeader
-from starsmith.data_contract.names import SNR_EDGES, UNITS
+from starsmith.data_contract.dataset.split_columns import open_column, read_blocks
+from starsmith.data_contract.quantities import SNR_EDGES, UNITS
 
 __all__ = ["card_contents", "card_text"]
 

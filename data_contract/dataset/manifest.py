@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from starsmith.data_contract.dataset.columns import open_column, read_blocks
 from starsmith.data_contract.dataset.schema import DatasetHeader
+from starsmith.data_contract.dataset.split_columns import open_column, read_blocks
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.store import json_bytes, write_json
+from starsmith.data_contract.files.zarr_groups import json_bytes, write_json
 
 __all__ = [
     "MANIFEST_FILE",

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from starsmith.data_contract.dataset.columns import open_column, read_rows
 from starsmith.data_contract.dataset.manifest import Manifest, hash_file, read_manifest
 from starsmith.data_contract.dataset.schema import DatasetHeader
 from starsmith.data_contract.dataset.shards import finished_shards, open_run, plan_shards
 from starsmith.data_contract.dataset.shuffle import BUFFER_SHARDS, shuffled_batches
-from starsmith.data_contract.dataset.spectra import (
+from starsmith.data_contract.dataset.split_columns import open_column, read_rows
+from starsmith.data_contract.dataset.split_spectra import (
     Regenerate,
     RegeneratedSpectra,
     ShardCache,
@@ -22,9 +22,9 @@ from starsmith.data_contract.dataset.spectra import (
 from starsmith.data_contract.dataset.training import SpectrumView, TrainingSplit, TrainingView
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.names import CONDITIONS
-from starsmith.data_contract.noise.terms import Realisation, spectrum_mask
+from starsmith.data_contract.noise.observation import Realisation, spectrum_mask
 from starsmith.data_contract.noise.view import NoiseTables, observe_spectra
+from starsmith.data_contract.quantities import CONDITIONS
 
 __all__ = ["Dataset", "Split", "open_dataset", "read_draws"]
 

@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.names import CONDITIONS, LABELS, SPLITS
 from starsmith.data_contract.noise.view import ERROR_KINDS, NoiseModel, NoiseTables
+from starsmith.data_contract.quantities import CONDITIONS, LABELS, SPLITS
 from starsmith.data_contract.random import check_seed
 
 __all__ = [

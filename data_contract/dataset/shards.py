@@ -10,10 +10,8 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from starsmith.data_contract.bank.file import read_noise, write_noise
+from starsmith.data_contract.bank.bank_file import read_noise, write_noise
 from starsmith.data_contract.dataset.card import card_contents, card_text
-from starsmith.data_contract.dataset.columns import chunk_file, create_column, rounded, write_rows
-from starsmith.data_contract.dataset.lock import writer_lock
 from starsmith.data_contract.dataset.manifest import (
     MANIFEST_FILE,
     FileRecord,
@@ -34,10 +32,16 @@ from starsmith.data_contract.dataset.schema import (
     DatasetHeader,
     differing_keys,
 )
+from starsmith.data_contract.dataset.split_columns import (
+    chunk_file,
+    create_column,
+    rounded,
+    write_rows,
+)
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.interrupts import uninterrupted
-from starsmith.data_contract.names import SPLITS
-from starsmith.data_contract.store import (
+from starsmith.data_contract.files.interrupts import uninterrupted
+from starsmith.data_contract.files.lock import writer_lock
+from starsmith.data_contract.files.zarr_groups import (
     json_bytes,
     open_group,
     partial_name,
@@ -47,6 +51,7 @@ from starsmith.data_contract.store import (
     write_json,
     write_text,
 )
+from starsmith.data_contract.quantities import SPLITS
 
 __all__ = [
     "DatasetHeader",

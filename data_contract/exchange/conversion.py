@@ -9,8 +9,6 @@ import h5py
 import numpy as np
 
 from starsmith.data_contract.checks.remade import Remaker
-from starsmith.data_contract.dataset.columns import rounded
-from starsmith.data_contract.dataset.lock import writer_lock
 from starsmith.data_contract.dataset.manifest import Manifest
 from starsmith.data_contract.dataset.reader import Dataset, Split
 from starsmith.data_contract.dataset.schema import STORES, DatasetHeader, stored_bits
@@ -22,6 +20,7 @@ from starsmith.data_contract.dataset.shards import (
     plan_shards,
     write_shard,
 )
+from starsmith.data_contract.dataset.split_columns import rounded
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.exchange.published import (
     HEADER,
@@ -32,9 +31,10 @@ from starsmith.data_contract.exchange.published import (
     open_published,
     read_published,
 )
-from starsmith.data_contract.interrupts import uninterrupted
-from starsmith.data_contract.names import CONDITIONS, SPLITS
-from starsmith.data_contract.noise.tables import NoiseTables
+from starsmith.data_contract.files.interrupts import uninterrupted
+from starsmith.data_contract.files.lock import writer_lock
+from starsmith.data_contract.noise.noise_tables import NoiseTables
+from starsmith.data_contract.quantities import CONDITIONS, SPLITS
 
 __all__ = ["convert_store", "exported_header", "restore_dataset"]
 

@@ -19,8 +19,8 @@ from starsmith.data_contract.dataset.training import SpectrumView
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.masks import MASK_BITS
-from starsmith.data_contract.names import CONDITIONS, SPLITS
-from starsmith.data_contract.noise.response import sensitivity, sky_counts
+from starsmith.data_contract.noise.detector import sensitivity, sky_counts
+from starsmith.data_contract.quantities import CONDITIONS, SPLITS
 
 __all__ = ["NJY_PER_FLUX", "export_pfs", "njy_per_flux", "visit_hash"]
 

@@ -15,13 +15,13 @@ import h5py
 import numpy as np
 
 from starsmith.data_contract.bank.velocity import LIGHT_SPEED_KM_S
-from starsmith.data_contract.dataset.columns import rounded
 from starsmith.data_contract.dataset.reader import Dataset, Split
 from starsmith.data_contract.dataset.schema import DatasetHeader
+from starsmith.data_contract.dataset.split_columns import rounded
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.names import CONDITIONS, SPLITS
+from starsmith.data_contract.files.zarr_groups import json_bytes
 from starsmith.data_contract.noise.view import true_error
-from starsmith.data_contract.store import json_bytes
+from starsmith.data_contract.quantities import CONDITIONS, SPLITS
 
 __all__ = [
     "HEADER",

@@ -6,7 +6,7 @@ import numpy as np
 
 from starsmith.data_contract.draws import SpectrumBatch
 from starsmith.data_contract.masks import MASK_BITS
-from starsmith.data_contract.names import CONDITIONS
+from starsmith.data_contract.quantities import CONDITIONS
 
 if TYPE_CHECKING:
     from specutils import Spectrum

@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from starsmith.data_contract.names import CONDITIONS
-from starsmith.data_contract.noise.exposures import mean_over_exposures
+from starsmith.data_contract.noise.coadd import mean_over_exposures
+from starsmith.data_contract.noise.detector import background, sensitivity
 from starsmith.data_contract.noise.model import NoiseModel
 from starsmith.data_contract.noise.modes import distortion_shapes, floor_modes
-from starsmith.data_contract.noise.response import background, sensitivity
-from starsmith.data_contract.noise.tables import NoiseTables
+from starsmith.data_contract.noise.noise_tables import NoiseTables
 from starsmith.data_contract.noise.view import CALCULATOR
+from starsmith.data_contract.quantities import CONDITIONS
 
 __all__ = ["CALCULATOR_TERMS", "TERMS", "NoiseBudget", "background_terms", "noise_budget"]
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from starsmith.data_contract.kernels.noise_terms import fill_lost
 from starsmith.data_contract.masks import mask_value
-from starsmith.data_contract.names import CONDITIONS
+from starsmith.data_contract.quantities import CONDITIONS
 from starsmith.data_contract.random import uniforms
 
 __all__ = ["EXTRACTED_CM2", "hit_mask", "interpolate_lost", "lost_exposures"]

@@ -1,180 +1,109 @@
-"""Exposures of a coadd under conditions that drift from one to the next."""
+"""Single exposures: the spectra that a coadd was added up from."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from starsmith.data_contract.names import CONDITIONS
+from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.noise.coadd import EXP_COUNT, Coadd, exposure_conditions
+from starsmith.data_contract.noise.detector import Response
 from starsmith.data_contract.noise.model import NoiseModel
-from starsmith.data_contract.noise.response import Response, background, sky_counts
-from starsmith.data_contract.noise.tables import NoiseTables
-from starsmith.data_contract.random import uniforms
+from starsmith.data_contract.noise.noise_tables import NoiseTables
+from starsmith.data_contract.noise.view import CALCULATOR, observe_spectra
+from starsmith.data_contract.random import normals
 
-__all__ = ["Coadd", "exposure_conditions", "mean_over_exposures", "widest_conditions"]
-
-SEEING, ZENITH, EXP_TIME, EXP_COUNT = (
-    CONDITIONS.index(name) for name in ("seeing", "zenith_angle", "exp_time", "exp_count")
-)
-SECONDS_PER_HOUR = 3600.0
-
-
-def exposure_conditions(
-    model: NoiseModel, conditions: np.ndarray, key: tuple[int, str, np.ndarray]
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Conditions of the first exposures of all spectra, then of the second, and so on.
-
-    The seeing follows a sine of random phase and less than one period, the zenith angle a
-    straight line in time of random slope (beyond the zenith it grows again); in the middle of
-    the observation it is the one of ``conditions``. Field angle and moon stay.
-
-    Parameters
-    ----------
-    model : NoiseModel
-    conditions : float64 array, shape (n_spec, 8)
-    key : (seed, split, index)
-
-    Yields
-    ------
-    rows : int64 array, shape (n_some,)
-        Spectra that have this exposure.
-    conditions : float64 array, shape (n_some, 8)
-    """
-    seed, split, index = key
-    phase, turns, slope = uniforms(seed, "drift", split, index, 3).T
-    count = conditions[:, EXP_COUNT]
-    for number in range(int(count.max(initial=0.0))):
-        rows = np.flatnonzero(count > number)
-        some = conditions[rows]
-        place = (number + 0.5) / count[rows] - 0.5
-        wave = np.sin(2.0 * np.pi * (phase[rows] + turns[rows] * place))
-        hours = place * count[rows] * some[:, EXP_TIME] / SECONDS_PER_HOUR
-        some[:, SEEING] *= 1.0 + model.seeing_drift * wave
-        change = model.zenith_drift * (2.0 * slope[rows] - 1.0) * hours
-        some[:, ZENITH] = np.abs(some[:, ZENITH] + change)
-        yield rows, some
-
-
-def mean_over_exposures(
-    evaluate: Callable[[np.ndarray], dict[str, np.ndarray]],
-    model: NoiseModel,
-    conditions: np.ndarray,
-    key: tuple[int, str, np.ndarray] | None,
-) -> dict[str, np.ndarray]:
-    """Mean, over the exposures of each coadd, of what depends on the conditions.
-
-    Parameters
-    ----------
-    evaluate : callable
-        From conditions (n_some, 8) to named float64 arrays of shape (n_some, n_wave).
-    model : NoiseModel
-    conditions : float64 array, shape (n_spec, 8)
-    key : (seed, split, index) or None
-        Needed where conditions drift.
-
-    Returns
-    -------
-    mean : dict of str to float64 array, shape (n_spec, n_wave)
-        ``evaluate(conditions)`` itself where nothing drifts.
-
-    Raises
-    ------
-    ValueError
-        If conditions drift and there is no key.
-    """
-    if not model.drifts:
-        return evaluate(conditions)
-    if key is None:
-        raise ValueError("conditions that drift need the spectra's key")
-    total: dict[str, np.ndarray] = {}
-    for rows, some in exposure_conditions(model, conditions, key):
-        for name, values in evaluate(some).items():
-            total.setdefault(name, np.zeros((len(conditions), values.shape[1])))
-            total[name][rows] += values
-    count = conditions[:, EXP_COUNT, None]
-    return {name: values / count for name, values in total.items()}
-
-
-def widest_conditions(model: NoiseModel, conditions: np.ndarray) -> np.ndarray:
-    """Conditions as far as a drift can take them, down in the even rows and up in the odd.
-
-    Parameters
-    ----------
-    model : NoiseModel
-    conditions : float64 array, shape (n_spec, 8)
-
-    Returns
-    -------
-    widest : float64 array, shape (2 n_spec, 8)
-    """
-    widest = np.repeat(conditions, 2, axis=0)
-    sign = np.tile([-1.0, 1.0], len(conditions))
-    hours = 0.5 * widest[:, EXP_COUNT] * widest[:, EXP_TIME] / SECONDS_PER_HOUR
-    widest[:, SEEING] *= 1.0 + model.seeing_drift * sign
-    widest[:, ZENITH] = np.abs(widest[:, ZENITH] + sign * model.zenith_drift * hours)
-    return widest
+__all__ = ["Exposures", "observe_exposures"]
 
 
 @dataclass(frozen=True)
-class Coadd:
-    """What all exposures of each spectrum record together, per exposure.
-
-    Electrons are added up, as the calculator's number of exposures does: every exposure counts
-    by the light it received. The coadd of drifting exposures is then that of as many equal
-    ones with the mean sensitivity and the mean background.
+class Exposures:
+    """Every exposure of some spectra.
 
     Attributes
     ----------
-    response : Response
-    sky : float64 array, shape (n_spec, n_wave), or None
-        [electron per exposure], where the sky residual is correlated.
-    photons : float64 array, shape (n_spec, n_wave), or None
-        Of sky, stray light and dark current [electron per exposure], where they are counted.
+    conditions : float64, shape (n_exposure, n_spec, 8)
+        Of each exposure, ``exp_count`` 1.
+    sensitivity : float64, shape (n_exposure, n_spec, n_wave)
+        [electron / (1e-17 erg/s/cm²/Å)].
+    flux, error : float32, shape (n_exposure, n_spec, n_wave)
+        Observed flux and honest 1σ error [1e-17 erg/s/cm²/Å].
     """
 
-    response: Response
-    sky: np.ndarray | None = None
-    photons: np.ndarray | None = None
+    conditions: np.ndarray
+    sensitivity: np.ndarray
+    flux: np.ndarray
+    error: np.ndarray
 
-    @classmethod
-    def of(
-        cls,
-        tables: NoiseTables,
-        conditions: np.ndarray,
-        model: NoiseModel,
-        key: tuple[int, str, np.ndarray] | None,
-    ) -> "Coadd":
-        """Evaluate tables for conditions (n_spec, 8); only a drift needs the key."""
-        tables = model.applied(tables)
-        if not model.drifts:
-            return cls._of_equal(tables, conditions, model)
-        mean = mean_over_exposures(
-            lambda some: cls._of_equal(tables, some, model)._arrays(), model, conditions, key
-        )
-        first = Response.of(tables, conditions)
-        response = replace(
-            first, sensitivity=mean.pop("sensitivity"), background=mean.pop("background")
-        )
-        return cls(response, **mean)
+    def __len__(self) -> int:
+        return len(self.flux)
 
-    @classmethod
-    def _of_equal(cls, tables: NoiseTables, conditions: np.ndarray, model: NoiseModel) -> "Coadd":
-        sky = sky_counts(tables, conditions) if model.sky_floor == "correlated" else None
-        photons = _photons(tables, conditions) if model.counts == "poisson" else None
-        return cls(Response.of(tables, conditions), sky, photons)
-
-    def _arrays(self) -> dict[str, np.ndarray]:
-        arrays = {
-            "sensitivity": self.response.sensitivity,
-            "background": self.response.background,
-            "sky": self.sky,
-            "photons": self.photons,
-        }
-        return {name: values for name, values in arrays.items() if values is not None}
+    def coadd(self) -> np.ndarray:
+        """Electrons of all exposures over their sensitivity, float32 (n_spec, n_wave)."""
+        electrons = (self.sensitivity * self.flux).sum(axis=0)
+        return (electrons / self.sensitivity.sum(axis=0)).astype(np.float32)
 
 
-def _photons(tables: NoiseTables, conditions: np.ndarray) -> np.ndarray:
-    """Electrons of sky, stray light and dark current: the background's variance less the rest."""
-    smooth = replace(tables, floor_fraction=0.0 * tables.floor_fraction)
-    variance = background(smooth, conditions) / tables.at_pixels("variance_factor")
-    return np.maximum(variance - tables.at_pixels("read_variance"), 0.0)
+def observe_exposures(
+    tables: NoiseTables,
+    flux_model: np.ndarray,
+    conditions: np.ndarray,
+    key: tuple[int, str, np.ndarray],
+    model: NoiseModel = CALCULATOR,
+) -> Exposures:
+    """Draw the single exposures behind the coadd of record, which they add up to.
+
+    Gaussian noise of every exposure is drawn for itself, then moved by what the coadd of
+    record has more or less than their sum, in proportion to their variances: the law of
+    independent exposures, given their sum. The residual of sky subtraction, which does not
+    average down, is thereby the same in all.
+
+    Parameters
+    ----------
+    tables : NoiseTables
+    flux_model : float32 array, shape (n_spec, n_wave)
+        [1e-17 erg/s/cm²/Å].
+    conditions : float64 array, shape (n_spec, 8)
+        The same number of exposures for all spectra.
+    key : (seed, split, index)
+    model : NoiseModel, optional
+        Of the coadd; without cosmic rays.
+
+    Returns
+    -------
+    exposures : Exposures
+
+    Raises
+    ------
+    ConfigError
+        If numbers of exposures differ, or cosmic rays are asked for.
+    """
+    count = np.unique(conditions[:, EXP_COUNT])
+    if count.size != 1:
+        raise ConfigError(f"single exposures need one number of exposures, found {count}")
+    if model.cosmic_rays:
+        raise ConfigError("single exposures know no --cosmic-rays; set it to 0")
+    seed, split, index = key
+    flux, _, _ = observe_spectra(tables, flux_model, conditions, key, model=model)
+    singles = [some for _, some in exposure_conditions(model, conditions, key)]
+    for some in singles:
+        some[:, EXP_COUNT] = 1.0
+    quiet = NoiseModel(sky_floor="none").applied(tables)
+    shape = (len(singles), *flux.shape)
+    electrons, variance, sensitivity = (np.empty(shape) for _ in range(3))
+    star = np.maximum(flux_model, 0.0) * tables.at_pixels("sample_factor")
+    for number, some in enumerate(singles):
+        response = Response.of(quiet, some)
+        sensitivity[number] = response.sensitivity
+        variance[number] = response.sensitivity * star + response.background
+        noise = normals(seed, "exposures", split, index, flux.shape[1], number)
+        electrons[number] = response.sensitivity * flux_model + np.sqrt(variance[number]) * noise
+    total = len(singles) * Coadd.of(tables, conditions, model, key).response.sensitivity
+    short = total * flux - electrons.sum(axis=0)
+    electrons += variance / variance.sum(axis=0) * short
+    seen = (electrons / sensitivity).astype(np.float32)
+    noisy = model.applied(tables)
+    error = [
+        Response.of(noisy, some).honest_error(one, "observed")
+        for some, one in zip(singles, seen, strict=True)
+    ]
+    return Exposures(np.stack(singles), sensitivity, seen, np.stack(error))

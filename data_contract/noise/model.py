@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
 from starsmith.data_contract.errors import ConfigError, DataError
-from starsmith.data_contract.noise.tables import NoiseTables
+from starsmith.data_contract.noise.noise_tables import NoiseTables
 
 __all__ = ["COUNTS", "SKY_FLOORS", "NoiseModel"]
 

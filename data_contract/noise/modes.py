@@ -6,9 +6,9 @@ With U the modes, one column each, the covariance of a spectrum is C = D + U Uáµ
 import numpy as np
 
 from starsmith.data_contract.kernels.noise_terms import fill_floor_modes
+from starsmith.data_contract.noise.detector import sensitivity, sky_counts
 from starsmith.data_contract.noise.model import NoiseModel
-from starsmith.data_contract.noise.response import sensitivity, sky_counts
-from starsmith.data_contract.noise.tables import NoiseTables
+from starsmith.data_contract.noise.noise_tables import NoiseTables
 
 __all__ = [
     "FLOOR_MODES",

@@ -6,9 +6,8 @@ when it is read, from the noise tables stored beside it.
 
 import numpy as np
 
-from starsmith.data_contract.noise.exposures import Coadd
-from starsmith.data_contract.noise.model import NoiseModel
-from starsmith.data_contract.noise.response import (
+from starsmith.data_contract.noise.coadd import Coadd
+from starsmith.data_contract.noise.detector import (
     ERROR_KINDS,
     Response,
     background,
@@ -16,8 +15,9 @@ from starsmith.data_contract.noise.response import (
     observation,
     sensitivity,
 )
-from starsmith.data_contract.noise.tables import NoiseTables
-from starsmith.data_contract.noise.terms import Realisation, observe_terms, total_error
+from starsmith.data_contract.noise.model import NoiseModel
+from starsmith.data_contract.noise.noise_tables import NoiseTables
+from starsmith.data_contract.noise.observation import Realisation, observe_terms, total_error
 from starsmith.data_contract.random import normals
 
 __all__ = [
@@ -97,7 +97,7 @@ def observe_spectra(
         ``"noise", 0`` is the draw of record; ``"training", epoch`` a fresh one.
     model : NoiseModel, optional
         Terms of the noise; the calculator's unless given. Pixels lost to cosmic rays are told
-        by `starsmith.data_contract.noise.terms.spectrum_mask` with the same arguments.
+        by `starsmith.data_contract.noise.observation.spectrum_mask` with the same arguments.
     out : (flux, error), optional
         Float32 arrays of shape (n_spec, n_wave) that those two go to.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.names import LABELS
+from starsmith.data_contract.quantities import LABELS
 from starsmith.data_contract.random import uniforms
 
 __all__ = ["OPTIONAL_COLUMNS", "REQUIRED_COLUMNS", "Population", "read_population"]

@@ -9,7 +9,7 @@ import math
 import numpy as np
 import torch
 
-from starsmith.data_contract.names import SPLITS
+from starsmith.data_contract.quantities import SPLITS
 from starsmith.data_contract.random import WORD_LIMIT, check_seed, normals, stream_key, uniforms
 
 __all__ = ["keyed_normals", "keyed_uniforms", "philox_words", "words_to_normals"]

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 import torch.distributed as dist
 
-from starsmith.learners.training.order import Share
+from starsmith.learners.training.batch_order import Share
 
 __all__ = ["agree", "is_leader", "process_group", "share_of_process", "wait_for_all"]
 

@@ -14,9 +14,9 @@ import torch
 from starsmith.data_contract.dataset.training import TrainingSplit, TrainingView
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.random import WORD_LIMIT
-from starsmith.learners.online.bank import TRAINING, BankOnDevice
 from starsmith.learners.online.keyed import keyed_normals
-from starsmith.learners.online.view import OnlineView
+from starsmith.learners.online.online_view import OnlineView
+from starsmith.learners.online.torch_bank import TRAINING, BankOnDevice
 from starsmith.learners.preprocess import (
     BLOCK_ROWS,
     Normaliser,
@@ -26,7 +26,7 @@ from starsmith.learners.preprocess import (
     select_labels,
 )
 from starsmith.learners.recipe import NetworkRecipe
-from starsmith.learners.training.order import Order, Share
+from starsmith.learners.training.batch_order import Order, Share
 
 __all__ = ["Batch", "Feed", "OnlineFeed", "ResidentFeed", "StreamFeed", "open_feed"]
 

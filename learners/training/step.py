@@ -10,10 +10,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.learners.recipe import NetworkRecipe
+from starsmith.learners.training.batch_order import Share
 from starsmith.learners.training.compiled import check_compiler, compile_regions, is_recurrent
 from starsmith.learners.training.feeds import Batch
 from starsmith.learners.training.optimise import decay_groups, loss_function
-from starsmith.learners.training.order import Share
 
 __all__ = ["LossLog", "Stepper", "check_options", "fitting_batch"]
 

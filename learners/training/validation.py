@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from starsmith.data_contract.dataset.training import TrainingView
-from starsmith.learners.metrics import mae, r2, rmse
+from starsmith.learners.evaluation.metrics import mae, r2, rmse
 from starsmith.learners.preprocess import (
     Statistics,
     iterate_blocks,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from starsmith.data_contract.bank.file import Bank
+from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.dataset.manifest import Manifest
 from starsmith.data_contract.dataset.schema import CHUNK_ROWS, stored_bits
 from starsmith.data_contract.dataset.shards import (
@@ -21,14 +21,14 @@ from starsmith.data_contract.dataset.shards import (
     plan_shards,
     writer_lock,
 )
-from starsmith.data_contract.disk import told_of_disk
 from starsmith.data_contract.errors import ConfigError, GridError
-from starsmith.data_contract.names import CONDITIONS, SPLITS
-from starsmith.data_contract.noise.exposures import widest_conditions
+from starsmith.data_contract.files.disk_errors import told_of_disk
+from starsmith.data_contract.noise.coadd import widest_conditions
 from starsmith.data_contract.noise.view import CALCULATOR, NoiseModel, Response
+from starsmith.data_contract.quantities import CONDITIONS, SPLITS
 from starsmith.data_contract.random import check_seed
 from starsmith.data_contract.tables.population import Population
-from starsmith.simulator.generation.workers import Crew, Job, run_shards
+from starsmith.simulator.generation.executors import Crew, Job, run_shards
 from starsmith.simulator.observe import draw_stars, model_flux, signal_to_noise
 from starsmith.simulator.prior import Prior
 from starsmith.simulator.rendering.interpolate import touches_filled

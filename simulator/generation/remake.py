@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from starsmith.data_contract.bank.file import Bank
+from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.dataset.shards import DatasetHeader, Shard
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import DataError

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from starsmith.data_contract.bank.file import Bank
+from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.dataset.shards import DatasetHeader, Shard
 from starsmith.data_contract.kernels.rounding import round_mantissa
-from starsmith.data_contract.names import CONDITIONS
+from starsmith.data_contract.quantities import CONDITIONS
 from starsmith.simulator.observe import draw_stars, model_flux, observe, signal_to_noise
 from starsmith.simulator.prior import Prior
 

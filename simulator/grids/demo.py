@@ -17,8 +17,8 @@ import numpy as np
 from platformdirs import user_cache_path
 
 from starsmith.data_contract.errors import GridError
-from starsmith.data_contract.grid_file import GridData
-from starsmith.data_contract.names import LABELS
+from starsmith.data_contract.grid.grid_file import GridData
+from starsmith.data_contract.quantities import LABELS
 from starsmith.simulator.synthesis import PHYSICS_VERSION, Sampling, table_digest
 
 __all__ = ["DEMO_NOTICE", "build_demo_grid", "demo_axes", "demo_cache_key"]

@@ -1,16 +1,19 @@
 """Instruments: figures with their sources, and the noise tables made from them."""
 
 from starsmith.simulator.instruments.config import list_instruments, load_instrument
-from starsmith.simulator.instruments.dust import attenuation, extinction_per_reddening
 from starsmith.simulator.instruments.instrument import (
     Instrument,
     JoinedInstrument,
     with_source,
 )
-from starsmith.simulator.instruments.summary import instrument_summary, resolution_element
-from starsmith.simulator.instruments.tables import noise_tables
-from starsmith.simulator.instruments.validate import EtcComparison, compare_with_etc
-from starsmith.simulator.instruments.write import import_calculator
+from starsmith.simulator.instruments.instrument_summary import (
+    instrument_summary,
+    resolution_element,
+)
+from starsmith.simulator.instruments.instrument_tables import noise_tables
+from starsmith.simulator.instruments.light.dust import attenuation, extinction_per_reddening
+from starsmith.simulator.instruments.pfs_etc.validate import EtcComparison, compare_with_etc
+from starsmith.simulator.instruments.pfs_etc.write_instrument import import_calculator
 
 __all__ = [
     "EtcComparison",

@@ -10,7 +10,7 @@ import numpy as np
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.simulator.constants import ANGSTROM_PER_NM
-from starsmith.simulator.instruments.figures import covers
+from starsmith.simulator.instruments.figure_checks import covers
 from starsmith.simulator.instruments.parts import (
     LSF_MODELS,
     Arm,

@@ -6,8 +6,8 @@ import numpy as np
 
 from starsmith.data_contract.arms import ArmSpan
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.names import CONDITIONS
 from starsmith.data_contract.noise.budget import noise_budget
+from starsmith.data_contract.quantities import CONDITIONS
 from starsmith.simulator.constants import ANGSTROM_PER_NM
 from starsmith.simulator.instruments import (
     Instrument,
@@ -15,7 +15,7 @@ from starsmith.simulator.instruments import (
     noise_tables,
     resolution_element,
 )
-from starsmith.simulator.instruments.validate import flat_flux
+from starsmith.simulator.instruments.pfs_etc.validate import flat_flux
 from starsmith.simulator.planning.sed import Sed
 from starsmith.simulator.prior import Prior
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.grid_file import GridData
-from starsmith.data_contract.tables.columns import read_columns
+from starsmith.data_contract.grid.grid_file import GridData
+from starsmith.data_contract.tables.spectrum_columns import read_columns
 from starsmith.simulator.constants import ANGSTROM_PER_NM, BOLTZMANN_NM_K, FLUX_UNIT_CGS
 from starsmith.simulator.rendering.band import band_maggies
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from starsmith.data_contract.errors import ConfigError, GridError
-from starsmith.data_contract.grid_file import GridData
+from starsmith.data_contract.grid.grid_file import GridData
 from starsmith.simulator.constants import AB_FNU_CGS, LIGHT_SPEED_ANGSTROM_S
 
 __all__ = ["Maggies", "band_maggies"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.linalg import eigh
 
-from starsmith.data_contract.bank.file import Bank
+from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.simulator.rendering.bernstein import boxes, lattice
 from starsmith.simulator.rendering.holes import accepted_cells

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from starsmith.data_contract.bank.file import Bank
+from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.bank.splines import spline_degree, spline_knots
 from starsmith.data_contract.bank.velocity import VelocityTables
 from starsmith.data_contract.errors import GridError
 from starsmith.simulator.kernels.spline import GROUP, basis_rows, combine_rows, combine_shared
 from starsmith.simulator.rendering.positivity import refuse_undershoot, refuse_unpromised
-from starsmith.simulator.rendering.reddening import dust_tables
-from starsmith.simulator.rendering.velocity import shift_to_pixels, tables_for
+from starsmith.simulator.rendering.reddened import dust_tables
+from starsmith.simulator.rendering.velocity_shift import shift_to_pixels, tables_for
 
 __all__ = [
     "cardinal_weights",

@@ -6,8 +6,12 @@ from scipy.sparse import csr_array, vstack
 from starsmith.data_contract.errors import GridError
 from starsmith.simulator.constants import ANGSTROM_PER_NM
 from starsmith.simulator.instruments import Instrument, JoinedInstrument
-from starsmith.simulator.instruments.atmosphere import REACH_PIXEL
-from starsmith.simulator.instruments.lsf import KERNEL_REACH_PIXEL, kernel_weights, pixel_kernel
+from starsmith.simulator.instruments.light.extinction import REACH_PIXEL
+from starsmith.simulator.instruments.light.lsf import (
+    KERNEL_REACH_PIXEL,
+    kernel_weights,
+    pixel_kernel,
+)
 from starsmith.simulator.kernels.lsf import FWHM_TO_SIGMA, N_SIGMA, fill_pixel_weights
 
 __all__ = ["pixel_operator", "remaining_sigma"]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from starsmith.data_contract.bank.file import Bank
+from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.errors import GridError
 from starsmith.simulator.rendering.bernstein import Box, boxes, lattice
 

@@ -9,17 +9,17 @@ import logging
 import numpy as np
 from scipy.sparse import csr_array
 
-from starsmith.data_contract.bank.file import DEGREES, Bank
+from starsmith.data_contract.bank.bank_file import DEGREES, Bank
 from starsmith.data_contract.errors import ConfigError, GridError
-from starsmith.data_contract.grid_file import GridData
+from starsmith.data_contract.grid.grid_file import GridData
 from starsmith.simulator.constants import FLUX_UNIT_CGS
 from starsmith.simulator.instruments import Instrument, JoinedInstrument, noise_tables
 from starsmith.simulator.rendering.band import Maggies, band_maggies
 from starsmith.simulator.rendering.holes import filled_leakage
 from starsmith.simulator.rendering.interpolate import prefilter
 from starsmith.simulator.rendering.pixels import pixel_operator
-from starsmith.simulator.rendering.reddening import reddened_maggies, reddening_tables
-from starsmith.simulator.rendering.velocity import VelocityGrid
+from starsmith.simulator.rendering.reddened import reddened_maggies, reddening_tables
+from starsmith.simulator.rendering.velocity_shift import VelocityGrid
 
 __all__ = ["nearest_nodes", "pixel_operator", "render_bank"]
 
@@ -93,7 +93,7 @@ def render_bank(
         velocity; 10 suits PFS.
     reddening : bool
         Also keep what seeing stars through dust takes, see
-        `starsmith.simulator.rendering.reddening`.
+        `starsmith.simulator.rendering.reddened`.
 
     Returns
     -------

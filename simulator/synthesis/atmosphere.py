@@ -7,12 +7,12 @@ from functools import lru_cache
 import numpy as np
 from scipy.interpolate import CubicSpline, PchipInterpolator, RectBivariateSpline
 
+from starsmith.simulator.synthesis.atomic_constants import LIGHT_SPEED, SIGMA_SB
 from starsmith.simulator.synthesis.blanketing import blanketed_flux, open_fraction
 from starsmith.simulator.synthesis.composition import composition
-from starsmith.simulator.synthesis.constants import LIGHT_SPEED, SIGMA_SB
 from starsmith.simulator.synthesis.continuum import continuum_opacity, rosseland_mean
 from starsmith.simulator.synthesis.equation_of_state import Gas, solve_gas
-from starsmith.simulator.synthesis.tables import numbers
+from starsmith.simulator.synthesis.synthesis_tables import numbers
 
 __all__ = ["Atmosphere", "build_atmosphere", "depth_grid", "rosseland_table", "temperature_law"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from starsmith.simulator.kernels.synthesis_bands import band_cross_section
 from starsmith.simulator.kernels.synthesis_transfer import Bands
 from starsmith.simulator.synthesis.atmosphere import Atmosphere
-from starsmith.simulator.synthesis.constants import (
+from starsmith.simulator.synthesis.atomic_constants import (
     AMU,
     BOLTZMANN,
     BOLTZMANN_EV,
@@ -24,10 +24,10 @@ from starsmith.simulator.synthesis.constants import (
 from starsmith.simulator.synthesis.cyanogen import cyanogen_lines
 from starsmith.simulator.synthesis.equation_of_state import molecule_densities
 from starsmith.simulator.synthesis.franck_condon import franck_condon
-from starsmith.simulator.synthesis.lines import MICROTURBULENCE
+from starsmith.simulator.synthesis.line_list import MICROTURBULENCE
 from starsmith.simulator.synthesis.molecules import molecular_partition
 from starsmith.simulator.synthesis.rotational import RotationalLines
-from starsmith.simulator.synthesis.tables import numbers, read_table
+from starsmith.simulator.synthesis.synthesis_tables import numbers, read_table
 
 __all__ = ["MOLECULES", "band_opacity", "band_tables", "titanium_oxide_lines"]
 

@@ -14,12 +14,12 @@ from functools import lru_cache
 import numpy as np
 
 from starsmith.simulator.kernels.synthesis_transfer import flux_from_opacity
+from starsmith.simulator.synthesis.atomic_constants import BOLTZMANN_EV, CLASSICAL_CROSS_SECTION
 from starsmith.simulator.synthesis.composition import composition, log_partition
-from starsmith.simulator.synthesis.constants import BOLTZMANN_EV, CLASSICAL_CROSS_SECTION
 from starsmith.simulator.synthesis.continuum import continuum_opacity
 from starsmith.simulator.synthesis.equation_of_state import Gas, molecule_densities, solve_gas
-from starsmith.simulator.synthesis.tables import numbers, read_table
-from starsmith.simulator.synthesis.transfer import exponential_integral_table, planck
+from starsmith.simulator.synthesis.radiative_transfer import exponential_integral_table, planck
+from starsmith.simulator.synthesis.synthesis_tables import numbers, read_table
 
 __all__ = ["Forest", "blanketed_flux", "line_forest", "open_fraction"]
 

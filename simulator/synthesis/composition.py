@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from starsmith.simulator.synthesis.tables import numbers, read_table
+from starsmith.simulator.synthesis.synthesis_tables import numbers, read_table
 
 __all__ = ["Composition", "composition", "log_partition"]
 

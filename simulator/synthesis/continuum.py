@@ -5,7 +5,7 @@ Scattering is counted as absorption (S = B), the usual simplification of LTE syn
 
 import numpy as np
 
-from starsmith.simulator.synthesis.constants import (
+from starsmith.simulator.synthesis.atomic_constants import (
     BOLTZMANN,
     BOLTZMANN_EV,
     HC_OVER_K,

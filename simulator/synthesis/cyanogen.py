@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from starsmith.simulator.synthesis.constants import BOLTZMANN_EV, HC_OVER_K
+from starsmith.simulator.synthesis.atomic_constants import BOLTZMANN_EV, HC_OVER_K
 from starsmith.simulator.synthesis.franck_condon import franck_condon
 from starsmith.simulator.synthesis.rotational import RotationalLines
 

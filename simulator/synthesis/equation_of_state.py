@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from starsmith.simulator.synthesis.composition import Composition, log_partition
-from starsmith.simulator.synthesis.constants import (
+from starsmith.simulator.synthesis.atomic_constants import (
     AMU,
     BOLTZMANN,
     BOLTZMANN_EV,
     ELECTRON_MASS,
     PLANCK,
 )
+from starsmith.simulator.synthesis.composition import Composition, log_partition
 from starsmith.simulator.synthesis.molecules import dissociation_constant, water_constant
 
 __all__ = ["H_MINUS_AFFINITY", "Gas", "molecule_densities", "saha", "solve_gas"]

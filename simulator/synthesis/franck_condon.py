@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.linalg import eigh_tridiagonal
 
-from starsmith.simulator.synthesis.constants import AMU, ANGSTROM, LIGHT_SPEED, PLANCK
+from starsmith.simulator.synthesis.atomic_constants import AMU, ANGSTROM, LIGHT_SPEED, PLANCK
 
 __all__ = ["franck_condon", "morse_states"]
 

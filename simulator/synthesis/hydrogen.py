@@ -9,7 +9,7 @@ import numpy as np
 
 from starsmith.simulator.kernels.synthesis_hydrogen import WING, hydrogen_opacity
 from starsmith.simulator.synthesis.atmosphere import Atmosphere
-from starsmith.simulator.synthesis.constants import (
+from starsmith.simulator.synthesis.atomic_constants import (
     AMU,
     BOLTZMANN,
     CLASSICAL_CROSS_SECTION,
@@ -19,7 +19,7 @@ from starsmith.simulator.synthesis.constants import (
     RYDBERG_EV,
 )
 from starsmith.simulator.synthesis.continuum import hydrogen_level
-from starsmith.simulator.synthesis.lines import CUT, MICROTURBULENCE, abo_width
+from starsmith.simulator.synthesis.line_list import CUT, MICROTURBULENCE, abo_width
 
 __all__ = ["hydrogen_line_opacity", "hydrogen_lines"]
 

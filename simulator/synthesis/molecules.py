@@ -8,15 +8,15 @@ from functools import lru_cache
 
 import numpy as np
 
-from starsmith.simulator.synthesis.composition import composition, log_partition
-from starsmith.simulator.synthesis.constants import (
+from starsmith.simulator.synthesis.atomic_constants import (
     AMU,
     BOLTZMANN,
     BOLTZMANN_EV,
     HC_OVER_K,
     PLANCK,
 )
-from starsmith.simulator.synthesis.tables import numbers, read_table
+from starsmith.simulator.synthesis.composition import composition, log_partition
+from starsmith.simulator.synthesis.synthesis_tables import numbers, read_table
 
 __all__ = ["dissociation_constant", "molecular_partition", "water_constant"]
 

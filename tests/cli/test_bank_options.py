@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from starsmith.cli.shared.options import bank_options, config_option
-from starsmith.data_contract.bank.file import load_bank
+from starsmith.data_contract.bank.bank_file import load_bank
 from tests.cli.conftest import call
 
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from starsmith.data_contract.grid_file import GridData, write_grid
+from starsmith.data_contract.grid.grid_file import GridData, write_grid
 from tests.cli.conftest import call
 
 

@@ -6,7 +6,7 @@ from astropy.table import Table
 from click.testing import CliRunner
 
 from starsmith.cli.specsim import main
-from starsmith.data_contract.grid_file import GridData, write_grid
+from starsmith.data_contract.grid.grid_file import GridData, write_grid
 
 
 @pytest.fixture(scope="module")

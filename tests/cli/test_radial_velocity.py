@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from starsmith.cli.shared.datasets import open_any
-from starsmith.data_contract.grid_file import GridData, write_grid
+from starsmith.data_contract.grid.grid_file import GridData, write_grid
 from starsmith.simulator.cache import use as cache_use
 from tests.cli.conftest import call
 

@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
-from starsmith.data_contract.bank.file import load_bank
-from starsmith.data_contract.dataset.lock import writer_lock
+from starsmith.data_contract.bank.bank_file import load_bank
 from starsmith.data_contract.dataset.manifest import read_manifest
+from starsmith.data_contract.files.lock import writer_lock
 from tests.cli.conftest import call
 
 

@@ -9,7 +9,8 @@ from astropy.table import Table
 
 from starsmith import fisher
 from starsmith.cli.specfisher import main
-from starsmith.data_contract.names import SNR_EDGES
+from starsmith.data_contract.quantities import SNR_EDGES
+from starsmith.fisher.checks import selftest
 from tests.cli.conftest import call
 
 QUICK = "--n-template 2000 --n-star 50"
@@ -128,7 +129,7 @@ def test_predictions_for_other_stars_are_refused(predictions, bank_file, tmp_pat
 
 def test_selftest_reports_every_check_and_fails_when_one_does(monkeypatch):
     passing = call("specfisher selftest --json")
-    broken = [fisher.selftest.Check("quadrature", False, "off by 3")]
+    broken = [selftest.Check("quadrature", False, "off by 3")]
     monkeypatch.setattr(fisher, "run_selftest", lambda: broken)
     failing = call("specfisher selftest")
 

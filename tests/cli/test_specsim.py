@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from starsmith.data_contract.bank.file import load_bank
+from starsmith.data_contract.bank.bank_file import load_bank
 from starsmith.data_contract.dataset.manifest import read_manifest
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from starsmith.learners.online.view import open_online
+from starsmith.learners.online.online_view import open_online
 from tests.cli.conftest import call
 
 TINY = "--model specvit_tiny --set options.patch=20 --set options.dim=16 --set options.n_head=2"

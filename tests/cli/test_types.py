@@ -20,7 +20,7 @@ from starsmith.cli.shared.types import (
     SplitCounts,
     Values,
 )
-from starsmith.data_contract.names import LABELS, SNR_EDGES, SPLITS
+from starsmith.data_contract.quantities import LABELS, SNR_EDGES, SPLITS
 
 
 def parse(kind, text):

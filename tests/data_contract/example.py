@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from starsmith.data_contract.dataset.columns import rounded
 from starsmith.data_contract.dataset.schema import DatasetHeader
 from starsmith.data_contract.dataset.shards import (
     create_dataset,
@@ -10,9 +9,10 @@ from starsmith.data_contract.dataset.shards import (
     plan_shards,
     write_shard,
 )
+from starsmith.data_contract.dataset.split_columns import rounded
 from starsmith.data_contract.draws import Draws
-from starsmith.data_contract.names import CONDITIONS
 from starsmith.data_contract.noise.view import honest_error, median_snr, observe_spectra, true_error
+from starsmith.data_contract.quantities import CONDITIONS
 from starsmith.data_contract.random import uniforms
 
 LABELS = ("teff", "logg", "m_h")

@@ -7,7 +7,7 @@ import pytest
 
 from starsmith.data_contract.arms import arm_named, arm_spans
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.noise.tables import PER_ARM
+from starsmith.data_contract.noise.noise_tables import PER_ARM
 from starsmith.data_contract.noise.view import (
     NoiseTables,
     background,

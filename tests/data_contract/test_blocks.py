@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.checks.verify import fingerprints, verify_dataset
-from starsmith.data_contract.dataset import columns
+from starsmith.data_contract.dataset import split_columns as columns
 from starsmith.data_contract.dataset.card import card_contents
 from starsmith.data_contract.dataset.manifest import content_digest, read_manifest
 from starsmith.data_contract.dataset.shards import (

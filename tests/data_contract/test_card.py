@@ -13,7 +13,7 @@ from starsmith.data_contract.dataset.shards import (
     plan_shards,
     write_shard,
 )
-from starsmith.data_contract.names import CONDITIONS, UNITS
+from starsmith.data_contract.quantities import CONDITIONS, UNITS
 from tests.data_contract.example import (
     COUNTS,
     LABELS,

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from starsmith.data_contract.dataset.reader import open_dataset
-from starsmith.data_contract.dataset.spectra import CACHED_SHARDS, ShardCache
+from starsmith.data_contract.dataset.split_spectra import CACHED_SHARDS, ShardCache
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.noise.view import honest_error, median_snr, observe_spectra, true_error
 from tests.data_contract.example import COUNTS, draw, make_header, model_flux, write_example

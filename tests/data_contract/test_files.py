@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from starsmith.data_contract.bank.file import load_bank
+from starsmith.data_contract.bank.bank_file import load_bank
 from starsmith.data_contract.errors import DataError, GridError
-from starsmith.data_contract.grid_file import GridData, read_grid, write_grid
+from starsmith.data_contract.grid.grid_file import GridData, read_grid, write_grid
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_a_grid_appears_only_when_complete(grid, tmp_path, monkeypatch):
     def crash(*_args, **_kwargs):
         raise OSError("disk full")
 
-    monkeypatch.setattr("starsmith.data_contract.grid_file.write_array", crash)
+    monkeypatch.setattr("starsmith.data_contract.grid.grid_file.write_array", crash)
     with pytest.raises(OSError, match="disk full"):
         write_grid(path, dataclasses.replace(grid, name="other"))
     assert read_grid(path).name == "small"

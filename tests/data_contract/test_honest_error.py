@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.dataset.reader import open_dataset
-from starsmith.data_contract.noise.exposures import Coadd
-from starsmith.data_contract.noise.terms import spectrum_mask
+from starsmith.data_contract.noise.coadd import Coadd
+from starsmith.data_contract.noise.observation import spectrum_mask
 from starsmith.data_contract.noise.view import (
     ERROR_KINDS,
     NoiseModel,

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from starsmith.data_contract.dataset.lock import writer_lock
 from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.files.lock import writer_lock
 
 
 def test_a_second_writer_is_refused(tmp_path):

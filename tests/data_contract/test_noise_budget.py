@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from starsmith.data_contract.names import CONDITIONS
 from starsmith.data_contract.noise.budget import (
     CALCULATOR_TERMS,
     TERMS,
@@ -18,6 +17,7 @@ from starsmith.data_contract.noise.view import (
     sensitivity,
     true_error,
 )
+from starsmith.data_contract.quantities import CONDITIONS
 from tests.data_contract.example import draw, model_flux
 
 MODELS = {

@@ -9,8 +9,8 @@ from scipy import stats
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.kernels.noise_terms import poisson_quantile
 from starsmith.data_contract.masks import mask_value
+from starsmith.data_contract.noise.coadd import Coadd, exposure_conditions, widest_conditions
 from starsmith.data_contract.noise.cosmic_rays import EXTRACTED_CM2, lost_exposures
-from starsmith.data_contract.noise.exposures import Coadd, exposure_conditions, widest_conditions
 from starsmith.data_contract.noise.modes import (
     distortion_shapes,
     floor_modes,
@@ -18,7 +18,7 @@ from starsmith.data_contract.noise.modes import (
     noise_modes,
     telluric_depth,
 )
-from starsmith.data_contract.noise.terms import Realisation, spectrum_mask
+from starsmith.data_contract.noise.observation import Realisation, spectrum_mask
 from starsmith.data_contract.noise.view import NoiseModel, honest_error, observe_spectra, true_error
 from tests.data_contract.example import draw, model_flux
 from tests.reference import noise_terms as slow

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.noise.modes import distortion_shapes, floor_modes
-from starsmith.data_contract.noise.tables import PER_ARM
+from starsmith.data_contract.noise.noise_tables import PER_ARM
 from starsmith.data_contract.noise.view import NoiseModel, observe_spectra, true_error
 from tests.conftest import make_noise_tables
 

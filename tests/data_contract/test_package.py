@@ -19,7 +19,7 @@ def test_every_public_name_is_there():
 def test_errors_and_names_cost_nothing():
     """A command that fails early imports neither numpy nor zarr nor numba."""
     code = (
-        "import sys, starsmith.data_contract.errors, starsmith.data_contract.names;"
+        "import sys, starsmith.data_contract.errors, starsmith.data_contract.quantities;"
         "print([m for m in ('numpy', 'zarr', 'numba', 'h5py') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -8,7 +8,7 @@ from scipy import stats
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.kernels.philox import philox_block
-from starsmith.data_contract.names import SPLITS
+from starsmith.data_contract.quantities import SPLITS
 from starsmith.data_contract.random import STREAMS, normals, stream_key, uniforms
 from tests.reference import philox
 

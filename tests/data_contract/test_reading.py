@@ -5,10 +5,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from starsmith.data_contract.dataset.columns import open_column, read_rows
 from starsmith.data_contract.dataset.reader import open_dataset
 from starsmith.data_contract.dataset.shard_file import ShardFiles
 from starsmith.data_contract.dataset.shuffle import shuffled_batches
+from starsmith.data_contract.dataset.split_columns import open_column, read_rows
 from starsmith.data_contract.errors import DataError
 from tests.data_contract.example import COUNTS
 

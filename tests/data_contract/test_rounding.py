@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from starsmith.data_contract.dataset.columns import is_rounded, rounded
+from starsmith.data_contract.dataset.split_columns import is_rounded, rounded
 
 NUMBERS = st.lists(
     st.floats(2.0**-100, 2.0**100, width=32).flatmap(lambda x: st.sampled_from([x, -x])),

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starsmith.data_contract.dataset.columns import write_rows
 from starsmith.data_contract.dataset.manifest import read_manifest
 from starsmith.data_contract.dataset.reader import open_dataset
 from starsmith.data_contract.dataset.shards import (
@@ -17,8 +16,9 @@ from starsmith.data_contract.dataset.shards import (
     plan_shards,
     write_shard,
 )
+from starsmith.data_contract.dataset.split_columns import write_rows
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.names import SPLITS
+from starsmith.data_contract.quantities import SPLITS
 from tests.data_contract.example import (
     COUNTS,
     file_bytes,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.noise.single_exposures import observe_exposures
+from starsmith.data_contract.noise.exposures import observe_exposures
 from starsmith.data_contract.noise.view import NoiseModel, observe_spectra, true_error
 from tests.data_contract.example import draw, model_flux
 

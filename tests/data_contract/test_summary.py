@@ -9,7 +9,7 @@ from starsmith.data_contract.checks.summary import describe, identify
 from starsmith.data_contract.dataset.reader import open_dataset
 from starsmith.data_contract.dataset.shards import plan_shards
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.grid_file import GridData, write_grid
+from starsmith.data_contract.grid.grid_file import GridData, write_grid
 from tests.data_contract.example import COUNTS, make_header, write_example
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from starsmith.data_contract.bank.file import Bank
+from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
 from tests.conftest import make_noise_tables

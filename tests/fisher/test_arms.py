@@ -8,9 +8,9 @@ import pytest
 from astropy.table import Table
 
 from starsmith.data_contract.errors import DataError
-from starsmith.fisher.arms import hidden_pixels, with_arm_alone
-from starsmith.fisher.bounds import fisher_information
-from starsmith.fisher.ceiling import ceiling, ceiling_by_arm
+from starsmith.fisher.ceilings.ceiling import ceiling, ceiling_by_arm
+from starsmith.fisher.ceilings.single_arm import hidden_pixels, with_arm_alone
+from starsmith.fisher.information.bounds import fisher_information
 from starsmith.simulator.observe import draw_stars
 from tests.cli.conftest import call
 from tests.conftest import make_toy_bank

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from starsmith.fisher.bounds import (
+from starsmith.fisher.information.bounds import (
     StarBounds,
     bayes_gauss,
     fisher_information,
@@ -14,8 +14,8 @@ from starsmith.fisher.bounds import (
     unbiased_mean,
     van_trees,
 )
-from starsmith.fisher.information import crlb_from_gram, whitened_gram
-from starsmith.fisher.nodes import node_spectra, step_error
+from starsmith.fisher.information.crlb import crlb_from_gram, whitened_gram
+from starsmith.fisher.information.grid_nodes import node_spectra, step_error
 from starsmith.simulator.observe import draw_stars
 from starsmith.simulator.rendering.interpolate import prefilter
 from tests.conftest import make_noise_tables, make_toy_bank, star_flux

@@ -10,9 +10,9 @@ from astropy.table import Table
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.noise.view import median_snr, true_error
-from starsmith.fisher.bounds import STATISTICS
-from starsmith.fisher.ceiling import ceiling, resampled_error
-from starsmith.fisher.plots import ceiling_figure, plot_ceiling
+from starsmith.fisher.ceilings.ceiling import ceiling, resampled_error
+from starsmith.fisher.figures import ceiling_figure, plot_ceiling
+from starsmith.fisher.information.bounds import STATISTICS
 from starsmith.simulator.observe import draw_stars, model_flux
 
 SMALL = {"n_star": 400, "n_template": 4000, "snr_edges": (0.0, 3.0, 5.0, 10.0, math.inf)}

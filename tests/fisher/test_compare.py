@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import DataError, LeakError
-from starsmith.fisher.ceiling import ceiling
-from starsmith.fisher.compare import check_leak, compare, holm, leak_verdict, match_keys
-from starsmith.fisher.posterior import PosteriorOptions, posterior_mean
+from starsmith.fisher.ceilings.ceiling import ceiling
+from starsmith.fisher.ceilings.leak_test import check_leak, compare, holm, leak_verdict, match_keys
+from starsmith.fisher.posterior.posterior_mean import PosteriorOptions, posterior_mean
 from starsmith.simulator.observe import draw_stars, observe
 
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.noise.covariance import covariance_of
 from starsmith.data_contract.noise.modes import noise_modes
 from starsmith.data_contract.noise.view import NoiseModel, true_error
-from starsmith.fisher.basis import Stars
-from starsmith.fisher.bounds import fisher_information
-from starsmith.fisher.ceiling import ceiling
-from starsmith.fisher.jacobian import label_columns
-from starsmith.fisher.posterior import PosteriorOptions, posterior_mean
-from starsmith.fisher.variance import covariance_of
+from starsmith.fisher.ceilings.ceiling import ceiling
+from starsmith.fisher.information.bounds import fisher_information
+from starsmith.fisher.information.jacobian import label_columns
+from starsmith.fisher.posterior.basis import Stars
+from starsmith.fisher.posterior.posterior_mean import PosteriorOptions, posterior_mean
 from starsmith.simulator.observe import draw_stars, model_flux, observe
 from starsmith.simulator.rendering.interpolate import interpolate
 from tests.reference.fisher import moments_dense, schur_dense

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.fisher.bounds import fisher_information
-from starsmith.fisher.density import information_of_star
-from starsmith.fisher.nuisances import Nuisances
+from starsmith.fisher.information.bounds import fisher_information
+from starsmith.fisher.information.density import information_of_star
+from starsmith.fisher.information.nuisances import Nuisances
 from starsmith.fisher.stars import free_labels, star_at, stars_at
 from tests.conftest import make_toy_bank
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.fisher.bounds import fisher_information
-from starsmith.fisher.exposure import Goal, least_integer, plan_exposures
+from starsmith.fisher.information.bounds import fisher_information
 from starsmith.fisher.stars import star_at
+from starsmith.fisher.survey.exposure_plan import Goal, least_integer, plan_exposures
 
 STAR = {"teff": 4750.0, "logg": 2.5, "m_h": -1.0}
 STEADY = {"seeing": (0.8, 0.8), "zenith_angle": (20.0, 20.0), "field_angle": (0.3, 0.3)}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.fisher.bounds import fisher_information
-from starsmith.fisher.information import (
+from starsmith.fisher.information.bounds import fisher_information
+from starsmith.fisher.information.crlb import (
     crlb,
     crlb_batch,
     crlb_from_gram,
@@ -15,7 +15,7 @@ from starsmith.fisher.information import (
     optimal_filter,
     whitened_gram,
 )
-from starsmith.fisher.nuisances import Nuisances
+from starsmith.fisher.information.nuisances import Nuisances
 from starsmith.simulator.observe import draw_stars
 from tests.reference.fisher import schur_dense
 

@@ -4,10 +4,15 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.noise.covariance import variance_of
 from starsmith.data_contract.noise.view import true_error
-from starsmith.fisher.jacobian import along_axis, derivative_matrix, label_columns, node_flux
-from starsmith.fisher.nuisances import continuum_columns, velocity_column
-from starsmith.fisher.variance import variance_of
+from starsmith.fisher.information.jacobian import (
+    along_axis,
+    derivative_matrix,
+    label_columns,
+    node_flux,
+)
+from starsmith.fisher.information.nuisances import continuum_columns, velocity_column
 from starsmith.simulator.rendering.interpolate import interpolate
 from tests.reference.fisher import three_point_slope
 

@@ -5,11 +5,15 @@ import dataclasses
 import numpy as np
 import pytest
 
-from starsmith.fisher.ceiling import ceiling
+from starsmith.data_contract.noise.covariance import variance_of
+from starsmith.fisher.ceilings.ceiling import ceiling
 from starsmith.fisher.kernels.posterior import fill_log_marginal
-from starsmith.fisher.lines import lines_of
-from starsmith.fisher.posterior import PosteriorOptions, amplitude_limits, posterior_mean
-from starsmith.fisher.variance import variance_of
+from starsmith.fisher.posterior.posterior_mean import (
+    PosteriorOptions,
+    amplitude_limits,
+    posterior_mean,
+)
+from starsmith.fisher.posterior.template_lines import lines_of
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.presets import settle
 from starsmith.simulator.rendering.interpolate import interpolate, touches_filled

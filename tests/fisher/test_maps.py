@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.fisher.density import information_of_star
-from starsmith.fisher.maps import sigma_map
-from starsmith.fisher.plots import map_figure
+from starsmith.fisher.figures import map_figure
+from starsmith.fisher.information.density import information_of_star
+from starsmith.fisher.information.sigma_map import sigma_map
 from starsmith.fisher.stars import star_at
 
 NAMES = ("teff", "logg", "m_h")

@@ -7,9 +7,9 @@ import pytest
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.tables.population import Population
-from starsmith.fisher.ceiling import ceiling
-from starsmith.fisher.posterior import PosteriorOptions, posterior_mean
-from starsmith.fisher.templates import TableRows
+from starsmith.fisher.ceilings.ceiling import ceiling
+from starsmith.fisher.posterior.posterior_mean import PosteriorOptions, posterior_mean
+from starsmith.fisher.posterior.templates import TableRows
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.rendering.interpolate import interpolate
 from tests.reference.fisher import posterior_over_rows

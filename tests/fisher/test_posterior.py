@@ -6,18 +6,22 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.fisher import cells
-from starsmith.fisher.basis import Stars, build_basis, leading_modes
-from starsmith.fisher.cells import combine_nodes, find_cells
+from starsmith.data_contract.noise.covariance import variance_of
+from starsmith.fisher.checks.selftest import uniform_prior_mmse
 from starsmith.fisher.kernels.posterior import (
     accumulate,
     fill_log_marginal,
     quadratic_forms,
 )
-from starsmith.fisher.posterior import PosteriorOptions, amplitude_limits, posterior_mean
-from starsmith.fisher.selftest import uniform_prior_mmse
-from starsmith.fisher.templates import build_templates
-from starsmith.fisher.variance import variance_of
+from starsmith.fisher.posterior import spline_cells as cells
+from starsmith.fisher.posterior.basis import Stars, build_basis, leading_modes
+from starsmith.fisher.posterior.posterior_mean import (
+    PosteriorOptions,
+    amplitude_limits,
+    posterior_mean,
+)
+from starsmith.fisher.posterior.spline_cells import combine_nodes, find_cells
+from starsmith.fisher.posterior.templates import build_templates
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.rendering.interpolate import interpolate, spline_weights
 from tests.reference.fisher import log_marginal_by_grid, moments_dense, posterior_on_grid

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from starsmith.fisher.bounds import van_trees
-from starsmith.fisher.information import crlb, crlb_batch, crlb_with_priors
-from starsmith.fisher.selftest import uniform_prior_mmse
+from starsmith.fisher.checks.selftest import uniform_prior_mmse
+from starsmith.fisher.information.bounds import van_trees
+from starsmith.fisher.information.crlb import crlb, crlb_batch, crlb_with_priors
 
 problems = st.tuples(
     st.integers(0, 2**32 - 1), st.integers(2, 5), st.integers(12, 60), st.integers(0, 4)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.fisher.bounds import paper_median
-from starsmith.fisher.nodes import node_spectra
-from starsmith.fisher.quality import PUBLISHED, check_bank
+from starsmith.fisher.checks.bank_quality import PUBLISHED, check_bank
+from starsmith.fisher.information.bounds import paper_median
+from starsmith.fisher.information.grid_nodes import node_spectra
 
 
 def by_name(bank, prior, **choices):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from starsmith.fisher.selftest import run_selftest, uniform_prior_mmse
+from starsmith.fisher.checks.selftest import run_selftest, uniform_prior_mmse
 
 
 @pytest.fixture(scope="module")

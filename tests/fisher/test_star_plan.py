@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import DataError
-from starsmith.fisher.bounds import fisher_information
-from starsmith.fisher.exposure import Goal
-from starsmith.fisher.star_plan import plan_stars
+from starsmith.fisher.information.bounds import fisher_information
 from starsmith.fisher.stars import stars_at
+from starsmith.fisher.survey.exposure_plan import Goal
+from starsmith.fisher.survey.star_plan import plan_stars
 
 NAMES = ("teff", "logg", "m_h")
 

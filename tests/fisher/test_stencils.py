@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import GridError
-from starsmith.fisher.jacobian import derivative_matrix
+from starsmith.fisher.information.jacobian import derivative_matrix
+from starsmith.fisher.information.stencils import axis_stencils, build_stencils
 from starsmith.fisher.kernels.gram import fill_gram
-from starsmith.fisher.stencils import axis_stencils, build_stencils
 from tests.reference.fisher import gram_plain
 
 X = np.array([0.0, 0.5, 1.25, 2.0, 3.5, 4.0])

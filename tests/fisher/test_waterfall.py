@@ -8,11 +8,11 @@ import pytest
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.noise.view import NoiseModel
-from starsmith.fisher.bounds import fisher_information
-from starsmith.fisher.nuisances import Nuisances, lsf_column, sky_column
-from starsmith.fisher.plots import waterfall_figure
+from starsmith.fisher.figures import waterfall_figure
+from starsmith.fisher.information.bounds import fisher_information
+from starsmith.fisher.information.nuisances import Nuisances, lsf_column, sky_column
+from starsmith.fisher.information.waterfall import every_nuisance, waterfall
 from starsmith.fisher.stars import star_at
-from starsmith.fisher.waterfall import every_nuisance, waterfall
 
 NAMES = ("teff", "logg", "m_h")
 

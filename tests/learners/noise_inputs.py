@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from starsmith.data_contract.bank.file import Bank
-from starsmith.data_contract.names import CONDITIONS
+from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.noise.view import honest_error, observe_spectra
-from starsmith.fisher.posterior import PosteriorOptions, posterior_mean
+from starsmith.data_contract.quantities import CONDITIONS
+from starsmith.fisher.posterior.posterior_mean import PosteriorOptions, posterior_mean
 from starsmith.simulator.observe import draw_stars, model_flux, observe
 from starsmith.simulator.prior import Prior
 

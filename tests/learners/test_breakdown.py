@@ -8,7 +8,7 @@ from starsmith.data_contract.dataset.training import SpectrumView
 from starsmith.data_contract.errors import DataError, DivergedError
 from starsmith.learners import fit, load_checkpoint, predict
 from starsmith.learners.recipe import NetworkRecipe, RidgeRecipe
-from starsmith.learners.training.breakdown import bad_rows, free_name, lower_rate
+from starsmith.learners.training.divergence import bad_rows, free_name, lower_rate
 from starsmith.learners.training.feeds import Batch
 from starsmith.learners.training.step import Stepper
 from tests.learners.worlds import lines, make_data, uniform_logg

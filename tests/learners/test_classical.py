@@ -7,9 +7,9 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from starsmith.learners import evaluate, fit, load_checkpoint, predict
-from starsmith.learners.baselines.ridge import normal_equations
-from starsmith.learners.baselines.trees import TreesEstimator
-from starsmith.learners.metrics import r2
+from starsmith.learners.estimators.ridge import normal_equations
+from starsmith.learners.estimators.trees import TreesEstimator
+from starsmith.learners.evaluation.metrics import r2
 from starsmith.learners.preprocess import LabelScale, Normaliser, Statistics
 from starsmith.learners.recipe import RidgeRecipe, TreesRecipe
 from tests.learners.worlds import lines, make_data, uniform_logg

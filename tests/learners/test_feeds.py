@@ -6,10 +6,11 @@ import torch
 
 from starsmith.data_contract.dataset.reader import open_dataset
 from starsmith.data_contract.errors import ConfigError, DataError
-from starsmith.learners.online.view import open_online
+from starsmith.learners.online.online_view import open_online
 from starsmith.learners.preprocess import measure_statistics
 from starsmith.learners.recipe import NetworkRecipe
 from starsmith.learners.training import feeds
+from starsmith.learners.training.batch_order import Order, Share
 from starsmith.learners.training.feeds import (
     OnlineFeed,
     ResidentFeed,
@@ -17,7 +18,6 @@ from starsmith.learners.training.feeds import (
     device_median,
     open_feed,
 )
-from starsmith.learners.training.order import Order, Share
 from starsmith.simulator.generation.generate import write_dataset
 from starsmith.simulator.prior import Prior
 

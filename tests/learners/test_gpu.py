@@ -8,9 +8,9 @@ import torch
 
 from starsmith.data_contract.random import normals
 from starsmith.learners import fit, load_checkpoint, predict
-from starsmith.learners.online.bank import OF_RECORD, BankOnDevice
 from starsmith.learners.online.keyed import keyed_normals
-from starsmith.learners.online.view import open_online
+from starsmith.learners.online.online_view import open_online
+from starsmith.learners.online.torch_bank import OF_RECORD, BankOnDevice
 from starsmith.learners.recipe import NetworkRecipe
 from starsmith.learners.training.feeds import median_of_rows
 from starsmith.simulator.prior import Prior

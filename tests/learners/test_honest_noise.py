@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from starsmith.simulator.cache.bank import cached_bank
+from starsmith.simulator.cache.cached_bank import cached_bank
 from starsmith.simulator.prior import Prior
 from tests.learners.noise_inputs import FITS, Pixels, left_by_ideal, noise_inputs, predicted, r2
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.learners import create_model, evaluate, fit, load_checkpoint, predict
-from starsmith.learners.judge.interpret import (
+from starsmith.learners.evaluation.interpret import (
     attention_to_pixels,
     explain,
     information_shares,

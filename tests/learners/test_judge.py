@@ -5,24 +5,24 @@ import pytest
 from scipy.stats import binom
 
 from starsmith.data_contract.errors import ConfigError, DataError, LeakError
-from starsmith.data_contract.names import UNITS
-from starsmith.fisher.table import StarCeiling
+from starsmith.data_contract.predictions import Predictions
+from starsmith.data_contract.quantities import UNITS
+from starsmith.fisher.ceilings.ceiling_table import StarCeiling
 from starsmith.learners import evaluate_predictions, fit, load_checkpoint, predict
-from starsmith.learners.judge.calibration import calibrate
-from starsmith.learners.judge.figures import calibration_figure, models_figure
-from starsmith.learners.judge.leak import hold_against, refuse_leaks
-from starsmith.learners.judge.marginal import marginalise_noise
-from starsmith.learners.judge.pairs import against_best, differences
-from starsmith.learners.judge.strata import default_mag_edges, groups_of
-from starsmith.learners.judge.weighting import (
+from starsmith.learners.evaluation.calibration import calibrate
+from starsmith.learners.evaluation.evaluation_figures import calibration_figure, models_figure
+from starsmith.learners.evaluation.leak import hold_against, refuse_leaks
+from starsmith.learners.evaluation.metrics import SCORES, bootstrap, score
+from starsmith.learners.evaluation.noise_marginal import marginalise_noise
+from starsmith.learners.evaluation.pairs import against_best, differences
+from starsmith.learners.evaluation.strata import default_mag_edges, groups_of
+from starsmith.learners.evaluation.weighting import (
     parse_fractions,
     reweight,
     type_weights,
     weighted_median,
     weighted_scores,
 )
-from starsmith.learners.metrics import SCORES, bootstrap, score
-from starsmith.learners.predictions import Predictions
 
 PRIOR_MEAN, PRIOR_STD = 3.0, 1.0
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from starsmith.data_contract.names import SPLITS
+from starsmith.data_contract.quantities import SPLITS
 from starsmith.data_contract.random import normals, stream_key, uniforms
 from starsmith.learners.online.keyed import (
     keyed_normals,

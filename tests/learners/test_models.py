@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.learners.models import (
+from starsmith.learners.networks import (
     CLASSICAL,
     count_parameters,
     create_model,
     list_models,
     register_model,
 )
-from starsmith.learners.models.blocks import ConvTokenizer, UnfoldTokenizer
+from starsmith.learners.networks.blocks import ConvTokenizer, UnfoldTokenizer
 
 PUBLISHED = {
     "specvit": 4_809_729,

@@ -9,8 +9,8 @@ import torch
 
 from starsmith.data_contract.errors import ConfigError, DataError, DivergedError
 from starsmith.learners import evaluate, fit, load_checkpoint, predict
-from starsmith.learners.metrics import r2
-from starsmith.learners.models import register_model, registry
+from starsmith.learners.evaluation.metrics import r2
+from starsmith.learners.networks import register_model, registry
 from starsmith.learners.recipe import NetworkRecipe, RidgeRecipe
 from starsmith.learners.training import network
 from starsmith.learners.training.optimise import AveragedModel

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from starsmith.data_contract.errors import ConfigError, GridError
-from starsmith.data_contract.names import CONDITIONS
-from starsmith.learners.online.bank import OF_RECORD, TRAINING, BankOnDevice
+from starsmith.data_contract.quantities import CONDITIONS
+from starsmith.learners.online.torch_bank import OF_RECORD, TRAINING, BankOnDevice
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
 from starsmith.simulator.rendering.compress import compress_bank

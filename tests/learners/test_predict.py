@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import ContractError, DataError
+from starsmith.data_contract.predictions import Predictions
 from starsmith.learners import (
     fit,
     load_checkpoint,
@@ -16,7 +17,6 @@ from starsmith.learners import (
     read_ecsv,
     write_ecsv,
 )
-from starsmith.learners.predictions import Predictions
 from tests.learners.worlds import NOTICE, lines, make_data, uniform_logg
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.learners.models import create_model, list_models
+from starsmith.learners.networks import create_model, list_models
 from starsmith.learners.recipe import NetworkRecipe, list_recipes, load_recipe, recipe_to_toml
 from starsmith.learners.training.optimise import decay_groups, learning_rate, loss_function
 

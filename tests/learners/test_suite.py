@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.learners import fit
-from starsmith.learners.judge.cost import cost_of, forward_flops
-from starsmith.learners.judge.document import Document, Picture, Section, Table, write_document
-from starsmith.learners.judge.published import published
-from starsmith.learners.judge.subset import first_spectra
-from starsmith.learners.judge.suite import list_suites, load_suite, suite_from_table
+from starsmith.learners.benchmark.cost import cost_of, forward_flops
+from starsmith.learners.benchmark.document import Document, Picture, Section, Table, write_document
+from starsmith.learners.benchmark.learning_curve import first_spectra
+from starsmith.learners.benchmark.published_values import published
+from starsmith.learners.benchmark.suite import list_suites, load_suite, suite_from_table
 from starsmith.learners.recipe import NetworkRecipe, RidgeRecipe
 
 DATA = "[data.main]\nsplits = { train = 1000, val = 100, test = 100 }\n"

@@ -13,9 +13,9 @@ import torch
 
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.learners import fit, load_checkpoint, predict
-from starsmith.learners.metrics import r2
-from starsmith.learners.models import create_model, list_models
-from starsmith.learners.online.view import open_online
+from starsmith.learners.evaluation.metrics import r2
+from starsmith.learners.networks import create_model, list_models
+from starsmith.learners.online.online_view import open_online
 from starsmith.learners.recipe import NetworkRecipe, RidgeRecipe
 from starsmith.learners.training.compiled import count_graphs, regions
 from starsmith.learners.training.step import Stepper
@@ -291,7 +291,7 @@ def test_two_processes_train_as_one(small_data, tmp_path):
 
 def test_a_batch_that_does_not_divide_among_processes_is_refused():
     """Every process takes the same number of spectra."""
-    from starsmith.learners.training.order import Share
+    from starsmith.learners.training.batch_order import Share
 
     with pytest.raises(ConfigError, match="does not divide among 3"):
         Stepper(

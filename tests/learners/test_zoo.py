@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from starsmith.learners import fit, load_checkpoint, predict
-from starsmith.learners.metrics import r2
-from starsmith.learners.models import CLASSICAL, list_models
+from starsmith.learners.evaluation.metrics import r2
+from starsmith.learners.networks import CLASSICAL, list_models
 from starsmith.learners.recipe import load_recipe
 from tests.learners.worlds import lines, make_data, uniform_logg
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from starsmith.data_contract.dataset.training import SpectrumView, TrainingSplit, TrainingView
-from starsmith.data_contract.names import SPLITS
+from starsmith.data_contract.quantities import SPLITS
 
 DIGEST = "d" * 64
 NOTICE = "TOY SPECTRA (formulae, not stars)"

@@ -7,7 +7,7 @@ from scipy.integrate import quad
 from starsmith.data_contract.errors import ConfigError, GridError
 from starsmith.simulator.constants import AB_FNU_CGS, LIGHT_SPEED_ANGSTROM_S
 from starsmith.simulator.instruments import load_instrument
-from starsmith.simulator.instruments.validate import flat_flux
+from starsmith.simulator.instruments.pfs_etc.validate import flat_flux
 from starsmith.simulator.rendering.band import band_maggies
 from starsmith.simulator.rendering.interpolate import interpolate
 from starsmith.simulator.rendering.render import render_bank

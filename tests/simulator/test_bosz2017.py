@@ -7,10 +7,14 @@ import pytest
 from scipy.constants import sigma
 
 from starsmith.data_contract.errors import DataError, GridError
-from starsmith.simulator.grids.bosz2017 import read_bosz2017
-from starsmith.simulator.grids.bosz_names import NodeLabels, parse_bosz2017
-from starsmith.simulator.grids.spectrum import geometric_wave
-from starsmith.simulator.grids.verify import check_flux_factor, check_medium, triplet_medium
+from starsmith.simulator.grids.bosz.bosz_spectrum import geometric_wave
+from starsmith.simulator.grids.bosz.conventions import (
+    check_flux_factor,
+    check_medium,
+    triplet_medium,
+)
+from starsmith.simulator.grids.bosz.names2017 import NodeLabels, parse_bosz2017
+from starsmith.simulator.grids.bosz.read2017 import read_bosz2017
 from tests.reference.bosz_archive import (
     archive_wave,
     header_of,

@@ -7,9 +7,11 @@ import pytest
 from scipy.constants import sigma
 
 from starsmith.data_contract.errors import DataError, GridError
-from starsmith.data_contract.grid_file import read_grid
+from starsmith.data_contract.grid.grid_file import read_grid
 from starsmith.simulator.grids import import_bosz
-from starsmith.simulator.grids.bosz2024 import (
+from starsmith.simulator.grids.bosz.conventions import check_flux_factor, check_medium
+from starsmith.simulator.grids.bosz.names2017 import ArchiveName, NodeLabels
+from starsmith.simulator.grids.bosz.release2024 import (
     ATMOSPHERES,
     bosz2024_name,
     bosz2024_url,
@@ -17,8 +19,6 @@ from starsmith.simulator.grids.bosz2024 import (
     parse_bosz2024,
     read_bosz2024,
 )
-from starsmith.simulator.grids.bosz_names import ArchiveName, NodeLabels
-from starsmith.simulator.grids.verify import check_flux_factor, check_medium
 from tests.reference.bosz_archive import file_name_2024, star, write_node, write_node_2024
 
 

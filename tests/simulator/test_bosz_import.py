@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import GridError
-from starsmith.data_contract.grid_file import read_grid
+from starsmith.data_contract.grid.grid_file import read_grid
 from starsmith.simulator.grids import StellarGrid, holes, import_bosz
 from tests.reference.bosz_archive import archive_wave, file_name, star, write_node
 

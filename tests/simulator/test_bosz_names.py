@@ -5,7 +5,7 @@ import json
 import pytest
 
 from starsmith.data_contract.errors import GridError
-from starsmith.simulator.grids.bosz_names import (
+from starsmith.simulator.grids.bosz.names2017 import (
     RESOLUTIONS,
     NodeLabels,
     bosz2017_missing,

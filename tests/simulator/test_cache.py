@@ -11,7 +11,7 @@ import pytest
 
 from starsmith.simulator.cache import contents as cache_contents
 from starsmith.simulator.cache import use as cache_use
-from starsmith.simulator.cache.bank import bank_digest
+from starsmith.simulator.cache.cached_bank import bank_digest
 from starsmith.simulator.cache.contents import clear_cache, list_cache
 from starsmith.simulator.grids.demo import demo_cache_key
 from starsmith.simulator.synthesis import PHYSICS_VERSION, table_digest

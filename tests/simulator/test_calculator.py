@@ -14,7 +14,7 @@ from starsmith.simulator.instruments import (
     noise_tables,
     with_source,
 )
-from starsmith.simulator.instruments.validate import flat_flux
+from starsmith.simulator.instruments.pfs_etc.validate import flat_flux
 from starsmith.simulator.rendering.render import render_bank
 from tests.reference.etc import Arm
 from tests.simulator.test_render import make_grid, star

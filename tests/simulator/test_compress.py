@@ -8,7 +8,7 @@ from scipy.interpolate import RegularGridInterpolator
 
 from starsmith.data_contract import load_bank
 from starsmith.data_contract.errors import ConfigError, DataError, GridError
-from starsmith.fisher.jacobian import node_flux
+from starsmith.fisher.information.jacobian import node_flux
 from starsmith.simulator.instruments import load_instrument
 from starsmith.simulator.rendering.compress import compress_bank
 from starsmith.simulator.rendering.interpolate import (

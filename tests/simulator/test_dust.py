@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.simulator.instruments.dust import attenuation, extinction_per_reddening
+from starsmith.simulator.instruments.light.dust import attenuation, extinction_per_reddening
 
 NM = 10.0
 

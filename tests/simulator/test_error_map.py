@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.interpolate import CubicSpline
 
-from starsmith.data_contract.error_map import read_error_map, write_error_map
 from starsmith.data_contract.errors import GridError
-from starsmith.data_contract.grid_file import GridData, read_grid, write_grid
-from starsmith.simulator.grids.error_map import grid_error_map, leave_out_weights
+from starsmith.data_contract.grid.error_map import read_error_map, write_error_map
+from starsmith.data_contract.grid.grid_file import GridData, read_grid, write_grid
+from starsmith.simulator.grids.interpolation_error import grid_error_map, leave_out_weights
 
 TEFF = np.linspace(4000.0, 6000.0, 9)
 LOGG = np.array([1.0, 2.0, 2.5, 4.0, 5.0])

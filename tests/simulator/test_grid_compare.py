@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import GridError
-from starsmith.data_contract.grid_file import GridData
-from starsmith.simulator.grids.compare import interpolate_grid, smooth_to_resolution
+from starsmith.data_contract.grid.grid_file import GridData
+from starsmith.simulator.grids.grid_comparison import interpolate_grid, smooth_to_resolution
 from tests.reference.spline import interpolate_sequentially
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import DataError, GridError
-from starsmith.data_contract.grid_file import GridData, grid_writer, read_grid, write_grid
-from starsmith.simulator.grids import StellarGrid, cache, crop, grid_info, holes, subgrid
+from starsmith.data_contract.grid.grid_file import GridData, grid_writer, read_grid, write_grid
+from starsmith.simulator.cache import demo_grid as cache
+from starsmith.simulator.grids import StellarGrid, crop, grid_info, holes, subgrid
 
 
 def make_grid(name="toy", continuum=True) -> GridData:

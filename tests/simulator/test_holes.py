@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from starsmith.data_contract.bank.file import load_bank
+from starsmith.data_contract.bank.bank_file import load_bank
 from starsmith.simulator.rendering.holes import filled_leakage, used_nodes
 from starsmith.simulator.rendering.interpolate import (
     combine,

@@ -15,19 +15,19 @@ from starsmith.simulator.instruments import (
     noise_tables,
     resolution_element,
 )
-from starsmith.simulator.instruments.aperture import (
+from starsmith.simulator.instruments.light.aperture import (
     collecting_area,
     encircled_energy,
     fibre_radius,
 )
-from starsmith.simulator.instruments.atmosphere import extinction, telluric
-from starsmith.simulator.instruments.mtf import (
+from starsmith.simulator.instruments.light.extinction import extinction, telluric
+from starsmith.simulator.instruments.light.mtf import (
     FREQUENCY,
     modulation,
     pixel_response,
     trace_fraction,
 )
-from starsmith.simulator.instruments.sky import sky_continuum, sky_lines, sky_rate
+from starsmith.simulator.instruments.light.sky import sky_continuum, sky_lines, sky_rate
 from tests.reference import instrument as plain
 
 

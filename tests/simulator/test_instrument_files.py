@@ -13,8 +13,8 @@ from starsmith.simulator.instruments import (
     load_instrument,
     noise_tables,
 )
-from starsmith.simulator.instruments.mtf import modulation, pixel_response
-from starsmith.simulator.instruments.sky import sky_lines, sky_rate
+from starsmith.simulator.instruments.light.mtf import modulation, pixel_response
+from starsmith.simulator.instruments.light.sky import sky_lines, sky_rate
 
 
 @pytest.fixture(scope="module")

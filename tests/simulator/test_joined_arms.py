@@ -7,7 +7,7 @@ import pytest
 
 from starsmith.data_contract import load_bank, open_dataset, verify_dataset
 from starsmith.data_contract.errors import ConfigError, DataError, GridError
-from starsmith.data_contract.grid_file import GridData
+from starsmith.data_contract.grid.grid_file import GridData
 from starsmith.data_contract.noise.view import background, sensitivity, true_error
 from starsmith.simulator.generation.generate import write_dataset
 from starsmith.simulator.instruments import load_instrument, noise_tables, with_source

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from starsmith.simulator.kernels.synthesis_hydrogen import stark_profile
-from starsmith.simulator.synthesis.constants import AMU, BOLTZMANN, LIGHT_SPEED_KM_S
+from starsmith.simulator.synthesis.atomic_constants import AMU, BOLTZMANN, LIGHT_SPEED_KM_S
 from starsmith.simulator.synthesis.hydrogen import stark_constant
-from starsmith.simulator.synthesis.lines import line_list
-from starsmith.simulator.synthesis.tables import numbers, read_table
+from starsmith.simulator.synthesis.line_list import line_list
+from starsmith.simulator.synthesis.synthesis_tables import numbers, read_table
 
 TABLE = "lines.csv"
 OPENED = r".+ \((linemake|pymoog)\)"

@@ -8,7 +8,7 @@ from astropy.table import Table
 
 from starsmith.data_contract.errors import ConfigError, GridError
 from starsmith.simulator.instruments import load_instrument
-from starsmith.simulator.instruments.lsf import kernel_weights, pixel_kernel
+from starsmith.simulator.instruments.light.lsf import kernel_weights, pixel_kernel
 from starsmith.simulator.rendering.pixels import pixel_operator
 
 ANGSTROM_PER_PIXEL = 0.427246

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.names import CONDITIONS
 from starsmith.data_contract.noise.budget import background_terms
 from starsmith.data_contract.noise.moonlight import moon_scattering
 from starsmith.data_contract.noise.view import NoiseTables, background, sensitivity
+from starsmith.data_contract.quantities import CONDITIONS
 from starsmith.simulator.instruments import load_instrument, noise_tables
-from starsmith.simulator.instruments.moon import V_EXTINCTION, moon_continuum
+from starsmith.simulator.instruments.light.moon import V_EXTINCTION, moon_continuum
 from starsmith.simulator.planning.forecast import observing_conditions
 from tests.reference import noise as slow
 

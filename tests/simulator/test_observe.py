@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import chi2
 
 from starsmith.data_contract.errors import ConfigError, DataError
-from starsmith.data_contract.names import CONDITIONS
 from starsmith.data_contract.noise.view import honest_error, true_error
+from starsmith.data_contract.quantities import CONDITIONS
 from starsmith.simulator.observe import draw_stars, model_flux, observe
 from starsmith.simulator.prior import Prior
 from tests.reference.simulate import error_plainly, flux_plainly

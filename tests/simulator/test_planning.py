@@ -6,7 +6,7 @@ import pytest
 from starsmith.data_contract.errors import ConfigError, DataError, GridError
 from starsmith.data_contract.noise.budget import CALCULATOR_TERMS
 from starsmith.simulator.instruments import load_instrument
-from starsmith.simulator.instruments.validate import flat_flux
+from starsmith.simulator.instruments.pfs_etc.validate import flat_flux
 from starsmith.simulator.planning.forecast import (
     forecast_snr,
     magnitude_steps,

@@ -7,7 +7,7 @@ import pytest
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.noise.view import true_error
-from starsmith.simulator.cache.bank import cached_bank
+from starsmith.simulator.cache.cached_bank import cached_bank
 from starsmith.simulator.observe import draw_stars, model_flux
 from starsmith.simulator.presets import PRESETS, settle
 from starsmith.simulator.prior import Prior

@@ -5,19 +5,19 @@ import dataclasses
 import numpy as np
 import pytest
 
-from starsmith.data_contract.bank.file import load_bank
+from starsmith.data_contract.bank.bank_file import load_bank
 from starsmith.data_contract.bank.reddening import ReddeningTables
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.grid_file import GridData
+from starsmith.data_contract.grid.grid_file import GridData
 from starsmith.simulator.generation.generate import check_prior
-from starsmith.simulator.instruments.dust import attenuation
+from starsmith.simulator.instruments.light.dust import attenuation
 from starsmith.simulator.observe import model_flux, observe
 from starsmith.simulator.prior import Prior
 from starsmith.simulator.rendering.band import band_maggies
 from starsmith.simulator.rendering.compress import compress_bank
 from starsmith.simulator.rendering.interpolate import interpolate
-from starsmith.simulator.rendering.reddening import EBV_NODES, reddened_maggies, reddening_tables
+from starsmith.simulator.rendering.reddened import EBV_NODES, reddened_maggies, reddening_tables
 
 WAVE = np.arange(6400.0, 9100.0, 2.0)
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import ConfigError, GridError
-from starsmith.data_contract.grid_file import GridData
+from starsmith.data_contract.grid.grid_file import GridData
 from starsmith.simulator.instruments import load_instrument
-from starsmith.simulator.instruments.validate import flat_flux
+from starsmith.simulator.instruments.pfs_etc.validate import flat_flux
 from starsmith.simulator.rendering.interpolate import interpolate
 from starsmith.simulator.rendering.render import nearest_nodes, pixel_operator, render_bank
 
@@ -187,7 +187,7 @@ def test_unknown_band_is_refused(grid, instrument):
 
 def test_bank_survives_its_file(bank, tmp_path):
     """Figures of the instrument travel with the bank."""
-    from starsmith.data_contract.bank.file import load_bank
+    from starsmith.data_contract.bank.bank_file import load_bank
 
     bank.save(tmp_path / "bank.zarr")
     again = load_bank(tmp_path / "bank.zarr")

@@ -7,9 +7,9 @@ from importlib import import_module
 
 import pytest
 
-from starsmith.data_contract.dataset.lock import writer_lock
 from starsmith.data_contract.dataset.shards import finish_dataset
 from starsmith.data_contract.errors import ConfigError, DataError
+from starsmith.data_contract.files.lock import writer_lock
 from starsmith.simulator.generation.generate import Crew, Settings, write_dataset
 from starsmith.simulator.prior import Prior
 from tests.simulator.test_generate import same_files

@@ -17,7 +17,7 @@ from starsmith.simulator.kernels.synthesis_transfer import (
     flux_from_opacity,
 )
 from starsmith.simulator.kernels.synthesis_voigt import voigt
-from starsmith.simulator.synthesis.transfer import exponential_integral_table
+from starsmith.simulator.synthesis.radiative_transfer import exponential_integral_table
 from tests.reference import synthesis as reference
 
 TAU = np.logspace(-5, 2, 50)

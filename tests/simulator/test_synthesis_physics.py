@@ -9,15 +9,15 @@ from starsmith.simulator.synthesis.atmosphere import (
     build_atmosphere,
     temperature_law,
 )
-from starsmith.simulator.synthesis.bands import honl_london, titanium_oxide_lines
-from starsmith.simulator.synthesis.blanketing import blanketed_flux, blocking
-from starsmith.simulator.synthesis.composition import composition, log_partition
-from starsmith.simulator.synthesis.constants import (
+from starsmith.simulator.synthesis.atomic_constants import (
     BOLTZMANN,
     BOLTZMANN_EV,
     LIGHT_SPEED,
     SIGMA_SB,
 )
+from starsmith.simulator.synthesis.bands import honl_london, titanium_oxide_lines
+from starsmith.simulator.synthesis.blanketing import blanketed_flux, blocking
+from starsmith.simulator.synthesis.composition import composition, log_partition
 from starsmith.simulator.synthesis.continuum import (
     continuum_opacity,
     h_minus_bound_free,

@@ -8,7 +8,7 @@ import pytest
 from starsmith.data_contract import load_bank, open_dataset, verify_dataset
 from starsmith.data_contract.bank.velocity import LIGHT_SPEED_KM_S
 from starsmith.data_contract.errors import ConfigError, DataError, GridError
-from starsmith.data_contract.grid_file import GridData
+from starsmith.data_contract.grid.grid_file import GridData
 from starsmith.simulator.generation.generate import Settings, write_dataset
 from starsmith.simulator.instruments import load_instrument
 from starsmith.simulator.observe import draw_stars, model_flux, observe

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from starsmith.simulator.generation.workers import ALIGNMENT, Job, MappedJob
+from starsmith.simulator.generation.executors import ALIGNMENT, Job, MappedJob
 from starsmith.simulator.prior import Prior
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from starsmith.simulator.grids import fetch_grid, plan_fetch
-from starsmith.simulator.grids.remote import Patience
+from starsmith.simulator.grids.download.remote import Patience
 from tests.reference import http_archive
 from tests.simulator.fetch.world import BOX, text_body
 

@@ -13,12 +13,12 @@ import httpx
 import pytest
 
 from starsmith.data_contract.errors import GridError
-from starsmith.simulator.grids import fetch as fetch_module
 from starsmith.simulator.grids import plan_fetch
-from starsmith.simulator.grids.fetch import missing_bytes
-from starsmith.simulator.grids.fetch_record import RECORD_FILE, sole_use
-from starsmith.simulator.grids.remote import Patience, RemoteArchive
-from starsmith.simulator.grids.transfer import PartialFile
+from starsmith.simulator.grids.download import fetch as fetch_module
+from starsmith.simulator.grids.download.fetch import missing_bytes
+from starsmith.simulator.grids.download.fetch_record import RECORD_FILE, sole_use
+from starsmith.simulator.grids.download.remote import Patience, RemoteArchive
+from starsmith.simulator.grids.download.transfer import PartialFile
 from tests.reference import http_archive
 from tests.reference.bosz_archive import write_node
 from tests.simulator.fetch.world import BOX, contents, text_body

@@ -4,14 +4,14 @@ import pytest
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.simulator.grids import plan_fetch
-from starsmith.simulator.grids.bosz2024 import (
+from starsmith.simulator.grids.bosz.names2017 import NodeLabels, parse_bosz2017
+from starsmith.simulator.grids.bosz.release2024 import (
     ATMOSPHERES,
     bosz2024_atmosphere,
     bosz2024_nodes,
     bosz2024_url,
     parse_bosz2024,
 )
-from starsmith.simulator.grids.bosz_names import NodeLabels, parse_bosz2017
 from tests.simulator.fetch.world import BOX
 
 # What is planned

@@ -11,8 +11,8 @@ import pytest
 from starsmith.data_contract.dataset.manifest import hash_file
 from starsmith.data_contract.errors import ConfigError, StarsmithError
 from starsmith.simulator.grids import import_bosz, plan_fetch
-from starsmith.simulator.grids.fetch_record import RECORD_FILE
-from starsmith.simulator.grids.remote import Patience
+from starsmith.simulator.grids.download.fetch_record import RECORD_FILE
+from starsmith.simulator.grids.download.remote import Patience
 from tests.reference import http_archive
 from tests.reference.bosz_archive import write_node
 from tests.simulator.fetch.world import BOX, contents, record_of, text_body

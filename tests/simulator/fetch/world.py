@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 
-from starsmith.simulator.grids.fetch_record import RECORD_FILE
+from starsmith.simulator.grids.download.fetch_record import RECORD_FILE
 
 BOX = {"teff": (5000, 5250), "logg": (4, 4.5), "m_h": (0, 0)}
 

@@ -1,0 +1,170 @@
+"""The arrays of a split on disk: created, written one shard at a time, read."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import zarr
+import zarr.core.codec_pipeline
+from zarr.codecs import BloscCodec, Crc32cCodec
+
+from starsmith.data_contract.dataset.schema import Column, DatasetHeader
+from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.kernels.rounding import FLOAT32_MANTISSA_BITS, round_mantissa
+from starsmith.data_contract.quantities import UNITS
+
+__all__ = [
+    "chunk_file",
+    "create_column",
+    "is_rounded",
+    "open_column",
+    "read_blocks",
+    "read_rows",
+    "rounded",
+    "row_blocks",
+    "write_rows",
+]
+
+BLOCK_ROWS = 2**20  # of numbers read at a time: data sets may be larger than the memory
+
+# what zarr and its codecs raise on damaged metadata or chunks
+DAMAGE = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
+
+
+def create_column(group: zarr.Group, column: Column, n_rows: int, header: DatasetHeader) -> None:
+    """Create one empty array: a shard file per ``shard_rows`` spectra, checksummed inside."""
+    n_wave = header.wave.shape if len(column.dims) == 2 else ()
+    shard = (header.shard_rows, *n_wave)
+    described = header.schema_version > 1
+    group.create_array(
+        column.name,
+        shape=(n_rows, *n_wave),
+        dtype=column.dtype,
+        shards=shard if n_wave else None,
+        chunks=(header.chunk_rows, *n_wave) if n_wave else shard,
+        compressors=[
+            BloscCodec(
+                cname="lz4",
+                clevel=5,
+                shuffle="bitshuffle",
+                typesize=np.dtype(column.dtype).itemsize,
+            ),
+            Crc32cCodec(),
+        ],
+        fill_value=column.fill_value,
+        dimension_names=column.dims,
+        attributes={"units": UNITS[column.name], **(column.about if described else {})},
+    )
+
+
+def chunk_file(split: str, column: Column, number: int) -> str:
+    """Path of a shard's file of one array, relative to the dataset."""
+    return f"{split}/{column.name}/c/{number}" + "/0" * (len(column.dims) - 1)
+
+
+def open_column(path: Path, split: str, name: str, mode: str = "r") -> zarr.Array:
+    """Open one array of a split.
+
+    Raises
+    ------
+    DataError
+        If it is missing or its metadata is damaged.
+    """
+    try:
+        with _fast_pipeline(), zarr.config.set({"array.write_empty_chunks": True}):
+            return zarr.open_array(path / split / name, mode=mode)
+    except DAMAGE as problem:
+        raise DataError(
+            f"{path}: array {split}/{name} cannot be opened ({problem}); "
+            f"`specdata verify {path}` says what is damaged"
+        ) from None
+
+
+def read_rows(array: zarr.Array, rows: slice | np.ndarray = slice(None)) -> np.ndarray:
+    """Read rows of an array opened by `open_column`, in the order given.
+
+    Raises
+    ------
+    DataError
+        If a chunk is damaged.
+    """
+    try:
+        with _fast_pipeline():
+            return np.asarray(array[rows] if isinstance(rows, slice) else array.oindex[rows])
+    except DAMAGE as problem:
+        raise DataError(
+            f"{array.store_path}: a chunk of it is damaged ({problem}); `specdata verify` on the "
+            "dataset names the shard"
+        ) from None
+
+
+def read_blocks(array: zarr.Array, shard_rows: int) -> Iterator[np.ndarray]:
+    """Read a whole array in order, whole shards of about a million rows at a time.
+
+    Raises
+    ------
+    DataError
+        If a chunk is damaged.
+    """
+    for rows in row_blocks(array.shape[0], shard_rows):
+        yield read_rows(array, rows)
+
+
+def row_blocks(n_rows: int, shard_rows: int) -> Iterator[slice]:
+    """Slices of whole shards, about a million rows each, that cover ``n_rows`` in order."""
+    step = shard_rows * max(1, BLOCK_ROWS // shard_rows)
+    for start in range(0, n_rows, step):
+        yield slice(start, min(start + step, n_rows))
+
+
+def write_rows(path: Path, split: str, name: str, rows: slice, values: np.ndarray) -> None:
+    """Write the rows of one shard in one assignment."""
+    described = (path / split / name / "zarr.json").stat()
+    version = described.st_mtime_ns, described.st_ino, described.st_size
+    _opened(path, split, name, version)[rows] = values
+
+
+@lru_cache(maxsize=64)
+def _opened(path: Path, split: str, name: str, version: tuple[int, ...]) -> zarr.Array:
+    """An array to write to, opened once per ``version`` of its description: 0.8 ms each."""
+    return open_column(path, split, name, mode="r+")
+
+
+def rounded(spectra: np.ndarray, keep_bits: int) -> np.ndarray:
+    """Spectra rounded to ``keep_bits`` mantissa bits, relative error 2^-(keep_bits + 1).
+
+    Parameters
+    ----------
+    spectra : float32 array, shape (n_spec, n_wave)
+        Finite.
+    keep_bits : int
+        1..22.
+
+    Returns
+    -------
+    rounded : float32 array, shape (n_spec, n_wave)
+        ``spectra`` itself where it is rounded already, else a copy.
+    """
+    spectra = np.ascontiguousarray(spectra, dtype=np.float32)
+    if is_rounded(spectra, keep_bits):
+        return spectra
+    copy = spectra.copy()
+    round_mantissa(copy.view(np.uint32), keep_bits)
+    return copy
+
+
+def is_rounded(spectra: np.ndarray, keep_bits: int) -> bool:
+    """True if no float32 number needs more than ``keep_bits`` mantissa bits."""
+    dropped = np.uint32((1 << (FLOAT32_MANTISSA_BITS - keep_bits)) - 1)
+    bits = np.ascontiguousarray(spectra, dtype=np.float32).view(np.uint32)
+    return not np.bitwise_or.reduce(bits, axis=None) & dropped
+
+
+def _fast_pipeline() -> AbstractContextManager:
+    """Zarr's fused codec pipeline, in the versions that have one."""
+    if hasattr(zarr.core.codec_pipeline, "FusedCodecPipeline"):
+        path = "zarr.core.codec_pipeline.FusedCodecPipeline"
+        return zarr.config.set({"codec_pipeline.path": path})
+    return nullcontext()

@@ -1,0 +1,1 @@
+"""Files of the contract that hold stellar grids and their interpolation errors."""

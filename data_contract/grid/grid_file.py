@@ -1,0 +1,225 @@
+"""Grid files: stellar spectra on label nodes, as zarr."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import zarr
+
+from starsmith.data_contract.errors import GridError
+from starsmith.data_contract.files.zarr_groups import (
+    open_group,
+    read_arrays,
+    staged_folder,
+    write_array,
+)
+from starsmith.data_contract.quantities import LABELS
+
+__all__ = ["GRID_SCHEMA", "GridData", "GridWriter", "grid_writer", "read_grid", "write_grid"]
+
+GRID_SCHEMA = "starsmith.grid"
+GRID_VERSION = 1
+SPECTRA_CODECS = [
+    zarr.codecs.BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle", typesize=4),
+    zarr.codecs.Crc32cCodec(),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridData:
+    """Spectra of model stars on a grid of labels.
+
+    Attributes
+    ----------
+    name : str
+        Short name, e.g. ``demo`` or ``bosz2017``.
+    axes : dict of str to float64 array
+        Node values of each label [K, dex, ...], increasing, in `LABELS` order.
+    wave : float64, shape (n_wave,)
+        Vacuum wavelength of the samples, increasing [Å].
+    flux : float32, shape (n_1, n_2, ..., n_wave)
+        Surface flux F = pi * mean intensity [erg/s/cm²/Å]; NaN where no node exists.
+    continuum : float32, same shape as ``flux``, or None
+        Line-free surface flux [erg/s/cm²/Å].
+    resolution : float
+        wave / FWHM of the Gaussian LSF the spectra already carry.
+    valid : bool, shape (n_1, n_2, ...)
+        True where a model exists.
+    provenance : dict
+        JSON-able: release, source, citation, licence, files with their SHA-256, ...
+    notice : str
+        Printed on every output made from the grid; empty when none is needed.
+    """
+
+    name: str
+    axes: dict[str, np.ndarray]
+    wave: np.ndarray
+    flux: np.ndarray
+    resolution: float
+    valid: np.ndarray
+    continuum: np.ndarray | None = None
+    provenance: dict = field(default_factory=dict)
+    notice: str = ""
+
+    def __post_init__(self):
+        shape = tuple(len(nodes) for nodes in self.axes.values())
+        order = [name for name in LABELS if name in self.axes]
+        if list(self.axes) != order:
+            raise GridError(
+                f"grid {self.name!r}: axes {list(self.axes)} must be among and in order of {LABELS}"
+            )
+        if self.flux.shape != (*shape, self.wave.size) or self.valid.shape != shape:
+            raise GridError(
+                f"grid {self.name!r}: flux {self.flux.shape} and valid {self.valid.shape} do not "
+                f"match axes {shape} and {self.wave.size} wavelengths"
+            )
+        for name, nodes in {**self.axes, "wave": self.wave}.items():
+            if np.any(np.diff(nodes) <= 0):
+                raise GridError(f"grid {self.name!r}: {name} does not increase")
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Labels the grid varies, in `LABELS` order."""
+        return tuple(self.axes)
+
+
+class GridWriter:
+    """Fill the nodes of a grid file one at a time; `grid_writer` makes one.
+
+    Attributes
+    ----------
+    valid : bool, shape (n_1, n_2, ...)
+        True where a node has been written.
+    """
+
+    def __init__(self, group: zarr.Group, shape: tuple[int, ...]):
+        self._group = group
+        self.valid = np.zeros(shape, dtype=bool)
+
+    def write_node(
+        self, position: tuple[int, ...], flux: np.ndarray, continuum: np.ndarray | None = None
+    ) -> None:
+        """Store one node and mark it valid.
+
+        Parameters
+        ----------
+        position : tuple of int
+            Index along each axis.
+        flux, continuum : float32 arrays, shape (n_wave,)
+            Surface flux [erg/s/cm²/Å].
+        """
+        position = tuple(int(i) for i in position)
+        self._group["flux"][position] = flux
+        if continuum is not None:
+            self._group["continuum"][position] = continuum
+        self.valid[position] = True
+
+
+@contextmanager
+def grid_writer(
+    path: Path | str,
+    axes: Mapping[str, np.ndarray],
+    wave: np.ndarray,
+    attributes: Mapping[str, object],
+    continuum: bool = True,
+) -> Iterator[GridWriter]:
+    """Write a grid node by node; ``path`` appears only when the block ends without error.
+
+    Nodes never written are holes: their flux reads as NaN and costs no space.
+
+    Parameters
+    ----------
+    path : Path or str
+    axes : mapping of str to float64 array
+        Nodes of each label, in `LABELS` order.
+    wave : float64 array, shape (n_wave,)
+        Vacuum [Å].
+    attributes : mapping
+        The scalars of `GridData`: name, resolution, provenance, notice.
+    continuum : bool
+        Whether nodes have a continuum too.
+    """
+    path = Path(path)
+    names = tuple(axes)
+    shape = tuple(len(nodes) for nodes in axes.values())
+    with staged_folder(path) as staging:
+        group = zarr.open_group(staging, mode="w-")
+        for name, nodes in axes.items():
+            write_array(group, name, np.asarray(nodes, dtype=np.float64), (name,))
+        write_array(group, "wave", np.asarray(wave, dtype=np.float64), ("wavelength",))
+        for name in ("flux", "continuum") if continuum else ("flux",):
+            _create_spectra(group, name, (*shape, len(wave)), (*names, "wavelength"))
+        group.attrs.update(
+            {
+                "schema": GRID_SCHEMA,
+                "schema_version": GRID_VERSION,
+                "label_names": list(names),
+                "medium": "vacuum",
+                "flux_unit": "erg s-1 cm-2 Angstrom-1 at the stellar surface",
+                **attributes,
+            }
+        )
+        writer = GridWriter(group, shape)
+        yield writer
+        write_array(group, "valid", writer.valid, names)
+
+
+def _create_spectra(
+    group: zarr.Group, name: str, shape: tuple[int, ...], dims: tuple[str, ...]
+) -> None:
+    """Lay out one spectrum per chunk; a chunk never written reads as NaN."""
+    group.create_array(
+        name,
+        shape=shape,
+        dtype=np.float32,
+        chunks=(*(1,) * (len(shape) - 1), shape[-1]),
+        compressors=SPECTRA_CODECS,
+        fill_value=np.nan,
+        dimension_names=dims,
+    )
+
+
+def write_grid(path: Path | str, grid: GridData) -> None:
+    """Write a grid file; ``path`` appears only when it is complete."""
+    attributes = {
+        "name": grid.name,
+        "resolution": float(grid.resolution),
+        "provenance": grid.provenance,
+        "notice": grid.notice,
+    }
+    has_continuum = grid.continuum is not None
+    with grid_writer(path, grid.axes, grid.wave, attributes, has_continuum) as writer:
+        for position in zip(*np.nonzero(grid.valid), strict=True):
+            continuum = grid.continuum[position] if has_continuum else None
+            writer.write_node(position, grid.flux[position], continuum)
+
+
+def read_grid(path: Path | str) -> GridData:
+    """Read a grid file.
+
+    Raises
+    ------
+    DataError
+        If ``path`` is not a grid file or is damaged.
+    GridError
+        If its contents contradict each other.
+    """
+    path = Path(path)
+    group = open_group(path, GRID_SCHEMA, GRID_VERSION)
+    arrays = read_arrays(group, path)
+    attrs = group.attrs
+    if missing := {"wave", "flux", "valid", *attrs["label_names"]} - set(arrays):
+        raise GridError(f"{path}: array(s) {sorted(missing)} are missing; import the grid again")
+    return GridData(
+        name=attrs["name"],
+        axes={name: arrays[name] for name in attrs["label_names"]},
+        wave=arrays["wave"],
+        flux=arrays["flux"],
+        continuum=arrays.get("continuum"),
+        resolution=attrs["resolution"],
+        valid=arrays["valid"],
+        provenance=attrs["provenance"],
+        notice=attrs["notice"],
+    )

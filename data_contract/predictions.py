@@ -1,0 +1,173 @@
+"""Predictions beside the truth, keyed by draw, and their file."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from starsmith.data_contract.errors import ContractError, DataError
+from starsmith.data_contract.quantities import UNITS
+
+__all__ = ["Predictions", "read_ecsv", "write_ecsv"]
+
+SCHEMA, SCHEMA_VERSION = "starsmith.predictions", 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """What a model says about the spectra of a split.
+
+    Attributes
+    ----------
+    split : str
+    seed : int
+        With ``split`` and ``index``: the draw key of each spectrum.
+    index : int64, shape (n_spec,)
+    snr : float64, shape (n_spec,)
+        Per pixel.
+    labels, units : tuple of str
+    truth, value : float64, shape (n_spec, n_label)
+        In ``units``.
+    uncertainty : float64, shape (n_spec, n_label), or None
+        1σ.
+    model : str
+    dataset : str
+        Digest of the data set.
+    notice : str
+        Of the grid behind the data set.
+    mag : float64, shape (n_spec,), optional
+        AB magnitude of each draw.
+    """
+
+    split: str
+    seed: int
+    index: np.ndarray
+    snr: np.ndarray
+    labels: tuple[str, ...]
+    units: tuple[str, ...]
+    truth: np.ndarray
+    value: np.ndarray
+    uncertainty: np.ndarray | None
+    model: str
+    dataset: str
+    notice: str
+    mag: np.ndarray | None = None
+
+    def __post_init__(self):
+        expected = tuple(UNITS[name] for name in self.labels)
+        if self.units != expected:
+            raise ContractError(
+                f"predictions of {self.labels} are in {self.units}, not {expected}: scores are "
+                f"only taken in label units; denormalise them with the checkpoint's Predictor"
+            )
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def logg(self) -> np.ndarray | None:
+        """True log g of every star, float64 (n_spec,), if it is among the labels."""
+        return self.truth[:, self.labels.index("logg")] if "logg" in self.labels else None
+
+    def found(self, label: str) -> np.ndarray:
+        """Whether each star can be scored, bool (n_spec,): fits may fail, labels be unknown."""
+        column = self.column(label)
+        return np.isfinite(self.value[:, column]) & np.isfinite(self.truth[:, column])
+
+    def take(self, rows: np.ndarray) -> "Predictions":
+        """Return some of the rows."""
+        arrays = ("index", "snr", "truth", "value", "uncertainty", "mag")
+        kept = {name: getattr(self, name) for name in arrays}
+        return replace(self, **{n: a if a is None else a[rows] for n, a in kept.items()})
+
+    def column(self, label: str) -> int:
+        """Position of a label; raises DataError if it was not predicted."""
+        if label not in self.labels:
+            raise DataError(f"label {label!r} was not predicted; found {', '.join(self.labels)}")
+        return self.labels.index(label)
+
+
+def write_ecsv(path: Path | str, predictions: Predictions) -> None:
+    """Write predictions as an ECSV table: one row per spectrum, units and origin in its head.
+
+    Columns are ``split, index, snr, mag`` and, for each label, ``logg_true``, ``logg`` and, where
+    there is one, ``logg_uncertainty``.
+    """
+    from astropy.table import Column, Table
+
+    table = Table()
+    table["split"] = np.full(len(predictions), predictions.split)
+    table["index"] = predictions.index
+    table["snr"] = predictions.snr
+    if predictions.mag is not None:
+        table["mag"] = Column(predictions.mag, unit=UNITS["mag"])
+    for k, (label, unit) in enumerate(zip(predictions.labels, predictions.units, strict=True)):
+        columns = {f"{label}_true": predictions.truth, label: predictions.value}
+        if predictions.uncertainty is not None:
+            columns[f"{label}_uncertainty"] = predictions.uncertainty
+        for name, values in columns.items():
+            table[name] = Column(values[:, k], unit=unit)
+    table.meta = {
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "split": predictions.split,
+        "seed": predictions.seed,
+        "labels": list(predictions.labels),
+        "units": list(predictions.units),
+        "model": predictions.model,
+        "dataset": predictions.dataset,
+        "notice": predictions.notice,
+    }
+    table.write(path, format="ascii.ecsv", overwrite=True)
+
+
+def read_ecsv(path: Path | str) -> Predictions:
+    """Read what `write_ecsv` wrote; raises DataError for any other file."""
+    from astropy.table import Table
+
+    try:
+        table = Table.read(path, format="ascii.ecsv")
+    except (OSError, ValueError) as problem:
+        raise DataError(f"{path}: not an ECSV table ({problem})") from None
+    meta = table.meta
+    if (meta.get("schema"), meta.get("schema_version")) != (SCHEMA, SCHEMA_VERSION):
+        raise DataError(
+            f"{path}: found {meta.get('schema')} version {meta.get('schema_version')}, expected "
+            f"{SCHEMA} version {SCHEMA_VERSION}; write it with `speclearn predict`"
+        )
+    needed = ("labels", "units", "split", "seed", "model", "dataset", "notice")
+    if missing := [name for name in needed if name not in meta]:
+        raise DataError(
+            f"{path}: its head lacks {', '.join(missing)}, so nobody knows whose predictions "
+            f"these are; write it with `speclearn predict`"
+        )
+    labels = tuple(meta["labels"])
+    columns = {"index", "snr"} | {f"{label}{end}" for label in labels for end in ("", "_true")}
+    if missing := sorted(columns - set(table.colnames)):
+        raise DataError(
+            f"{path}: column(s) {', '.join(missing)} are missing"
+            + ("; without draw keys no two tables can be matched" if "index" in missing else "")
+            + "; write it with `speclearn predict`"
+        )
+
+    def gather(pattern: str) -> np.ndarray:
+        columns = [table[pattern.format(label)] for label in labels]
+        return np.stack([np.asarray(c, dtype=np.float64) for c in columns], axis=1)
+
+    return Predictions(
+        split=meta["split"],
+        seed=meta["seed"],
+        index=np.asarray(table["index"], dtype=np.int64),
+        snr=np.asarray(table["snr"], dtype=np.float64),
+        labels=labels,
+        units=tuple(meta["units"]),
+        truth=gather("{}_true"),
+        value=gather("{}"),
+        uncertainty=gather("{}_uncertainty")
+        if f"{labels[0]}_uncertainty" in table.colnames
+        else None,
+        model=meta["model"],
+        dataset=meta["dataset"],
+        notice=meta["notice"],
+        mag=np.asarray(table["mag"], dtype=np.float64) if "mag" in table.colnames else None,
+    )

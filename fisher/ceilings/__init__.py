@@ -1,0 +1,1 @@
+"""Tables of ceilings, and predictions compared with them."""

@@ -1,0 +1,1 @@
+"""Whether the derivatives and the statistics can be trusted."""

@@ -1,0 +1,223 @@
+"""Figures of ceilings, of information along the spectrum and over labels."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.quantities import UNITS
+from starsmith.fisher.ceilings.ceiling_table import FEW_STARS, CeilingRow, CeilingTable
+from starsmith.fisher.information.density import FEATURES, StarDensity
+from starsmith.fisher.information.sigma_map import SigmaMap
+from starsmith.fisher.information.waterfall import WaterfallStep
+
+__all__ = ["ceiling_figure", "density_figure", "map_figure", "plot_ceiling", "waterfall_figure"]
+
+LINES = {
+    "posterior_mean": ("exact posterior mean: the ceiling", "#111111", "-", 2.4),
+    "bayes_gauss": ("Gaussian prior, linearised", "#0072b2", "--", 1.6),
+    "unbiased_mean": ("unbiased estimators", "#009e73", "-.", 1.4),
+    "mean_clip": ("mean of clipped bounds", "#cc79a7", ":", 1.4),
+    "paper_median": ("median over nodes (published definition)", "#d55e00", "-", 1.4),
+    "van_trees": ("van Trees", "#999999", ":", 1.2),
+}
+BAND_COLOURS = ("#0072b2", "#009e73", "#cc79a7")
+MARKERS = "osD^vP*X"
+BAR_COLOUR = "#d55e00"
+
+
+def _binned(table: CeilingTable) -> list[CeilingRow]:
+    return [row for row in table.rows if row.name != "all" and row.n >= FEW_STARS and not row.arm]
+
+
+def _draw_ceilings(axes, table: CeilingTable) -> None:
+    rows = _binned(table)
+    snr = np.array([row.snr for row in rows])
+    for name in (n for n in LINES if n in table.statistics):
+        text, colour, style, width = LINES[name]
+        value = np.array([row.r2[name][0] for row in rows])
+        error = np.array([row.r2[name][1] for row in rows])
+        if not np.isfinite(value).any():
+            continue
+        axes.plot(snr, value, style, color=colour, lw=width, label=text, zorder=3)
+        if name == "posterior_mean":
+            axes.fill_between(
+                snr, value - 2 * error, value + 2 * error, color=colour, alpha=0.12, lw=0
+            )
+            axes.fill_between(snr, value, 1.0, color="#f2e8d5", alpha=0.7, lw=0, zorder=0)
+
+
+def ceiling_figure(
+    table: CeilingTable,
+    models: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
+    notice: str | None = None,
+):
+    """Draw R² against signal-to-noise: every ceiling, and models beneath them.
+
+    Parameters
+    ----------
+    table : CeilingTable
+    models : mapping of name to (mapping of bin name to (R², low, high)), optional
+        Scores of models in the table's bins, with the ends of their intervals.
+    notice : str, optional
+        Printed on the figure; the table's own by default.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+
+    Raises
+    ------
+    ConfigError
+        If no bin holds enough stars to draw.
+    """
+    if not _binned(table):
+        raise ConfigError(
+            f"--plot: no bin of S/N holds {FEW_STARS} stars; raise --n-star or widen --snr-bins"
+        )
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.0, 5.4), layout="constrained")
+    axes = figure.add_subplot()
+    _draw_ceilings(axes, table)
+    snr_of = {row.name: row.snr for row in _binned(table)}
+    for marker, (name, scores) in zip(MARKERS * 4, (models or {}).items(), strict=False):
+        bins = [b for b in snr_of if b in scores]
+        r2, low, high = np.array([scores[b] for b in bins], dtype=float).reshape(-1, 3).T
+        x = [snr_of[b] for b in bins]
+        axes.errorbar(
+            x, r2, [r2 - low, high - r2], fmt=marker, ms=6, capsize=2, label=name, zorder=4
+        )
+    axes.set_xscale("log")
+    ticks = [t for t in (1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 100) if _within(t, snr_of)]
+    axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
+    axes.minorticks_off()
+    axes.set_ylim(-0.1, 1.02)
+    axes.set_xlabel("median S/N per pixel of the stars in each bin")
+    axes.set_ylabel(f"$R^2$ of {table.target}")
+    axes.grid(alpha=0.25)
+    axes.set_title(f"Best possible $R^2$; amplitude {table.header['amplitude']}", fontsize=10)
+    axes.legend(loc="lower right", fontsize=8, framealpha=0.95)
+    words = table.notice if notice is None else notice
+    if words:
+        figure.supxlabel(words, fontsize=8, color="#a00000")
+    return figure
+
+
+def plot_ceiling(
+    table: CeilingTable,
+    path: Path | str,
+    models: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
+    notice: str | None = None,
+) -> None:
+    """Write `ceiling_figure` to ``path``; its suffix chooses the format."""
+    ceiling_figure(table, models, notice).savefig(path, dpi=160)
+
+
+def _within(tick: float, snr_of: Mapping[str, float]) -> bool:
+    return 0.7 * min(snr_of.values()) <= tick <= 1.4 * max(snr_of.values())
+
+
+def density_figure(star: StarDensity, notice: str = ""):
+    """Draw a spectrum, and under it where its information on a label sits.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.0, 5.2), layout="constrained")
+    spectrum, density = figure.subplots(2, 1, sharex=True)
+    spectrum.plot(star.wave, star.flux, lw=0.5, color="0.25")
+    spectrum.set_ylabel("flux [$10^{-17}$ erg s$^{-1}$ cm$^{-2}$ Å$^{-1}$]")
+    pixel = np.gradient(star.wave)
+    for values, colour, text in (
+        (star.density_fixed, "0.65", "were all else known"),
+        (star.density, "#d55e00", "fitting " + ", ".join(star.names)),
+    ):
+        density.plot(star.wave, values / values.sum() / pixel, lw=0.8, color=colour, label=text)
+    for colour, (name, bands) in zip(BAND_COLOURS, FEATURES.items(), strict=True):
+        for k, (low, high) in enumerate(bands):
+            for axes in (spectrum, density):
+                label = name if k == 0 else None
+                axes.axvspan(low, high, color=colour, alpha=0.15, lw=0, label=label)
+    density.set_xlabel("vacuum wavelength [Å]")
+    density.set_ylabel(f"share of the information\non {star.target} per Å")
+    density.set_xlim(star.wave[0], star.wave[-1])
+    density.legend(fontsize=8, loc="upper left")
+    bound = f"σ({star.target}) ≥ {star.sigma:.3g}"
+    spectrum.set_title(f"{bound} at S/N {star.snr:.1f} per pixel", fontsize=10)
+    if notice:
+        figure.supxlabel(notice, fontsize=8, color="#a00000")
+    return figure
+
+
+def map_figure(found: SigmaMap, notice: str = ""):
+    """Draw the bound over two labels, as observers draw them: hot left, giants on top.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    """
+    from matplotlib.colors import LogNorm
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.0, 5.0), layout="constrained")
+    axes = figure.add_subplot()
+    shown = np.ma.masked_invalid(found.sigma)
+    norm = LogNorm(*(np.percentile(shown.compressed(), [1.0, 99.0])))
+    mesh = axes.pcolormesh(
+        found.first, found.second, shown.T, norm=norm, cmap="viridis_r", shading="gouraud"
+        if not shown.mask.any() else "nearest",
+    )  # fmt: skip
+    levels = [s for s in (0.03, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0) if shown.min() < s < shown.max()]
+    if levels:
+        lines = axes.contour(found.first, found.second, shown.T, levels, colors="k", linewidths=0.8)
+        axes.clabel(lines, fmt="%g", fontsize=8)
+    figure.colorbar(mesh, ax=axes, label=f"least σ({found.target}) [{UNITS[found.target]}]")
+    axes.set_xlabel(f"{found.plane[0]} [{UNITS[found.plane[0]]}]")
+    axes.set_ylabel(f"{found.plane[1]} [{UNITS[found.plane[1]]}]")
+    axes.invert_xaxis()
+    axes.invert_yaxis()
+    held = ", ".join(f"{name} {value:g}" for name, value in found.held.items())
+    axes.set_title(f"{held}; fitting {', '.join(found.fitted)}", fontsize=10)
+    if notice:
+        figure.supxlabel(notice, fontsize=8, color="#a00000")
+    return figure
+
+
+def waterfall_figure(steps: Sequence[WaterfallStep], target: str, title: str, notice: str = ""):
+    """Draw what each unknown adds to a bound, from all known to all fitted.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.0, 1.4 + 0.38 * len(steps)), layout="constrained")
+    axes = figure.add_subplot()
+    sigma = np.array([step.sigma for step in steps])
+    place = np.arange(len(steps))
+    before = np.concatenate([[0.0], sigma[:-1]])
+    axes.barh(place, before, color="0.85", height=0.62)
+    colours = ["0.45", *(BAR_COLOUR for _ in steps[1:])]
+    axes.barh(place, sigma - before, left=before, color=colours, height=0.62)
+    for k, step in enumerate(steps):
+        more = f"  (x{step.factor:.2f})" if k else ""
+        axes.annotate(
+            f"{step.sigma:.3g}{more}", (step.sigma, k), xytext=(4, 0),
+            textcoords="offset points", va="center", fontsize=9,
+        )  # fmt: skip
+    names = [steps[0].name, *(f"+ {step.name}" for step in steps[1:])]
+    axes.set_yticks(place, names)
+    axes.invert_yaxis()
+    axes.set_xlim(0.0, 1.22 * sigma.max())
+    axes.set_xlabel(f"least σ({target}) [{UNITS[target]}]")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_title(title, fontsize=10)
+    if notice:
+        figure.supxlabel(notice, fontsize=8, color="#a00000")
+    return figure

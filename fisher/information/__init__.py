@@ -1,0 +1,1 @@
+"""Fisher information and the bounds it gives."""

@@ -1,0 +1,1 @@
+"""The posterior mean: the best any estimator can do."""

@@ -1,0 +1,159 @@
+"""Weighing: running sums of templates by how well each of them fits every star."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from starsmith.fisher.kernels.posterior import accumulate
+from starsmith.fisher.posterior.basis import Basis, Stars
+from starsmith.fisher.posterior.templates import Templates
+
+__all__ = ["Moments", "StarSums", "Weighing", "add_to", "weigh"]
+
+STAR_BLOCK = 256
+TEMPLATE_BLOCK = 4096
+NOBODY = -1
+
+
+@dataclass(frozen=True)
+class Moments:
+    """``mean``, ``var`` (n_spec, n_label); ``amplitude``, ``ess`` (n_spec,)."""
+
+    mean: np.ndarray
+    var: np.ndarray
+    amplitude: np.ndarray
+    ess: np.ndarray
+
+
+@dataclass(frozen=True)
+class StarSums:
+    """Star halves of S1 and S2, computed once for any number of templates.
+
+    Attributes
+    ----------
+    cross : float64, shape (n_spec, n_mode)
+    square : float64, shape (n_spec, n_square)
+    shared : float64, shape (n_spec, n_shared, n_mode)
+    limits : float64, shape (n_spec, 3)
+        As in `starsmith.fisher.posterior.basis.Stars`.
+    """
+
+    cross: np.ndarray
+    square: np.ndarray
+    shared: np.ndarray
+    limits: np.ndarray
+
+    @classmethod
+    def of(cls, basis: Basis, stars: Stars) -> "StarSums":
+        """Sum observed stars over the modes of a basis, a block at a time."""
+        blocks = [
+            basis.star_sums(stars.take(slice(start, start + STAR_BLOCK)))
+            for start in range(0, len(stars), STAR_BLOCK)
+        ]
+        return cls(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)), stars.limits)
+
+    def __len__(self) -> int:
+        return len(self.cross)
+
+    def products(
+        self, rows: slice | np.ndarray, templates: Templates
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """S1 and S2 of some stars with templates, float64 (n_rows, n_template) each."""
+        cross = self.cross[rows] @ templates.short.T
+        square = self.square[rows] @ templates.square.T
+        shared = self.shared[rows]
+        for k in range(shared.shape[1]):
+            square -= (shared[:, k] @ templates.short.T) ** 2
+        return cross, square
+
+
+@dataclass
+class Weighing:
+    """Sums over templates that come a batch at a time.
+
+    Attributes
+    ----------
+    stars : StarSums
+    centre, spread : float64, shape (n_label,)
+        Labels are centred and scaled by these, so that squares lose no digits.
+    own : int64, shape (n_spec,), optional
+        Group that does not count for a star; see `starsmith.fisher.posterior.templates.Templates`.
+    temper : float
+        Power that likelihoods are raised to.
+    """
+
+    stars: StarSums
+    centre: np.ndarray
+    spread: np.ndarray
+    own: np.ndarray | None = None
+    temper: float = 1.0
+    best_labels: np.ndarray = field(init=False)
+    _sums: np.ndarray = field(init=False)
+    _peak: np.ndarray = field(init=False)
+    _count: int = field(default=0, init=False)
+
+    def __post_init__(self):
+        n_spec, n_label = len(self.stars), self.centre.size
+        self.spread = np.where(self.spread > 0.0, self.spread, 1.0)
+        self._sums = np.zeros((n_spec, 2, 3 + 2 * n_label))
+        self._peak = np.full(n_spec, -np.inf)
+        self.best_labels = np.tile(self.centre, (n_spec, 1))
+
+    def add(self, templates: Templates) -> "Weighing":
+        """Weigh more templates against every star, in blocks of both."""
+        return add_to((self,), templates)[0]
+
+    def _take(
+        self, rows: slice, templates: Templates, products: tuple[np.ndarray, np.ndarray]
+    ) -> None:
+        """Add one block, from its ``products`` S1 and S2."""
+        cross, square = products
+        if self.temper != 1.0:
+            cross, square = self.temper * cross, self.temper * square
+        if self.own is not None:
+            same = self.own[rows, None] == templates.group[None, :]
+            cross = np.where(same, -np.inf, cross)
+        standard = np.column_stack(
+            [templates.log_weight, (templates.labels - self.centre) / self.spread]
+        )
+        best = np.full(len(cross), NOBODY, dtype=np.int64)
+        running = self._sums[rows], self._peak[rows], best
+        accumulate(*running, cross, square, standard, self.stars.limits[rows], self._count % 2)
+        better = best != NOBODY
+        first = self._count % 2
+        self.best_labels[rows][better] = templates.labels[best[better] - first]
+
+    def moments(self, half: int | None = None) -> Moments:
+        """Moments from all templates, or from every other one; NaN where none fits."""
+        total = self._sums.sum(axis=1) if half is None else self._sums[:, half]
+        n_label = self.centre.size
+        weight = np.where(total[:, 0] > 0.0, total[:, 0], np.nan)
+        mean = total[:, 3 : 3 + n_label] / weight[:, None]
+        var = total[:, 3 + n_label :] / weight[:, None] - mean**2
+        return Moments(
+            mean=self.centre + self.spread * mean,
+            var=self.spread**2 * np.maximum(var, 0.0),
+            amplitude=total[:, 2] / weight,
+            ess=np.nan_to_num(weight**2 / np.maximum(total[:, 1], 1e-300)),
+        )
+
+
+def add_to(weighings: tuple[Weighing, ...], templates: Templates) -> tuple[Weighing, ...]:
+    """Add templates to several weighings of the same stars, whose products are formed once."""
+    stars = weighings[0].stars
+    for start in range(0, len(stars), STAR_BLOCK):
+        rows = slice(start, start + STAR_BLOCK)
+        for first in range(0, len(templates), TEMPLATE_BLOCK):
+            some = templates.take(slice(first, first + TEMPLATE_BLOCK))
+            products = stars.products(rows, some)
+            for weighing in weighings:
+                weighing._take(rows, some, products)
+    for weighing in weighings:
+        weighing._count += len(templates)
+    return weighings
+
+
+def weigh(stars: StarSums, templates: Templates) -> Weighing:
+    """Weigh a sample of templates, all at once."""
+    labels = templates.labels
+    return Weighing(stars, labels.mean(axis=0), labels.std(axis=0)).add(templates)

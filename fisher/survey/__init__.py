@@ -1,0 +1,1 @@
+"""Exposure times for a precision."""

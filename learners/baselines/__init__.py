@@ -1,1 +1,0 @@
-"""Estimators that are no networks: ridge, trees, templates and their posterior mean."""

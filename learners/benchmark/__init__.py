@@ -1,0 +1,1 @@
+"""Suites of trainings and the report they end in."""

@@ -1,0 +1,54 @@
+"""Ceiling tables kept between commands: the rows as JSON, the stars as arrays."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+
+from starsmith.fisher.ceilings.ceiling_table import CeilingRow, CeilingTable, StarCeiling
+
+__all__ = ["read_ceiling_file", "write_ceiling_file"]
+
+STAR_ARRAYS = ("index", "snr", "mag", "label", "sigma2", "mean", "var", "ess")
+OPEN_ENDS = {"low": -math.inf, "high": math.inf}
+"""What null stands for in the edges of a row; elsewhere it is an unknown number."""
+
+
+def write_ceiling_file(path: Path, origin: dict, table: CeilingTable) -> None:
+    """Write ``path.npz``, then ``path.json``; ``origin`` says what the table is of."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stars = table.stars
+    np.savez(path.with_suffix(".npz"), **{name: getattr(stars, name) for name in STAR_ARRAYS})
+    content = {"of": origin, "seed": stars.seed, "split": stars.split, "ceiling": table.to_dict()}
+    path.with_suffix(".json").write_text(json.dumps(content, allow_nan=False))
+
+
+def read_ceiling_file(path: Path, origin: dict) -> CeilingTable | None:
+    """Read what `write_ceiling_file` wrote; None if it is missing or of something else."""
+    if not path.with_suffix(".json").exists():
+        return None
+    content = json.loads(path.with_suffix(".json").read_text())
+    if content["of"] != origin:
+        return None
+    with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
+        stars = StarCeiling(
+            seed=content["seed"],
+            split=content["split"],
+            **{name: arrays[name] for name in STAR_ARRAYS},
+        )
+    table = content["ceiling"]
+    rows = tuple(
+        CeilingRow(**{name: _restored(name, value) for name, value in row.items()})
+        for row in table["rows"]
+    )
+    scalars = {name: table[name] for name in ("target", "unit", "header", "notice")}
+    return CeilingTable(rows=rows, stars=stars, **scalars)
+
+
+def _restored(name: str, value: object) -> object:
+    if value is None:
+        return OPEN_ENDS.get(name, math.nan)
+    if isinstance(value, dict):
+        return {key: _restored("", item) for key, item in value.items()}
+    return tuple(_restored("", item) for item in value) if isinstance(value, list) else value

@@ -1,0 +1,1 @@
+"""Estimators that are no networks: ridge, trees, templates, the posterior mean."""

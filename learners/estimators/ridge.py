@@ -1,0 +1,161 @@
+"""Ridge regression by streaming normal equations: memory does not grow with the data."""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+
+from starsmith.data_contract.dataset.training import TrainingSplit, TrainingView
+from starsmith.data_contract.files.zarr_groups import write_text
+from starsmith.learners.checkpoint import make_card, write_checkpoint
+from starsmith.learners.preprocess import (
+    Normaliser,
+    iterate_blocks,
+    measure_statistics,
+    select_labels,
+)
+from starsmith.learners.recipe import RidgeRecipe
+from starsmith.learners.training.run_folder import METRICS
+from starsmith.learners.training.validation import validation_scores
+
+__all__ = ["RidgeEstimator", "noise_copies", "normal_equations", "train_ridge"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RidgeEstimator:
+    """A linear map of standardised flux.
+
+    Attributes
+    ----------
+    weights : float64, shape (n_wave, n_label)
+        [z-score per standard deviation of a pixel].
+    intercept : float64, shape (n_label,)
+    """
+
+    weights: np.ndarray
+    intercept: np.ndarray
+
+    def __call__(self, scaled: np.ndarray) -> tuple[np.ndarray, None]:
+        """Z-scores (n_spec, n_label) of standardised flux (n_spec, n_wave); no uncertainty."""
+        return scaled @ self.weights + self.intercept, None
+
+
+@dataclass(frozen=True)
+class NormalEquations:
+    """Sums over training spectra x (n_wave) and z-scored labels y (n_label), centred.
+
+    Attributes
+    ----------
+    gram : float64, shape (n_wave, n_wave)
+        Sum of (x - mean x)(x - mean x)ᵀ.
+    moment : float64, shape (n_wave, n_label)
+        Sum of (x - mean x)(y - mean y)ᵀ.
+    x_mean, y_mean : float64, shapes (n_wave,), (n_label,)
+    n_spec : int
+    """
+
+    gram: np.ndarray
+    moment: np.ndarray
+    x_mean: np.ndarray
+    y_mean: np.ndarray
+    n_spec: int
+
+    def solve(self, alpha: float) -> RidgeEstimator:
+        """Minimise sum |y - a - x w|² + alpha |w|² (the intercept a is not penalised)."""
+        penalised = self.gram.copy()
+        penalised.flat[:: len(penalised) + 1] += alpha
+        factor = cho_factor(penalised, lower=True, overwrite_a=True, check_finite=False)
+        weights = cho_solve(factor, self.moment, check_finite=False)
+        return RidgeEstimator(weights, self.y_mean - self.x_mean @ weights)
+
+
+def noise_copies(
+    split: TrainingSplit, normaliser: Normaliser, n_copy: int
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Rows and standardised flux of a training split, under ``n_copy`` draws of its noise.
+
+    The first is the draw of record, the others are those of epochs 1, 2, ...
+    """
+    for copy in range(n_copy):
+        for rows in iterate_blocks(len(split)):
+            seen = split.observe(rows, epoch=copy or None)
+            yield rows, normaliser.apply(seen.flux, seen.mask)
+
+
+def normal_equations(
+    blocks: Iterator[tuple[slice, np.ndarray]], targets: np.ndarray
+) -> NormalEquations:
+    """Accumulate the sums in float64, block by block.
+
+    Parameters
+    ----------
+    blocks : iterator of (rows, standardised flux (n_block, n_wave))
+    targets : float32 array, shape (n_spec, n_label)
+        Z-scored labels.
+    """
+    gram = moment = x_sum = y_sum = 0.0
+    n_spec = 0
+    for rows, scaled in blocks:
+        x, y = scaled.astype(np.float64), targets[rows].astype(np.float64)
+        gram += x.T @ x
+        moment += x.T @ y
+        x_sum += x.sum(axis=0)
+        y_sum += y.sum(axis=0)
+        n_spec += len(x)
+    x_mean, y_mean = x_sum / n_spec, y_sum / n_spec
+    # Standardised inputs have means near zero, so centring afterwards loses no digits.
+    return NormalEquations(
+        gram - n_spec * np.outer(x_mean, x_mean),
+        moment - n_spec * np.outer(x_mean, y_mean),
+        x_mean,
+        y_mean,
+        n_spec,
+    )
+
+
+def train_ridge(
+    view: TrainingView,
+    labels: tuple[str, ...],
+    recipe: RidgeRecipe,
+    out: Path,
+    progress: Callable[[dict], None] | None,
+) -> None:
+    """Fit every penalty of the recipe and write the one with the least squared error on val.
+
+    ``progress`` is called with the validation scores of each penalty.
+    """
+    start = time.perf_counter()
+    statistics = measure_statistics(view, labels)
+    targets = statistics.scale.to_scaled(select_labels(view.train, labels))
+    equations = normal_equations(
+        noise_copies(view.train, statistics.normaliser, recipe.noise_copies), targets
+    )
+    rows, best, kept = [], None, None
+    for penalty in recipe.penalties:
+        estimator = equations.solve(penalty * equations.n_spec)
+        scores = validation_scores(view, labels, statistics, estimator)
+        rows.append({"penalty": penalty, "alpha": penalty * equations.n_spec} | scores)
+        if best is None or scores["val_square"] < best["val_square"]:
+            best, kept = rows[-1], estimator
+        if progress is not None:
+            progress(rows[-1])
+    if best["penalty"] in (recipe.penalties[0], recipe.penalties[-1]):
+        logger.warning("best penalty %g is at the end of the list; widen it", best["penalty"])
+    write_text(out / METRICS, "".join(json.dumps(row) + "\n" for row in rows))
+    card = make_card("ridge", labels, recipe, view) | {
+        "n_parameters": kept.weights.size + kept.intercept.size,
+        "metrics": best,
+        "finished": {
+            "reason": f"best of {len(rows)} penalties",
+            "seconds": round(time.perf_counter() - start, 3),
+        },
+    }
+    weights = {"weights": kept.weights, "intercept": kept.intercept}
+    write_checkpoint(out, card, weights, statistics)

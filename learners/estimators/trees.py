@@ -1,0 +1,168 @@
+"""Gradient-boosted trees (LightGBM) on the same input as every other estimator."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightgbm
+import numpy as np
+
+from starsmith.data_contract.dataset.training import TrainingSplit, TrainingView
+from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.files.zarr_groups import write_text
+from starsmith.learners.checkpoint import make_card, write_checkpoint
+from starsmith.learners.estimators.ridge import noise_copies
+from starsmith.learners.preprocess import (
+    Normaliser,
+    measure_statistics,
+    select_labels,
+)
+from starsmith.learners.recipe import TreesRecipe
+from starsmith.learners.training.run_folder import METRICS, TREES
+from starsmith.learners.training.validation import validation_scores
+
+__all__ = ["TreesEstimator", "load_trees", "train_trees"]
+
+
+@dataclass(frozen=True)
+class TreesEstimator:
+    """One boosted ensemble per label, as a function of standardised flux.
+
+    Attributes
+    ----------
+    boosters : tuple of lightgbm.Booster
+    threads : int
+    """
+
+    boosters: tuple[lightgbm.Booster, ...]
+    threads: int
+
+    def __call__(self, scaled: np.ndarray) -> tuple[np.ndarray, None]:
+        """Z-scores (n_spec, n_label) of standardised flux (n_spec, n_wave); no uncertainty."""
+        columns = [b.predict(scaled, num_threads=self.threads) for b in self.boosters]
+        return np.stack(columns, axis=1), None
+
+
+def boosting_parameters(recipe: TreesRecipe) -> dict:
+    """LightGBM's own names for a recipe, with what makes it reproducible."""
+    return {
+        "objective": "regression",
+        "metric": "l1",
+        "learning_rate": recipe.learning_rate,
+        "num_leaves": recipe.n_leaves,
+        "bagging_fraction": recipe.row_fraction,
+        "bagging_freq": 5 if recipe.row_fraction < 1 else 0,
+        "feature_fraction": recipe.column_fraction,
+        "num_threads": recipe.threads,
+        "seed": recipe.seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "verbosity": -1,
+    }
+
+
+def collect_inputs(split: TrainingSplit, normaliser: Normaliser, n_copy: int) -> np.ndarray:
+    """Standardised flux of every noise copy, float32 (n_copy x n_spec, n_wave)."""
+    inputs = np.empty((n_copy * len(split), split.wave.size), dtype=np.float32)
+    start = 0
+    for _, scaled in noise_copies(split, normaliser, n_copy):
+        inputs[start : start + len(scaled)] = scaled
+        start += len(scaled)
+    return inputs
+
+
+def train_trees(
+    view: TrainingView,
+    labels: tuple[str, ...],
+    recipe: TreesRecipe,
+    out: Path,
+    progress: Callable[[dict], None] | None,
+) -> None:
+    """Boost one ensemble per label until the validation error stops falling; write them.
+
+    ``progress`` is called every `REPORT_ROUNDS` trees with the validation error so far.
+    """
+    start = time.perf_counter()
+    statistics = measure_statistics(view, labels)
+    truth = {
+        split.name: statistics.scale.to_scaled(select_labels(split, labels))
+        for split in (view.train, view.val)
+    }
+    n_copy = recipe.noise_copies
+    train = lightgbm.Dataset(
+        collect_inputs(view.train, statistics.normaliser, n_copy), free_raw_data=False
+    )
+    val = train.create_valid(collect_inputs(view.val, statistics.normaliser, 1))
+    boosters, rows = [], []
+    for column, name in enumerate(labels):
+        train.set_label(np.tile(truth["train"][:, column], n_copy))
+        val.set_label(truth["val"][:, column].copy())
+        booster = boost(train, val, recipe, reporter(name, rows, progress))
+        boosters.append(booster)
+    estimator = TreesEstimator(tuple(boosters), recipe.threads)
+    save_trees(out / TREES, labels, estimator)
+    write_text(out / METRICS, "".join(json.dumps(row) + "\n" for row in rows))
+    n_tree = {name: b.best_iteration for name, b in zip(labels, boosters, strict=True)}
+    scores = validation_scores(view, labels, statistics, estimator)
+    card = make_card("lightgbm", labels, recipe, view) | {
+        "n_parameters": sum(n_tree.values()) * (2 * recipe.n_leaves - 1),
+        "metrics": {"n_tree": n_tree} | scores,
+        "finished": {
+            "reason": "every label stopped improving or ran out of rounds",
+            "seconds": round(time.perf_counter() - start, 3),
+        },
+    }
+    write_checkpoint(out, card, {}, statistics)
+
+
+REPORT_ROUNDS = 25
+
+
+def reporter(label: str, rows: list[dict], progress: Callable[[dict], None] | None) -> Callable:
+    """Build a LightGBM callback that collects and reports the validation error of one label."""
+
+    def report(env: lightgbm.callback.CallbackEnv) -> None:
+        rounds = env.iteration + 1
+        if rounds % REPORT_ROUNDS and rounds != env.end_iteration:
+            return
+        error = float(env.evaluation_result_list[0][2])
+        rows.append({"label": label, "n_tree": rounds, "val_error": error})
+        if progress is not None:
+            progress(rows[-1] | {"rounds": env.end_iteration})
+
+    return report
+
+
+def boost(
+    train: lightgbm.Dataset, val: lightgbm.Dataset, recipe: TreesRecipe, report: Callable
+) -> lightgbm.Booster:
+    """Boost until the validation MAE has not fallen for ``recipe.patience`` trees."""
+    return lightgbm.train(
+        boosting_parameters(recipe),
+        train,
+        num_boost_round=recipe.rounds,
+        valid_sets=[val],
+        callbacks=[lightgbm.early_stopping(recipe.patience, verbose=False), report],
+    )
+
+
+def save_trees(folder: Path, labels: tuple[str, ...], estimator: TreesEstimator) -> None:
+    """Write each ensemble up to its best tree, as LightGBM's text format."""
+    folder.mkdir(exist_ok=True)
+    for name, booster in zip(labels, estimator.boosters, strict=True):
+        text = booster.model_to_string(num_iteration=booster.best_iteration)
+        write_text(folder / f"{name}.txt", text)
+
+
+def load_trees(folder: Path, labels: tuple[str, ...], threads: int) -> TreesEstimator:
+    """Read what `save_trees` wrote; raises DataError naming a missing or damaged file."""
+    boosters = []
+    for name in labels:
+        path = folder / f"{name}.txt"
+        try:
+            boosters.append(lightgbm.Booster(model_str=path.read_text()))
+        except (OSError, lightgbm.basic.LightGBMError) as problem:
+            raise DataError(f"{path}: cannot be read ({problem}); fit the model again") from None
+    return TreesEstimator(tuple(boosters), threads)

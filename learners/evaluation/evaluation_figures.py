@@ -1,0 +1,169 @@
+"""Figures on predictions: several models side by side, and the truth of their uncertainties."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy.special import ndtri
+from scipy.stats import binom
+
+from starsmith.data_contract.predictions import Predictions
+from starsmith.learners.evaluation.calibration import N_PIT, calibrate, z_scores
+from starsmith.learners.evaluation.metrics import mae, r2, sigma_robust
+from starsmith.learners.training_figures import add_notice, local_density
+
+__all__ = ["COLOURS", "calibration_figure", "models_figure", "plot_calibration", "plot_models"]
+
+COLOURS = (
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#56b4e9",
+    "#e69f00",
+    "#444444",
+    "#8c564b",
+    "#999999",
+    "#bcbd22",
+)
+"""Told apart by every eye (Okabe & Ito), in the order models are listed."""
+
+MOST_PANELS = 4
+
+
+def models_figure(tables: Sequence[Predictions], label: str | None = None):
+    """Draw predicted against true label of some models, and all their errors together.
+
+    Parameters
+    ----------
+    tables : sequence of Predictions
+        For the same spectra; the first four have a panel of their own.
+    label : str, optional
+        By default the first.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    """
+    from matplotlib.figure import Figure
+
+    label = label or tables[0].labels[0]
+    shown = tables[:MOST_PANELS]
+    figure = Figure(figsize=(3.1 * (len(shown) + 1) + 0.6, 3.5), layout="constrained")
+    panels = figure.subplots(1, len(shown) + 1)
+    column, unit = tables[0].column(label), tables[0].units[tables[0].column(label)]
+    truth = tables[0].truth[:, column]
+    ends = np.array([truth.min(), truth.max()]) + np.ptp(truth) * np.array([-0.08, 0.08])
+    for axes, table in zip(panels, shown, strict=False):
+        rows = table.found(label)
+        x, y = table.truth[rows, table.column(label)], table.value[rows, table.column(label)]
+        density = local_density(x, y)
+        order = np.argsort(density)
+        axes.scatter(x[order], y[order], c=density[order], s=3, cmap="viridis", rasterized=True)
+        axes.plot(ends, ends, color="crimson", lw=1.0, ls="--")
+        axes.set(xlim=ends, ylim=ends, xlabel=f"true {label}", ylabel=f"predicted {label}")
+        axes.set_title(f"{table.model}\nR² {r2(x, y):.3f}, MAE {mae(x, y):.3f}", fontsize=9)
+    _error_histograms(panels[-1], tables, label, unit)
+    add_notice(figure, tables[0].notice)
+    return figure
+
+
+def _error_histograms(axes, tables: Sequence[Predictions], label: str, unit: str) -> None:
+    errors = []
+    for table in tables:
+        rows, column = table.found(label), table.column(label)
+        errors.append(table.value[rows, column] - table.truth[rows, column])
+    reach = max(np.percentile(np.abs(e), 99.0) for e in errors)
+    bins = np.linspace(-reach, reach, 51)
+    for k, (table, error) in enumerate(zip(tables, errors, strict=True)):
+        spread = sigma_robust(np.zeros_like(error), error)
+        axes.hist(
+            error,
+            bins=bins,
+            density=True,
+            histtype="step",
+            color=COLOURS[k % len(COLOURS)],
+            label=f"{table.model}, σ {spread:.2f}",
+        )
+    axes.axvline(0.0, color="0.6", lw=0.8, zorder=0)
+    top = axes.get_ylim()[1]
+    axes.set(xlabel=f"predicted - true {label} [{unit}]", yticks=[], ylim=(0.0, top * 1.45))
+    axes.legend(frameon=False, fontsize=7, loc="upper left")
+    axes.set_title("errors", fontsize=9)
+
+
+def plot_models(tables: Sequence[Predictions], path: Path | str, label: str | None = None) -> None:
+    """Write `models_figure` to a file."""
+    models_figure(tables, label).savefig(path, dpi=150)
+
+
+def calibration_figure(tables: Sequence[Predictions], label: str | None = None):
+    """Draw PIT histogram, coverage against probability, and z-scores of some models.
+
+    Grey bands hold 95 % of what a perfect model with as many spectra would show.
+
+    Parameters
+    ----------
+    tables : sequence of Predictions
+        With uncertainties.
+    label : str, optional
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+
+    Raises
+    ------
+    DataError
+        If a model states no uncertainties.
+    """
+    from matplotlib.figure import Figure
+
+    label = label or tables[0].labels[0]
+    figure = Figure(figsize=(10.5, 3.5), layout="constrained")
+    pit, coverage, scores = figure.subplots(1, 3)
+    levels = np.linspace(0.02, 0.98, 49)
+    reach = ndtri(0.5 + 0.5 * levels)
+    n_least = min(len(z_scores(table, label)) for table in tables)
+    edges = np.linspace(0.0, 1.0, N_PIT + 1)
+    low, high = binom.ppf([0.025, 0.975], n_least, 1.0 / N_PIT) * N_PIT / n_least
+    pit.axhspan(low, high, color="0.88", lw=0, zorder=0)
+    band = binom.ppf([[0.025], [0.975]], n_least, levels) / n_least - levels
+    coverage.fill_between(levels, *band, color="0.88", lw=0, zorder=0)
+    grid = np.linspace(-4.0, 4.0, 200)
+    scores.plot(grid, np.exp(-0.5 * grid**2) / np.sqrt(2 * np.pi), color="0.6", lw=1.0, zorder=0)
+    for k, table in enumerate(tables):
+        colour, z = COLOURS[k % len(COLOURS)], z_scores(table, label)
+        found = calibrate(table, label)
+        pit.stairs(np.array(found.pit) * N_PIT / z.size, edges, color=colour, label=table.model)
+        seen = (np.abs(z)[:, None] < reach).mean(axis=0)
+        coverage.plot(levels, seen - levels, color=colour, label=table.model)
+        scores.hist(
+            np.clip(z, -4.0, 4.0),
+            bins=np.linspace(-4.0, 4.0, 41),
+            density=True,
+            histtype="step",
+            color=colour,
+            label=f"{table.model}: {found.z_mean:+.2f} ± {found.z_std:.2f}",
+        )
+    pit.set(xlabel="Φ(z): probability below the true value", ylabel="density", ylim=(0, None))
+    coverage.axhline(0.0, color="0.5", lw=0.8)
+    coverage.set(xlabel="probability of the interval", ylabel="fraction of stars inside - it")
+    scores.set(xlabel=f"z = (true - predicted {label}) / 1σ", ylabel="density")
+    for axes in (pit, coverage, scores):
+        axes.set_ylim(*_with_headroom(axes))
+        axes.legend(frameon=False, fontsize=7, loc="upper left")
+    add_notice(figure, tables[0].notice)
+    return figure
+
+
+def _with_headroom(axes) -> tuple[float, float]:
+    low, high = axes.get_ylim()
+    return low, high + 0.3 * (high - low)
+
+
+def plot_calibration(
+    tables: Sequence[Predictions], path: Path | str, label: str | None = None
+) -> None:
+    """Write `calibration_figure` to a file."""
+    calibration_figure(tables, label).savefig(path, dpi=150)

@@ -1,1 +1,0 @@
-"""Judging models: groups, paired differences, calibration, other populations, reports."""

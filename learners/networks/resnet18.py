@@ -1,0 +1,82 @@
+"""ResNet-18 along wavelength."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from starsmith.learners.networks.blocks import linear_init
+from starsmith.learners.networks.registry import register_model
+
+__all__ = ["ResNet18"]
+
+
+class BasicBlock(nn.Module):
+    """Two convolutions of three pixels and a skip connection."""
+
+    def __init__(self, below: int, width: int, stride: int):
+        super().__init__()
+        self.first = nn.Conv1d(below, width, 3, stride, padding=1, bias=False)
+        self.first_norm = nn.BatchNorm1d(width)
+        self.second = nn.Conv1d(width, width, 3, padding=1, bias=False)
+        self.second_norm = nn.BatchNorm1d(width)
+        self.skip: nn.Module = nn.Identity()
+        if stride != 1 or below != width:
+            self.skip = nn.Sequential(
+                nn.Conv1d(below, width, 1, stride, bias=False), nn.BatchNorm1d(width)
+            )
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """Map (B, below, P) to (B, width, P / stride)."""
+        inner = functional.relu(self.first_norm(self.first(values)))
+        return functional.relu(self.skip(values) + self.second_norm(self.second(inner)))
+
+
+class ResNet18(nn.Module):
+    """He et al. 2016 in one dimension: (B, P) -> (B, n_output).
+
+    Channel widths are the paper's (Sec. 3.6); kernel sizes and strides are those of the
+    original network, which reproduce the published 4.9 M parameters.
+    """
+
+    def __init__(
+        self,
+        n_wave: int,
+        n_output: int,
+        *,
+        widths: tuple[int, ...] = (72, 144, 288, 576),
+        n_block: int = 2,
+    ):
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv1d(1, widths[0], 7, stride=2, padding=3, bias=False),
+            nn.BatchNorm1d(widths[0]),
+            nn.ReLU(),
+            nn.MaxPool1d(3, stride=2, padding=1),
+        )
+        blocks, below = [], widths[0]
+        for stage, width in enumerate(widths):
+            for step in range(n_block):
+                blocks.append(BasicBlock(below, width, 2 if stage and not step else 1))
+                below = width
+        self.blocks = nn.Sequential(*blocks)
+        self.head = nn.Linear(below, n_output)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv1d):
+                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+        linear_init(self.head)
+
+    def forward(self, flux_BP: torch.Tensor) -> torch.Tensor:
+        """Predict standardised labels."""
+        return self.head(self.blocks(self.stem(flux_BP.unsqueeze(1))).mean(dim=2))
+
+
+@register_model("resnet18")
+def resnet18(n_wave: int, n_output: int, **options: object) -> nn.Module:
+    """Return the paper's network, 4.86 M parameters."""
+    return ResNet18(n_wave, n_output, **options)
+
+
+@register_model("resnet18_tiny")
+def resnet18_tiny(n_wave: int, n_output: int, **options: object) -> nn.Module:
+    """Return one narrow block per stage."""
+    return ResNet18(n_wave, n_output, **({"widths": (8, 16, 32, 64), "n_block": 1} | options))

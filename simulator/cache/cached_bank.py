@@ -1,0 +1,92 @@
+"""Rendered banks kept in the user's cache, so that every command starts at once."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from starsmith.data_contract.bank.bank_file import Bank, load_bank
+from starsmith.data_contract.errors import DataError
+from starsmith.simulator.cache.use import cache_folder, hold
+from starsmith.simulator.grids import StellarGrid
+from starsmith.simulator.grids.demo import demo_cache_key
+from starsmith.simulator.instruments import load_instrument
+from starsmith.simulator.rendering.render import render_bank
+
+__all__ = ["bank_digest", "cached_bank"]
+
+log = logging.getLogger(__name__)
+
+RENDER_VERSION = 2  # raised whenever rendering or noise tables change
+
+
+def cached_bank(
+    grid: str | Path = "demo",
+    instrument: str | Path = "pfs_mr",
+    progress: Callable[[int, int], None] | None = None,
+    **rendering: object,
+) -> Bank:
+    """Bank of a grid at an instrument's pixels, rendered on first use.
+
+    Parameters
+    ----------
+    grid : str or path
+        ``demo`` (built on first use) or a grid file.
+    instrument : str or path
+        Built-in name or instrument file.
+    progress : callable, optional
+        Called with (nodes done, nodes in all) while the demo grid is built.
+    **rendering
+        Options of `render_bank` that are not left at their defaults.
+
+    Returns
+    -------
+    bank : Bank
+
+    Raises
+    ------
+    GridError, ConfigError
+        If the grid or instrument cannot be used.
+    """
+    loaded = load_instrument(instrument)
+    of_grid = demo_cache_key() if str(grid) == "demo" else _fingerprint(Path(grid))
+    digest = bank_digest(of_grid, loaded.resolved(), rendering)
+    path = cache_folder() / "banks" / f"{digest}.zarr"
+    if path.exists():
+        try:
+            hold(path)
+            return load_bank(path)
+        except (DataError, FileNotFoundError) as problem:
+            log.warning("rendering again: %s", problem)
+    bank = render_bank(StellarGrid.open(grid, progress=progress), loaded, **rendering)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    bank.save(path)
+    hold(path)
+    return bank
+
+
+def bank_digest(
+    grid: str | list, instrument: Mapping, rendering: Mapping[str, object] | None = None
+) -> str:
+    """Name of a cached bank: a hash of grid, resolved instrument and options of rendering."""
+    key = {
+        "grid": grid,
+        "instrument": instrument,
+        "render": RENDER_VERSION,
+        **({"options": rendering} if rendering else {}),
+    }
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def _fingerprint(path: Path) -> list:
+    """What identifies a grid file without reading its spectra."""
+    files = sorted(
+        file
+        for file in path.glob("**/zarr.json")
+        if not file.relative_to(path).parts[0].startswith("error_map")  # changes no spectrum
+    )
+    return [
+        str(path.resolve()),
+        [(file.read_text(), file.stat().st_mtime_ns) for file in files],
+    ]

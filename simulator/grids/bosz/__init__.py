@@ -1,0 +1,1 @@
+"""BOSZ grids: names, formats and import of both releases."""

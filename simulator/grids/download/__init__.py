@@ -1,0 +1,1 @@
+"""Fetching a grid's files over HTTP, resumable and checked."""

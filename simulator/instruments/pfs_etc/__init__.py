@@ -1,0 +1,1 @@
+"""The official PFS calculator: its files read, written and compared with."""

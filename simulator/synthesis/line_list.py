@@ -1,0 +1,235 @@
+"""Atomic lines: the packaged list, their opacities and widths at every depth."""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy.special import gamma as gamma_function
+
+from starsmith.simulator.kernels.synthesis_transfer import Lines
+from starsmith.simulator.synthesis.air import air_to_vacuum
+from starsmith.simulator.synthesis.atmosphere import Atmosphere
+from starsmith.simulator.synthesis.atomic_constants import (
+    AMU,
+    BOHR_RADIUS,
+    BOLTZMANN,
+    BOLTZMANN_EV,
+    CLASSICAL_CROSS_SECTION,
+    HC_OVER_K,
+    LIGHT_SPEED_KM_S,
+    RYDBERG_EV,
+)
+from starsmith.simulator.synthesis.composition import composition, log_partition
+from starsmith.simulator.synthesis.synthesis_tables import numbers, read_table
+
+__all__ = ["MICROTURBULENCE", "LineList", "line_list", "line_opacity"]
+
+TABLE = "lines.csv"
+MICROTURBULENCE = 2.0  # [km/s]
+SECOND_IONISATION = {
+    "Mg": 15.035,
+    "Ca": 11.872,
+    "Fe": 16.199,
+    "Ti": 13.576,
+    "Ba": 10.004,
+}  # [eV] NIST
+CUT = 3e-4  # a profile ends where it falls below this fraction of the continuum
+
+
+@dataclass(frozen=True)
+class LineList:
+    """Lines in a wavelength range, sorted; every array has shape (n_line,).
+
+    Attributes
+    ----------
+    species : tuple of str
+        Such as ``"Ca II"``.
+    wave : float64
+        Vacuum wavelength [Å].
+    e_low : float64
+        Energy of the lower level [eV].
+    gf : float64
+        Oscillator strength times lower statistical weight.
+    gamma_rad, gamma_stark, gamma_vdw : float64
+        Damping: [rad/s], and per electron or hydrogen atom at 10⁴ K [rad cm³/s].
+    abo_sigma, abo_alpha : float64
+        Collisions with hydrogen: cross-section at 10 km/s [a0²], velocity exponent; NaN if unknown.
+    """
+
+    species: tuple[str, ...]
+    wave: np.ndarray
+    e_low: np.ndarray
+    gf: np.ndarray
+    gamma_rad: np.ndarray
+    gamma_stark: np.ndarray
+    gamma_vdw: np.ndarray
+    abo_sigma: np.ndarray
+    abo_alpha: np.ndarray
+
+
+@lru_cache(maxsize=4)
+def line_list(wave_min: float, wave_max: float) -> LineList:
+    """Packaged lines between two vacuum wavelengths [Å]; missing damping is estimated."""
+    table = read_table(TABLE)
+    wave = air_to_vacuum(numbers(TABLE, "wave_air"))
+    rows = np.flatnonzero((wave >= wave_min) & (wave <= wave_max))
+    rows = rows[np.argsort(wave[rows], kind="stable")]
+    species = tuple(table["species"][row] for row in rows)
+    wave, e_low = wave[rows], numbers(TABLE, "e_low")[rows]
+    known = {
+        name: 10.0 ** numbers(TABLE, f"log_gamma_{name}")[rows] for name in ("rad", "stark", "vdw")
+    }
+    guess = estimated_damping(species, wave, e_low)
+    abo = np.array(
+        [
+            [float(part) for part in text.split(".")] if text else [np.nan] * 2
+            for text in table["abo"]
+        ]
+    )[rows]
+    damping = {name: np.where(np.isnan(known[name]), guess[name], known[name]) for name in known}
+    return LineList(
+        species=species,
+        wave=wave,
+        e_low=e_low,
+        gf=10.0 ** numbers(TABLE, "log_gf")[rows],
+        gamma_rad=damping["rad"],
+        gamma_stark=damping["stark"],
+        gamma_vdw=damping["vdw"],
+        abo_sigma=abo[:, 0],
+        abo_alpha=abo[:, 1] / 1000.0,
+    )
+
+
+def estimated_damping(
+    species: tuple[str, ...], wave: np.ndarray, e_low: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Damping constants for lines without measured ones, keys ``rad``, ``stark``, ``vdw``.
+
+    Classical radiation damping; Stark widths of Cowley (1971, Observatory 91, 139); van der Waals
+    of Unsöld (1955) with hydrogenic radii, as in Kurucz & Avrett (1981).
+    """
+    energies = dict(
+        zip(
+            read_table("elements.csv")["element"],
+            numbers("elements.csv", "ionisation_ev"),
+            strict=True,
+        )
+    )
+    charge = np.array([1.0 if name.endswith(" I") else 2.0 for name in species])
+    limit = np.array(
+        [
+            energies[name.split()[0]] if z == 1.0 else SECOND_IONISATION.get(name.split()[0], 16.0)
+            for name, z in zip(species, charge, strict=True)
+        ]
+    )
+    lower = np.maximum(limit - e_low, 0.3)
+    upper = np.maximum(lower - 12398.42 / wave, 0.3)
+    n2_upper, n2_lower = RYDBERG_EV * charge**2 / upper, RYDBERG_EV * charge**2 / lower
+    radius2_upper = 2.5 * (n2_upper / charge) ** 2
+    radius2_lower = 2.5 * (n2_lower / charge) ** 2
+    return {
+        "rad": 2.223e15 / wave**2,
+        "stark": 1.0e-8 * n2_upper**2.5 * np.where(charge == 1.0, 1.0, 0.5),
+        "vdw": 4.5e-9 * np.maximum(radius2_upper - radius2_lower, 1.0) ** 0.4,
+    }
+
+
+def line_opacity(
+    lines: LineList, atmosphere: Atmosphere, continuum: np.ndarray, grid: tuple[float, float]
+) -> Lines:
+    """Profiles of every line at every depth, in units of the standard opacity.
+
+    Parameters
+    ----------
+    lines : LineList
+    atmosphere : Atmosphere
+    continuum : float64, shape (n_line, n_depth)
+        Continuous opacity at the lines over the standard one.
+    grid : (float, float)
+        First wavelength [Å] and step in ln λ of the fine grid.
+
+    Returns
+    -------
+    Lines
+    """
+    gas = atmosphere.gas
+    elements = [name.split()[0] for name in lines.species]
+    mass = np.array([gas.composition.mass[gas.composition.index(e)] for e in elements])
+    thermal = 2.0 * BOLTZMANN * gas.temperature / (mass[:, None] * AMU) * 1e-10  # [km²/s²]
+    doppler = np.sqrt(thermal + MICROTURBULENCE**2)  # (n_line, n_depth) [km/s]
+    lower = populations(lines, atmosphere)
+    standard = (atmosphere.opacity * gas.density)[None, :]
+    cross_section = CLASSICAL_CROSS_SECTION * lines.gf * lines.wave * 1e-13 / math.sqrt(math.pi)
+    strength = cross_section[:, None] / doppler * lower / standard
+    damping = total_damping(lines, atmosphere) * lines.wave[:, None] * 1e-13 / (4 * np.pi * doppler)
+    per_step = 1.0 / (LIGHT_SPEED_KM_S * grid[1])
+    return Lines(
+        position=np.log(lines.wave / grid[0]) / grid[1],
+        strength=strength,
+        width=doppler * per_step,
+        damping=damping,
+        reach=doppler * per_step * window(strength, damping, continuum),
+    )
+
+
+def window(strength: np.ndarray, damping: np.ndarray, continuum: np.ndarray) -> np.ndarray:
+    """Half-width in Doppler widths beyond which a line is below `CUT` of the continuum."""
+    contrast = strength / (CUT * continuum)
+    core = np.sqrt(np.log(np.maximum(contrast, 1.0)))
+    wing = np.sqrt(contrast * damping / math.sqrt(math.pi))
+    return np.where(contrast > 1.0, np.maximum(core, wing), -1.0)
+
+
+def populations(lines: LineList, atmosphere: Atmosphere) -> np.ndarray:
+    """Lower level per statistical weight, less stimulated emission [1/cm³], (n_line, n_depth)."""
+    gas = atmosphere.gas
+    per_weight = {name: ion_density(name, atmosphere) for name in set(lines.species)}
+    ions = np.array([per_weight[name] for name in lines.species])
+    boltzmann = np.exp(-lines.e_low[:, None] / (BOLTZMANN_EV * gas.temperature))
+    stimulated = -np.expm1(-HC_OVER_K * 1e8 / (lines.wave[:, None] * gas.temperature))
+    return ions * boltzmann * stimulated
+
+
+def ion_density(species: str, atmosphere: Atmosphere) -> np.ndarray:
+    """Atoms or ions over their partition function [1/cm³], shape (n_depth,)."""
+    gas = atmosphere.gas
+    element, stage = species.split()
+    row = gas.composition.index(element)
+    fraction = gas.ionised[row] if stage == "II" else 1.0 - gas.ionised[row]
+    density = gas.n_nuclei * gas.composition.ratio[row] * fraction
+    return density / np.exp(log_partition(species, gas.temperature))
+
+
+def total_damping(lines: LineList, atmosphere: Atmosphere) -> np.ndarray:
+    """Full damping width γ [rad/s], shape (n_line, n_depth).
+
+    Collisions with hydrogen follow Anstee, Barklem & O'Mara (1998) where known, else γ ∝ T^0.3;
+    helium and H2 count as 0.42 and 0.85 of an atom.
+    """
+    gas = atmosphere.gas
+    warm = gas.temperature / 1e4
+    perturbers = gas.n_hydrogen + 0.42 * gas.n_helium + 0.85 * gas.n_h2
+    collisions = lines.gamma_vdw[:, None] * warm**0.3 * perturbers
+    known = np.isfinite(lines.abo_sigma)
+    composed = composition()
+    mass = np.array([composed.mass[composed.index(name.split()[0])] for name in lines.species])
+    sigma, alpha, mass = (
+        values[known, None] for values in (lines.abo_sigma, lines.abo_alpha, mass)
+    )
+    collisions[known] = abo_width(sigma, alpha, mass, gas.temperature) * perturbers
+    stark = lines.gamma_stark[:, None] * warm ** (1.0 / 6.0) * gas.n_electron
+    return lines.gamma_rad[:, None] + stark + collisions
+
+
+def abo_width(
+    sigma: float | np.ndarray,
+    alpha: float | np.ndarray,
+    mass: float | np.ndarray,
+    temperature: np.ndarray,
+) -> np.ndarray:
+    """Full width per hydrogen atom [rad cm³/s] for a cross-section [a0²] at 10 km/s."""
+    reduced = AMU * mass * 1.008 / (mass + 1.008)
+    speed = np.sqrt(8.0 * BOLTZMANN * temperature / (np.pi * reduced))
+    factor = (4.0 / np.pi) ** (alpha / 2.0) * gamma_function(2.0 - alpha / 2.0)
+    return 2.0 * factor * 1e6 * sigma * BOHR_RADIUS**2 * (speed / 1e6) ** (1.0 - alpha)

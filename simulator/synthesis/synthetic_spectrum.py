@@ -1,0 +1,197 @@
+"""From labels to a spectrum: the one public function of the synthesizer."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from starsmith.data_contract.errors import GridError
+from starsmith.simulator.kernels.synthesis_transfer import (
+    Bands,
+    Lines,
+    Smooth,
+    emergent_flux,
+    flux_from_opacity,
+)
+from starsmith.simulator.synthesis.atmosphere import Atmosphere, build_atmosphere
+from starsmith.simulator.synthesis.atomic_constants import (
+    FWHM_TO_SIGMA,
+    LIGHT_SPEED_KM_S,
+)
+from starsmith.simulator.synthesis.bands import band_opacity, band_tables
+from starsmith.simulator.synthesis.continuum import continuum_opacity
+from starsmith.simulator.synthesis.hydrogen import hydrogen_line_opacity
+from starsmith.simulator.synthesis.line_list import line_list, line_opacity
+from starsmith.simulator.synthesis.radiative_transfer import exponential_integral_table, planck
+
+__all__ = ["Sampling", "Spectrum", "synthesize", "wavelength_grid"]
+
+PHYSICS_VERSION = 6  # raise with every change of physics or numbers in code: caches rebuild
+SMOOTH_STRIDE = 512  # fine steps between points of the continuum
+HYDROGEN_STRIDE = 4  # fine steps between points of the hydrogen lines
+LINE_MARGIN = 120.0  # lines up to this far outside the range act inside it [Å]
+N_SIGMA = 5.0  # half-width of the convolution kernel
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Wavelength range and sampling of a synthetic spectrum.
+
+    Attributes
+    ----------
+    wave_min, wave_max : float
+        Vacuum [Å].
+    step_km_s : float
+        Fine step of the synthesis [km/s].
+    resolution : float
+        λ/FWHM of the Gaussian line-spread function.
+    stride : int
+        Fine steps per output point.
+    """
+
+    wave_min: float = 6400.0
+    wave_max: float = 9000.0
+    step_km_s: float = 1.0
+    resolution: float = 20000.0
+    stride: int = 5
+
+    def __post_init__(self) -> None:
+        per_fwhm = LIGHT_SPEED_KM_S / self.resolution / (self.step_km_s * self.stride)
+        if not 5000.0 <= self.wave_min < self.wave_max <= 10000.0:
+            raise GridError(
+                f"wavelength range {self.wave_min:g}-{self.wave_max:g} Å: choose wave_min < "
+                "wave_max within 5000-10000 Å (the line list covers 6400-9000 Å)"
+            )
+        if per_fwhm < 2.5:
+            raise GridError(
+                f"{per_fwhm:.2f} output points per FWHM at resolution {self.resolution:g}, "
+                f"at least 2.5 are needed: lower stride ({self.stride}) or step_km_s "
+                f"({self.step_km_s:g})"
+            )
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """A star's surface flux.
+
+    Attributes
+    ----------
+    wave : float64, shape (n_wave,)
+        Vacuum wavelength [Å], uniform in ln λ.
+    flux, continuum : float64, shape (n_wave,)
+        π times the mean intensity of the disc, with and without lines [erg/s/cm²/Å].
+    resolution : float
+        λ/FWHM of the Gaussian line-spread function.
+    """
+
+    wave: np.ndarray
+    flux: np.ndarray
+    continuum: np.ndarray
+    resolution: float
+
+
+def wavelength_grid(sampling: Sampling) -> np.ndarray:
+    """Output wavelengths, vacuum [Å], shape (n_wave,)."""
+    step = math.log1p(sampling.step_km_s / LIGHT_SPEED_KM_S) * sampling.stride
+    n_wave = math.ceil(math.log(sampling.wave_max / sampling.wave_min) / step) + 1
+    return sampling.wave_min * np.exp(step * np.arange(n_wave))
+
+
+def synthesize(
+    teff: float,
+    logg: float,
+    m_h: float = 0.0,
+    a_m: float = 0.0,
+    c_m: float = 0.0,
+    sampling: Sampling | None = None,
+) -> Spectrum:
+    """Synthesize a star's spectrum in LTE.
+
+    Parameters
+    ----------
+    teff : float
+        Effective temperature [K].
+    logg : float
+        Surface gravity [dex(cm/s²)].
+    m_h, a_m, c_m : float
+        [M/H], [α/M], [C/M] [dex].
+    sampling : Sampling, optional
+        640-900 nm at R = 20,000 by default.
+
+    Returns
+    -------
+    Spectrum
+        A demonstration, not for science.
+    """
+    sampling = sampling or Sampling()
+    atmosphere = build_atmosphere(teff, logg, m_h, a_m, c_m)
+    return synthesize_atmosphere(atmosphere, sampling)
+
+
+def synthesize_atmosphere(atmosphere: Atmosphere, sampling: Sampling) -> Spectrum:
+    """Spectrum of a given atmosphere."""
+    wave = wavelength_grid(sampling)
+    step = math.log1p(sampling.step_km_s / LIGHT_SPEED_KM_S)
+    kernel = gaussian_kernel(sampling)
+    pad = (kernel.size // 2 // SMOOTH_STRIDE + 1) * SMOOTH_STRIDE  # fine steps on either side
+    first = wave[0] * math.exp(-pad * step)
+    n_fine = (wave.size - 1) * sampling.stride + 2 * pad + 1
+    smooth, continuum_flux = smooth_parts(atmosphere, first, step, n_fine)
+    lines, bands, hydrogen = spectral_parts(atmosphere, smooth, first, step, n_fine)
+    fine = emergent_flux(
+        atmosphere.tau, smooth, hydrogen, lines, bands, exponential_integral_table(), n_fine
+    )
+    middle = np.arange(wave.size) * sampling.stride + pad
+    coarse = first * np.exp(step * SMOOTH_STRIDE * np.arange(continuum_flux.size))
+    return Spectrum(
+        wave=wave,
+        flux=np.convolve(fine, kernel, mode="same")[middle],
+        continuum=np.exp(np.interp(np.log(wave), np.log(coarse), np.log(continuum_flux))),
+        resolution=sampling.resolution,
+    )
+
+
+def gaussian_kernel(sampling: Sampling) -> np.ndarray:
+    """Line-spread function on the fine grid, unit sum, odd length."""
+    sigma = LIGHT_SPEED_KM_S / sampling.resolution * FWHM_TO_SIGMA / sampling.step_km_s
+    offset = np.arange(-math.ceil(N_SIGMA * sigma), math.ceil(N_SIGMA * sigma) + 1)
+    kernel = np.exp(-0.5 * (offset / sigma) ** 2)
+    return kernel / kernel.sum()
+
+
+def smooth_parts(
+    atmosphere: Atmosphere, first: float, step: float, n_fine: int
+) -> tuple[Smooth, np.ndarray]:
+    """Continuum and source function on the coarse grid, and the line-free flux there."""
+    n_coarse = (n_fine - 1) // SMOOTH_STRIDE + 2
+    wave = first * np.exp(step * SMOOTH_STRIDE * np.arange(n_coarse))
+    gas = atmosphere.gas
+    standard = atmosphere.opacity * gas.density
+    opacity = np.ascontiguousarray((continuum_opacity(wave, gas) / standard).T)
+    source = planck(wave[None, :], gas.temperature[:, None])
+    flux = np.empty(n_coarse)
+    flux_from_opacity(flux, atmosphere.tau, opacity, source, exponential_integral_table())
+    return Smooth(opacity=opacity, source=source, stride=SMOOTH_STRIDE), flux
+
+
+def spectral_parts(
+    atmosphere: Atmosphere, smooth: Smooth, first: float, step: float, n_fine: int
+) -> tuple[Lines, Bands, Smooth]:
+    """Atomic lines, molecular bands and hydrogen lines of an atmosphere."""
+    last = first * math.exp(step * (n_fine - 1))
+    lines = line_list(first - LINE_MARGIN, last + LINE_MARGIN)
+    cell = np.log(lines.wave / first) / (step * SMOOTH_STRIDE)
+    nearest = np.clip(np.rint(cell).astype(int), 0, smooth.opacity.shape[1] - 1)
+    typical = smooth.opacity[:, smooth.opacity.shape[1] // 2]
+    n_hydrogen = (n_fine - 1) // HYDROGEN_STRIDE + 2
+    wave = first * np.exp(step * HYDROGEN_STRIDE * np.arange(n_hydrogen))
+    hydrogen = Smooth(
+        opacity=hydrogen_line_opacity(atmosphere, wave, typical),
+        source=np.zeros((1, 1)),
+        stride=HYDROGEN_STRIDE,
+    )
+    return (
+        line_opacity(lines, atmosphere, smooth.opacity[:, nearest].T, (first, step)),
+        band_opacity(atmosphere, band_tables(first, step, n_fine), typical),
+        hydrogen,
+    )
