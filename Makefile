@@ -13,24 +13,31 @@ TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+FILES := api data_contract simulator fisher learners cli
+LINKS := $(VENV)/.links-$(shell find $(FILES) -type f ! -name '*.pyc' ! -name '*.nb?' | LC_ALL=C sort | cksum | cut -d' ' -f1)
 PIP_FLAGS := --quiet --disable-pip-version-check -c constraints.txt
+EDITABLE := --config-settings editable_mode=strict --editable
+
+# numba's cache outlives the tree of links
+export NUMBA_CACHE_DIR ?= $(CURDIR)/$(VENV)/numba
 
 .PHONY: demo test lint bench clean
 .DELETE_ON_ERROR:
 
-demo: $(STAMP)
+demo: $(LINKS)
 	$(BIN)/python -m starsmith.cli.demo --out demo
 
 test: lint
 	$(BIN)/pytest
 
-lint: $(STAMP)
+lint: $(LINKS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/codespell
+	$(BIN)/mypy
 
-bench: $(STAMP)
+bench: $(LINKS)
 	$(BIN)/python -m benchmarks.generate
 
 # An environment made elsewhere (a moved folder) is stale: its scripts name the old path.
@@ -43,8 +50,15 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv --clear $(VENV)
 	@rm -rf build *.egg-info
 	$(BIN)/python -m pip install $(PIP_FLAGS) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
-	$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[learn,hdf5,onnx,cluster,view,dev]'
+	$(BIN)/python -m pip install $(PIP_FLAGS) $(EDITABLE) '.[learn,hdf5,onnx,cluster,view,dev]'
 	@echo "$$PWD" > $@
+	@touch $(LINKS)
+
+# Code is installed as a tree of links, which static tools can follow; a new file needs a new tree.
+$(LINKS): $(STAMP)
+	@rm -rf build *.egg-info $(VENV)/.links-*
+	$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps --no-build-isolation $(EDITABLE) .
+	@touch $@
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from starsmith.data_contract.arms import ArmSpan, arm_named
+from starsmith.data_contract.described import described, span
 from starsmith.data_contract.quantities import CONDITIONS, LABELS
 
 __all__ = ["DRAW_WORDS", "Draws", "SpectrumBatch"]
@@ -13,6 +14,7 @@ DRAW_WORDS = (*LABELS, "mag", "rv", "ebv")
 """Word of the random block each of a star's quantities is drawn from; new ones are appended."""
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class Draws:
     """Labels, magnitude and observing conditions of keyed spectra.
@@ -53,6 +55,13 @@ class Draws:
             if getattr(self, name) is None:
                 object.__setattr__(self, name, np.zeros(len(self.index)))
 
+    def _facts(self) -> dict[str, object]:
+        return {
+            "stars": len(self),
+            "key": f"seed {self.seed}, split {self.split}",
+            "labels": " ".join(self.label_names),
+        }
+
     def __len__(self) -> int:
         return len(self.index)
 
@@ -84,6 +93,7 @@ class Draws:
         )
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class SpectrumBatch:
     """Simulated spectra, noiseless and observed.
@@ -111,6 +121,14 @@ class SpectrumBatch:
     snr: np.ndarray
     draws: Draws
     arms: tuple[ArmSpan, ...] = ()
+
+    def _facts(self) -> dict[str, object]:
+        return {
+            "spectra": len(self),
+            "pixels": f"{self.wave.size}, {span(self.wave)} Å",
+            "median S/N": f"{np.median(self.snr):.3g}" if len(self) else "",
+            "key": f"seed {self.draws.seed}, split {self.draws.split}",
+        }
 
     def __len__(self) -> int:
         return len(self.flux)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from starsmith.data_contract.described import described
 from starsmith.data_contract.errors import ContractError, DataError
 from starsmith.data_contract.quantities import UNITS
 
@@ -13,6 +14,7 @@ __all__ = ["Predictions", "read_ecsv", "write_ecsv"]
 SCHEMA, SCHEMA_VERSION = "starsmith.predictions", 1
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
     """What a model says about the spectra of a split.
@@ -52,6 +54,14 @@ class Predictions:
     dataset: str
     notice: str
     mag: np.ndarray | None = None
+
+    def _facts(self) -> dict[str, object]:
+        return {
+            "model": self.model,
+            "spectra": len(self.index),
+            "labels": " ".join(self.labels),
+            "split": self.split,
+        }
 
     def __post_init__(self):
         expected = tuple(UNITS[name] for name in self.labels)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from starsmith.data_contract.dataset.reader import Split
+from starsmith.data_contract.described import described, span
 from starsmith.data_contract.errors import ContractError, DataError
 from starsmith.data_contract.predictions import Predictions
 from starsmith.learners.checkpoint import read_checkpoint
@@ -32,6 +33,7 @@ WAVE_TOLERANCE = 0.01  # Å; a fortieth of a PFS pixel, 0.35 km/s
 AIR_RATIO = 1.000275  # vacuum over air wavelength in the red, to 2e-6
 
 
+@described
 @dataclass(frozen=True)
 class Predictor:
     """A trained model that answers in label units.
@@ -48,6 +50,13 @@ class Predictor:
     card: dict
     statistics: Statistics
     estimator: Callable | ForwardEstimator
+
+    def _facts(self) -> dict[str, object]:
+        return {
+            "model": self.card["model"],
+            "labels": " ".join(self.labels),
+            "pixels": f"{self.wave.size}, {span(self.wave)} Å",
+        }
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from starsmith.data_contract.described import described
 from starsmith.data_contract.draws import DRAW_WORDS, Draws
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.quantities import CONDITIONS, LABELS
@@ -52,6 +53,7 @@ LIMITS = {
 SOMETIMES = ("rv", "ebv")  # recorded only where a prior has them
 
 
+@described
 @dataclass(frozen=True)
 class Prior:
     """Independent uniform priors, where a range of zero width is a constant; or stars of a table.
@@ -91,6 +93,12 @@ class Prior:
                 )
         if any(value != int(value) for value in self.ranges["exp_count"]):
             raise ConfigError(f"exp_count {self.ranges['exp_count']} must be whole numbers")
+
+    def _facts(self) -> dict[str, object]:
+        varied = {name: bounds for name, bounds in self.ranges.items() if bounds[0] != bounds[1]}
+        return {name: f"{low:g}..{high:g}" for name, (low, high) in varied.items()} | {
+            "stars of": self.population.path if self.population else ""
+        }
 
     @classmethod
     def default(cls) -> "Prior":

@@ -11,6 +11,7 @@ import zarr
 from starsmith.data_contract.bank.components import Piece, pieces
 from starsmith.data_contract.bank.reddening import ReddeningTables, read_reddening, write_reddening
 from starsmith.data_contract.bank.velocity import VelocityTables, read_velocity, write_velocity
+from starsmith.data_contract.described import described, span
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.zarr_groups import (
     open_group,
@@ -27,6 +28,7 @@ BANK_VERSION = 1
 DEGREES = {"cubic": 3, "linear": 1}
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class Bank:
     """Spline coefficients of node spectra at the instrument's pixels, and its noise tables.
@@ -108,6 +110,17 @@ class Bank:
             raise DataError(f"bank band_coef and filled need shape ({n_node},)")
         if self.refused is not None and self.refused.shape != (n_node,):
             raise DataError(f"bank refused needs shape ({n_node},), not {self.refused.shape}")
+
+    def _facts(self) -> dict[str, object]:
+        return {
+            "grid": self.grid.get("name", ""),
+            "instrument": self.instrument.get("name", ""),
+            "labels": " ".join(self.label_names),
+            "nodes": " x ".join(str(len(axis)) for axis in self.axes),
+            "pixels": f"{self.wave.size}, {span(self.wave)} Å",
+            "band": self.mag_band,
+            "notice": self.notice,
+        }
 
     @property
     def degree(self) -> int:

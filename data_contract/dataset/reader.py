@@ -20,6 +20,7 @@ from starsmith.data_contract.dataset.split_spectra import (
     StoredSpectra,
 )
 from starsmith.data_contract.dataset.training import SpectrumView, TrainingSplit, TrainingView
+from starsmith.data_contract.described import described, span
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.noise.observation import Realisation, spectrum_mask
@@ -59,6 +60,7 @@ def read_draws(path: Path, split: str, header: DatasetHeader, rows: slice = slic
     )
 
 
+@described
 class Split:
     """One split of a dataset: its draws, and its spectra as views computed on request.
 
@@ -80,6 +82,13 @@ class Split:
         self.wave = header.wave
         self._path = path
         self._regenerate = regenerate
+
+    def _facts(self) -> dict[str, object]:
+        return {
+            "name": self.name,
+            "spectra": len(self),
+            "labels": " ".join(self.header.label_names),
+        }
 
     def __len__(self) -> int:
         return self.header.counts[self.name]
@@ -247,6 +256,7 @@ class Split:
         return rows
 
 
+@described
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:
     """A finished dataset.
@@ -263,6 +273,16 @@ class Dataset:
     header: DatasetHeader
     manifest: Manifest
     splits: dict[str, Split]
+
+    def _facts(self) -> dict[str, object]:
+        return {
+            "path": self.path,
+            "spectra": ", ".join(f"{name} {n:,}" for name, n in self.header.counts.items()),
+            "labels": " ".join(self.label_names),
+            "store": self.header.store,
+            "pixels": f"{self.wave.size}, {span(self.wave)} Å",
+            "notice": self.notice,
+        }
 
     @property
     def wave(self) -> np.ndarray:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from starsmith.data_contract.described import described
+
 __all__ = ["FEW_STARS", "CeilingRow", "CeilingTable", "StarCeiling"]
 
 FEW_STARS = 30  # a bin of fewer says little: its label variance alone is uncertain by a quarter
@@ -141,6 +143,7 @@ class StarCeiling:
     ess: np.ndarray
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class CeilingTable:
     """Ceilings pooled and per signal-to-noise bin.
@@ -165,6 +168,14 @@ class CeilingTable:
     rows: tuple[CeilingRow, ...]
     stars: StarCeiling = field(repr=False)
     notice: str = ""
+
+    def _facts(self) -> dict[str, object]:
+        return {
+            "target": self.target,
+            "rows": " ".join(row.name for row in self.rows),
+            "stars": len(self.stars.index),
+            "notice": self.notice,
+        }
 
     @property
     def statistics(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from starsmith.data_contract.dataset.reader import Split
+from starsmith.data_contract.described import described
 from starsmith.data_contract.errors import DataError, LeakError
 from starsmith.data_contract.predictions import Predictions
 from starsmith.data_contract.quantities import SNR_EDGES
@@ -71,6 +72,7 @@ class GroupScores:
     scores: dict[str, Interval] | None
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """How good a model is at one label.
@@ -106,6 +108,15 @@ class Evaluation:
     notice: str
     groups: tuple[GroupScores, ...] = ()
     n_failed: int = 0
+
+    def _facts(self) -> dict[str, object]:
+        return {
+            "model": self.model,
+            "label": self.label,
+            "spectra": self.n_spec,
+            "R2": f"{self.scores['r2'].value:.3f} +- {self.scores['r2'].error:.3f}",
+            "notice": self.notice,
+        }
 
     def to_dict(self) -> dict:
         """Everything as plain numbers, texts, lists and dicts."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from starsmith.data_contract.described import described
 from starsmith.data_contract.errors import ConfigError
 from starsmith.simulator.constants import ANGSTROM_PER_NM
 from starsmith.simulator.instruments.figure_checks import covers
@@ -25,6 +26,7 @@ __all__ = ["BUILTIN", "Instrument", "JoinedInstrument", "with_source"]
 BUILTIN = Path(__file__).parent
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class Instrument:
     """A complete instrument, as read from one file.
@@ -55,6 +57,13 @@ class Instrument:
         _check_names(self.arms)
         for arm in self.arms:
             covers(self.atmosphere, "extinction_wave_nm", arm.wave_min_nm, arm.wave_max_nm)
+
+    def _facts(self) -> dict[str, object]:
+        return {
+            "name": self.name,
+            "description": self.description,
+            "arms": " ".join(arm.name for arm in self.arms),
+        }
 
     @property
     def arm(self) -> Arm:
