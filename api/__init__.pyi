@@ -3,3 +3,27 @@ from . import data_contract as data_contract
 from . import fisher as fisher
 from . import learners as learners
 from . import simulator as simulator
+from .data_contract.bank.bank_file import load_bank as load_bank
+from .data_contract.checks.verify import verify_dataset as verify_dataset
+from .data_contract.dataset.reader import open_dataset as open_dataset
+from .fisher.ceilings.ceiling import ceiling as ceiling
+from .fisher.survey.exposure_plan import Goal as Goal
+from .fisher.survey.exposure_plan import plan_exposures as plan_exposures
+from .learners.evaluation.evaluate import evaluate as evaluate
+from .learners.networks import create_model as create_model
+from .learners.networks import list_models as list_models
+from .learners.networks import register_model as register_model
+from .learners.predict import load_checkpoint as load_checkpoint
+from .learners.predict import predict as predict
+from .learners.predict import predict_spectrum as predict_spectrum
+from .learners.train import fit as fit
+from .simulator.cache.cached_bank import cached_bank as cached_bank
+from .simulator.generation.generate import write_dataset as write_dataset
+from .simulator.grids.grid import StellarGrid as StellarGrid
+from .simulator.instruments.config import load_instrument as load_instrument
+from .simulator.observe import draw_stars as draw_stars
+from .simulator.observe import observe as observe
+from .simulator.prior import Prior as Prior
+from .simulator.rendering.render import render_bank as render_bank
+
+__version__: str

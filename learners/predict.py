@@ -145,6 +145,11 @@ def load_checkpoint(path: Path | str, device: str | None = None) -> Predictor:
     ------
     DataError, ContractError
         If the folder is no checkpoint, or is damaged.
+
+    Examples
+    --------
+    >>> starsmith.load_checkpoint("ridge").labels
+    ('logg',)
     """
     path = Path(path)
     card, tensors = read_checkpoint(path)
@@ -244,6 +249,14 @@ def predict_spectrum(
     ------
     DataError
         If the grid differs, or the spectrum cannot be used.
+
+    Examples
+    --------
+    >>> model = starsmith.load_checkpoint("ridge")
+    >>> star = data.split("test").observe(slice(0, 1))
+    >>> (logg,) = starsmith.predict_spectrum(model, data.wave, star.flux[0], star.error[0])
+    >>> logg.unit
+    'dex(cm s-2)'
     """
     check_wave(predictor, wave, "spectrum")
     good = np.asarray(flux)[np.asarray(mask) == 0] if mask is not None else np.asarray(flux)
@@ -271,6 +284,12 @@ def predict(predictor: Predictor, split: Split) -> Predictions:
     ------
     DataError
         If the split has another wavelength grid or lacks a label.
+
+    Examples
+    --------
+    >>> model = starsmith.load_checkpoint("ridge")
+    >>> starsmith.predict(model, data.split("test")).value.shape
+    (60, 1)
     """
     check_wave(predictor, split.wave, f"split {split.name!r}")
     values, widths = [], []

@@ -173,6 +173,11 @@ def fit(
         If the request cannot be trained, or ``out`` holds something else.
     DataError, DivergedError
         If training meets a number that is not finite; the best weights so far are in ``out``.
+
+    Examples
+    --------
+    >>> starsmith.fit("ridge", data.training(), "logg", out="ridge2").path.name
+    'ridge2'
     """
     forward = None
     if isinstance(view, ForwardView):

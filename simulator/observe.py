@@ -46,6 +46,12 @@ def draw_stars(bank: Bank, prior: Prior, seed: int, split: str, index: np.ndarra
     ------
     GridError
         If the prior leaves the grid, or some keys find no star in 64 attempts.
+
+    Examples
+    --------
+    >>> draws = starsmith.draw_stars(bank, prior, seed=7, split="test", index=np.arange(3))
+    >>> draws.labels.shape
+    (3, 3)
     """
     draws = prior.draw(seed, split, index, bank.label_names)
     if not bank.filled.any():
@@ -120,6 +126,13 @@ def observe(
     -------
     batch : SpectrumBatch
         The same bits as a dataset of the same seed, for any subset of its draws.
+
+    Examples
+    --------
+    >>> draws = starsmith.draw_stars(bank, prior, seed=7, split="test", index=np.arange(3))
+    >>> batch = starsmith.observe(bank, draws)
+    >>> bool((batch.flux[0] == data.split("test").observe().flux[0]).all())
+    True
     """
     shape = (len(draws), bank.wave.size)
     flux_model = model_flux(bank, draws, keep_bits)

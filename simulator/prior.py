@@ -69,6 +69,11 @@ class Prior:
     nodes : mapping of str to tuple of float, optional
         Nodes that all labels named here are moved to but one, chosen anew for each star: how
         the published data set was made. See `starsmith.simulator.presets`.
+
+    Examples
+    --------
+    >>> starsmith.Prior.default().with_ranges(mag=(21.0, 22.0)).ranges["mag"]
+    (21.0, 22.0)
     """
 
     ranges: Mapping[str, tuple[float, float]]

@@ -236,6 +236,12 @@ def load_bank(path: Path | str) -> Bank:
     ------
     DataError
         If ``path`` is not a bank, is damaged, or its contents do not match its digest.
+
+    Examples
+    --------
+    >>> bank.save("bank.zarr")
+    >>> starsmith.load_bank("bank.zarr").digest == bank.digest
+    True
     """
     path = Path(path)
     group = open_group(path, BANK_SCHEMA, BANK_VERSION)

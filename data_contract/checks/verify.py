@@ -87,6 +87,11 @@ def verify_dataset(path: Path | str) -> Report:
     ------
     DataError
         If ``path`` is not a folder at all.
+
+    Examples
+    --------
+    >>> starsmith.verify_dataset("data.zarr").problems
+    []
     """
     path = Path(path)
     if not path.is_dir():

@@ -348,6 +348,11 @@ def open_dataset(path: Path | str, regenerate: Regenerate | None = None) -> Data
     ------
     DataError
         If there is no dataset, or it is unfinished, damaged or incomplete.
+
+    Examples
+    --------
+    >>> starsmith.open_dataset("data.zarr").label_names
+    ('teff', 'logg', 'm_h')
     """
     path = Path(path)
     header = open_run(path)

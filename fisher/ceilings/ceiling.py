@@ -59,6 +59,12 @@ def ceiling(
     Returns
     -------
     table : CeilingTable
+
+    Examples
+    --------
+    >>> table = starsmith.ceiling(bank, prior, "logg", n_star=30, n_template=500)
+    >>> 0 < table.row("all").r2["posterior_mean"][0] <= 1
+    True
     """
     options = CeilingOptions(**choices)
     tell = progress or log.info

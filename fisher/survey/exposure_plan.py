@@ -47,6 +47,11 @@ class Goal:
     normalise : str
     arm : str
         Use the pixels of this arm alone; all of them if empty.
+
+    Examples
+    --------
+    >>> starsmith.Goal(sigma={"logg": 0.5}).vary
+    'exp_count'
     """
 
     sigma: Mapping[str, float]
@@ -229,6 +234,13 @@ def plan_exposures(
     Returns
     -------
     plan : ExposurePlan
+
+    Examples
+    --------
+    >>> goal = starsmith.Goal(sigma={"logg": 0.5})
+    >>> plan = starsmith.plan_exposures(bank, prior, np.array([20.0, 21.0]), goal)
+    >>> len(plan.mag)
+    2
     """
     sample = _sample(bank, prior, goal, star)
     one, longest = exposure_units(prior, goal)

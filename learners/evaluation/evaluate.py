@@ -277,6 +277,12 @@ def evaluate(
         If these are the very spectra the model was trained on.
     DataError
         If it is the train split of another data set: equal seeds mean equal stars.
+
+    Examples
+    --------
+    >>> scores = starsmith.evaluate(starsmith.load_checkpoint("ridge"), data.split("test"))
+    >>> 0 < scores.scores["r2"].error < 1
+    True
     """
     check_split(predictor, split, allow_train)
     return evaluate_predictions(predict(predictor, split), label, snr_edges, n_resample, seed)

@@ -27,6 +27,15 @@ def register_model(name: str) -> Callable:
     ------
     ConfigError
         If the name is taken.
+
+    Examples
+    --------
+    >>> @starsmith.register_model("mean")
+    ... def mean(n_wave, n_output, **options):
+    ...     from torch import nn
+    ...     return nn.Linear(n_wave, n_output)
+    >>> "mean" in starsmith.list_models()
+    True
     """
     if name in _BUILDERS or name in CLASSICAL:
         raise ConfigError(f"a model named {name!r} is registered already; choose another name")
@@ -39,7 +48,13 @@ def register_model(name: str) -> Callable:
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """Names of every model that can be fitted, sorted; ``pattern`` as in ``*_tiny``."""
+    """Names of every model that can be fitted, sorted; ``pattern`` as in ``*_tiny``.
+
+    Examples
+    --------
+    >>> "specvit_tiny" in starsmith.list_models()
+    True
+    """
     return sorted(n for n in (*_BUILDERS, *CLASSICAL) if fnmatchcase(n, pattern))
 
 
@@ -78,6 +93,12 @@ def create_model(
     ------
     ConfigError
         If the name, a label or an option is unknown.
+
+    Examples
+    --------
+    >>> network = starsmith.create_model("mlp", ["logg"], n_wave=bank.wave.size)
+    >>> type(network).__name__
+    'MLP'
     """
     if name in CLASSICAL:
         raise ConfigError(f"{name!r} is not a network; train it with fit({name!r}, ...)")

@@ -48,6 +48,11 @@ def cached_bank(
     ------
     GridError, ConfigError
         If the grid or instrument cannot be used.
+
+    Examples
+    --------
+    >>> starsmith.cached_bank("demo", "pfs_mr").wave.size == bank.wave.size
+    True
     """
     loaded = load_instrument(instrument)
     of_grid = demo_cache_key() if str(grid) == "demo" else _fingerprint(Path(grid))

@@ -242,6 +242,12 @@ def write_dataset(
         If the prior, seed, counts or part cannot be used with this bank.
     StarsmithError
         If the disk is full or cannot be written, or workers died; finished shards are kept.
+
+    Examples
+    --------
+    >>> _ = starsmith.write_dataset(bank, prior, 40, "small.zarr", seed=1)
+    >>> len(starsmith.open_dataset("small.zarr").split("train"))
+    32
     """
     out = Path(out)
     crew = workers if isinstance(workers, Crew) else Crew(workers=workers)

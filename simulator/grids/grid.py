@@ -15,7 +15,14 @@ __all__ = ["StellarGrid", "crop", "grid_info", "grid_path", "holes", "subgrid"]
 
 
 class StellarGrid:
-    """Where stellar grids come from."""
+    """Where stellar grids come from.
+
+    Examples
+    --------
+    >>> grid = starsmith.StellarGrid.open("demo")
+    >>> list(grid.axes)
+    ['teff', 'logg', 'm_h']
+    """
 
     @staticmethod
     def open(source: str | Path, progress: Callable[[int, int], None] | None = None) -> GridData:

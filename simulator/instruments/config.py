@@ -93,6 +93,12 @@ def load_instrument(name: str | Path) -> Instrument | JoinedInstrument:
     ConfigError
         If the file is missing, a key is unknown, missing or impossible (it is named), or the
         arms do not belong to one telescope.
+
+    Examples
+    --------
+    >>> instrument = starsmith.load_instrument("pfs_mr")
+    >>> instrument.wave.size
+    4096
     """
     text = str(name)
     if text in COMBINATIONS:

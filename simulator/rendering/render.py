@@ -106,6 +106,14 @@ def render_bank(
         If the grid does not cover the instrument and band, or is too coarse.
     ConfigError
         If the band or interpolation is not known.
+
+    Examples
+    --------
+    >>> bank = starsmith.render_bank(
+    ...     starsmith.StellarGrid.open("demo"), starsmith.load_instrument("pfs_mr")
+    ... )
+    >>> bank.label_names
+    ('teff', 'logg', 'm_h')
     """
     if interpolation not in DEGREES:
         raise ConfigError(f"interpolation {interpolation!r} is not one of {list(DEGREES)}")
