@@ -1,0 +1,115 @@
+"""Documentation names things that exist: paths, modules, and attributes of modules."""
+
+import re
+import tomllib
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = ("api", "data_contract", "simulator", "fisher", "learners", "cli")
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+TICKED = re.compile(r"`([^`\n]+)`")
+PATH = re.compile(rf"(?:{'|'.join((*FOLDERS, 'tests', 'benchmarks', 'docs'))})(?:/[\w.-]+)*/?")
+DOTTED = re.compile(r"[a-z_]\w*(?:\.[A-Za-z_]\w*)+")
+FILE_ENDINGS = {
+    *("toml", "zarr", "ecsv", "csv", "fits", "json", "jsonl", "txt", "h5"),
+    *("md", "png", "html", "safetensors"),
+}
+    [
+        "toml",
+        "zarr",
+        "ecsv",
+        "csv",
+        "fits",
+        "json",
+        "jsonl",
+        "md",
+        "png",
+        "h5",
+        "txt",
+        "html",
+        "safetensors",
+    ]
+)
+
+
+@cache
+def keys_and_schemas():
+    """First words of dotted keys in instrument files, and names of file formats in the code."""
+    instrument = tomllib.loads((ROOT / "simulator/instruments/pfs_mr.toml").read_text())
+    tables = [t for t in instrument.values() if isinstance(t, dict)]
+    keys = {*instrument, *(key for table in tables for key in table)}
+    code = "".join(p.read_text() for f in FOLDERS[1:] for p in (ROOT / f).rglob("*.py"))
+    return keys, set(re.findall(r'"(starsmith\.\w+)"', code))
+
+
+def modules_by_stem():
+    """Dotted name of every module whose file name occurs once."""
+    found = {}
+    for folder in FOLDERS[1:]:
+        for path in (ROOT / folder).rglob("*.py"):
+            name = ".".join(("starsmith", *path.relative_to(ROOT).with_suffix("").parts))
+            found.setdefault(path.stem, []).append(name)
+    return {stem: names[0] for stem, names in found.items() if len(names) == 1}
+
+
+def resolves(dotted):
+    """Whether a dotted name is a module, or an attribute reached from one."""
+    parts = dotted.split(".")
+    for n in range(len(parts), 0, -1):
+        try:
+            spec = find_spec(".".join(parts[:n]))
+        except (ModuleNotFoundError, ValueError):
+            continue
+        if spec is None:
+            continue
+        thing = import_module(".".join(parts[:n]))
+        for name in parts[n:]:
+            fields = getattr(thing, "__dataclass_fields__", {})
+            if not hasattr(thing, name) and name not in fields:
+                return False
+            thing = getattr(thing, name, None)
+        return True
+    return False
+
+
+def problems(page):
+    """What a page names and nobody finds."""
+    stems, text = modules_by_stem(), page.read_text()
+    keys, schemas = keys_and_schemas()
+    for token in TICKED.findall(text):
+        word = token.split("(")[0].strip()
+        if PATH.fullmatch(word) and "/" in word:
+            if not (ROOT / word).exists():
+                yield word
+        elif DOTTED.fullmatch(word) and word.rpartition(".")[2] not in FILE_ENDINGS:
+            first, _, rest = word.partition(".")
+            if first in keys or word in schemas:
+                continue
+            if (first == "starsmith" and not resolves(word)) or (
+                first in stems and rest != "py" and not resolves(f"{stems[first]}.{rest}")
+            ):
+                yield word
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_names_exists(page):
+    """A path is a file or folder of the checkout; a dotted name can be imported or reached."""
+    assert sorted(set(problems(page))) == []
+
+
+def test_a_wrong_name_is_found(tmp_path):
+    """The test can fail: a path and two names that do not exist are all three reported."""
+    page = tmp_path / "page.md"
+    page.write_text(
+        "`data_contract/nowhere.py` `starsmith.fisher.nothing` `philox.nothing` `a.toml`"
+    )
+    assert sorted(problems(page)) == [
+        "data_contract/nowhere.py",
+        "philox.nothing",
+        "starsmith.fisher.nothing",
+    ]
