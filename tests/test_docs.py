@@ -19,22 +19,6 @@ FILE_ENDINGS = {
     *("toml", "zarr", "ecsv", "csv", "fits", "json", "jsonl", "txt", "h5"),
     *("md", "png", "html", "safetensors"),
 }
-    [
-        "toml",
-        "zarr",
-        "ecsv",
-        "csv",
-        "fits",
-        "json",
-        "jsonl",
-        "md",
-        "png",
-        "h5",
-        "txt",
-        "html",
-        "safetensors",
-    ]
-)
 
 
 @cache
