@@ -6,7 +6,10 @@ from . import simulator as simulator
 from .data_contract.bank.bank_file import load_bank as load_bank
 from .data_contract.checks.verify import verify_dataset as verify_dataset
 from .data_contract.dataset.reader import open_dataset as open_dataset
+from .data_contract.predictions import read_predictions as read_predictions
 from .fisher.ceilings.ceiling import ceiling as ceiling
+from .fisher.ceilings.dataset_stars import ceiling_of as ceiling_of
+from .fisher.ceilings.options import CeilingOptions as CeilingOptions
 from .fisher.survey.exposure_plan import Goal as Goal
 from .fisher.survey.exposure_plan import plan_exposures as plan_exposures
 from .learners.evaluation.evaluate import evaluate as evaluate
@@ -18,7 +21,9 @@ from .learners.predict import predict as predict
 from .learners.predict import predict_spectrum as predict_spectrum
 from .learners.train import fit as fit
 from .simulator.cache.cached_bank import cached_bank as cached_bank
+from .simulator.generation.generate import Settings as Settings
 from .simulator.generation.generate import write_dataset as write_dataset
+from .simulator.generation.recorded import recorded_bank as recorded_bank
 from .simulator.grids.grid import StellarGrid as StellarGrid
 from .simulator.instruments.config import load_instrument as load_instrument
 from .simulator.observe import draw_stars as draw_stars

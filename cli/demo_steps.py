@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from starsmith.cli.fisher.ceilings import Population, compute_ceiling
+from starsmith.cli.fisher.ceilings import tell
 from starsmith.cli.learn.learning import write_predictions
 from starsmith.cli.learn.training import train_model
-from starsmith.cli.shared.datasets import open_any
 from starsmith.cli.shared.figures import plot_errors, plot_magnitudes, plot_predictions
 from starsmith.cli.shared.files import staged_file
 from starsmith.cli.shared.options import BankSource
@@ -25,7 +24,9 @@ from starsmith.data_contract.noise.model import NoiseModel
 from starsmith.data_contract.noise.view import true_error
 from starsmith.data_contract.quantities import SNR_EDGES
 from starsmith.fisher.ceilings.ceiling_table import CeilingRow, CeilingTable, StarCeiling
+from starsmith.fisher.ceilings.dataset_stars import DatasetStars, ceiling_of
 from starsmith.fisher.ceilings.leak_test import ABOVE_CEILING, ALARM_SIGMA, MIN_STARS, leak_verdict
+from starsmith.fisher.ceilings.options import CeilingOptions
 from starsmith.fisher.figures import plot_ceiling
 from starsmith.fisher.information.grid_nodes import middle_conditions
 from starsmith.learners import (
@@ -34,8 +35,9 @@ from starsmith.learners import (
     evaluate_predictions,
     load_checkpoint,
     predict,
-    read_ecsv,
+    read_predictions,
 )
+from starsmith.simulator.generation.recorded import open_recorded
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
 
@@ -57,13 +59,13 @@ STATISTICS = ("paper_median", "bayes_gauss", "posterior_mean")
 WIDE = {"low": -math.inf, "high": math.inf}  # null in the edges of a row
 
 
-def open_population(source: BankSource) -> Population:
+def open_population(source: BankSource) -> DatasetStars:
     """Return the bank, rendered and cached on first use, with the default prior."""
-    return Population(source.open(), Prior.default())
+    return DatasetStars(source.open(), Prior.default())
 
 
 def generate(
-    source: BankSource, population: Population, counts: dict[str, int], out: Path, workers: int
+    source: BankSource, population: DatasetStars, counts: dict[str, int], out: Path, workers: int
 ) -> Path:
     """Write the data set, or find it complete; returns its path."""
     request = Request(
@@ -87,9 +89,9 @@ def generate(
 def train_and_predict(model: str, changes: dict, data: Path, folder: Path) -> Predictions:
     """Train a model and predict the test split; a finished run is read back."""
     train_model(data, model, (TARGET,), folder / model, (model, changes))
-    dataset = open_any(data)
+    dataset = open_recorded(data)
     kept = folder / f"{model}_predictions.ecsv"
-    if kept.exists() and (found := read_ecsv(kept)).dataset == dataset.digest:
+    if kept.exists() and (found := read_predictions(kept)).dataset == dataset.digest:
         return found
     predictions = predict(load_checkpoint(folder / model), dataset.split("test"))
     write_predictions(kept, predictions)
@@ -98,18 +100,17 @@ def train_and_predict(model: str, changes: dict, data: Path, folder: Path) -> Pr
 
 def ceilings(data: Path, kept: Path, n_template: int) -> CeilingTable:
     """Compute the ceilings of all test stars; a finished table is read back."""
-    dataset = open_any(data)
+    dataset = open_recorded(data)
     wanted = {"dataset": dataset.digest, "n_template": n_template}
     if kept.exists() and (found := json.loads(kept.read_text()))["of"] == wanted:
         return read_ceiling(found["ceiling"])
-    table = compute_ceiling(
-        Population.of_data(data),
-        TARGET,
-        SNR_EDGES,
+    options = CeilingOptions(
+        snr_edges=SNR_EDGES,
         n_star=len(dataset.split("test")),
         n_template=n_template,
         statistics=STATISTICS,
     )
+    table = ceiling_of(dataset, TARGET, options, progress=tell)
     write_json(kept, {"of": wanted, "ceiling": ceiling_content(table)})
     return table
 
@@ -154,7 +155,7 @@ def same_star(bank: Bank, prior: Prior, mags: tuple[float, ...]) -> SpectrumBatc
 
 
 def draw(
-    population: Population,
+    population: DatasetStars,
     predictions: Mapping[str, Predictions],
     table: CeilingTable,
     out: Path,

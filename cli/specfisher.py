@@ -94,6 +94,7 @@ def ceiling(source, prior, noise, preset, data, target, snr_bins, as_json, **cho
     what papers quote.
     """
     from starsmith.cli.fisher import ceilings
+    from starsmith.fisher.ceilings.options import CeilingOptions
 
     out, plot = choices.pop("out"), choices.pop("plot")
     if choices["mags"] and (typed := typed_on_command_line("snr_bins", "data", "mag")):
@@ -102,8 +103,11 @@ def ceiling(source, prior, noise, preset, data, target, snr_bins, as_json, **cho
     choices["nuisances"] = ceilings.parse_nuisances(choices.pop("nuisance"))
     if (chosen := ceilings.parse_statistics(choices.pop("statistics"))) is not None:
         choices["statistics"] = chosen
-    population = ceilings.Population.of_options(data, source, prior, noise, preset or "")
-    table = ceilings.compute_ceiling(population, target, snr_bins, **choices)
+    if snr_bins is not None:
+        choices["snr_edges"] = snr_bins
+    by_arm = choices.pop("by_arm")
+    stars = ceilings.chosen_stars(data, source, prior, noise, preset or "")
+    table = stars.ceiling(target, CeilingOptions(**choices), by_arm, ceilings.tell)
     ceilings.draw_ceiling(table, plot)
     table = table if snr_bins or choices["mags"] else ceilings.pooled(table)
     ceilings.write_ceiling(table, out)
@@ -133,11 +137,18 @@ def compare(predictions, data, target, snr_bins, as_json, plot, **choices):
     """
     from starsmith.cli.fisher import ceilings
     from starsmith.cli.shared.figures import check_suffix
+    from starsmith.fisher.ceilings.dataset_stars import compare_predictions
     from starsmith.fisher.ceilings.leak_test import check_leak
+    from starsmith.fisher.ceilings.options import CeilingOptions
+    from starsmith.simulator.generation.recorded import open_recorded
 
     check_suffix(plot)
-    comparison, table, model = ceilings.compare_predictions(
-        predictions, data, target, snr_bins, **choices
+    comparison, table, model = compare_predictions(
+        predictions,
+        open_recorded(data),
+        target,
+        CeilingOptions(snr_edges=snr_bins, **choices),
+        ceilings.tell,
     )
     ceilings.draw_comparison(comparison, table, model, plot)
     finish(

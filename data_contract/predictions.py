@@ -9,7 +9,7 @@ from starsmith.data_contract.described import described
 from starsmith.data_contract.errors import ContractError, DataError
 from starsmith.data_contract.quantities import UNITS
 
-__all__ = ["Predictions", "read_ecsv", "write_ecsv"]
+__all__ = ["Predictions", "read_predictions", "write_ecsv"]
 
 SCHEMA, SCHEMA_VERSION = "starsmith.predictions", 1
 
@@ -131,8 +131,17 @@ def write_ecsv(path: Path | str, predictions: Predictions) -> None:
     table.write(path, format="ascii.ecsv", overwrite=True)
 
 
-def read_ecsv(path: Path | str) -> Predictions:
-    """Read what `write_ecsv` wrote; raises DataError for any other file."""
+def read_predictions(path: Path | str) -> Predictions:
+    """Read what `write_ecsv` wrote; raises DataError for any other file.
+
+    Examples
+    --------
+    >>> from starsmith.learners import write_ecsv
+    >>> model = starsmith.load_checkpoint("ridge")
+    >>> write_ecsv("test.ecsv", starsmith.predict(model, data.split("test")))
+    >>> starsmith.read_predictions("test.ecsv").labels
+    ('logg',)
+    """
     from astropy.table import Table
 
     try:
@@ -156,6 +165,7 @@ def read_ecsv(path: Path | str) -> Predictions:
     if missing := sorted(columns - set(table.colnames)):
         raise DataError(
             f"{path}: column(s) {', '.join(missing)} are missing"
+            + "".join(f", so there are no predictions of {n}" for n in missing if n in labels)
             + ("; without draw keys no two tables can be matched" if "index" in missing else "")
             + "; write it with `speclearn predict`"
         )

@@ -1,6 +1,6 @@
 """The attempt: estimators trained on simulated spectra."""
 
-from starsmith.data_contract.predictions import Predictions, read_ecsv, write_ecsv
+from starsmith.data_contract.predictions import Predictions, read_predictions, write_ecsv
 from starsmith.learners.evaluation.evaluate import (
     Evaluation,
     compare,
@@ -32,7 +32,7 @@ __all__ = [
     "plot_training",
     "predict",
     "predict_spectrum",
-    "read_ecsv",
+    "read_predictions",
     "register_model",
     "write_ecsv",
 ]

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from starsmith.cli.shared.datasets import bank_of, export_published, open_any, remove_dataset
+from starsmith.cli.shared.datasets import export_published, remove_dataset, told_bank
 from starsmith.data_contract.checks.summary import identify
 from starsmith.data_contract.dataset.manifest import Manifest, read_manifest
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.files.disk_errors import told_of_disk
 from starsmith.data_contract.quantities import SPLITS
+from starsmith.simulator.generation.recorded import open_recorded
 
 __all__ = ["convert"]
 
@@ -70,8 +71,8 @@ def _storing(source: Path, store: str) -> Callable[[Path], Manifest]:
     from starsmith.data_contract.exchange.conversion import convert_store
     from starsmith.simulator.generation.remake import BankRemaker
 
-    dataset = open_any(source)
+    dataset = open_recorded(source)
     remaker = None
     if dataset.header.store == "frozen" and store == "noiseless":
-        remaker = BankRemaker.of(bank_of(source), dataset.header.run())
+        remaker = BankRemaker.of(told_bank(source), dataset.header.run())
     return lambda target: convert_store(dataset, target, store, remaker)

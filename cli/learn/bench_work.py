@@ -10,19 +10,21 @@ from pathlib import Path
 
 import click
 
-from starsmith.cli.fisher.ceilings import Population, compute_ceiling
+from starsmith.cli.fisher.ceilings import tell
 from starsmith.cli.learn.evaluate_work import check_predictions
 from starsmith.cli.learn.learning import write_predictions
 from starsmith.cli.learn.training import Stars, training_progress, with_forward
 from starsmith.cli.shared.common import loudness
-from starsmith.cli.shared.datasets import bank_of, open_any
+from starsmith.cli.shared.datasets import told_bank
 from starsmith.cli.shared.options import BankSource, flag
 from starsmith.cli.shared.progress import progress_bar
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.files.zarr_groups import write_json
 from starsmith.data_contract.quantities import SNR_EDGES
 from starsmith.fisher.ceilings.ceiling_table import CeilingTable
-from starsmith.learners import fit, load_checkpoint, predict, read_ecsv
+from starsmith.fisher.ceilings.dataset_stars import ceiling_of
+from starsmith.fisher.ceilings.options import CeilingOptions
+from starsmith.learners import fit, load_checkpoint, predict, read_predictions
 from starsmith.learners.benchmark.ceiling_file import read_ceiling_file, write_ceiling_file
 from starsmith.learners.benchmark.cost import cost_of
 from starsmith.learners.benchmark.document import write_document
@@ -31,6 +33,7 @@ from starsmith.learners.benchmark.report import build_report
 from starsmith.learners.benchmark.results import Outcome, Results
 from starsmith.learners.benchmark.suite import DataSpec, Run, Suite, load_suite, vars_of
 from starsmith.learners.evaluation.leak import refuse_leaks
+from starsmith.simulator.generation.recorded import open_recorded
 
 __all__ = ["Bench", "plan_rows"]
 
@@ -175,21 +178,20 @@ class Bench:
         """Exact ceiling of a data set's test stars, kept in a file; None if its prior is none."""
         if not self.suite.data[name].known_prior:
             return None
-        data = open_any(self.data_path(name))
+        data = open_recorded(self.data_path(name))
         target = self.suite.targets[0]
         path = self.out / CEILINGS / f"{name}-{target}"
         wanted = {"dataset": data.digest, "n_template": self.suite.n_template}
         if (found := read_ceiling_file(path, wanted)) is not None:
             return found
         say(f"ceiling of {len(data.split('test'))} test stars of {name}")
-        table = compute_ceiling(
-            Population.of_data(self.data_path(name)),
-            target,
-            SNR_EDGES,
+        options = CeilingOptions(
+            snr_edges=SNR_EDGES,
             n_star=len(data.split("test")),
             n_template=self.suite.n_template,
             statistics=STATISTICS,
         )
+        table = ceiling_of(data, target, options, progress=tell)
         write_ceiling_file(path, wanted, table)
         return table
 
@@ -200,10 +202,10 @@ class Bench:
         if not (record.exists() and table.exists() and self.data_path(run.data).exists()):
             return None
         content = json.loads(record.read_text())
-        rows = open_any(self.data_path(run.data)).split("test")
+        rows = open_recorded(self.data_path(run.data)).split("test")
         if content["dataset"] != rows.digest or content["run"] != described(run):
             return None
-        predictions = check_predictions(read_ecsv(table), table, rows)
+        predictions = check_predictions(read_predictions(table), table, rows)
         predictions = replace(predictions, model=run.name)
         return Outcome(run=run, record=content, predictions=predictions, folder=self.folder(run))
 
@@ -230,7 +232,7 @@ class Bench:
                 device=self.device,
             )
         predictor = load_checkpoint(folder, self.device)
-        rows = open_any(path).split("test").load()
+        rows = open_recorded(path).split("test").load()
         start = time.perf_counter()
         predictions = predict(predictor, rows)
         seconds = time.perf_counter() - start
@@ -259,7 +261,7 @@ class Bench:
         path = self.data_path(run.data)
         if run.online:
             return Stars(path, None, {}).open(seed)
-        view = open_any(path).training()
+        view = open_recorded(path).training()
         return first_spectra(view, run.n_train) if run.n_train else view
 
     def results(self) -> Results:
@@ -269,13 +271,13 @@ class Bench:
             raise DataError(f"{self.out}: no run is finished; leave --report-only out")
         names = dict.fromkeys(outcome.run.data for outcome in outcomes)
         ceilings = {name: table for name in names if (table := self.ceiling(name)) is not None}
-        first = open_any(self.data_path(next(iter(names))))
+        first = open_recorded(self.data_path(next(iter(names))))
         return Results(
             suite=self.suite,
             outcomes=outcomes,
             ceilings=ceilings,
             notice=first.notice,
-            bank=bank_of(first.path),
+            bank=told_bank(first.path),
             example=first.split("test").observe(slice(0, N_EXAMPLE)),
             stars=first.split("test").draws.take(slice(0, N_STAR)),
         )

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
-from starsmith.cli.fisher.ceilings import Population, compute_ceiling
+from starsmith.cli.fisher.ceilings import tell
 from starsmith.cli.learn.learning import write_predictions
-from starsmith.cli.shared.datasets import bank_of, open_any
+from starsmith.cli.shared.datasets import told_bank
 from starsmith.cli.shared.figures import check_suffix
 from starsmith.cli.shared.files import refuse_existing, staged_file
 from starsmith.cli.shared.tables import text_table
 from starsmith.data_contract.dataset.reader import Dataset, Split
 from starsmith.data_contract.errors import ConfigError, DataError
+from starsmith.fisher.ceilings.dataset_stars import ceiling_of
+from starsmith.fisher.ceilings.options import CeilingOptions
 from starsmith.learners import (
     Evaluation,
     Predictions,
@@ -20,7 +22,7 @@ from starsmith.learners import (
     load_checkpoint,
     plot_predictions,
     predict,
-    read_ecsv,
+    read_predictions,
 )
 from starsmith.learners.evaluation.calibration import LEVELS, Calibration, calibrate
 from starsmith.learners.evaluation.evaluate import check_split
@@ -31,6 +33,7 @@ from starsmith.learners.evaluation.noise_marginal import marginalise_noise
 from starsmith.learners.evaluation.pairs import Difference, against_best
 from starsmith.learners.evaluation.weighting import Reweighted, parse_fractions, reweight
 from starsmith.learners.predict import check_wave
+from starsmith.simulator.generation.recorded import open_recorded
 
 __all__ = ["Inquiry", "Report", "check_predictions", "explain_model", "unique_names"]
 
@@ -165,7 +168,7 @@ class Inquiry:
     def answer(self) -> Report:
         """Predict, score and compare; write what was asked for."""
         fractions = self._check()
-        dataset = open_any(self.data)
+        dataset = open_recorded(self.data)
         rows = dataset.split(self.split or "test")
         tables = unique_names(
             [self._predictions(path, rows, dataset) for path in self.models], self.models
@@ -199,7 +202,7 @@ class Inquiry:
 
     def _predictions(self, path: Path, rows: Split, dataset: Dataset) -> Predictions:
         if path.is_file():
-            return check_predictions(read_ecsv(path), path, rows)
+            return check_predictions(read_predictions(path), path, rows)
         predictor = load_checkpoint(path, self.device)
         check_split(predictor, rows, allow_train=self.split == "train")
         if self.noise_draws:
@@ -214,14 +217,13 @@ class Inquiry:
     def _verdicts(self, tables: list[Predictions], label: str, rows: Split) -> list[Verdict]:
         if not self.ceiling:
             return []
-        found = compute_ceiling(
-            Population.of_data(self.data),
-            label,
-            self.snr_bins,
+        options = CeilingOptions(
+            snr_edges=self.snr_bins,
             n_star=len(rows),
             n_template=self.n_template,
             statistics=("posterior_mean",),
         )
+        found = ceiling_of(self.data, label, options, progress=tell)
         return [hold_against(table, found.stars, label, self.snr_bins) for table in tables]
 
     def _write(self, tables: list[Predictions], label: str) -> None:
@@ -284,14 +286,14 @@ def explain_model(
     """
     check_suffix(plot)
     predictor = load_checkpoint(path, device)
-    rows = open_any(data).split("test")
+    rows = open_recorded(data).split("test")
     check_wave(predictor, rows.wave, f"{data}")
     some = slice(0, min(n_spec, len(rows)))
     found = explain(
         predictor,
         rows.observe(some),
         target,
-        bank_of(data),
+        told_bank(data),
         rows.draws.take(slice(0, min(N_STAR, len(rows)))),
     )
     if plot:

@@ -6,7 +6,6 @@ import numpy as np
 from astropy import units
 from astropy.table import Table
 
-from starsmith.cli.shared.datasets import open_any
 from starsmith.cli.shared.files import TABLE_FORMATS, refuse_existing, staged_file, write_table
 from starsmith.data_contract.errors import DataError
 from starsmith.learners import (
@@ -16,6 +15,7 @@ from starsmith.learners import (
     predict_spectrum,
     write_ecsv,
 )
+from starsmith.simulator.generation.recorded import open_recorded
 
 __all__ = [
     "prediction_rows",
@@ -55,7 +55,7 @@ def prediction_rows(
         if out:
             write_table(out, Table(rows=[_no_none(row) for row in rows]))
         return rows
-    predictions = predict(predictor, open_any(source).split(split))
+    predictions = predict(predictor, open_recorded(source).split(split))
     if out:
         write_predictions(out, predictions)
     return [_split_row(predictions, k) for k in range(len(predictions))]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from starsmith.cli.shared.datasets import bank_of, open_any
+from starsmith.cli.shared.datasets import told_bank
 from starsmith.cli.shared.options import RANGES
 from starsmith.cli.shared.progress import progress_bar
 from starsmith.cli.shared.types import Range
@@ -16,6 +16,7 @@ from starsmith.learners import TrainingResult, fit, load_recipe
 from starsmith.learners.estimators.forward_model import FORWARD_RECIPES, Forward, ForwardView
 from starsmith.learners.online.online_view import OnlineView, open_online
 from starsmith.learners.training.distributed import process_group
+from starsmith.simulator.generation.recorded import open_recorded
 from starsmith.simulator.rendering.positivity import check_positive
 
 __all__ = ["Stars", "recipe_changes", "result_line", "train_model", "with_forward"]
@@ -52,14 +53,14 @@ class Stars:
         GridError
             If the bank has no positive flux, or promises none, somewhere in the ranges.
         """
-        bank = load_bank(self.bank) if self.bank else bank_of(self.data)
+        bank = load_bank(self.bank) if self.bank else told_bank(self.data)
         if self.data is None:
             default = {
                 name: Range().convert(text, None, None) for name, (_, text) in RANGES.items()
             }
             check_positive(bank, default | dict(self.ranges))
             return open_online(bank, default | dict(self.ranges), seed)
-        data = open_any(self.data)
+        data = open_recorded(self.data)
         header = data.header
         if bank.digest != header.bank_digest:
             raise DataError(
@@ -143,7 +144,7 @@ def train_model(
     if isinstance(source, Stars):
         view = source.open(getattr(chosen, "seed", 0))
     else:
-        view = with_forward(model, open_any(source).training(), source)
+        view = with_forward(model, open_recorded(source).training(), source)
     with process_group(device) as share, progress_bar(model) as report:
         result = fit(
             model,
@@ -162,8 +163,8 @@ def with_forward(model: str, view: TrainingView, data: Path) -> TrainingView | F
     """Add bank and prior a data set was made with, for the models that compare with them."""
     if model not in FORWARD_RECIPES:
         return view
-    prior = open_any(data).header.prior
-    forward = Forward(bank_of(data), {name: tuple(span) for name, span in prior.items()})
+    prior = open_recorded(data).header.prior
+    forward = Forward(told_bank(data), {name: tuple(span) for name, span in prior.items()})
     return ForwardView(view, forward)
 
 

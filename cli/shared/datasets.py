@@ -1,13 +1,13 @@
-"""Data sets as the commands open them: a keys store finds its bank by itself."""
+"""Data sets as the commands make them again, replace and export them."""
 
 import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from starsmith.cli.shared.options import BANK_OPTIONS, BankSource
+from starsmith.cli.shared.options import BankSource
+from starsmith.cli.shared.progress import progress_bar
 from starsmith.data_contract.checks.leakage import Shared
-from starsmith.data_contract.dataset.reader import Dataset, open_dataset
 from starsmith.data_contract.dataset.schema import DATASET_SCHEMA
 from starsmith.data_contract.dataset.shards import open_run
 from starsmith.data_contract.errors import DataError, LeakError
@@ -16,74 +16,22 @@ from starsmith.data_contract.files.disk_errors import told_of_disk
 from starsmith.data_contract.files.lock import writer_lock
 from starsmith.data_contract.files.zarr_groups import partial_name, schema_of
 from starsmith.data_contract.quantities import SPLITS
+from starsmith.simulator.generation.recorded import bank_of_run, open_recorded, recorded_bank
 
 __all__ = [
-    "bank_of",
     "compare_with_keys",
     "export_published",
-    "open_any",
-    "recorded_bank",
     "remove_dataset",
     "repair",
     "require_apart",
+    "told_bank",
 ]
 
 
-def recorded_bank(path: Path, run: dict):
-    """Open the bank named in the configuration of a data set with header ``run``.
-
-    Raises
-    ------
-    DataError
-        If the configuration names none, or it cannot be opened.
-    """
-    named = {k: run["config"][k] for k in BANK_OPTIONS if k in run["config"]}
-    if not named:
-        raise DataError(
-            f"{path}: its configuration names no bank; give the one it was made with as --bank"
-        )
-    if "bank" in named:
-        named["bank"] = Path(named["bank"])
-        if not named["bank"].exists():
-            raise DataError(
-                f"{path}: made with bank {named['bank']}, which is not there any more; give it "
-                "as --bank"
-            )
-    return _of_stars(BankSource(**named), run).open()
-
-
-def _of_stars(source: BankSource, run: dict) -> BankSource:
-    """The source whose bank knows velocities and dust where the data set has them."""
-    moving, reddened = (any(run["prior"].get(name, ())) for name in ("rv", "ebv"))
-    return source.moving(moving).reddened(reddened)
-
-
-def bank_of(path: Path):
-    """Return the bank a data set was made with, found through its resolved configuration.
-
-    Raises
-    ------
-    DataError
-        If the configuration names none, or that bank has changed since.
-    """
-    run = open_run(path).run()
-    bank = recorded_bank(path, run)
-    if bank.digest != run["bank_digest"]:
-        raise DataError(
-            f"{path}: made with bank {run['bank_digest'][:12]}, but the one its configuration "
-            f"names is now {bank.digest[:12]}; restore that bank, or generate the data set again"
-        )
-    return bank
-
-
-def open_any(path: Path) -> Dataset:
-    """Open a data set of any store; one of keys computes its spectra from its bank."""
-    if open_run(path).store != "keys":
-        return open_dataset(path)
-    from starsmith.simulator.observe import model_flux
-
-    bank = bank_of(path)
-    return open_dataset(path, regenerate=lambda draws: model_flux(bank, draws))
+def told_bank(path: Path):
+    """Bank of a data set, as `recorded_bank`; building the demo grid shows its progress."""
+    with progress_bar("grid", "models") as report:
+        return recorded_bank(path, report)
 
 
 def remove_dataset(path: Path) -> None:
@@ -114,15 +62,17 @@ def export_published(source: Path, target: Path, overwrite: bool) -> list[Path]:
     there = [target / f"{split}.h5" for split in SPLITS if (target / f"{split}.h5").exists()]
     if there and not overwrite:
         raise DataError(f"{there[0]} exists already; choose another folder or pass --overwrite")
-    return write_published(open_any(source), target)
+    return write_published(open_recorded(source), target)
 
 
 def _remaker(path: Path, source: BankSource | None, run: dict):
     """What makes a data set with header ``run`` again: its recorded bank, or another."""
     from starsmith.simulator.generation.remake import BankRemaker
 
-    bank = _of_stars(source, run).open() if source else recorded_bank(path, run)
-    return BankRemaker.of(bank, run)
+    if source is None:
+        return BankRemaker.of(bank_of_run(path, run), run)
+    moving, reddened = (any(run["prior"].get(name, ())) for name in ("rv", "ebv"))
+    return BankRemaker.of(source.moving(moving).reddened(reddened).open(), run)
 
 
 def compare_with_keys(

@@ -53,12 +53,12 @@ def export(data, layout, split, rows, out, truth, overwrite, as_json):
     """Write spectra of the data set DATA as files of another format, for other programs."""
     import numpy as np
 
-    from starsmith.cli.shared.datasets import open_any
     from starsmith.cli.shared.files import refuse_existing, write_table
     from starsmith.data_contract.errors import DataError
     from starsmith.data_contract.exchange.export_pfs import export_pfs
+    from starsmith.simulator.generation.recorded import open_recorded
 
-    chosen = open_any(data).split(split)
+    chosen = open_recorded(data).split(split)
     stop = len(chosen) if rows.stop is None else rows.stop
     if not rows.start < stop <= len(chosen):
         raise DataError(

@@ -115,7 +115,7 @@ def ceiling_by_arm(
     for arm in arms:
         if progress:
             progress(f"arm {arm} by itself")
-        alone = ceiling(bank, prior, target, draws, progress, **choices, arm=arm)
+        alone = ceiling(bank, prior, target, draws, progress, **{**choices, "arm": arm})
         rows += [replace(row, arm=arm) for row in alone.rows]
     return replace(together, rows=tuple(rows))
 

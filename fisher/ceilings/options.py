@@ -50,6 +50,11 @@ class CeilingOptions:
     mags : tuple of float
         Put the stars at each of these magnitudes, a row each, instead of bins of S/N and
         the pooled row; their prior is wider than them all.
+
+    Examples
+    --------
+    >>> starsmith.CeilingOptions(n_star=100, snr_edges=(0, 5, 10)).n_template
+    40000
     """
 
     snr_edges: tuple[float, ...] = SNR_EDGES

@@ -68,6 +68,13 @@ class Settings:
         Terms of the noise.
     config : dict
         Resolved configuration of the command, recorded as it is.
+
+    Examples
+    --------
+    >>> kept = starsmith.Settings(store="frozen")
+    >>> _ = starsmith.write_dataset(bank, prior, 40, "frozen.zarr", seed=1, settings=kept)
+    >>> starsmith.open_dataset("frozen.zarr").header.store
+    'frozen'
     """
 
     store: str = "noiseless"

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from starsmith.cli.shared.datasets import open_any
 from starsmith.data_contract.grid.grid_file import GridData, write_grid
 from starsmith.simulator.cache import use as cache_use
+from starsmith.simulator.generation.recorded import open_recorded
 from tests.cli.conftest import call
 
 RANGES = "--teff 5000 --logg 1..4 --m-h 0 --rv -300..300"
@@ -44,8 +44,8 @@ def test_moving_stars_are_generated_and_found_again(grid_file, tmp_path):
 
     assert done.exit_code == 0, done.stderr
     assert again.exit_code == 0, again.stderr
-    data = open_any(out)
-    assert data.digest == open_any(tmp_path / "again.zarr").digest
+    data = open_recorded(out)
+    assert data.digest == open_recorded(tmp_path / "again.zarr").digest
     train = data.split("train")
     assert np.abs(train.draws.rv).max() > 100
     deepest = train.wave[np.argmin(train.flux_model(), axis=1)]

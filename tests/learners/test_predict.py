@@ -14,7 +14,7 @@ from starsmith.learners import (
     plot_training,
     predict,
     predict_spectrum,
-    read_ecsv,
+    read_predictions,
     write_ecsv,
 )
 from tests.learners.worlds import NOTICE, lines, make_data, uniform_logg
@@ -89,7 +89,7 @@ def test_predictions_survive_their_file(ridge, data, tmp_path):
     predictions = predict(load_checkpoint(ridge), data.split("test"))
 
     write_ecsv(tmp_path / "p.ecsv", predictions)
-    back = read_ecsv(tmp_path / "p.ecsv")
+    back = read_predictions(tmp_path / "p.ecsv")
 
     for name in ("index", "snr", "truth", "value"):
         np.testing.assert_array_equal(getattr(back, name), getattr(predictions, name))
@@ -97,7 +97,7 @@ def test_predictions_survive_their_file(ridge, data, tmp_path):
     assert back.uncertainty is None
     (tmp_path / "other.ecsv").write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match="ECSV"):
-        read_ecsv(tmp_path / "other.ecsv")
+        read_predictions(tmp_path / "other.ecsv")
 
 
 def test_scores_in_normalised_units_are_impossible():
