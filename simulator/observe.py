@@ -154,7 +154,7 @@ def observe(
             noise,
             out=(flux[rows], sigma_observed[rows]),
         )
-        if noise.cosmic_rays:
+        if noise.loses:
             drawn = Realisation(stream, sub)
             mask[rows] = spectrum_mask(noise, part.conditions, part.key, bank.wave.size, drawn)
         snr[rows] = median_snr(flux_model[rows], sigma)

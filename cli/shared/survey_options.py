@@ -7,42 +7,33 @@ import click
 
 from starsmith.cli.shared.options import flag, typed_on_command_line
 from starsmith.cli.shared.types import Range
+from starsmith.data_contract.noise import terms
 
 __all__ = ["NOISE", "noise_options", "population_options", "preset_option"]
 
-NOISE = {
-    "sky_floor": (
-        click.Choice(["independent", "correlated", "none"]),
-        "independent",
-        "What sky subtraction leaves: the calculator's floor, the same correlated, or nothing.",
-    ),
-    "telluric_residual": (
-        float,
-        0.0,
-        "Rms error of the optical depth telluric lines are corrected by, e.g. 0.05.",
-    ),
-    "flux_calibration": (float, 0.0, "Rms error of the flux scale, smooth in wavelength."),
-    "counts": (click.Choice(["gaussian", "poisson"]), "gaussian", "How photons are counted."),
-    "cosmic_rays": (float, 0.0, "Hits per cm2 and second; 0.017 at sea level."),
-    "seeing_drift": (float, 0.0, "Largest fractional change of the seeing between exposures."),
-    "zenith_drift": (float, 0.0, "Largest change of the zenith angle [deg/h]."),
-}
-"""Entry of `NoiseModel` -> (type, default, meaning), in the order of the help."""
+NOISE = tuple(switch.name for term in terms.TERMS for switch in term.switches)
+"""Entries of `NoiseModel`, in the order of the help."""
 
 
 def noise_options(function):
-    """Add an option per term of the noise; the command receives one ``noise``."""
+    """Add an option per switch of the noise terms; the command receives one ``noise``."""
+    switches = [switch for term in terms.TERMS for switch in term.switches]
 
     @functools.wraps(function)
     def with_noise(*args, **kwargs):
-        from starsmith.data_contract.noise.model import NoiseModel
+        from starsmith.data_contract.noise import model
 
-        terms = {name: kwargs.pop(name) for name in NOISE}
-        return function(*args, noise=NoiseModel(**terms), **kwargs)
+        entries = {switch.name: kwargs.pop(switch.name) for switch in switches}
+        return function(*args, noise=model.NoiseModel(**entries), **kwargs)
 
-    for name, (kind, default, meaning) in reversed(NOISE.items()):
+    for switch in reversed(switches):
         option = click.option(
-            flag(name), name, type=kind, default=default, show_default=True, help=meaning
+            switch.option,
+            switch.name,
+            type=click.Choice(switch.choices) if switch.choices else float,
+            default=switch.default,
+            show_default=True,
+            help=switch.meaning,
         )
         with_noise = option(with_noise)
     return with_noise

@@ -8,16 +8,19 @@ from starsmith.cli.shared.figures import COLOURS, FLUX_AXIS, WAVE_AXIS, new_figu
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.draws import SpectrumBatch
 from starsmith.data_contract.noise.budget import CALCULATOR_TERMS, noise_budget
+from starsmith.data_contract.noise.terms import TERMS
 from starsmith.data_contract.noise.view import NoiseModel
 
 __all__ = ["plot_noise"]
 
-FLOOR = ("floor", "floor_correlated")
+PLAIN = "photons, detector"
 CURVES = {
-    "photons, detector": tuple(name for name in CALCULATOR_TERMS if name not in FLOOR),
-    "sky floor": FLOOR,
-    "telluric residual": ("telluric",),
-    "flux calibration": ("flux_calibration",),
+    PLAIN: tuple(name for name in CALCULATOR_TERMS if name != "floor"),
+    **{
+        term.curve: ("floor", term.budget) if term.modes else (term.budget,)
+        for term in TERMS
+        if term.curve
+    },
 }
 """Terms of the noise that make one curve."""
 
@@ -32,8 +35,8 @@ def _curves(sigma: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         together = sum(square[name] for name in names if name in square)
         if not np.any(together):
             continue
-        if label == "sky floor" and "floor_correlated" in square:
-            share = square["floor_correlated"].sum() / together.sum()
+        if len(names) == 2 and names[1] in square:
+            share = square[names[1]].sum() / together.sum()
             label += f" ({100 * share:.0f} % of its variance correlated)"
         curves[label] = np.sqrt(together)
     return curves
@@ -45,7 +48,7 @@ def plot_noise(path: Path, batch: SpectrumBatch, bank: Bank, noise: NoiseModel) 
     budget = noise_budget(bank.noise, batch.flux_model, draws.conditions, noise, draws.key)
     curves = _curves(budget.sigma())
     figure, ((above,), (below,)) = new_figure(2, 1, (9.0, 5.6), sharex=True)
-    least = LEAST * np.median(curves["photons, detector"])
+    least = LEAST * np.median(curves[PLAIN])
     for colour, (label, values) in zip(COLOURS, curves.items(), strict=False):
         sigma = np.where(values > least, values, np.nan)
         for k, arm in enumerate(bank.noise.arms):

@@ -7,8 +7,9 @@ import numpy as np
 from starsmith.data_contract.noise.coadd import mean_over_exposures
 from starsmith.data_contract.noise.detector import background, sensitivity
 from starsmith.data_contract.noise.model import NoiseModel
-from starsmith.data_contract.noise.modes import distortion_shapes, floor_modes
+from starsmith.data_contract.noise.modes import distortion_shapes
 from starsmith.data_contract.noise.noise_tables import NoiseTables
+from starsmith.data_contract.noise.terms import TERMS as SWITCHED
 from starsmith.data_contract.noise.view import CALCULATOR
 from starsmith.data_contract.quantities import CONDITIONS
 
@@ -18,7 +19,7 @@ CALCULATOR_TERMS = ("object", "sky", "moon", "floor", "stray", "dark", "read")
 """Where the calculator's variance comes from: photons of the star, of the dark sky and of the
 moonlit one, residual of sky subtraction, stray light, dark current, read noise."""
 
-TERMS = (*CALCULATOR_TERMS, "floor_correlated", "telluric", "flux_calibration")
+TERMS = (*CALCULATOR_TERMS, *(term.budget for term in SWITCHED if term.budget))
 """Every term a noise model can have. ``floor`` is the part of the sky residual that is independent
 from pixel to pixel, ``floor_correlated`` the rest of it."""
 
@@ -110,13 +111,15 @@ def noise_budget(
     signal = electrons * np.asarray(flux, dtype=np.float64)
     photons = tables.at_pixels("sample_factor") * np.maximum(signal, 0.0)
     terms = {"object": photons, **means}
-    if model.sky_floor == "correlated":
-        modes = np.square(floor_modes(tables, conditions)).sum(axis=2)
+    for term, _ in model.active("modes"):
+        modes = np.square(term.modes(tables, conditions)).sum(axis=2)
         modes *= n_exposure * np.square(electrons)
-        terms["floor_correlated"] = np.minimum(modes, terms["floor"])
-        terms["floor"] = terms["floor"] - terms["floor_correlated"]
-    for name, shape in distortion_shapes(tables, model).items():
-        terms[name] = n_exposure * np.square(signal) * np.square(shape).sum(axis=0)
+        terms[term.budget] = np.minimum(modes, terms["floor"])
+        terms["floor"] = terms["floor"] - terms[term.budget]
+    shapes = distortion_shapes(tables, model)
+    for term, _ in model.active("shapes"):
+        variance = np.square(shapes[term.stream]).sum(axis=0)
+        terms[term.budget] = n_exposure * np.square(signal) * variance
     return NoiseBudget(terms=terms, sensitivity=electrons, n_exposure=n_exposure)
 
 

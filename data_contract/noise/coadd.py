@@ -159,7 +159,7 @@ class Coadd:
 
     @classmethod
     def _of_equal(cls, tables: NoiseTables, conditions: np.ndarray, model: NoiseModel) -> "Coadd":
-        sky = sky_counts(tables, conditions) if model.sky_floor == "correlated" else None
+        sky = sky_counts(tables, conditions) if any(model.active("modes")) else None
         photons = _photons(tables, conditions) if model.counts == "poisson" else None
         return cls(Response.of(tables, conditions), sky, photons)
 
@@ -175,6 +175,5 @@ class Coadd:
 
 def _photons(tables: NoiseTables, conditions: np.ndarray) -> np.ndarray:
     """Electrons of sky, stray light and dark current: the background's variance less the rest."""
-    smooth = replace(tables, floor_fraction=0.0 * tables.floor_fraction)
-    variance = background(smooth, conditions) / tables.at_pixels("variance_factor")
+    variance = background(tables.without_floor(), conditions) / tables.at_pixels("variance_factor")
     return np.maximum(variance - tables.at_pixels("read_variance"), 0.0)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.noise.modes import floor_modes, noise_modes
+from starsmith.data_contract.noise.modes import noise_modes
 from starsmith.data_contract.noise.view import NoiseModel, NoiseTables, background, sensitivity
 from starsmith.data_contract.quantities import CONDITIONS
 
@@ -47,14 +47,8 @@ def check_noise(model: NoiseModel) -> None:
     ConfigError
         Naming the option that ceilings cannot follow.
     """
-    if model.cosmic_rays:
-        raise ConfigError(
-            f"--cosmic-rays {model.cosmic_rays:g}: ceilings are those of spectra without; drop it"
-        )
-    if model.drifts:
-        raise ConfigError(
-            "--seeing-drift, --zenith-drift: ceilings are those of equal exposures; drop them"
-        )
+    for term, value in model.active("refusal"):
+        raise ConfigError(term.refusal(value))
 
 
 def covariance_of(
@@ -86,7 +80,7 @@ def covariance_of(
     """
     check_noise(model)
     variance = variance_of(model.applied(tables), flux_model, conditions)
-    if model.sky_floor == "correlated":
-        variance -= np.sum(floor_modes(tables, conditions) ** 2, axis=2)
+    for term, _ in model.active("modes"):
+        variance -= np.sum(term.modes(tables, conditions) ** 2, axis=2)
     modes = noise_modes(tables, model, flux_model, conditions)
     return variance, np.ascontiguousarray(modes.transpose(0, 2, 1))

@@ -80,14 +80,14 @@ def observe_exposures(
     count = np.unique(conditions[:, EXP_COUNT])
     if count.size != 1:
         raise ConfigError(f"single exposures need one number of exposures, found {count}")
-    if model.cosmic_rays:
-        raise ConfigError("single exposures know no --cosmic-rays; set it to 0")
+    for term, _ in model.active("lost"):
+        raise ConfigError(f"single exposures know no {term.switches[0].option}; set it to 0")
     seed, split, index = key
     flux, _, _ = observe_spectra(tables, flux_model, conditions, key, model=model)
     singles = [some for _, some in exposure_conditions(model, conditions, key)]
     for some in singles:
         some[:, EXP_COUNT] = 1.0
-    quiet = NoiseModel(sky_floor="none").applied(tables)
+    quiet = tables.without_floor()
     shape = (len(singles), *flux.shape)
     electrons, variance, sensitivity = (np.empty(shape) for _ in range(3))
     star = np.maximum(flux_model, 0.0) * tables.at_pixels("sample_factor")

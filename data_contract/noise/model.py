@@ -1,31 +1,30 @@
 """Noise models: which terms the noise of an observation has, beyond the calculator's own."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, make_dataclass
+from typing import Any
 
 from starsmith.data_contract.errors import ConfigError, DataError
+from starsmith.data_contract.noise import terms
 from starsmith.data_contract.noise.noise_tables import NoiseTables
 
-__all__ = ["COUNTS", "SKY_FLOORS", "NoiseModel"]
+__all__ = ["NoiseModel"]
 
-SKY_FLOORS = ("independent", "correlated", "none")
-COUNTS = ("gaussian", "poisson")
-LARGEST = {
-    "telluric_residual": 0.5,
-    "flux_calibration": 0.5,
-    "cosmic_rays": 1.0,
-    "seeing_drift": 0.5,
-    "zenith_drift": 15.0,
-}
-"""Largest value of each amplitude; all are at least 0."""
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+Entries: Any = make_dataclass(
+    "Entries",
+    [
+        (switch.name, type(switch.default), switch.default)
+        for term in terms.TERMS
+        for switch in term.switches
+    ],
+    frozen=True,
+    kw_only=True,
+)
+"""One field per switch of every term."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoiseModel:
+class NoiseModel(Entries):
     """Switches of the noise terms; the default is the PFS exposure-time calculator's noise.
 
     Attributes
@@ -47,28 +46,16 @@ class NoiseModel:
         Largest change of the zenith angle in time [deg/h].
     """
 
-    sky_floor: str = "independent"
-    telluric_residual: float = 0.0
-    flux_calibration: float = 0.0
-    counts: str = "gaussian"
-    cosmic_rays: float = 0.0
-    seeing_drift: float = 0.0
-    zenith_drift: float = 0.0
-
     def __post_init__(self):
-        for name, known in (("sky_floor", SKY_FLOORS), ("counts", COUNTS)):
-            if getattr(self, name) not in known:
-                raise ConfigError(
-                    f"{_flag(name)} {getattr(self, name)} is not one of {list(known)}"
-                )
-        for name, most in LARGEST.items():
-            if not 0.0 <= getattr(self, name) <= most:
-                raise ConfigError(f"{_flag(name)} {getattr(self, name):g} is outside 0..{most:g}")
+        for term in terms.TERMS:
+            for switch in term.switches:
+                if fault := switch.fault(getattr(self, switch.name)):
+                    raise ConfigError(fault)
 
     @property
     def plain(self) -> bool:
         """Whether this is the calculator's noise, nothing added and nothing left out."""
-        return self == NoiseModel()
+        return self == type(self)()
 
     @property
     def drifts(self) -> bool:
@@ -78,17 +65,33 @@ class NoiseModel:
     @property
     def distorts(self) -> bool:
         """Whether the flux itself carries errors in proportion to it."""
-        return self.telluric_residual > 0.0 or self.flux_calibration > 0.0
+        return any(self.active("shapes"))
+
+    @property
+    def loses(self) -> bool:
+        """Whether pixels lose exposures."""
+        return any(self.active("lost"))
+
+    def active(self, hook: str) -> Iterator[tuple[terms.Term, str | float]]:
+        """Terms that are switched on and have a hook, with the value of their first switch."""
+        for term in terms.TERMS:
+            if getattr(term, hook) is None:
+                continue
+            values = [getattr(self, switch.name) for switch in term.switches]
+            if hook == "modes" and term.at not in (None, values[0]):
+                continue
+            if any(v != s.default for v, s in zip(values, term.switches, strict=True)):
+                yield term, values[0]
 
     def applied(self, tables: NoiseTables) -> NoiseTables:
         """Noise tables with the terms that are switched off left out."""
-        if self.sky_floor != "none":
-            return tables
-        return replace(tables, floor_fraction=0.0 * tables.floor_fraction)
+        for term, value in self.active("applied"):
+            tables = term.applied(tables, value)
+        return tables
 
     def recorded(self) -> dict:
         """Entries that differ from the default; empty for the calculator's noise."""
-        default = NoiseModel()
+        default = type(self)()
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: v for name, v in values.items() if v != getattr(default, name)}
 

@@ -17,6 +17,7 @@ __all__ = [
     "floor_modes",
     "floor_share",
     "noise_modes",
+    "smooth_shapes",
     "telluric_depth",
 ]
 
@@ -157,28 +158,34 @@ def distortion_shapes(tables: NoiseTables, model: NoiseModel) -> dict[str, np.nd
     Returns
     -------
     shapes : dict of str to float64 array, shape (n_mode, n_wave)
-        By random stream; only those that the model switches on. ``telluric``: oxygen, water.
-        ``flux_calibration``: Legendre polynomials in wavelength, of equal weight, whose mean
-        square over the spectrum adds up to the model's.
+        By random stream; only those that the model switches on.
     """
-    key = "distortion_shapes", model.telluric_residual, model.flux_calibration
+    on = list(model.active("shapes"))
+    key = "distortion_shapes", *((term.stream, size) for term, size in on)
     if key not in tables.remembered:
-        tables.remembered[key] = _distortion_shapes(tables, model)
+        tables.remembered[key] = {term.stream: term.shapes(tables, size) for term, size in on}
     return tables.remembered[key]
 
 
-def _distortion_shapes(tables: NoiseTables, model: NoiseModel) -> dict[str, np.ndarray]:
-    shapes = {}
-    if model.telluric_residual:
-        shapes["telluric"] = model.telluric_residual * telluric_depth(tables)
-    if model.flux_calibration:
-        low, high = tables.wave.min(), tables.wave.max()
-        order = np.arange(POLYNOMIALS)
-        x = (2.0 * tables.wave - low - high) / (high - low)
-        legendre = np.polynomial.legendre.legvander(x, POLYNOMIALS - 1).T
-        rms = model.flux_calibration / np.sqrt(POLYNOMIALS)
-        shapes["flux_calibration"] = rms * np.sqrt(2.0 * order + 1.0)[:, None] * legendre
-    return shapes
+def smooth_shapes(tables: NoiseTables, size: float) -> np.ndarray:
+    """Errors of the flux scale: Legendre polynomials in wavelength, of equal weight.
+
+    Parameters
+    ----------
+    tables : NoiseTables
+    size : float
+        Rms fractional error: their mean square over the spectrum adds up to its square.
+
+    Returns
+    -------
+    shapes : float64 array, shape (4, n_wave)
+    """
+    low, high = tables.wave.min(), tables.wave.max()
+    order = np.arange(POLYNOMIALS)
+    x = (2.0 * tables.wave - low - high) / (high - low)
+    legendre = np.polynomial.legendre.legvander(x, POLYNOMIALS - 1).T
+    rms = size / np.sqrt(POLYNOMIALS)
+    return rms * np.sqrt(2.0 * order + 1.0)[:, None] * legendre
 
 
 def noise_modes(
@@ -201,8 +208,7 @@ def noise_modes(
         `starsmith.data_contract.noise.true_error` with the same model, less their squares.
     """
     modes = [np.zeros((*np.shape(flux_model), 0))]
-    if model.sky_floor == "correlated":
-        modes.append(floor_modes(tables, conditions))
+    modes += [term.modes(tables, conditions) for term, _ in model.active("modes")]
     for shape in distortion_shapes(tables, model).values():
         modes.append(np.asarray(flux_model)[:, :, None] * shape.T)
     return np.concatenate(modes, axis=2)

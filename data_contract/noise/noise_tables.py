@@ -171,6 +171,10 @@ class NoiseTables:
         own = {name: float(getattr(self, name)[k]) for name in PER_ARM}
         return replace(self, **cut, **own, arm_edge=None, arm_names=(self.arms[k].name,))
 
+    def without_floor(self) -> "NoiseTables":
+        """The same where sky subtraction leaves nothing."""
+        return replace(self, floor_fraction=0.0 * self.floor_fraction)
+
     def at_pixels(self, name: str) -> float | np.ndarray:
         """A figure of `PER_ARM` to combine with spectra: a number, or float64 (n_wave,)."""
         values = getattr(self, name)

@@ -13,7 +13,7 @@ from starsmith.data_contract.kernels.noise_terms import (
     widen_error,
 )
 from starsmith.data_contract.noise.coadd import Coadd
-from starsmith.data_contract.noise.cosmic_rays import hit_mask, interpolate_lost, lost_exposures
+from starsmith.data_contract.noise.cosmic_rays import hit_mask, interpolate_lost
 from starsmith.data_contract.noise.model import NoiseModel
 from starsmith.data_contract.noise.modes import FLOOR_MODES, distortion_shapes, floor_amplitudes
 from starsmith.data_contract.noise.noise_tables import NoiseTables
@@ -68,7 +68,7 @@ def spectrum_mask(
     mask : uint32 array, shape (n_spec, n_wave)
         Bits of `starsmith.data_contract.masks.MASK_BITS`; 0 everywhere without cosmic rays.
     """
-    if not model.cosmic_rays:
+    if not model.loses:
         return np.zeros((len(conditions), n_wave), dtype=np.uint32)
     lost = _lost(model, conditions, key, n_wave, realisation or Realisation())
     return hit_mask(lost, _count(conditions))
@@ -129,7 +129,7 @@ def observe_terms(
     coadd = Coadd.of(tables, conditions, model, key)
     sigma = coadd.response.error(flux_model)
     kept, stretch = _count(conditions)[:, None], None
-    if model.cosmic_rays:
+    if model.loses:
         lost = _lost(model, conditions, key, tables.wave.size, realisation)
         kept, stretch = _left(_count(conditions), lost)
     drawn = sigma if stretch is None else sigma * stretch
@@ -137,7 +137,7 @@ def observe_terms(
     flux += flux_model
     if model.distorts:
         _distort(flux, sigma, flux_model, tables, model, key, realisation)
-    if model.cosmic_rays:
+    if model.loses:
         interpolate_lost(flux, lost, _count(conditions))
     error = coadd.response.honest_error(flux, kind)
     if stretch is not None:
@@ -152,7 +152,11 @@ def _count(conditions: np.ndarray) -> np.ndarray:
 def _lost(
     model: NoiseModel, conditions: np.ndarray, key: Key, n_wave: int, realisation: Realisation
 ) -> np.ndarray:
-    return lost_exposures(model.cosmic_rays, conditions, key, n_wave, realisation.of_terms)
+    lost = [
+        term.lost(rate, conditions, key, n_wave, realisation.of_terms)
+        for term, rate in model.active("lost")
+    ]
+    return lost[0] if len(lost) == 1 else np.maximum.reduce(lost)
 
 
 def _left(count: np.ndarray, lost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -200,9 +204,9 @@ def _noise(
     n_wave = tables.wave.size
     noise = normals(seed, realisation.stream, split, index, n_wave, realisation.sub)
     residual = None
-    if model.sky_floor == "correlated":
+    for term, _ in model.active("modes"):
         n_mode = FLOOR_MODES * len(tables.arms)
-        residual = normals(seed, "sky_residual", split, index, n_mode, realisation.of_terms)
+        residual = normals(seed, term.stream, split, index, n_mode, realisation.of_terms)
     if model.counts == "poisson":
         rest = normals(seed, "read_noise", split, index, n_wave, realisation.of_terms)
         kept = np.ascontiguousarray(np.broadcast_to(kept, noise.shape))
