@@ -11,8 +11,8 @@ from pathlib import Path
 
 import click
 
-from starsmith.cli.shared.common import Tool, loudness, version_option
-from starsmith.cli.shared.types import Count
+from starsmith.cli.shared.command import Tool, loudness, version_option
+from starsmith.cli.shared.option_types import Count
 
 __all__ = ["main"]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from starsmith.cli.shared.common import CommandGroup, echo_json, json_option, version_option
+from starsmith.cli.shared.command import CommandGroup, echo_json, json_option, version_option
 from starsmith.cli.shared.options import bank_options
 from starsmith.cli.shared.progress import progress_bar
 

@@ -16,7 +16,8 @@ from starsmith.cli.fisher.fisher_options import (
     target_option,
 )
 from starsmith.cli.fisher.plans import plan
-from starsmith.cli.shared.common import CommandGroup, finish, json_option, version_option
+from starsmith.cli.shared.command import CommandGroup, finish, json_option, version_option
+from starsmith.cli.shared.option_types import LABEL_NAMES, Edges, Numbers, Values
 from starsmith.cli.shared.options import (
     bank_options,
     config_option,
@@ -26,7 +27,6 @@ from starsmith.cli.shared.options import (
 )
 from starsmith.cli.shared.survey_options import noise_options, population_options, preset_option
 from starsmith.cli.shared.tables import text_table
-from starsmith.cli.shared.types import LABEL_NAMES, Edges, Numbers, Values
 
 __all__ = ["main"]
 

@@ -8,9 +8,9 @@ from starsmith.cli.learn.bench import bench
 from starsmith.cli.learn.evaluate import evaluate, explain
 from starsmith.cli.learn.export import export
 from starsmith.cli.learn.train import train
-from starsmith.cli.shared.common import CommandGroup, echo_json, json_option, version_option
+from starsmith.cli.shared.command import CommandGroup, echo_json, json_option, version_option
+from starsmith.cli.shared.option_types import SPLIT_NAMES
 from starsmith.cli.shared.tables import text_table
-from starsmith.cli.shared.types import SPLIT_NAMES
 
 __all__ = ["main"]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from starsmith.cli.shared.common import (
+from starsmith.cli.shared.command import (
     CommandGroup,
     echo_json,
     echo_notice,
@@ -12,17 +12,17 @@ from starsmith.cli.shared.common import (
     out_option,
     version_option,
 )
+from starsmith.cli.shared.option_types import SPLIT_NAMES, Count, SplitCounts
 from starsmith.cli.shared.options import bank_options, config_option, prior_options
 from starsmith.cli.shared.progress import progress_bar
 from starsmith.cli.shared.survey_options import noise_options, population_options, preset_option
 from starsmith.cli.shared.tables import text_tree
-from starsmith.cli.shared.types import SPLIT_NAMES, Count, SplitCounts
 from starsmith.cli.sim.cache import cache
 from starsmith.cli.sim.division import CREW_OPTIONS, crew_options
-from starsmith.cli.sim.export_spectra import export
-from starsmith.cli.sim.grid_commands import grid
-from starsmith.cli.sim.instrument_commands import instrument
-from starsmith.cli.sim.planning import snr
+from starsmith.cli.sim.export import export
+from starsmith.cli.sim.grid import grid
+from starsmith.cli.sim.instrument import instrument
+from starsmith.cli.sim.snr import snr
 
 __all__ = ["main"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from starsmith.cli.shared.common import loudness
+from starsmith.cli.shared.command import loudness
 from starsmith.cli.shared.figures import check_suffix
 from starsmith.cli.shared.files import refuse_existing, staged_file
 from starsmith.cli.shared.options import (

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from starsmith.cli.shared.types import LABEL_NAMES, Count, Edges, Values
+from starsmith.cli.shared.option_types import LABEL_NAMES, Count, Edges, Values
 
 __all__ = [
     "UNUSED_BY_CEILINGS",

@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from starsmith.cli.fisher.fisher_options import UNUSED_BY_CEILINGS, normalise_option
-from starsmith.cli.shared.common import Command, finish, json_option
+from starsmith.cli.shared.command import Command, finish, json_option
+from starsmith.cli.shared.option_types import Count, Duration, Values
 from starsmith.cli.shared.options import (
     bank_options,
     config_option,
@@ -13,7 +14,6 @@ from starsmith.cli.shared.options import (
     prior_options,
     typed_on_command_line,
 )
-from starsmith.cli.shared.types import Count, Duration, Values
 
 __all__ = ["plan"]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from starsmith.cli.shared.common import Command, echo_json, json_option
+from starsmith.cli.shared.command import Command, echo_json, json_option
 from starsmith.cli.shared.tables import text_table
 
 __all__ = ["bench"]

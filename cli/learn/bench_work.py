@@ -14,7 +14,7 @@ from starsmith.cli.fisher.ceilings import tell
 from starsmith.cli.learn.evaluate_work import check_predictions
 from starsmith.cli.learn.learning import write_predictions
 from starsmith.cli.learn.training import Stars, training_progress, with_forward
-from starsmith.cli.shared.common import loudness
+from starsmith.cli.shared.command import loudness
 from starsmith.cli.shared.datasets import told_bank
 from starsmith.cli.shared.options import BankSource, flag
 from starsmith.cli.shared.progress import progress_bar

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from starsmith.cli.shared.common import Command, echo_json, json_option
+from starsmith.cli.shared.command import Command, echo_json, json_option
+from starsmith.cli.shared.option_types import LABEL_NAMES, SPLIT_NAMES, Count, Edges
 from starsmith.cli.shared.tables import text_table
-from starsmith.cli.shared.types import LABEL_NAMES, SPLIT_NAMES, Count, Edges
 
 __all__ = ["evaluate", "explain"]
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from starsmith.cli.shared.common import Command, echo_json, json_option
+from starsmith.cli.shared.command import Command, echo_json, json_option
+from starsmith.cli.shared.option_types import LABEL_NAMES, Count
 from starsmith.cli.shared.options import RANGES, flag, range_options
-from starsmith.cli.shared.types import LABEL_NAMES, Count
 
 __all__ = ["train"]
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from starsmith.cli.shared.datasets import told_bank
+from starsmith.cli.shared.option_types import Range
 from starsmith.cli.shared.options import RANGES
 from starsmith.cli.shared.progress import progress_bar
-from starsmith.cli.shared.types import Range
 from starsmith.data_contract.bank.bank_file import load_bank
 from starsmith.data_contract.dataset.training import TrainingView
 from starsmith.data_contract.errors import ConfigError, DataError

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from starsmith.cli.shared.common import CONFIG_PATH
+from starsmith.cli.shared.command import CONFIG_PATH
+from starsmith.cli.shared.option_types import Range
 from starsmith.cli.shared.progress import progress_bar
-from starsmith.cli.shared.types import Range
 
 __all__ = [
     "BANK_OPTIONS",

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import click
 
-from starsmith.cli.shared.common import loudness
+from starsmith.cli.shared.command import loudness
 
 __all__ = ["progress_bar"]
 

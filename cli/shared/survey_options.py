@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
+from starsmith.cli.shared.option_types import Range
 from starsmith.cli.shared.options import flag, typed_on_command_line
-from starsmith.cli.shared.types import Range
 from starsmith.data_contract.noise import terms
 
 __all__ = ["NOISE", "noise_options", "population_options", "preset_option"]

@@ -2,8 +2,8 @@
 
 import click
 
-from starsmith.cli.shared.common import CommandGroup, echo_json, json_option
-from starsmith.cli.shared.types import Duration
+from starsmith.cli.shared.command import CommandGroup, echo_json, json_option
+from starsmith.cli.shared.option_types import Duration
 
 __all__ = ["cache"]
 

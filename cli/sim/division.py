@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import click
 
-from starsmith.cli.shared.types import Count, ShardSpan
+from starsmith.cli.shared.option_types import Count, ShardSpan
 from starsmith.cli.sim.tasks import TASK_FORMATS, TASK_SHARDS
 
 __all__ = ["ALONE", "CREW_OPTIONS", "Division", "crew_options"]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from starsmith.cli.shared.option_types import LABEL_NAMES
 from starsmith.cli.shared.progress import progress_bar
-from starsmith.cli.shared.types import LABEL_NAMES
 from starsmith.data_contract.errors import StarsmithError
 
 __all__ = ["FetchRequest", "describe"]

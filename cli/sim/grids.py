@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from starsmith.cli.shared.common import loudness
+from starsmith.cli.shared.command import loudness
 from starsmith.cli.shared.files import refuse_existing
 from starsmith.cli.shared.progress import progress_bar
 from starsmith.cli.sim.grid_figures import plot_differences, plot_stars, plot_triplet

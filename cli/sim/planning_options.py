@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from starsmith.cli.shared.types import Count
+from starsmith.cli.shared.option_types import Count
 
 __all__ = ["condition_options", "instrument_option", "plot_option", "source_options"]
 

@@ -8,8 +8,8 @@ from importlib import import_module
 import click
 import pytest
 
+from starsmith.cli.shared.option_types import Range
 from starsmith.cli.shared.options import RANGES, flag
-from starsmith.cli.shared.types import Range
 from starsmith.simulator.prior import Prior
 from tests.cli.conftest import TOOLS, call
 

@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from starsmith.cli.shared.common import CommandGroup
+from starsmith.cli.shared.command import CommandGroup
 from starsmith.data_contract.dataset.shards import create_dataset, create_skeleton, finished_shards
 from starsmith.data_contract.files.interrupts import uninterrupted
 from tests.data_contract.example import make_header

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from starsmith.cli.shared.common import CommandGroup, echo_json, json_option, out_option
+from starsmith.cli.shared.command import CommandGroup, echo_json, json_option, out_option
 from starsmith.cli.shared.tables import text_table, text_tree
 from starsmith.cli.sim.planning_options import (
     condition_options,

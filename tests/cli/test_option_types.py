@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starsmith.cli.shared.types import (
+from starsmith.cli.shared.option_types import (
     LABEL_NAMES,
     SPLIT_NAMES,
     Count,

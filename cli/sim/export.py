@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from starsmith.cli.shared.common import Command, echo_json, json_option
+from starsmith.cli.shared.command import Command, echo_json, json_option
+from starsmith.cli.shared.option_types import SPLIT_NAMES
 from starsmith.cli.shared.progress import progress_bar
-from starsmith.cli.shared.types import SPLIT_NAMES
 
 __all__ = ["export"]
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from starsmith.cli.shared.common import CommandGroup, echo_json, loudness
+from starsmith.cli.shared.command import CommandGroup, echo_json, loudness
+from starsmith.cli.shared.option_types import Range
 from starsmith.cli.shared.progress import progress_bar
-from starsmith.cli.shared.types import Range
 from starsmith.data_contract.errors import ContractError, DataError, LeakError, StarsmithError
 
 

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import click
 
-from starsmith.cli.shared.common import (
+from starsmith.cli.shared.command import (
     CommandGroup,
     echo_json,
     echo_notice,
     json_option,
     out_option,
 )
+from starsmith.cli.shared.option_types import Count, Range
 from starsmith.cli.shared.progress import progress_bar
 from starsmith.cli.shared.tables import text_table, text_tree
-from starsmith.cli.shared.types import Count, Range
 
 __all__ = ["grid"]
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from starsmith.cli.shared.common import Command, echo_json, json_option
+from starsmith.cli.shared.command import Command, echo_json, json_option
+from starsmith.cli.shared.option_types import Range
 from starsmith.cli.shared.tables import text_table
-from starsmith.cli.shared.types import Range
 from starsmith.cli.sim.planning_options import (
     condition_options,
     instrument_option,
