@@ -30,6 +30,7 @@ _HOME = {
     "noise.view": (
         "NoiseModel",
         "NoiseTables",
+        "Realisation",
         "background",
         "honest_error",
         "median_snr",

@@ -136,6 +136,7 @@ def observe(
     """
     shape = (len(draws), bank.wave.size)
     flux_model = model_flux(bank, draws, keep_bits)
+    drawn = Realisation(stream, sub)
     flux = np.empty(shape, dtype=np.float32)
     sigma_observed = np.empty(shape, dtype=np.float32)
     mask = np.zeros(shape, dtype=np.uint32)
@@ -149,13 +150,11 @@ def observe(
             part.conditions,
             part.key,
             error,
-            stream,
-            sub,
+            drawn,
             noise,
             out=(flux[rows], sigma_observed[rows]),
         )
         if noise.loses:
-            drawn = Realisation(stream, sub)
             mask[rows] = spectrum_mask(noise, part.conditions, part.key, bank.wave.size, drawn)
         snr[rows] = median_snr(flux_model[rows], sigma)
     return SpectrumBatch(

@@ -189,12 +189,13 @@ class Split:
         shape = (rows.size, self.wave.size)
         flux, sigma = np.empty(shape, np.float32), np.empty(shape, np.float32)
         noise, model_of_noise = self.header.noise, self.header.noise_terms
+        drawn = Realisation(stream, sub)
         for start in range(0, rows.size, BLOCK_ROWS):
             block = slice(start, start + BLOCK_ROWS)
             draws = self.draws.take(rows[block])
             model = self.flux_model(rows[block])
             flux[block], sigma[block], _ = observe_spectra(
-                noise, model, draws.conditions, draws.key, kind, stream, sub, model_of_noise
+                noise, model, draws.conditions, draws.key, kind, drawn, model_of_noise
             )
         return SpectrumView(flux=flux, error=sigma, mask=self._mask(rows, stream, sub))
 

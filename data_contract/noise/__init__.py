@@ -7,6 +7,7 @@ __all__ = [
     "ERROR_KINDS",
     "NoiseModel",
     "NoiseTables",
+    "Realisation",
     "Response",
     "background",
     "honest_error",

@@ -25,6 +25,7 @@ __all__ = [
     "ERROR_KINDS",
     "NoiseModel",
     "NoiseTables",
+    "Realisation",
     "Response",
     "background",
     "honest_error",
@@ -36,6 +37,9 @@ __all__ = [
 
 CALCULATOR = NoiseModel()
 """Noise of the PFS exposure-time calculator: the default everywhere."""
+
+RECORD = Realisation()
+"""The draw of record."""
 
 
 def true_error(
@@ -76,8 +80,7 @@ def observe_spectra(
     conditions: np.ndarray,
     key: tuple[int, str, np.ndarray],
     kind: str = "observed",
-    stream: str = "noise",
-    sub: int = 0,
+    drawn: Realisation = RECORD,
     model: NoiseModel = CALCULATOR,
     out: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -93,8 +96,8 @@ def observe_spectra(
         Index an int array of shape (n_spec,): the draw key of each spectrum.
     kind : str
         Of the honest error: ``observed`` or ``smooth``.
-    stream, sub : str, int
-        ``"noise", 0`` is the draw of record; ``"training", epoch`` a fresh one.
+    drawn : Realisation, optional
+        The draw of record unless given; ``Realisation("training", epoch)`` is a fresh one.
     model : NoiseModel, optional
         Terms of the noise; the calculator's unless given. Pixels lost to cosmic rays are told
         by `starsmith.data_contract.noise.observation.spectrum_mask` with the same arguments.
@@ -109,13 +112,12 @@ def observe_spectra(
     """
     flux, error = out or np.empty((2, *np.shape(flux_model)), dtype=np.float32)
     if not model.plain:
-        drawn = Realisation(stream, sub)
         flux[:], error[:], sigma = observe_terms(
             tables, model, flux_model, conditions, key, kind, drawn
         )
         return flux, error, sigma
     seed, split, index = key
-    normals(seed, stream, split, index, tables.wave.size, sub, out=flux)
+    normals(seed, drawn.stream, split, index, tables.wave.size, drawn.sub, out=flux)
     return flux, error, observation(tables, flux_model, conditions, flux, error, kind)
 
 

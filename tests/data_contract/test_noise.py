@@ -7,6 +7,7 @@ from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.kernels.noise import smooth_rows
 from starsmith.data_contract.noise.view import (
     NoiseTables,
+    Realisation,
     background,
     honest_error,
     median_snr,
@@ -87,7 +88,7 @@ def test_noise_depends_on_the_key_alone(noise, stars, flux_model):
     again, _, _ = observe_spectra(noise, flux_model[rows], few.conditions, few.key)
     np.testing.assert_array_equal(again, flux[rows])
     fresh, _, _ = observe_spectra(
-        noise, flux_model, stars.conditions, stars.key, stream="training", sub=1
+        noise, flux_model, stars.conditions, stars.key, drawn=Realisation("training", 1)
     )
     assert (fresh == flux).mean() < 1e-3
 

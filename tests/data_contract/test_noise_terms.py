@@ -97,7 +97,7 @@ def test_a_spectrum_depends_on_its_key_alone(noise, flux_model, stars, name):
     again, again_error, _ = observe(noise, flux_model[rows], few, TERMS[name])
     np.testing.assert_array_equal(again, flux[rows])
     np.testing.assert_array_equal(again_error, error[rows])
-    fresh, _, _ = observe(noise, flux_model, stars, TERMS[name], stream="training", sub=4)
+    fresh, _, _ = observe(noise, flux_model, stars, TERMS[name], drawn=Realisation("training", 4))
     assert (fresh == flux).mean() < 1e-2
 
 

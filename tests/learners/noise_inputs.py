@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from starsmith.data_contract.bank.bank_file import Bank
-from starsmith.data_contract.noise.view import honest_error, observe_spectra
+from starsmith.data_contract.noise.view import Realisation, honest_error, observe_spectra
 from starsmith.data_contract.quantities import CONDITIONS
 from starsmith.fisher.posterior.posterior_mean import PosteriorOptions, posterior_mean
 from starsmith.simulator.observe import draw_stars, model_flux, observe
@@ -64,7 +64,7 @@ def errors_of_stars(bank: Bank, prior: Prior, seed: int, split: str, index: np.n
         "retold smooth": honest_error(tables, flux, mean_sky, "smooth"),
         "twin": observe_spectra(tables, model_flux(bank, other), sky, other.key)[1],
         "flat": honest_error(tables, level.astype(np.float32), sky),
-        "second": observe_spectra(tables, model, sky, draws.key, stream="training")[1],
+        "second": observe_spectra(tables, model, sky, draws.key, drawn=Realisation("training"))[1],
         "true": true,
     }
     return flux, errors, draws
