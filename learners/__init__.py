@@ -1,38 +1,40 @@
-"""The attempt: estimators trained on simulated spectra."""
+"""The attempt: estimators trained on simulated spectra.
 
-from starsmith.data_contract.predictions import Predictions, read_predictions, write_ecsv
-from starsmith.learners.evaluation.evaluate import (
-    Evaluation,
-    compare,
-    evaluate,
-    evaluate_predictions,
-)
-from starsmith.learners.networks import create_model, list_models, register_model
-from starsmith.learners.predict import Predictor, load_checkpoint, predict, predict_spectrum
-from starsmith.learners.recipe import list_recipes, load_recipe
-from starsmith.learners.train import fit
-from starsmith.learners.training.run_folder import TrainingResult
-from starsmith.learners.training_figures import plot_predictions, plot_training
+Names are imported on first use, so that what needs no network does not wait for torch.
+"""
 
-__all__ = [
-    "Evaluation",
-    "Predictions",
-    "Predictor",
-    "TrainingResult",
-    "compare",
-    "create_model",
-    "evaluate",
-    "evaluate_predictions",
-    "fit",
-    "list_models",
-    "list_recipes",
-    "load_checkpoint",
-    "load_recipe",
-    "plot_predictions",
-    "plot_training",
-    "predict",
-    "predict_spectrum",
-    "read_predictions",
-    "register_model",
-    "write_ecsv",
-]
+from importlib import import_module
+
+# At once: a module has the name of this function, and would take its place.
+from starsmith.learners.predict import predict
+
+_HOME = {
+    "starsmith.data_contract.predictions": ("Predictions", "read_predictions", "write_ecsv"),
+    "starsmith.learners.estimators.registry": ("Kind", "Task", "register_estimator"),
+    "starsmith.learners.evaluation.evaluate": (
+        "Evaluation",
+        "compare",
+        "evaluate",
+        "evaluate_predictions",
+    ),
+    "starsmith.learners.networks.registry": ("create_model", "list_models", "register_model"),
+    "starsmith.learners.predict": ("Predictor", "load_checkpoint", "predict_spectrum"),
+    "starsmith.learners.recipe": ("list_recipes", "load_recipe"),
+    "starsmith.learners.train": ("fit",),
+    "starsmith.learners.training.run_folder": ("TrainingResult",),
+    "starsmith.learners.training_figures": ("plot_predictions", "plot_training"),
+}
+
+_MODULE = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = ["predict", *sorted(_MODULE)]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULE})

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import platform
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,15 @@ PACKAGES = ("starsmith", "numpy", "scipy", "torch", "lightgbm", "safetensors")
 def wave_hash(wave: np.ndarray) -> str:
     """SHA-256 of a wavelength grid rounded to 1e-6 Å, so that it survives a text file."""
     return hashlib.sha256(np.round(np.asarray(wave) * 1e6).astype("<i8").tobytes()).hexdigest()
+
+
+def installed(names: tuple[str, ...]) -> dict[str, str]:
+    """Versions of the packages that are installed."""
+    found = {}
+    for name in names:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def make_card(model: str, labels: tuple[str, ...], recipe: Recipe, view: TrainingView) -> dict:
@@ -85,8 +95,7 @@ def make_card(model: str, labels: tuple[str, ...], recipe: Recipe, view: Trainin
             "sha256": wave_hash(wave),
         },
         "limits": {"labels": spans, "snr": _span(train.snr)},
-        "versions": {name: version(name) for name in PACKAGES}
-        | {"python": platform.python_version()},
+        "versions": installed(PACKAGES) | {"python": platform.python_version()},
     }
 
 

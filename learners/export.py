@@ -13,9 +13,8 @@ from torch import nn
 
 from starsmith.data_contract.errors import ContractError, DataError
 from starsmith.data_contract.files.zarr_groups import staged_file
-from starsmith.learners.estimators.ridge import RidgeEstimator
+from starsmith.learners.estimators.registry import kind_of
 from starsmith.learners.predict import Predictor
-from starsmith.learners.training.network import NetworkEstimator
 from starsmith.learners.training.optimise import split_uncertainty
 
 __all__ = ["LabelModel", "export_onnx"]
@@ -42,16 +41,13 @@ class LabelModel(nn.Module):
     def __init__(self, predictor: Predictor):
         super().__init__()
         estimator, statistics = predictor.estimator, predictor.statistics
-        self.uncertain = False
-        if isinstance(estimator, NetworkEstimator):
-            self.network, self.uncertain = estimator.model, estimator.uncertainty
-        elif isinstance(estimator, RidgeEstimator):
-            self.network = linear_layer(estimator)
-        else:
+        layer = kind_of(predictor.card["model"]).layer
+        if layer is None:
             raise DataError(
                 f"model {predictor.card['model']!r} cannot be written as ONNX; only networks and "
                 "ridge can"
             )
+        self.network, self.uncertain = layer(estimator)
         numbers = {
             "mean": statistics.normaliser.mean,
             "std": statistics.normaliser.std,
@@ -85,15 +81,6 @@ class LabelModel(nn.Module):
         mean, log_variance = split_uncertainty(output)
         sigma = torch.exp(0.5 * log_variance) * self.label_std
         return mean * self.label_std + self.label_mean, sigma
-
-
-def linear_layer(ridge: RidgeEstimator) -> nn.Linear:
-    """Ridge regression as a layer."""
-    n_wave, n_label = ridge.weights.shape
-    layer = nn.Linear(n_wave, n_label)
-    layer.weight.data = torch.from_numpy(np.ascontiguousarray(ridge.weights.T, dtype=np.float32))
-    layer.bias.data = torch.from_numpy(np.asarray(ridge.intercept, dtype=np.float32))
-    return layer
 
 
 @contextmanager

@@ -5,26 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from starsmith.data_contract.dataset.reader import Split
 from starsmith.data_contract.described import described, span
-from starsmith.data_contract.errors import ContractError, DataError
+from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.predictions import Predictions
 from starsmith.learners.checkpoint import read_checkpoint
-from starsmith.learners.estimators.forward_model import (
-    FORWARD_RECIPES,
-    ForwardEstimator,
-    load_forward,
-)
-from starsmith.learners.estimators.ridge import RidgeEstimator
-from starsmith.learners.estimators.trees import load_trees
-from starsmith.learners.networks import create_model
+from starsmith.learners.estimators.registry import ForwardEstimator, kind_of
 from starsmith.learners.preprocess import Statistics, iterate_blocks, select_labels
-from starsmith.learners.recipe import UNCERTAIN_LOSSES
-from starsmith.learners.train import pick_device
-from starsmith.learners.training.network import NetworkEstimator
-from starsmith.learners.training.run_folder import TREES
 
 __all__ = ["LabelEstimate", "Predictor", "load_checkpoint", "predict", "predict_spectrum"]
 
@@ -108,7 +96,7 @@ class Predictor:
             )
         if not np.isfinite(flux[mask == 0]).all():
             raise DataError("flux is not finite in unmasked pixels; set mask there")
-        if self.card["model"] in FORWARD_RECIPES:
+        if kind_of(self.card["model"]).needs_error:
             return self.estimator.estimate(flux, self._usable_error(error, mask), mask)
         scaled = self.statistics.normaliser.apply(np.where(mask == 0, flux, 0), mask)
         value, width = self.estimator(scaled)
@@ -154,36 +142,8 @@ def load_checkpoint(path: Path | str, device: str | None = None) -> Predictor:
     path = Path(path)
     card, tensors = read_checkpoint(path)
     weights = {n.removeprefix(PREFIX): v for n, v in tensors.items() if n.startswith(PREFIX)}
-    estimator: Callable | ForwardEstimator
-    if card["kind"] == "ridge":
-        estimator = RidgeEstimator(weights["weights"], weights["intercept"])
-    elif card["model"] in FORWARD_RECIPES:
-        estimator = load_forward(path, card)
-    elif card["kind"] == "trees":
-        estimator = load_trees(path / TREES, tuple(card["labels"]), card["recipe"]["threads"])
-    else:
-        estimator = _network(path, card, weights, pick_device(device))
+    estimator = kind_of(card["model"]).load(path, card, weights, device)
     return Predictor(card, Statistics.from_tensors(tensors), estimator)
-
-
-def _network(
-    path: Path, card: dict, weights: dict[str, np.ndarray], device: torch.device
-) -> NetworkEstimator:
-    uncertainty = card["recipe"]["loss"] in UNCERTAIN_LOSSES
-    model = create_model(
-        card["model"],
-        card["labels"],
-        n_wave=card["wave"]["n_wave"],
-        uncertainty=uncertainty,
-        **card["options"],
-    )
-    try:
-        model.load_state_dict({name: torch.from_numpy(v) for name, v in weights.items()})
-    except RuntimeError as problem:
-        raise ContractError(
-            f"{path}: the weights do not fit model {card['model']!r} ({problem}); fit it again"
-        ) from None
-    return NetworkEstimator(model.to(device).eval(), uncertainty)
 
 
 def check_wave(predictor: Predictor, wave: np.ndarray, what: str) -> None:

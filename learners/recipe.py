@@ -7,18 +7,20 @@ from pathlib import Path
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.random import check_seed
-from starsmith.learners.estimators.forward_recipes import PosteriorRecipe, TemplateRecipe
 
 __all__ = [
     "LOSSES",
     "UNCERTAIN_LOSSES",
     "NetworkRecipe",
+    "PosteriorRecipe",
     "Recipe",
     "RidgeRecipe",
+    "TemplateRecipe",
     "TreesRecipe",
     "list_recipes",
     "load_recipe",
     "recipe_to_toml",
+    "register_recipe",
 ]
 
 LOSSES = ("mse", "l1", "gaussian_nll", "beta_nll")
@@ -180,6 +182,61 @@ class TreesRecipe:
         check_seed(self.seed)
 
 
+def _positive(**values: float) -> None:
+    for key, value in values.items():
+        if not value > 0:
+            raise ConfigError(f"recipe key {key} = {value!r}; expected a positive number")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PosteriorRecipe:
+    """How the posterior mean over a bank's templates is computed.
+
+    Attributes
+    ----------
+    n_template : int
+        Prior draws every spectrum is compared with.
+    n_local : int
+        Draws around a spectrum that too few of those resemble; 0 for none.
+    seed : int
+        Of the templates.
+    """
+
+    n_template: int = 40_000
+    n_local: int = 512
+    seed: int = 0
+
+    def __post_init__(self):
+        _positive(n_template=self.n_template, n_local=self.n_local + 1)
+        check_seed(self.seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TemplateRecipe:
+    """How the single best template is found.
+
+    Attributes
+    ----------
+    every : int
+        The coarse grid takes every second (third, ...) node along each axis.
+    iterations : int
+        Most steps of the simplex; a fit that needs more has failed.
+    tolerance : float
+        Size of the simplex at which a fit has converged [node spacings].
+    seed : int
+        Of the spectra the reduced basis is built from.
+    """
+
+    every: int = 2
+    iterations: int = 200
+    tolerance: float = 1e-3
+    seed: int = 0
+
+    def __post_init__(self):
+        _positive(every=self.every, iterations=self.iterations, tolerance=self.tolerance)
+        check_seed(self.seed)
+
+
 Recipe = NetworkRecipe | RidgeRecipe | TreesRecipe | PosteriorRecipe | TemplateRecipe
 
 KINDS = {
@@ -189,6 +246,21 @@ KINDS = {
     "posterior": PosteriorRecipe,
     "template": TemplateRecipe,
 }
+_ADDED: set[str] = set()
+
+
+def register_recipe(kind: str, recipe: type) -> None:
+    """Make a dataclass the recipe of a kind of model; its defaults are read by that name.
+
+    Raises
+    ------
+    ConfigError
+        If the kind is taken.
+    """
+    if kind in KINDS:
+        raise ConfigError(f"a recipe of kind {kind!r} is registered already; choose another name")
+    KINDS[kind] = recipe
+    _ADDED.add(kind)
 
 
 def list_recipes() -> list[str]:
@@ -218,6 +290,8 @@ def load_recipe(name_or_path: str | Path, model: str | None = None, **overrides:
     """
     if str(name_or_path) == PAPER:
         return recipe_from_table(_merged(paper_table(model), overrides), f"paper for {model}")
+    if name_or_path in _ADDED:
+        return recipe_from_table({"kind": name_or_path} | overrides, str(name_or_path))
     path = Path(name_or_path)
     if path.suffix != ".toml":
         if str(name_or_path) not in list_recipes():

@@ -3,32 +3,18 @@
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from starsmith.data_contract.dataset.training import TrainingSplit, TrainingView
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.learners.checkpoint import read_checkpoint
-from starsmith.learners.estimators.forward_model import (
-    FORWARD_RECIPES,
-    ForwardView,
-    check_forward,
-    train_forward,
-)
-from starsmith.learners.estimators.ridge import train_ridge
-from starsmith.learners.estimators.trees import train_trees
-from starsmith.learners.networks import CLASSICAL, list_models
-from starsmith.learners.online.online_view import OnlineView
-from starsmith.learners.recipe import (
-    NetworkRecipe,
-    Recipe,
-    RidgeRecipe,
-    TreesRecipe,
-    load_recipe,
-)
+from starsmith.learners.device import MEMORY_BYTES, pick_device
+from starsmith.learners.estimators.registry import ForwardView, Kind, Task, kind_of
+from starsmith.learners.networks import list_models
+from starsmith.learners.recipe import Recipe, load_recipe
 from starsmith.learners.training.distributed import is_leader, wait_for_all
-from starsmith.learners.training.network import MEMORY_BYTES, check_network, train_network
 from starsmith.learners.training.run_folder import (
     TrainingResult,
     is_closed,
@@ -36,32 +22,16 @@ from starsmith.learners.training.run_folder import (
     result_from_card,
 )
 
-__all__ = ["fit", "pick_device"]
+if TYPE_CHECKING:
+    from starsmith.learners.online.online_view import OnlineView
+
+__all__ = ["fit"]
 
 logger = logging.getLogger(__name__)
 
-RECIPES = {"ridge": RidgeRecipe, "lightgbm": TreesRecipe} | FORWARD_RECIPES
-
-
-def pick_device(device: str | None = None) -> torch.device:
-    """Return the named torch device, else the GPU if there is one, else the CPU.
-
-    Raises
-    ------
-    ConfigError
-        If it is neither a CPU nor a GPU that torch can use.
-    """
-    n_gpu = torch.cuda.device_count()
-    if device is None:
-        device = "cuda" if n_gpu else "cpu"
-    usable = ["cpu", *(["cuda"] if n_gpu else []), *(f"cuda:{k}" for k in range(n_gpu))]
-    if device not in usable:
-        raise ConfigError(f"--device {device}: torch can use {', '.join(usable)} here")
-    return torch.device(device)
-
 
 def check_request(
-    view: TrainingView | OnlineView, model: str, labels: tuple[str, ...], recipe: Recipe
+    view: "TrainingView | OnlineView", model: str, labels: tuple[str, ...], recipe: Recipe
 ) -> None:
     """Refuse what cannot be trained, before anything is written.
 
@@ -79,28 +49,28 @@ def check_request(
             f"--target {','.join(labels) or '(none)'}: not a label of this data set; it has "
             f"{', '.join(view.train.label_names)}" + (f", not {unknown}" if labels else "")
         )
-    kind = RECIPES.get(model, NetworkRecipe)
-    if not isinstance(recipe, kind):
+    kind = kind_of(model)
+    if not isinstance(recipe, kind.recipe):
         raise ConfigError(
-            f"model {model!r} needs a {kind.__name__}, found a {type(recipe).__name__}; use the "
-            f"packaged recipe {model!r} or set kind in the file"
+            f"model {model!r} needs a {kind.recipe.__name__}, found a {type(recipe).__name__}; "
+            f"use the packaged recipe {model!r} or set kind in the file"
         )
     for split in (view.train, view.val):
         if not len(split):
             raise DataError(f"split {split.name!r} of the data set holds no spectra")
-        check_known(split, model, labels)
-    if isinstance(view, OnlineView):
-        if model in CLASSICAL:
+        check_known(split, model, kind, labels)
+    if getattr(view, "online", False):
+        if not kind.is_network:
             raise ConfigError(f"--online: {model!r} is no network; train it on a data set")
     else:
         check_noise(view, recipe)
 
 
-def check_known(split: TrainingSplit, model: str, labels: tuple[str, ...]) -> None:
+def check_known(split: TrainingSplit, model: str, kind: Kind, labels: tuple[str, ...]) -> None:
     """Raise DataError if a split lacks labels that a model cannot do without."""
     for name in labels:
         missing = np.isnan(split.label(name))
-        if missing.all() or (model in CLASSICAL and missing.any()):
+        if missing.all() or (kind.needs_known_labels and missing.any()):
             raise DataError(
                 f"label {name!r} is missing for {missing.sum()} of {len(split)} spectra of split "
                 f"{split.name!r}; "
@@ -129,7 +99,7 @@ def check_noise(view: TrainingView, recipe: Recipe) -> None:
 
 def fit(
     model: str,
-    view: TrainingView | OnlineView | ForwardView,
+    view: "TrainingView | OnlineView | ForwardView",
     target: str | Sequence[str],
     recipe: Recipe | None = None,
     out: Path | str = "checkpoint",
@@ -187,22 +157,26 @@ def fit(
     if recipe is None:
         recipe = load_recipe(model)
     check_request(view, model, labels, recipe)
-    check_forward(model, view, forward)
-    where = pick_device(device)
-    if model not in CLASSICAL:
-        check_network(view, labels, model, recipe, where)
+    kind = kind_of(model)
+    where = pick_device(device) if kind.is_network or device else None
+    task = Task(
+        model=model,
+        view=view,
+        labels=labels,
+        recipe=recipe,
+        out=out,
+        forward=forward,
+        progress=progress,
+        device=where,
+    )
+    if kind.check is not None:
+        kind.check(task)
     if is_leader():
         open_run(out, model, labels, recipe, view, resume)
     wait_for_all()
     if not is_closed(out):
         load_if_small(view)
-        if model in FORWARD_RECIPES:
-            train_forward(view, labels, model, recipe, out, forward, progress)
-        elif model in CLASSICAL:
-            train = train_ridge if model == "ridge" else train_trees
-            train(view, labels, recipe, out, progress)
-        else:
-            train_network(view, labels, model, recipe, out, progress, where)
+        kind.fit(task)
     return result_from_card(out, read_checkpoint(out)[0])
 
 

@@ -13,7 +13,7 @@ from starsmith.data_contract.bank.bank_file import load_bank
 from starsmith.data_contract.dataset.training import TrainingView
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.learners import TrainingResult, fit, load_recipe
-from starsmith.learners.estimators.forward_model import FORWARD_RECIPES, Forward, ForwardView
+from starsmith.learners.estimators.registry import Forward, ForwardView, kind_of
 from starsmith.learners.online.online_view import OnlineView, open_online
 from starsmith.learners.training.distributed import process_group
 from starsmith.simulator.generation.recorded import open_recorded
@@ -161,7 +161,7 @@ def train_model(
 
 def with_forward(model: str, view: TrainingView, data: Path) -> TrainingView | ForwardView:
     """Add bank and prior a data set was made with, for the models that compare with them."""
-    if model not in FORWARD_RECIPES:
+    if not kind_of(model).needs_forward:
         return view
     prior = open_recorded(data).header.prior
     forward = Forward(told_bank(data), {name: tuple(span) for name, span in prior.items()})

@@ -10,8 +10,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from starsmith.learners.benchmark.suite import Run
-from starsmith.learners.networks import CLASSICAL, count_parameters, create_model
-from starsmith.learners.recipe import NetworkRecipe
+from starsmith.learners.estimators.registry import kind_of
+from starsmith.learners.networks import count_parameters, create_model
 
 __all__ = ["Cost", "cost_of", "forward_flops"]
 
@@ -83,8 +83,8 @@ def forward_flops(model: str, n_wave: int, options: tuple = ()) -> tuple[float, 
 
 def cost_of(run: Run, n_data: int, n_wave: int = 4096) -> Cost:
     """Cost of a run on a data set of ``n_data`` training spectra."""
-    recipe = run.resolve(n_data)
-    if run.model in CLASSICAL or not isinstance(recipe, NetworkRecipe):
+    recipe, kind = run.resolve(n_data), kind_of(run.model)
+    if not (kind.is_network and isinstance(recipe, kind.recipe)):
         return Cost(0, 0, 0, 0.0)
     flop, n_parameters = forward_flops(run.model, n_wave, tuple(recipe.options.items()))
     n_seen = run.n_seen(n_data)

@@ -5,6 +5,7 @@ from functools import cache
 from importlib.resources import files
 
 from starsmith.learners.benchmark.results import Outcome, Results
+from starsmith.learners.estimators.registry import kind_of
 from starsmith.learners.evaluation.metrics import Interval
 
 __all__ = ["published", "reading", "remark", "with_error"]
@@ -43,7 +44,7 @@ def reading(results: Results, outcome: Outcome, ours: Interval, theirs: float | 
         reasons.append("another grid")
     if outcome.run.model.endswith("_tiny"):
         reasons.append("tiny network")
-    trained = outcome.run.model not in ("template", "gridposterior")
+    trained = not kind_of(outcome.run.model).needs_forward
     if trained and not outcome.run.online and outcome.record["n_train"] < PUBLISHED_SPECTRA:
         reasons.append(f"{outcome.record['n_train']:,} spectra")
     verdict = results.verdicts.get(outcome.run.id)

@@ -16,6 +16,7 @@ from starsmith.learners.benchmark.report_figures import (
 )
 from starsmith.learners.benchmark.results import Results
 from starsmith.learners.benchmark.sections import ablation_sections
+from starsmith.learners.estimators.registry import kind_of
 from starsmith.learners.evaluation.calibration import calibrate
 from starsmith.learners.evaluation.evaluation_figures import calibration_figure, models_figure
 from starsmith.learners.evaluation.interpret import interpretation_section
@@ -202,7 +203,7 @@ def calibration_section(results: Results) -> Section:
 
 def template_section(results: Results) -> Section:
     """Template fitting for every label, and its failures: the paper's Appendix H."""
-    found = [o for o in results.main if o.run.model in ("template", "gridposterior")]
+    found = [o for o in results.main if kind_of(o.run.model).needs_forward]
     if not found:
         return Section("Template fitting", [])
     return Section(

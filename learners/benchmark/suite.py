@@ -10,7 +10,8 @@ from pathlib import Path
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.quantities import LABELS
-from starsmith.learners.networks import CLASSICAL, list_models
+from starsmith.learners.estimators.registry import kind_of
+from starsmith.learners.networks import list_models
 from starsmith.learners.recipe import NetworkRecipe, Recipe, load_recipe
 
 __all__ = ["DataSpec", "Run", "Suite", "list_suites", "load_suite", "vars_of"]
@@ -106,10 +107,10 @@ class Run:
 
     def resolve(self, n_data: int) -> Recipe:
         """Recipe of the run on a data set of ``n_data`` training spectra."""
-        changes = dict(self.changes)
-        if self.model not in CLASSICAL and self.samples:
+        changes, kind = dict(self.changes), kind_of(self.model)
+        if kind.is_network and self.samples:
             changes["epochs"] = max(1, math.ceil(self.samples / self.n_seen(n_data)))
-        if "seed" not in changes and self.model not in ("ridge", "template"):
+        if "seed" not in changes and kind.uses_seed:
             changes["seed"] = self.seed
         return load_recipe(self.recipe, self.model, **changes)
 
@@ -278,7 +279,7 @@ def _check_runs(runs: list[Run], data: Mapping[str, DataSpec], where: str) -> No
             raise ConfigError(f"{where}: run {run.id} is on {run.data!r}, not among {list(data)}")
         if run.id in seen:
             raise ConfigError(f"{where}: run {run.id} appears twice; give it a variant")
-        if run.start and run.model in CLASSICAL:
+        if run.start and not kind_of(run.model).is_network:
             raise ConfigError(f"{where}: run {run.id}: only networks start from another's weights")
         if run.start:
             ends = run.start.split("{data}")

@@ -6,85 +6,84 @@ on nothing. Their checkpoint holds the bank.
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 
 from starsmith.data_contract.bank.bank_file import Bank, load_bank
-from starsmith.data_contract.dataset.training import TrainingView
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.learners.checkpoint import make_card, write_checkpoint
-from starsmith.learners.estimators.forward_recipes import PosteriorRecipe, TemplateRecipe
-from starsmith.learners.estimators.grid_posterior import PosteriorEstimator
-from starsmith.learners.estimators.template import TemplateEstimator
+from starsmith.learners.estimators.registry import Kind, Task
 from starsmith.learners.evaluation.metrics import mae, r2, rmse
 from starsmith.learners.preprocess import LabelScale, Normaliser, Statistics, select_labels
+from starsmith.learners.recipe import PosteriorRecipe, TemplateRecipe
 from starsmith.learners.training.run_folder import BANK
 
-__all__ = [
-    "FORWARD_RECIPES",
-    "Forward",
-    "ForwardEstimator",
-    "ForwardView",
-    "check_forward",
-    "load_forward",
-    "train_forward",
-]
-
-FORWARD_RECIPES = {"gridposterior": PosteriorRecipe, "template": TemplateRecipe}
-"""Model -> kind of recipe, of every model that needs a forward model."""
-
-
-class ForwardEstimator(Protocol):
-    """Maps observed spectra to labels in label units."""
-
-    def estimate(
-        self, flux: np.ndarray, error: np.ndarray, mask: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Values and 1σ, float64 (n_spec, n_label); NaN where the estimate failed."""
+__all__ = ["BankEstimator", "forward_kind"]
 
 
 @dataclass(frozen=True)
-class Forward:
-    """What spectra are made from.
+class BankEstimator:
+    """Compares observed spectra with templates of a bank.
 
     Attributes
     ----------
     bank : Bank
     ranges : mapping of str to (min, max)
-        The prior's range of every label, ``mag`` and condition.
+        The prior's: of every label, ``mag`` and condition.
+    labels : tuple of str
+    recipe : Recipe
     """
 
     bank: Bank
     ranges: Mapping[str, tuple[float, float]]
+    labels: tuple[str, ...]
+    recipe: Any
+
+    def estimate(
+        self, flux: np.ndarray, error: np.ndarray, mask: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Labels and their 1σ, float64 (n_spec, n_label); NaN where the estimate failed.
+
+        Parameters
+        ----------
+        flux, error : float arrays, shape (n_spec, n_wave)
+            Observed flux and honest 1σ [1e-17 erg/s/cm²/Å].
+        mask : uint32 array, shape (n_spec, n_wave)
+            0 = good.
+        """
+        seen, sigma = np.where(mask == 0, flux, 0.0), np.where(mask == 0, error, np.inf)
+        names, value, width = self.compare(seen, sigma)
+        columns = [names.index(name) for name in self.labels]
+        return value[:, columns], width[:, columns]
+
+    def compare(
+        self, seen: np.ndarray, sigma: np.ndarray
+    ) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+        """Names of all labels of the bank, their values and 1σ; masked pixels have σ = ∞."""
+        raise NotImplementedError
 
 
-@dataclass(frozen=True)
-class ForwardView:
-    """Training data together with what their spectra are made from.
-
-    Attributes
-    ----------
-    view : TrainingView
-    forward : Forward
-    """
-
-    view: TrainingView
-    forward: Forward
-
-
-def make_estimator(
-    model: str, labels: tuple[str, ...], recipe: PosteriorRecipe | TemplateRecipe, forward: Forward
-) -> ForwardEstimator:
-    """Build the estimator of a model."""
-    kind = PosteriorEstimator if model == "gridposterior" else TemplateEstimator
-    return kind(forward.bank, forward.ranges, labels, recipe)
+def forward_kind(
+    estimator: type[BankEstimator], recipe: type[PosteriorRecipe | TemplateRecipe], uses_seed: bool
+) -> Kind:
+    """Return the kind of an estimator that is trained on nothing."""
+    return Kind(
+        recipe=recipe,
+        fit=partial(train_forward, estimator),
+        load=partial(load_forward, estimator, recipe),
+        check=check_forward,
+        needs_error=True,
+        needs_forward=True,
+        uses_seed=uses_seed,
+    )
 
 
-def check_forward(model: str, view: TrainingView, forward: Forward | None) -> None:
+def check_forward(task: Task) -> None:
     """Refuse what these models cannot be compared with, before anything is written.
 
     Raises
@@ -94,8 +93,7 @@ def check_forward(model: str, view: TrainingView, forward: Forward | None) -> No
     DataError
         If the bank has other wavelengths than the data.
     """
-    if model not in FORWARD_RECIPES:
-        return
+    model, forward = task.model, task.forward
     if forward is None:
         raise ConfigError(
             f"model {model!r} compares spectra with a bank's templates: train on a data set "
@@ -106,7 +104,7 @@ def check_forward(model: str, view: TrainingView, forward: Forward | None) -> No
             f"model {model!r}: its templates are at rest, but the data's stars have radial "
             f"velocities; train a network, or generate the data with --rv 0"
         )
-    wave, own = view.train.wave, forward.bank.wave
+    wave, own = task.view.train.wave, forward.bank.wave
     if wave.shape != own.shape or not np.allclose(wave, own, rtol=0.0, atol=0.01):
         raise DataError(
             f"model {model!r}: the bank's {own.size} pixels are not the data's {wave.size}; "
@@ -114,27 +112,19 @@ def check_forward(model: str, view: TrainingView, forward: Forward | None) -> No
         )
 
 
-def train_forward(
-    view: TrainingView,
-    labels: tuple[str, ...],
-    model: str,
-    recipe: PosteriorRecipe | TemplateRecipe,
-    out: Path,
-    forward: Forward,
-    progress: Callable[[dict], None] | None,
-) -> None:
+def train_forward(estimator: type[BankEstimator], task: Task) -> None:
     """Score the estimator on val and write a checkpoint that holds its bank."""
-    start = time.perf_counter()
-    estimator = make_estimator(model, labels, recipe, forward)
+    start, view, labels, forward = time.perf_counter(), task.view, task.labels, task.forward
     seen = view.val.observe()
-    value, _ = estimator.estimate(seen.flux, seen.error, seen.mask)
+    built = estimator(forward.bank, forward.ranges, labels, task.recipe)
+    value, _ = built.estimate(seen.flux, seen.error, seen.mask)
     scores = score_values(value, select_labels(view.val, labels), labels)
-    if progress is not None:
-        progress(scores)
-    if (out / BANK).exists():
-        shutil.rmtree(out / BANK)
-    forward.bank.save(out / BANK)
-    card = make_card(model, labels, recipe, view) | {
+    if task.progress is not None:
+        task.progress(scores)
+    if (task.out / BANK).exists():
+        shutil.rmtree(task.out / BANK)
+    forward.bank.save(task.out / BANK)
+    card = make_card(task.model, labels, task.recipe, view) | {
         "n_parameters": 0,
         "ranges": {name: list(bounds) for name, bounds in forward.ranges.items()},
         "bank": forward.bank.digest,
@@ -144,7 +134,7 @@ def train_forward(
             "seconds": round(time.perf_counter() - start, 3),
         },
     }
-    write_checkpoint(out, card, {}, plain_statistics(view.train.wave, len(labels)))
+    write_checkpoint(task.out, card, {}, plain_statistics(view.train.wave, len(labels)))
 
 
 def score_values(value: np.ndarray, truth: np.ndarray, labels: tuple[str, ...]) -> dict:
@@ -167,7 +157,14 @@ def plain_statistics(wave: np.ndarray, n_label: int) -> Statistics:
     )
 
 
-def load_forward(path: Path, card: dict) -> ForwardEstimator:
+def load_forward(
+    estimator: type[BankEstimator],
+    recipe: type[PosteriorRecipe | TemplateRecipe],
+    path: Path,
+    card: dict,
+    weights: dict[str, np.ndarray],
+    device: str | None,
+) -> BankEstimator:
     """Rebuild the estimator of a checkpoint folder; DataError if its bank is not the card's."""
     bank = load_bank(path / BANK)
     if bank.digest != card["bank"]:
@@ -177,5 +174,4 @@ def load_forward(path: Path, card: dict) -> ForwardEstimator:
         )
     ranges = {name: tuple(bounds) for name, bounds in card["ranges"].items()}
     table = {key: value for key, value in card["recipe"].items() if key != "kind"}
-    recipe = FORWARD_RECIPES[card["model"]](**table)
-    return make_estimator(card["model"], tuple(card["labels"]), recipe, Forward(bank, ranges))
+    return estimator(bank, ranges, tuple(card["labels"]), recipe(**table))

@@ -3,16 +3,18 @@
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from starsmith.data_contract.dataset.training import TrainingSplit, TrainingView
+from starsmith.data_contract.dataset.training import TrainingSplit
 from starsmith.data_contract.files.zarr_groups import write_text
 from starsmith.learners.checkpoint import make_card, write_checkpoint
+from starsmith.learners.estimators.registry import Kind, Task
 from starsmith.learners.preprocess import (
     Normaliser,
     iterate_blocks,
@@ -23,7 +25,10 @@ from starsmith.learners.recipe import RidgeRecipe
 from starsmith.learners.training.run_folder import METRICS
 from starsmith.learners.training.validation import validation_scores
 
-__all__ = ["RidgeEstimator", "noise_copies", "normal_equations", "train_ridge"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["KIND", "RidgeEstimator", "noise_copies", "normal_equations", "train_ridge"]
 
 logger = logging.getLogger(__name__)
 
@@ -120,18 +125,12 @@ def normal_equations(
     )
 
 
-def train_ridge(
-    view: TrainingView,
-    labels: tuple[str, ...],
-    recipe: RidgeRecipe,
-    out: Path,
-    progress: Callable[[dict], None] | None,
-) -> None:
+def train_ridge(task: Task) -> None:
     """Fit every penalty of the recipe and write the one with the least squared error on val.
 
-    ``progress`` is called with the validation scores of each penalty.
+    ``task.progress`` is called with the validation scores of each penalty.
     """
-    start = time.perf_counter()
+    start, view, labels, recipe = time.perf_counter(), task.view, task.labels, task.recipe
     statistics = measure_statistics(view, labels)
     targets = statistics.scale.to_scaled(select_labels(view.train, labels))
     equations = normal_equations(
@@ -144,12 +143,12 @@ def train_ridge(
         rows.append({"penalty": penalty, "alpha": penalty * equations.n_spec} | scores)
         if best is None or scores["val_square"] < best["val_square"]:
             best, kept = rows[-1], estimator
-        if progress is not None:
-            progress(rows[-1])
+        if task.progress is not None:
+            task.progress(rows[-1])
     if best["penalty"] in (recipe.penalties[0], recipe.penalties[-1]):
         logger.warning("best penalty %g is at the end of the list; widen it", best["penalty"])
-    write_text(out / METRICS, "".join(json.dumps(row) + "\n" for row in rows))
-    card = make_card("ridge", labels, recipe, view) | {
+    write_text(task.out / METRICS, "".join(json.dumps(row) + "\n" for row in rows))
+    card = make_card(task.model, labels, recipe, view) | {
         "n_parameters": kept.weights.size + kept.intercept.size,
         "metrics": best,
         "finished": {
@@ -158,4 +157,27 @@ def train_ridge(
         },
     }
     weights = {"weights": kept.weights, "intercept": kept.intercept}
-    write_checkpoint(out, card, weights, statistics)
+    write_checkpoint(task.out, card, weights, statistics)
+
+
+def load_ridge(
+    folder: Path, card: dict, weights: dict[str, np.ndarray], device: str | None
+) -> RidgeEstimator:
+    """Rebuild the estimator of a checkpoint folder."""
+    return RidgeEstimator(weights["weights"], weights["intercept"])
+
+
+def linear_layer(ridge: RidgeEstimator) -> tuple["nn.Linear", bool]:
+    """Ridge regression as a layer of torch; it knows no uncertainty."""
+    import torch
+
+    n_wave, n_label = ridge.weights.shape
+    layer = torch.nn.Linear(n_wave, n_label)
+    layer.weight.data = torch.from_numpy(np.ascontiguousarray(ridge.weights.T, dtype=np.float32))
+    layer.bias.data = torch.from_numpy(np.asarray(ridge.intercept, dtype=np.float32))
+    return layer, False
+
+
+KIND = Kind(
+    recipe=RidgeRecipe, fit=train_ridge, load=load_ridge, layer=linear_layer, uses_seed=False
+)

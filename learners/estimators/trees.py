@@ -9,10 +9,11 @@ from pathlib import Path
 import lightgbm
 import numpy as np
 
-from starsmith.data_contract.dataset.training import TrainingSplit, TrainingView
+from starsmith.data_contract.dataset.training import TrainingSplit
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.zarr_groups import write_text
 from starsmith.learners.checkpoint import make_card, write_checkpoint
+from starsmith.learners.estimators.registry import Kind, Task
 from starsmith.learners.estimators.ridge import noise_copies
 from starsmith.learners.preprocess import (
     Normaliser,
@@ -23,7 +24,7 @@ from starsmith.learners.recipe import TreesRecipe
 from starsmith.learners.training.run_folder import METRICS, TREES
 from starsmith.learners.training.validation import validation_scores
 
-__all__ = ["TreesEstimator", "load_trees", "train_trees"]
+__all__ = ["KIND", "TreesEstimator", "load_trees", "train_trees"]
 
 
 @dataclass(frozen=True)
@@ -73,18 +74,12 @@ def collect_inputs(split: TrainingSplit, normaliser: Normaliser, n_copy: int) ->
     return inputs
 
 
-def train_trees(
-    view: TrainingView,
-    labels: tuple[str, ...],
-    recipe: TreesRecipe,
-    out: Path,
-    progress: Callable[[dict], None] | None,
-) -> None:
+def train_trees(task: Task) -> None:
     """Boost one ensemble per label until the validation error stops falling; write them.
 
-    ``progress`` is called every `REPORT_ROUNDS` trees with the validation error so far.
+    ``task.progress`` is called every `REPORT_ROUNDS` trees with the validation error so far.
     """
-    start = time.perf_counter()
+    start, view, labels, recipe = time.perf_counter(), task.view, task.labels, task.recipe
     statistics = measure_statistics(view, labels)
     truth = {
         split.name: statistics.scale.to_scaled(select_labels(split, labels))
@@ -99,14 +94,14 @@ def train_trees(
     for column, name in enumerate(labels):
         train.set_label(np.tile(truth["train"][:, column], n_copy))
         val.set_label(truth["val"][:, column].copy())
-        booster = boost(train, val, recipe, reporter(name, rows, progress))
+        booster = boost(train, val, recipe, reporter(name, rows, task.progress))
         boosters.append(booster)
     estimator = TreesEstimator(tuple(boosters), recipe.threads)
-    save_trees(out / TREES, labels, estimator)
-    write_text(out / METRICS, "".join(json.dumps(row) + "\n" for row in rows))
+    save_trees(task.out / TREES, labels, estimator)
+    write_text(task.out / METRICS, "".join(json.dumps(row) + "\n" for row in rows))
     n_tree = {name: b.best_iteration for name, b in zip(labels, boosters, strict=True)}
     scores = validation_scores(view, labels, statistics, estimator)
-    card = make_card("lightgbm", labels, recipe, view) | {
+    card = make_card(task.model, labels, recipe, view) | {
         "n_parameters": sum(n_tree.values()) * (2 * recipe.n_leaves - 1),
         "metrics": {"n_tree": n_tree} | scores,
         "finished": {
@@ -114,7 +109,7 @@ def train_trees(
             "seconds": round(time.perf_counter() - start, 3),
         },
     }
-    write_checkpoint(out, card, {}, statistics)
+    write_checkpoint(task.out, card, {}, statistics)
 
 
 REPORT_ROUNDS = 25
@@ -166,3 +161,13 @@ def load_trees(folder: Path, labels: tuple[str, ...], threads: int) -> TreesEsti
         except (OSError, lightgbm.basic.LightGBMError) as problem:
             raise DataError(f"{path}: cannot be read ({problem}); fit the model again") from None
     return TreesEstimator(tuple(boosters), threads)
+
+
+def load_estimator(
+    folder: Path, card: dict, weights: dict[str, np.ndarray], device: str | None
+) -> TreesEstimator:
+    """Rebuild the estimator of a checkpoint folder."""
+    return load_trees(folder / TREES, tuple(card["labels"]), card["recipe"]["threads"])
+
+
+KIND = Kind(recipe=TreesRecipe, fit=train_trees, load=load_estimator)

@@ -13,11 +13,11 @@ from starsmith.data_contract.errors import ConfigError
 from starsmith.fisher.information.density import FEATURES, information_of_star
 from starsmith.learners.benchmark.document import Picture, Section, Table
 from starsmith.learners.benchmark.results import Results
+from starsmith.learners.estimators.registry import kind_of
 from starsmith.learners.evaluation.evaluation_figures import COLOURS
 from starsmith.learners.networks.blocks import Encoder, EncoderBlock
 from starsmith.learners.predict import Predictor, load_checkpoint
 from starsmith.learners.preprocess import median_normalise
-from starsmith.learners.training.network import NetworkEstimator
 from starsmith.learners.training_figures import add_notice
 
 __all__ = [
@@ -90,7 +90,7 @@ class Interpretation:
 
 def network_of(predictor: Predictor) -> nn.Module:
     """Return the network of a predictor; ConfigError if it is none."""
-    if not isinstance(predictor.estimator, NetworkEstimator):
+    if not kind_of(predictor.card["model"]).is_network:
         raise ConfigError(
             f"model {predictor.card['model']!r} is not a network: it has neither attention nor "
             f"gradients; explain a network's checkpoint"

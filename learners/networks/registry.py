@@ -2,19 +2,44 @@
 
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
-
-import torch
-from torch import nn
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.quantities import LABELS
+from starsmith.learners.estimators.registry import list_estimators
 
-__all__ = ["CLASSICAL", "count_parameters", "create_model", "list_models", "register_model"]
+if TYPE_CHECKING:
+    from torch import nn
 
-CLASSICAL = ("gridposterior", "lightgbm", "ridge", "template")
-"""Estimators `starsmith.learners.fit` knows that are not networks."""
+__all__ = ["count_parameters", "create_model", "list_models", "register_model"]
 
-_BUILDERS: dict[str, Callable[..., nn.Module]] = {}
+FAMILY = {
+    "bilstm": ("bilstm", "bilstm_tiny"),
+    "deep_cnn": ("deep_cnn", "deep_cnn_tiny"),
+    "hybrids": (
+        "convstem_lstm",
+        "convstem_lstm_tiny",
+        "convstem_vit",
+        "convstem_vit_tiny",
+        "lstmformer",
+        "lstmformer_tiny",
+    ),
+    "mlp": ("mlp",),
+    "resnet18": ("resnet18", "resnet18_tiny"),
+    "specvit": ("overlap_vit", "overlap_vit_tiny", "specvit", "specvit_tiny"),
+}
+"""Module -> networks it registers: imported, with torch, when one of them is built."""
+
+_MODULE = {name: module for module, names in FAMILY.items() for name in names}
+_BUILDERS: dict[str, "Callable[..., nn.Module]"] = {}
+
+
+def _is_built(name: str) -> bool:
+    """Whether a builder is known, after its family was imported."""
+    if name in _MODULE:
+        import_module(f"starsmith.learners.networks.{_MODULE[name]}")
+    return name in _BUILDERS
 
 
 def register_model(name: str) -> Callable:
@@ -37,10 +62,10 @@ def register_model(name: str) -> Callable:
     >>> "mean" in starsmith.list_models()
     True
     """
-    if name in _BUILDERS or name in CLASSICAL:
+    if _is_built(name) or name in list_estimators():
         raise ConfigError(f"a model named {name!r} is registered already; choose another name")
 
-    def register(builder: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+    def register(builder: "Callable[..., nn.Module]") -> "Callable[..., nn.Module]":
         _BUILDERS[name] = builder
         return builder
 
@@ -55,7 +80,7 @@ def list_models(pattern: str = "*") -> list[str]:
     >>> "specvit_tiny" in starsmith.list_models()
     True
     """
-    return sorted(n for n in (*_BUILDERS, *CLASSICAL) if fnmatchcase(n, pattern))
+    return sorted(n for n in {*_MODULE, *_BUILDERS, *list_estimators()} if fnmatchcase(n, pattern))
 
 
 def create_model(
@@ -65,7 +90,7 @@ def create_model(
     uncertainty: bool = False,
     seed: int = 0,
     **options: object,
-) -> nn.Module:
+) -> "nn.Module":
     """Build a network with freshly initialised weights.
 
     Parameters
@@ -100,14 +125,16 @@ def create_model(
     >>> type(network).__name__
     'MLP'
     """
-    if name in CLASSICAL:
+    if name in list_estimators():
         raise ConfigError(f"{name!r} is not a network; train it with fit({name!r}, ...)")
-    if name not in _BUILDERS:
+    if not _is_built(name):
         raise ConfigError(f"unknown model {name!r}; choose one of {', '.join(list_models())}")
     if unknown := sorted(set(labels) - set(LABELS)):
         raise ConfigError(f"unknown label(s) {unknown}; choose from {', '.join(LABELS)}")
     if not labels:
         raise ConfigError("a model needs at least one label, e.g. labels=['logg']")
+    import torch
+
     n_output = len(labels) * (2 if uncertainty else 1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -117,6 +144,6 @@ def create_model(
             raise ConfigError(f"model {name!r} does not take these options: {problem}") from problem
 
 
-def count_parameters(model: nn.Module) -> int:
+def count_parameters(model: "nn.Module") -> int:
     """Number of trainable numbers in a network."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)

@@ -53,6 +53,11 @@ class OnlineView:
     seed: int
     versions: dict[str, str]
 
+    @property
+    def online(self) -> bool:
+        """True: only networks learn from it."""
+        return True
+
     def describe(self) -> dict:
         """Return what the card of a checkpoint says of the stars it was trained on."""
         return {

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,20 @@ import torch
 from torch import nn
 
 from starsmith.data_contract.dataset.training import TrainingView
-from starsmith.data_contract.errors import ConfigError, DivergedError, InputError
+from starsmith.data_contract.errors import (
+    ConfigError,
+    ContractError,
+    DivergedError,
+    InputError,
+)
 from starsmith.data_contract.files.zarr_groups import write_text
 from starsmith.learners.checkpoint import make_card, write_checkpoint
+from starsmith.learners.device import MEMORY_BYTES, pick_device
+from starsmith.learners.estimators.registry import Kind, Task
 from starsmith.learners.networks import count_parameters, create_model
 from starsmith.learners.online.online_view import OnlineView
 from starsmith.learners.preprocess import Statistics, iterate_blocks, measure_statistics
-from starsmith.learners.recipe import NetworkRecipe
+from starsmith.learners.recipe import UNCERTAIN_LOSSES, NetworkRecipe
 from starsmith.learners.training.batch_order import Share
 from starsmith.learners.training.distributed import agree, is_leader, share_of_process, wait_for_all
 from starsmith.learners.training.divergence import Breakdown, lower_rate
@@ -33,13 +41,11 @@ from starsmith.learners.training.step import LossLog, Stepper, check_options, fi
 from starsmith.learners.training.validation import validation_scores
 from starsmith.learners.training.warm_start import start_from
 
-__all__ = ["NetworkEstimator", "check_network", "train_network"]
+__all__ = ["KIND", "NetworkEstimator"]
 
 logger = logging.getLogger(__name__)
 
 PREDICT_ROWS = 512
-MEMORY_BYTES = 4 * 2**30
-"""Spectra a CPU keeps ready for training, at most."""
 SECONDS_BETWEEN_STEPS = 1.0
 NO_MEMORY = "can't allocate memory"
 
@@ -273,28 +279,16 @@ def build_network(
     )
 
 
-def check_network(
-    view: TrainingView | OnlineView,
-    labels: tuple[str, ...],
-    model: str,
-    recipe: NetworkRecipe,
-    device: torch.device,
-) -> None:
+def check_network(task: Task) -> None:
     """Raise ConfigError if a network cannot be built or trained as its recipe asks."""
-    network = build_network(view, labels, model, recipe)
-    check_options(network, recipe, device, share_of_process())
+    network = build_network(task.view, task.labels, task.model, task.recipe)
+    check_options(network, task.recipe, task.device, share_of_process())
 
 
-def open_session(
-    view: TrainingView | OnlineView,
-    labels: tuple[str, ...],
-    model: str,
-    recipe: NetworkRecipe,
-    device: torch.device,
-    progress: Callable[[dict], None] | None = None,
-) -> Session:
+def open_session(task: Task) -> Session:
     """Measure the statistics, open the feed and build the networks of a run."""
-    network = build_network(view, labels, model, recipe).to(device)
+    view, labels, recipe, device = task.view, task.labels, task.recipe, task.device
+    network = build_network(view, labels, task.model, recipe).to(device)
     statistics = (
         start_from(recipe.initial, network, labels, view.train.wave)
         if recipe.initial
@@ -315,27 +309,20 @@ def open_session(
         averaged=averaged,
         device=device,
         share=share,
-        progress=progress if is_leader() else None,
+        progress=task.progress if is_leader() else None,
     )
 
 
-def train_network(
-    view: TrainingView | OnlineView,
-    labels: tuple[str, ...],
-    model: str,
-    recipe: NetworkRecipe,
-    out: Path,
-    progress: Callable[[dict], None] | None,
-    device: torch.device,
-) -> None:
+def train_network(task: Task) -> None:
     """Train to the end of the recipe, from where the run folder says it stopped.
 
-    Leaves in ``out`` the checkpoint with the smallest validation error of any epoch.
-    ``progress`` is called after every epoch with its line of ``metrics.jsonl`` and ``epochs``,
+    Leaves in ``task.out`` the checkpoint with the smallest validation error of any epoch.
+    ``task.progress`` is called after every epoch with its line of ``metrics.jsonl`` and ``epochs``,
     and about once a second in between.
     """
-    session = open_session(view, labels, model, recipe, device, progress)
-    card = make_card(model, labels, recipe, view)
+    session = open_session(task)
+    model, view, recipe, out = task.model, task.view, task.recipe, task.out
+    card = make_card(model, task.labels, recipe, view)
     card["n_parameters"] = count_parameters(session.stepper.network)
     if isinstance(view, OnlineView):
         card["dataset"] |= {"n_train": 0, "online": view.describe()}
@@ -346,7 +333,7 @@ def train_network(
     while not (reason := reason_to_stop(ledger, recipe)):
         ledger = run_epoch(session, ledger, card, out)
         if session.progress is not None:
-            progress(ledger.rows[-1] | {"epochs": recipe.epochs})
+            session.progress(ledger.rows[-1] | {"epochs": recipe.epochs})
     if not ledger.best_epoch:
         raise DivergedError(
             f"{out}: no epoch of {ledger.epoch} had a finite validation error, so that no weights "
@@ -365,3 +352,35 @@ def reason_to_stop(ledger: Ledger, recipe: NetworkRecipe) -> str:
     if recipe.patience and ledger.epoch - ledger.best_epoch >= recipe.patience:
         return f"no better validation error for {recipe.patience} epochs"
     return ""
+
+
+def load_network(
+    path: Path, card: dict, weights: dict[str, np.ndarray], device: str | None
+) -> NetworkEstimator:
+    """Rebuild the network of a checkpoint folder; ContractError if its weights do not fit."""
+    where, uncertainty = pick_device(device), card["recipe"]["loss"] in UNCERTAIN_LOSSES
+    model = create_model(
+        card["model"],
+        card["labels"],
+        n_wave=card["wave"]["n_wave"],
+        uncertainty=uncertainty,
+        **card["options"],
+    )
+    try:
+        model.load_state_dict({name: torch.from_numpy(v) for name, v in weights.items()})
+    except RuntimeError as problem:
+        raise ContractError(
+            f"{path}: the weights do not fit model {card['model']!r} ({problem}); fit it again"
+        ) from None
+    return NetworkEstimator(model.to(where).eval(), uncertainty)
+
+
+KIND = Kind(
+    recipe=NetworkRecipe,
+    fit=train_network,
+    load=load_network,
+    check=check_network,
+    layer=attrgetter("model", "uncertainty"),
+    needs_known_labels=False,
+    is_network=True,
+)

@@ -11,8 +11,8 @@ from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.fisher.ceilings.ceiling import ceiling
 from starsmith.fisher.posterior.best_fit import FitOptions, best_fit, nelder_mead
 from starsmith.learners import fit, load_checkpoint, predict
-from starsmith.learners.estimators.forward_model import Forward, ForwardView
-from starsmith.learners.estimators.forward_recipes import PosteriorRecipe, TemplateRecipe
+from starsmith.learners.estimators.registry import Forward, ForwardView
+from starsmith.learners.recipe import PosteriorRecipe, TemplateRecipe
 from starsmith.simulator.generation.generate import write_dataset
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from starsmith.data_contract.errors import ConfigError
+from starsmith.learners.estimators.registry import list_estimators
 from starsmith.learners.networks import (
-    CLASSICAL,
     count_parameters,
     create_model,
     list_models,
@@ -24,7 +24,7 @@ PUBLISHED = {
     "deep_cnn": 4_704_705,
     "mlp": 4_851_713,
 }
-NETWORKS = [name for name in list_models() if name not in CLASSICAL]
+NETWORKS = [name for name in list_models() if name not in list_estimators()]
 
 
 @pytest.mark.parametrize(("name", "expected"), PUBLISHED.items())

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from starsmith.learners import fit, load_checkpoint, predict
+from starsmith.learners.estimators.registry import list_estimators
 from starsmith.learners.evaluation.metrics import r2
-from starsmith.learners.networks import CLASSICAL, list_models
+from starsmith.learners.networks import list_models
 from starsmith.learners.recipe import load_recipe
 from tests.learners.worlds import lines, make_data, uniform_logg
 
-NETWORKS = [name for name in list_models() if name not in CLASSICAL]
+NETWORKS = [name for name in list_models() if name not in list_estimators()]
 SMALL = [*list_models("*_tiny"), "mlp"]
 SHORT = {"epochs": 2, "batch_size": 16, "warmup": 0.0}
 MLP_OPTIONS = {"widths": [64, 32]}
