@@ -1,17 +1,17 @@
 """What a simulated spectrum is drawn from, and what comes out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from starsmith.data_contract.arms import ArmSpan, arm_named
 from starsmith.data_contract.described import described, span
-from starsmith.data_contract.quantities import CONDITIONS, LABELS
+from starsmith.data_contract.quantities import CONDITIONS, LABELS, SOMETIMES, STAR
 
-__all__ = ["DRAW_WORDS", "Draws", "SpectrumBatch"]
+__all__ = ["Draws", "SpectrumBatch"]
 
-DRAW_WORDS = (*LABELS, "mag", "rv", "ebv")
-"""Word of the random block each of a star's quantities is drawn from; new ones are appended."""
+ALONE = tuple(name for name in STAR if name not in LABELS)  # arrays of their own
 
 
 @described
@@ -51,7 +51,7 @@ class Draws:
     ebv: np.ndarray | None = None
 
     def __post_init__(self):
-        for name in ("rv", "ebv"):
+        for name in SOMETIMES:
             if getattr(self, name) is None:
                 object.__setattr__(self, name, np.zeros(len(self.index)))
 
@@ -78,19 +78,39 @@ class Draws:
         """One observing condition, float64 (n_spec,)."""
         return self.conditions[:, CONDITIONS.index(name)]
 
+    @classmethod
+    def of_columns(
+        cls, seed: int, split: str, label_names: tuple[str, ...], columns: Mapping[str, np.ndarray]
+    ) -> "Draws":
+        """Draws from columns by name, each (n_spec,): the inverse of `columns`."""
+        return cls(
+            seed=seed,
+            split=split,
+            index=columns["index"],
+            label_names=tuple(label_names),
+            labels=np.stack([columns[name] for name in label_names], axis=1),
+            conditions=np.stack([columns[name] for name in CONDITIONS], axis=1),
+            **{name: columns[name] for name in ALONE if name in columns},
+        )
+
+    @property
+    def columns(self) -> dict[str, np.ndarray]:
+        """Everything a spectrum is drawn from, by name, each (n_spec,)."""
+        labels = {name: self.label(name) for name in self.label_names}
+        star = {name: getattr(self, name) for name in ALONE}
+        return labels | star | {name: self.condition(name) for name in CONDITIONS}
+
     def take(self, rows: np.ndarray | slice) -> "Draws":
         """Return the draws of some rows."""
-        return Draws(
-            seed=self.seed,
-            split=self.split,
-            index=self.index[rows],
-            label_names=self.label_names,
-            labels=self.labels[rows],
-            mag=self.mag[rows],
-            conditions=self.conditions[rows],
-            rv=self.rv[rows],
-            ebv=self.ebv[rows],
-        )
+        arrays = ("index", "labels", "conditions", *ALONE)
+        return replace(self, **{name: getattr(self, name)[rows] for name in arrays})
+
+    def with_stars(self, rows: np.ndarray, other: "Draws") -> "Draws":
+        """Return draws whose stars in ``rows`` are those of ``other``, under their own sky."""
+        changed = {name: getattr(self, name).copy() for name in ("labels", *ALONE)}
+        for name, values in changed.items():
+            values[rows] = getattr(other, name)
+        return replace(self, **changed)
 
 
 @described

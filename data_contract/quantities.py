@@ -1,21 +1,26 @@
-"""The glossary as code: names, units and fixed edges shared by every package."""
+"""ONE table of every quantity: name, unit, meaning, ranges, texts and other names of each.
 
-__all__ = ["CONDITIONS", "FLUX_UNIT", "LABELS", "SNR_EDGES", "SPECVIT_SNR_EDGES", "SPLITS", "UNITS"]
+Options and their help, the prior, columns, files, cards, figures and the user's tables are loops
+over it: a quantity of a star or of the sky is added here, and where its physics is.
+"""
 
-LABELS = ("teff", "logg", "m_h", "a_m", "c_m")
-"""Stellar labels, in the order of every label array."""
+from dataclasses import dataclass
 
-CONDITIONS = (
-    "seeing",
-    "zenith_angle",
-    "field_angle",
-    "moon_zenith_angle",
-    "moon_target_angle",
-    "moon_phase",
-    "exp_time",
-    "exp_count",
-)
-"""Observing conditions, in the order of every condition array."""
+__all__ = [
+    "CONDITIONS",
+    "FLUX_UNIT",
+    "LABELS",
+    "QUANTITIES",
+    "SCENE",
+    "SNR_EDGES",
+    "SOMETIMES",
+    "SPECVIT_SNR_EDGES",
+    "SPLITS",
+    "STAR",
+    "UNITS",
+    "Quantity",
+    "named",
+]
 
 SPLITS = {"train": 0, "val": 1, "test": 2}
 """Split name -> last word of the random counter; splits can never share a draw."""
@@ -28,29 +33,258 @@ SPECVIT_SNR_EDGES = (2.5, 3.5, 4.5, 5.5, 6.5, 8.5, 12.5, 18.0, 28.0)
 
 FLUX_UNIT = "1e-17 erg s-1 cm-2 Angstrom-1"
 
-UNITS = {
-    "wave": "Angstrom",
-    "flux": FLUX_UNIT,
-    "flux_model": FLUX_UNIT,
-    "error": FLUX_UNIT,
-    "mask": "1",
-    "teff": "K",
-    "logg": "dex(cm s-2)",
-    "m_h": "dex",
-    "a_m": "dex",
-    "c_m": "dex",
-    "rv": "km s-1",
-    "ebv": "mag",
-    "mag": "mag(AB)",
-    "snr": "1",
-    "index": "1",
-    "seeing": "arcsec",
-    "zenith_angle": "deg",
-    "field_angle": "deg",
-    "moon_zenith_angle": "deg",
-    "moon_target_angle": "deg",
-    "moon_phase": "1",
-    "exp_time": "s",
-    "exp_count": "1",
-}
+
+@dataclass(frozen=True)
+class Quantity:
+    """What is known of one named quantity.
+
+    Attributes
+    ----------
+    name : str
+        Of columns, keys and, with dashes, options.
+    unit : str
+        As files write it; dimensionless is ``1``.
+    meaning : str
+        In data cards and as ``long_name`` of columns.
+    kind : str
+        ``label`` and ``star`` (drawn with the star), ``condition`` (of the sky and the exposure),
+        or ``column`` (what comes out).
+    symbol : str
+        For axes of figures, unit included; the meaning where it is empty.
+    default : (float, float), optional
+        Range of the SpecViT paper, Table 2; every star and condition has one.
+    limits : (float, float)
+        What a range may contain at all; the grid and the instrument narrow it further.
+    help : str
+        Of the option.
+    table_unit : str
+        Unit of a user's table, as astropy reads it; empty where nothing is converted.
+    sometimes : bool
+        Recorded only where a prior has it: zero everywhere else.
+    aliases : tuple of str
+        Other names in tables of other people.
+    """
+
+    name: str
+    unit: str
+    meaning: str
+    kind: str = "column"
+    symbol: str = ""
+    default: tuple[float, float] | None = None
+    limits: tuple[float, float] = (-10.0, 10.0)
+    help: str = ""
+    table_unit: str = ""
+    sometimes: bool = False
+    aliases: tuple[str, ...] = ()
+
+
+QUANTITIES = (
+    Quantity(
+        "teff",
+        "K",
+        "effective temperature",
+        "label",
+        r"$T_{\rm eff}$ [K]",
+        (3750.0, 6000.0),
+        (1000.0, 100000.0),
+        "Effective temperature [K]",
+        "K",
+        aliases=("t_eff", "temperature"),
+    ),
+    Quantity(
+        "logg",
+        "dex(cm s-2)",
+        "surface gravity",
+        "label",
+        "log g [dex]",
+        (1.0, 5.0),
+        help="Surface gravity log g [dex(cgs)]",
+        aliases=("log_g", "log(g)"),
+    ),
+    Quantity(
+        "m_h",
+        "dex",
+        "metallicity [M/H]",
+        "label",
+        "[M/H] [dex]",
+        (-2.5, 0.75),
+        help="Metallicity [M/H] [dex]",
+        aliases=("[m/h]", "mh", "feh", "fe_h", "[fe/h]"),
+    ),
+    Quantity(
+        "a_m",
+        "dex",
+        "alpha enhancement [alpha/M]",
+        "label",
+        "[α/M] [dex]",
+        (0.0, 0.0),
+        help="[alpha/M] [dex]",
+        aliases=("[alpha/m]", "alpha_m", "alpha_fe", "[alpha/fe]"),
+    ),
+    Quantity(
+        "c_m",
+        "dex",
+        "carbon enhancement [C/M]",
+        "label",
+        "[C/M] [dex]",
+        (0.0, 0.0),
+        help="[C/M] [dex]",
+        aliases=("[c/m]", "c_fe", "[c/fe]"),
+    ),
+    Quantity(
+        "mag",
+        "mag(AB)",
+        "apparent AB magnitude",
+        "star",
+        "AB magnitude",
+        (20.5, 22.5),
+        (-30.0, 40.0),
+        "AB magnitude",
+        "mag",
+    ),
+    Quantity(
+        "rv",
+        "km s-1",
+        "radial velocity, receding positive",
+        "star",
+        "radial velocity [km/s]",
+        (0.0, 0.0),
+        (-1000.0, 1000.0),
+        "Radial velocity, receding positive [km/s]",
+        "km / s",
+        sometimes=True,
+        aliases=("vrad", "radial_velocity", "v_helio"),
+    ),
+    Quantity(
+        "ebv",
+        "mag",
+        "reddening E(B-V) of the dust in front",
+        "star",
+        "E(B-V) [mag]",
+        (0.0, 0.0),
+        (0.0, 10.0),
+        "Reddening E(B-V) [mag]",
+        "mag",
+        sometimes=True,
+        aliases=("e_bv", "e(b-v)", "e_b_v"),
+    ),
+    Quantity(
+        "seeing",
+        "arcsec",
+        "seeing FWHM at 800 nm",
+        "condition",
+        "seeing [arcsec]",
+        (0.5, 1.5),
+        (0.0, 10.0),
+        "Seeing FWHM at 800 nm [arcsec]",
+    ),
+    Quantity(
+        "zenith_angle",
+        "deg",
+        "zenith angle of the target",
+        "condition",
+        "",
+        (0.0, 45.0),
+        (0.0, 90.0),
+        "Zenith angle [deg]",
+    ),
+    Quantity(
+        "field_angle",
+        "deg",
+        "angle from the field centre",
+        "condition",
+        "",
+        (0.0, 0.65),
+        (0.0, 10.0),
+        "Angle from the field centre [deg]",
+    ),
+    Quantity(
+        "moon_zenith_angle",
+        "deg",
+        "zenith angle of the moon",
+        "condition",
+        "",
+        (30.0, 90.0),
+        (0.0, 180.0),
+        "Moon's zenith angle [deg]",
+    ),
+    Quantity(
+        "moon_target_angle",
+        "deg",
+        "angle from moon to target",
+        "condition",
+        "",
+        (60.0, 180.0),
+        (0.0, 180.0),
+        "Moon to target [deg]",
+    ),
+    Quantity(
+        "moon_phase",
+        "1",
+        "moon phase: 0 new, 0.5 full",
+        "condition",
+        "",
+        (0.0, 0.0),
+        (0.0, 1.0),
+        "Moon phase: 0 new, 0.5 full, 1 new",
+    ),
+    Quantity(
+        "exp_time",
+        "s",
+        "time per exposure",
+        "condition",
+        "",
+        (900.0, 900.0),
+        (0.0, 1e6),
+        "Seconds per exposure",
+    ),
+    Quantity(
+        "exp_count",
+        "1",
+        "number of exposures",
+        "condition",
+        "",
+        (12.0, 12.0),
+        (1.0, 1e4),
+        "Number of exposures",
+    ),
+    Quantity("index", "1", "draw key within the split"),
+    Quantity("snr", "1", "median over pixels of noiseless flux over true noise"),
+    Quantity("wave", "Angstrom", "wavelength of pixel centres"),
+    Quantity("flux", FLUX_UNIT, "observed flux density"),
+    Quantity("flux_model", FLUX_UNIT, "noiseless flux density"),
+    Quantity("error", FLUX_UNIT, "honest 1 sigma error of flux"),
+    Quantity("mask", "1", "flags of the pixel, 0 where it is good"),
+)
+
+
+def _names(*kinds: str) -> tuple[str, ...]:
+    return tuple(quantity.name for quantity in QUANTITIES if quantity.kind in kinds)
+
+
+LABELS = _names("label")
+"""Stellar labels, in the order of every label array."""
+
+STAR = _names("label", "star")
+"""What is drawn with a star: the word of its random block each is drawn from. New ones are
+appended, so that existing draws stay what they are."""
+
+CONDITIONS = _names("condition")
+"""Observing conditions, in the order of every condition array."""
+
+SCENE = tuple(quantity for quantity in QUANTITIES if quantity.default is not None)
+"""Everything a prior has a range of."""
+
+SOMETIMES = tuple(quantity.name for quantity in SCENE if quantity.sometimes)
+"""Recorded only where a prior has them."""
+
+UNITS = {quantity.name: quantity.unit for quantity in QUANTITIES}
 """Unit of every named quantity, written into every file."""
+
+
+def named(name: str) -> Quantity:
+    """Quantity of this name; KeyError for any other."""
+    return _BY_NAME[name]
+
+
+_BY_NAME = {quantity.name: quantity for quantity in QUANTITIES}

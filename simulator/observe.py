@@ -61,10 +61,7 @@ def draw_stars(bank: Bank, prior: Prior, seed: int, split: str, index: np.ndarra
         if not bad.size:
             return draws
         again = prior.draw(seed, split, draws.index[bad], bank.label_names, attempt)
-        draws.labels[bad] = again.labels
-        draws.mag[bad] = again.mag
-        draws.rv[bad] = again.rv
-        draws.ebv[bad] = again.ebv
+        draws = draws.with_stars(bad, again)
         bad = bad[touches_filled(bank, again.labels)]
     raise GridError(
         f"{bad.size} draws met only holes of grid {bank.grid.get('name')!r} in {MAX_ATTEMPTS} "

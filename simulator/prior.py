@@ -6,51 +6,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from starsmith.data_contract.described import described
-from starsmith.data_contract.draws import DRAW_WORDS, Draws
+from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.quantities import CONDITIONS, LABELS
+from starsmith.data_contract.quantities import CONDITIONS, LABELS, SCENE, SOMETIMES, STAR, named
 from starsmith.data_contract.random import uniforms
 from starsmith.data_contract.tables.population import Population
 
 __all__ = ["SPECVIT_RANGES", "Prior"]
 
-SPECVIT_RANGES = {
-    "teff": (3750.0, 6000.0),
-    "logg": (1.0, 5.0),
-    "m_h": (-2.5, 0.75),
-    "a_m": (0.0, 0.0),
-    "c_m": (0.0, 0.0),
-    "mag": (20.5, 22.5),
-    "rv": (0.0, 0.0),
-    "ebv": (0.0, 0.0),
-    "seeing": (0.5, 1.5),
-    "zenith_angle": (0.0, 45.0),
-    "field_angle": (0.0, 0.65),
-    "moon_zenith_angle": (30.0, 90.0),
-    "moon_target_angle": (60.0, 180.0),
-    "moon_phase": (0.0, 0.0),
-    "exp_time": (900.0, 900.0),
-    "exp_count": (12.0, 12.0),
-}
+SPECVIT_RANGES = {quantity.name: quantity.default for quantity in SCENE}
 """Table 2 of the SpecViT paper; everything uniform and continuous, stars at rest."""
-
-LIMITS = {
-    "teff": (1000.0, 100000.0),
-    "mag": (-30.0, 40.0),
-    "rv": (-1000.0, 1000.0),
-    "ebv": (0.0, 10.0),
-    "seeing": (0.0, 10.0),
-    "zenith_angle": (0.0, 90.0),
-    "field_angle": (0.0, 10.0),
-    "moon_zenith_angle": (0.0, 180.0),
-    "moon_target_angle": (0.0, 180.0),
-    "moon_phase": (0.0, 1.0),
-    "exp_time": (0.0, 1e6),
-    "exp_count": (1.0, 1e4),
-}
-"""What a range may contain at all; the grid and the instrument narrow it further."""
-
-SOMETIMES = ("rv", "ebv")  # recorded only where a prior has them
 
 
 @described
@@ -91,7 +56,7 @@ class Prior:
                 f"prior ranges: unknown or missing {problems}; known are {sorted(SPECVIT_RANGES)}"
             )
         for name, (low, high) in self.ranges.items():
-            floor, top = LIMITS.get(name, (-10.0, 10.0))
+            floor, top = named(name).limits
             if not floor <= low <= high <= top:
                 raise ConfigError(
                     f"{name} range {low:g}..{high:g} is not increasing within {floor:g}..{top:g}"
@@ -189,25 +154,13 @@ class Prior:
         index = np.asarray(index, dtype=np.int64)
         stars = self._stars((seed, split, index), attempt)
         words = uniforms(seed, "conditions", split, index, len(CONDITIONS))
-        conditions = np.empty((index.size, len(CONDITIONS)))
-        for k, name in enumerate(CONDITIONS):
-            conditions[:, k] = self._scale(name, words[:, k])
-        return Draws(
-            seed=int(seed),
-            split=split,
-            index=index,
-            label_names=tuple(label_names),
-            labels=np.stack([stars[name] for name in label_names], axis=1),
-            mag=stars["mag"],
-            conditions=conditions,
-            rv=stars["rv"],
-            ebv=stars["ebv"],
-        )
+        sky = {name: self._scale(name, words[:, k]) for k, name in enumerate(CONDITIONS)}
+        return Draws.of_columns(int(seed), split, label_names, {"index": index, **stars, **sky})
 
     def _stars(self, key: tuple[int, str, np.ndarray], attempt: int) -> dict[str, np.ndarray]:
         """Everything a star is, by name, float64 (n_spec,) each."""
-        words = uniforms(key[0], "labels", *key[1:], len(DRAW_WORDS), attempt)
-        stars = {name: self._scale(name, words[:, k]) for k, name in enumerate(DRAW_WORDS)}
+        words = uniforms(key[0], "labels", *key[1:], len(STAR), attempt)
+        stars = {name: self._scale(name, words[:, k]) for k, name in enumerate(STAR)}
         if self.nodes is not None:
             stars |= self._snapped(stars, key, attempt)
         if self.population is not None:

@@ -6,22 +6,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from starsmith.cli.shared.figures import COLOURS, save_figure
+from starsmith.data_contract.quantities import QUANTITIES
 
 __all__ = ["plot_dataset"]
 
 COLUMNS = 4
 PANEL = 2.6, 2.1  # inches
-SYMBOLS = {
-    "teff": "$T_{\\rm eff}$ [K]",
-    "logg": "log g [dex]",
-    "m_h": "[M/H] [dex]",
-    "a_m": "[α/M] [dex]",
-    "c_m": "[C/M] [dex]",
-    "mag": "AB magnitude",
-    "rv": "radial velocity [km/s]",
-    "ebv": "E(B-V) [mag]",
-    "seeing": "seeing [arcsec]",
-}
+SYMBOLS = {quantity.name: quantity.symbol for quantity in QUANTITIES if quantity.symbol}
 
 
 def plot_dataset(path: Path, summary: dict) -> None:

@@ -20,6 +20,7 @@ from starsmith.cli.shared.options import (
 from starsmith.cli.shared.survey_options import NOISE
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.noise.view import NoiseModel
+from starsmith.data_contract.quantities import SOMETIMES
 from starsmith.fisher.ceilings.ceiling_table import CeilingTable
 from starsmith.fisher.ceilings.dataset_stars import DatasetStars, refuse_unbounded
 from starsmith.fisher.ceilings.leak_test import Comparison
@@ -42,7 +43,12 @@ __all__ = [
     "write_ceiling",
 ]
 
-OTHERS = ("population", "preset", "ebv")  # that a data set fixes too
+OTHERS = (
+    "population",
+    "preset",
+    *(name for name in SOMETIMES if name not in RANGES),
+)
+"""Options that a data set fixes too."""
 SUFFIXES = (".ecsv", ".json", ".md")
 NUISANCE = r"(?P<name>rv|lsf|sky|continuum)(?::(?P<degree>[1-9]))?(?:=(?P<prior>\d+(?:\.\d+)?))?"
 

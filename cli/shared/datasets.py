@@ -15,7 +15,7 @@ from starsmith.data_contract.exchange.published import write_published
 from starsmith.data_contract.files.disk_errors import told_of_disk
 from starsmith.data_contract.files.lock import writer_lock
 from starsmith.data_contract.files.zarr_groups import partial_name, schema_of
-from starsmith.data_contract.quantities import SPLITS
+from starsmith.data_contract.quantities import SOMETIMES, SPLITS
 from starsmith.simulator.generation.recorded import bank_of_run, open_recorded, recorded_bank
 
 __all__ = [
@@ -71,7 +71,7 @@ def _remaker(path: Path, source: BankSource | None, run: dict):
 
     if source is None:
         return BankRemaker.of(bank_of_run(path, run), run)
-    moving, reddened = (any(run["prior"].get(name, ())) for name in ("rv", "ebv"))
+    moving, reddened = (any(run["prior"].get(name, ())) for name in SOMETIMES)
     return BankRemaker.of(source.moving(moving).reddened(reddened).open(), run)
 
 

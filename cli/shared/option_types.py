@@ -7,6 +7,8 @@ from itertools import pairwise
 
 import click
 
+from starsmith.data_contract.quantities import LABELS
+
 __all__ = [
     "LABEL_NAMES",
     "SPLIT_NAMES",
@@ -19,7 +21,7 @@ __all__ = [
     "Values",
 ]
 
-LABEL_NAMES = ("teff", "logg", "m_h", "a_m", "c_m")
+LABEL_NAMES = LABELS
 SPLIT_NAMES = ("train", "val", "test")
 MAX_COUNT = 2**32 - 1  # a spectrum index is one 32-bit word of the random counter
 

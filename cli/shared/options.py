@@ -10,6 +10,7 @@ import click
 from starsmith.cli.shared.command import CONFIG_PATH
 from starsmith.cli.shared.option_types import Range
 from starsmith.cli.shared.progress import progress_bar
+from starsmith.data_contract.quantities import CONDITIONS, LABELS, named
 
 __all__ = [
     "BANK_OPTIONS",
@@ -25,21 +26,8 @@ __all__ = [
 ]
 
 RANGES = {
-    "mag": ("AB magnitude", "20.5..22.5"),
-    "rv": ("Radial velocity, receding positive [km/s]", "0"),
-    "teff": ("Effective temperature [K]", "3750..6000"),
-    "logg": ("Surface gravity log g [dex(cgs)]", "1..5"),
-    "m_h": ("Metallicity [M/H] [dex]", "-2.5..0.75"),
-    "a_m": ("[alpha/M] [dex]", "0"),
-    "c_m": ("[C/M] [dex]", "0"),
-    "seeing": ("Seeing FWHM at 800 nm [arcsec]", "0.5..1.5"),
-    "zenith_angle": ("Zenith angle [deg]", "0..45"),
-    "field_angle": ("Angle from the field centre [deg]", "0..0.65"),
-    "moon_zenith_angle": ("Moon's zenith angle [deg]", "30..90"),
-    "moon_target_angle": ("Moon to target [deg]", "60..180"),
-    "moon_phase": ("Moon phase: 0 new, 0.5 full, 1 new", "0"),
-    "exp_time": ("Seconds per exposure", "900"),
-    "exp_count": ("Number of exposures", "12"),
+    quantity.name: (quantity.help, "..".join(f"{end:g}" for end in dict.fromkeys(quantity.default)))
+    for quantity in map(named, ("mag", "rv", *LABELS, *CONDITIONS))
 }
 """Name -> (meaning, default) of every range of the prior, in the order of the help."""
 

@@ -7,6 +7,7 @@ import click
 from starsmith.cli.shared.command import Command, echo_json, json_option
 from starsmith.cli.shared.option_types import SPLIT_NAMES
 from starsmith.cli.shared.progress import progress_bar
+from starsmith.data_contract.quantities import STAR
 
 __all__ = ["export"]
 
@@ -86,6 +87,5 @@ def _truth_table(split, rows):
     from astropy.table import Table
 
     draws = split.draws.take(rows)
-    columns = {name: draws.label(name) for name in draws.label_names}
-    extra = {"mag": draws.mag, "rv": draws.rv, "ebv": draws.ebv, "snr": split.snr[rows]}
-    return Table({"objId": draws.index, **columns, **extra})
+    star = {name: values for name, values in draws.columns.items() if name in STAR}
+    return Table({"objId": draws.index, **star, "snr": split.snr[rows]})

@@ -10,7 +10,7 @@ from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.draws import SpectrumBatch
 from starsmith.data_contract.noise.exposures import observe_exposures
 from starsmith.data_contract.noise.view import CALCULATOR, NoiseModel
-from starsmith.data_contract.quantities import CONDITIONS
+from starsmith.data_contract.quantities import CONDITIONS, SOMETIMES
 from starsmith.data_contract.snr_units import snr_factors
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
@@ -36,7 +36,7 @@ def spectrum_summary(batch: SpectrumBatch, bank: Bank) -> dict[str, float]:
     draws = batch.draws
     labels = {name: float(draws.label(name)[0]) for name in draws.label_names}
     conditions = {name: float(draws.condition(name)[0]) for name in CONDITIONS}
-    shift = {name: float(v[0]) for name in ("rv", "ebv") if (v := getattr(draws, name)).any()}
+    shift = {name: float(v[0]) for name in SOMETIMES if (v := getattr(draws, name)).any()}
     factors = snr_factors(bank.instrument, bank.wave, bank.noise.arms)
     snr = {f"snr_{per}": factor * float(batch.snr[0]) for per, factor in factors.items()}
     snr = {"snr": snr.pop("snr_per_pixel"), **snr}

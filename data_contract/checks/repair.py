@@ -27,7 +27,6 @@ from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.interrupts import uninterrupted
 from starsmith.data_contract.files.lock import writer_lock
 from starsmith.data_contract.files.zarr_groups import read_json, staged_file, temporary_folder
-from starsmith.data_contract.quantities import CONDITIONS
 
 __all__ = ["Repair", "recover_run", "repair_dataset"]
 
@@ -244,9 +243,7 @@ def _same_content(file: Path, fresh: Path) -> bool:
 
 def _scalars(draws: Draws) -> dict[str, np.ndarray]:
     """What keys decide without a bank."""
-    columns = {name: draws.label(name) for name in draws.label_names}
-    columns |= {name: draws.condition(name) for name in CONDITIONS}
-    return columns | {"index": draws.index, "mag": draws.mag, "rv": draws.rv, "ebv": draws.ebv}
+    return draws.columns | {"index": draws.index}
 
 
 @dataclass(frozen=True)

@@ -274,7 +274,7 @@ def fingerprints(path: Path, split: str, header: DatasetHeader) -> np.ndarray:
 def _fingerprint_blocks(path: Path, split: str, header: DatasetHeader) -> Iterator[np.ndarray]:
     for rows in row_blocks(header.counts[split], header.shard_rows):
         draws = read_draws(path, split, header, rows)
-        sky = np.column_stack([draws.labels, draws.mag, draws.conditions, draws.rv, draws.ebv])
+        sky = np.column_stack(list(draws.columns.values()))
         weights = np.random.default_rng(0).integers(0, 2**63, sky.shape[1], dtype=np.uint64)
         yield np.ascontiguousarray(sky).view(np.uint64) @ (2 * weights + np.uint64(1))
 

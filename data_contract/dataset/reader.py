@@ -25,7 +25,6 @@ from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.noise.observation import Realisation, spectrum_mask
 from starsmith.data_contract.noise.view import NoiseTables, observe_spectra
-from starsmith.data_contract.quantities import CONDITIONS
 
 __all__ = ["Dataset", "Split", "open_dataset", "read_draws"]
 
@@ -47,17 +46,7 @@ def read_draws(path: Path, split: str, header: DatasetHeader, rows: slice = slic
         for column in header.columns.values()
         if len(column.dims) == 1
     }
-    return Draws(
-        seed=header.seed,
-        split=split,
-        index=columns["index"],
-        label_names=header.label_names,
-        labels=np.stack([columns[name] for name in header.label_names], axis=1),
-        mag=columns["mag"],
-        conditions=np.stack([columns[name] for name in CONDITIONS], axis=1),
-        rv=columns.get("rv"),
-        ebv=columns.get("ebv"),
-    )
+    return Draws.of_columns(header.seed, split, header.label_names, columns)
 
 
 @described

@@ -10,7 +10,7 @@ import numpy as np
 
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.noise.view import ERROR_KINDS, NoiseModel, NoiseTables
-from starsmith.data_contract.quantities import CONDITIONS, LABELS, SPLITS
+from starsmith.data_contract.quantities import CONDITIONS, LABELS, QUANTITIES, SOMETIMES, SPLITS
 from starsmith.data_contract.random import check_seed
 
 __all__ = [
@@ -62,29 +62,7 @@ WAVE_ATTRIBUTES = {
     "medium": "vacuum",
 }
 
-MEANINGS = {
-    "index": "draw key within the split",
-    "teff": "effective temperature",
-    "logg": "surface gravity",
-    "m_h": "metallicity [M/H]",
-    "a_m": "alpha enhancement [alpha/M]",
-    "c_m": "carbon enhancement [C/M]",
-    "mag": "apparent AB magnitude",
-    "rv": "radial velocity, receding positive",
-    "ebv": "reddening E(B-V) of the dust in front",
-    "seeing": "seeing FWHM at 800 nm",
-    "zenith_angle": "zenith angle of the target",
-    "field_angle": "angle from the field centre",
-    "moon_zenith_angle": "zenith angle of the moon",
-    "moon_target_angle": "angle from moon to target",
-    "moon_phase": "moon phase: 0 new, 0.5 full",
-    "exp_time": "time per exposure",
-    "exp_count": "number of exposures",
-    "snr": "median over pixels of noiseless flux over true noise",
-    "flux_model": "noiseless flux density",
-    "flux": "observed flux density",
-    "error": "honest 1 sigma error of flux",
-}
+MEANINGS = {quantity.name: quantity.meaning for quantity in QUANTITIES}
 """Meaning of every column, written into its array as ``long_name``."""
 
 
@@ -245,10 +223,9 @@ class DatasetHeader:
 
     @property
     def columns(self) -> dict[str, Column]:
-        """Arrays of every split: draw key, labels, mag, rv, ebv, conditions, snr, spectra."""
-        moving = ("rv",) if self.moving else ()
-        reddened = ("ebv",) if self.reddened else ()
-        scalars = (*self.label_names, "mag", *moving, *reddened, *CONDITIONS, "snr")
+        """Arrays of every split: draw key, the star's, conditions, snr, spectra."""
+        there = [name for name in SOMETIMES if any(self.prior.get(name, ()))]
+        scalars = (*self.label_names, "mag", *there, *CONDITIONS, "snr")
         table = [Column("index", "int64"), *(Column(name, "float64") for name in scalars)]
         table += [Column(s, "float32", ("spectrum", "wavelength")) for s in STORES[self.store]]
         return {column.name: column for column in table}

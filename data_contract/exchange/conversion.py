@@ -34,7 +34,7 @@ from starsmith.data_contract.exchange.published import (
 from starsmith.data_contract.files.interrupts import uninterrupted
 from starsmith.data_contract.files.lock import writer_lock
 from starsmith.data_contract.noise.noise_tables import NoiseTables
-from starsmith.data_contract.quantities import CONDITIONS, SPLITS
+from starsmith.data_contract.quantities import SPLITS
 
 __all__ = ["convert_store", "exported_header", "restore_dataset"]
 
@@ -93,11 +93,8 @@ def convert_store(
 
 def _scalars(split: Split, rows: slice) -> dict[str, np.ndarray]:
     draws = split.draws.take(rows)
-    columns = {name: draws.label(name) for name in draws.label_names}
-    columns |= {name: draws.condition(name) for name in CONDITIONS}
-    columns |= {"index": draws.index, "mag": draws.mag, "snr": split.snr[rows]}
-    columns |= {"rv": draws.rv} if split.header.moving else {}
-    return columns | ({"ebv": draws.ebv} if split.header.reddened else {})
+    columns = draws.columns | {"index": draws.index, "snr": split.snr[rows]}
+    return {name: values for name, values in columns.items() if name in split.header.columns}
 
 
 def _write(out: Path, header: DatasetHeader, columns: Columns) -> Manifest:

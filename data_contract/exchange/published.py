@@ -21,7 +21,7 @@ from starsmith.data_contract.dataset.split_columns import rounded
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.zarr_groups import json_bytes
 from starsmith.data_contract.noise.view import true_error
-from starsmith.data_contract.quantities import CONDITIONS, SPLITS
+from starsmith.data_contract.quantities import CONDITIONS, SOMETIMES, SPLITS
 
 __all__ = [
     "HEADER",
@@ -175,8 +175,8 @@ def _write_header(root: h5py.File, header: DatasetHeader) -> None:
 def _params(split: Split) -> dict[str, np.ndarray]:
     draws = split.draws
     columns = {PUBLISHED_LABELS[name]: draws.label(name) for name in draws.label_names}
-    columns |= {"rv": draws.rv} if split.header.moving else {}
-    columns |= {"ebv": draws.ebv} if split.header.reddened else {}
+    there = [name for name in SOMETIMES if name in split.header.columns]
+    columns |= {name: getattr(draws, name) for name in there}
     blocks = range(0, len(split), BLOCK_ROWS)
     median = [np.median(split.flux_model(slice(k, k + BLOCK_ROWS)), axis=1) for k in blocks]
     return {

@@ -6,7 +6,6 @@ import numpy as np
 
 from starsmith.data_contract.draws import SpectrumBatch
 from starsmith.data_contract.masks import MASK_BITS
-from starsmith.data_contract.quantities import CONDITIONS
 
 if TYPE_CHECKING:
     from specutils import Spectrum
@@ -42,10 +41,7 @@ def to_specutils(batch: SpectrumBatch, row: int | None = None) -> "Spectrum":
     some = slice(None) if row is None else row
     flux_unit = units.Unit("1e-17 erg / (s cm2 Angstrom)")
     draws = batch.draws
-    named = {name: draws.label(name) for name in draws.label_names}
-    named |= {"mag": draws.mag, "rv": draws.rv, "ebv": draws.ebv, "snr": batch.snr}
-    named |= {name: draws.condition(name) for name in CONDITIONS}
-    meta = {name: values[some] for name, values in named.items()}
+    meta = {name: values[some] for name, values in (draws.columns | {"snr": batch.snr}).items()}
     meta |= {"seed": draws.seed, "split": draws.split, "index": draws.index[some]}
     meta |= {"medium": "vacuum", "mask_bits": batch.mask[some], "mask_planes": dict(MASK_BITS)}
     return Spectrum(

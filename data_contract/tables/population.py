@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.quantities import LABELS
+from starsmith.data_contract.quantities import LABELS, STAR, named
 from starsmith.data_contract.random import uniforms
 
 __all__ = ["OPTIONAL_COLUMNS", "REQUIRED_COLUMNS", "Population", "read_population"]
 
 REQUIRED_COLUMNS = ("teff", "logg", "m_h", "mag")
-OPTIONAL_COLUMNS = ("a_m", "c_m", "rv", "ebv", "weight")
-UNITS_IN_TABLE = {"teff": "K", "mag": "mag", "rv": "km / s", "ebv": "mag"}
+OPTIONAL_COLUMNS = (*(name for name in STAR if name not in REQUIRED_COLUMNS), "weight")
 FORMATS = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".fits": "fits", ".fit": "fits"}
 
 
@@ -31,8 +30,7 @@ class Population:
     sha256 : str
         Of its bytes.
     columns : mapping of str to float64 array, shape (n_row,)
-        ``teff logg m_h mag`` and those of ``a_m c_m rv ebv`` that the table has, in glossary
-        units.
+        `REQUIRED_COLUMNS` and those of `OPTIONAL_COLUMNS` that the table has, in glossary units.
     weight : float64 array, shape (n_row,)
         Probability of each row; they sum to 1.
     """
@@ -124,8 +122,8 @@ def read_population(path: Path | str) -> Population:
     Parameters
     ----------
     path : path
-        ECSV, CSV or FITS with columns ``teff logg m_h mag``; ``a_m c_m rv ebv weight`` are
-        optional. Units are those of the glossary unless the table states others.
+        ECSV, CSV or FITS with the `REQUIRED_COLUMNS`; `OPTIONAL_COLUMNS` may be there.
+        Units are those of the glossary unless the table states others.
 
     Returns
     -------
@@ -154,7 +152,7 @@ def read_population(path: Path | str) -> Population:
         problems.append("weights must be at least 0, and some of them positive")
     if problems:
         raise ConfigError(f"{path}: {'; '.join(problems)}; correct the table")
-    order = [n for n in (*LABELS, "mag", "rv", "ebv") if n in columns]
+    order = [n for n in STAR if n in columns]
     return Population(
         path=str(path),
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -180,7 +178,7 @@ def _values(column, name: str, problems: list[str]) -> np.ndarray:
     """Values of one column in glossary units; appends what is wrong with them."""
     from astropy import units
 
-    wanted = UNITS_IN_TABLE.get(name)
+    wanted = "" if name == "weight" else named(name).table_unit
     values = np.ma.asarray(getattr(column, "value", column))
     try:
         if column.unit is not None and wanted and str(column.unit) not in ("mag(AB)", wanted):

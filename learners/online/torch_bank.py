@@ -13,9 +13,8 @@ import torch
 from torch.nn import functional
 
 from starsmith.data_contract.bank.splines import spline_degree, spline_knots
-from starsmith.data_contract.draws import DRAW_WORDS
 from starsmith.data_contract.errors import ConfigError, GridError
-from starsmith.data_contract.quantities import CONDITIONS, LABELS
+from starsmith.data_contract.quantities import CONDITIONS, LABELS, SOMETIMES, STAR
 from starsmith.learners.online.keyed import keyed_normals, keyed_uniforms
 from starsmith.learners.online.torch_noise import DeviceNoise
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["OF_RECORD", "TRAINING", "BankOnDevice", "Stars", "Streams"]
 
 MAX_ATTEMPTS = 64
-AT_REST = ("rv", "ebv")
 TABULATED = {"seeing": "seeing", "zenith_angle": "zenith_angle", "field_angle": "field_angle"}
 
 
@@ -138,7 +136,7 @@ class BankOnDevice:
         self.band_coef = torch.from_numpy(bank.band_coef).to(device)
         self.filled = torch.from_numpy(bank.filled).to(device) if bank.filled.any() else None
         self.noise = DeviceNoise(bank.noise, device, moonlit=any(ranges["moon_phase"]))
-        self.words = [DRAW_WORDS.index(name) for name in (*bank.label_names, "mag")]
+        self.words = [STAR.index(name) for name in (*bank.label_names, "mag")]
         self.star_span = self._span(ranges, (*bank.label_names, "mag"))
         self.condition_span = self._span(ranges, CONDITIONS)
 
@@ -191,7 +189,7 @@ class BankOnDevice:
         self, index: torch.Tensor, split: str, streams: Streams, attempt: int
     ) -> torch.Tensor:
         """Labels and magnitude, float64 (n_spec, n_label + 1)."""
-        words = keyed_uniforms(self.seed, streams.labels, split, index, len(DRAW_WORDS), attempt)
+        words = keyed_uniforms(self.seed, streams.labels, split, index, len(STAR), attempt)
         return self.star_span[0] + words[:, self.words] * self.star_span[1]
 
     def support(self, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -250,7 +248,7 @@ class BankOnDevice:
 
 def check_ranges(bank: "Bank", ranges: Mapping[str, tuple[float, float]]) -> None:
     """Refuse a prior that a bank on a device cannot draw; see `BankOnDevice`."""
-    if moving := [name for name in AT_REST if any(ranges.get(name, (0.0, 0.0)))]:
+    if moving := [name for name in SOMETIMES if any(ranges.get(name, (0.0, 0.0)))]:
         raise ConfigError(
             f"{', '.join(f'--{name}' for name in moving)}: --online draws stars at rest and "
             "without dust; train on a data set made with it, or drop it"

@@ -286,8 +286,8 @@ def _check_recorded(job: Job, shard: Shard) -> None:
         again.draws(job.header, few),
         BankRemaker(job.bank, job.prior, True).draws(job.header, few),
     )
-    for name in ("labels", "mag", "conditions", "rv", "ebv"):
-        if not np.array_equal(getattr(first, name), getattr(second, name)):
+    for name, values in first.columns.items():
+        if not np.array_equal(values, second.columns[name]):
             raise DataError(
                 f"{job.out}: the prior's {name} cannot be had from the header again; use "
                 "workers of this machine, or name the preset in the configuration"

@@ -21,11 +21,12 @@ from starsmith.data_contract.dataset.shards import (
     plan_shards,
     writer_lock,
 )
+from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError, GridError
 from starsmith.data_contract.files.disk_errors import told_of_disk
 from starsmith.data_contract.noise.coadd import widest_conditions
 from starsmith.data_contract.noise.view import CALCULATOR, NoiseModel, Response
-from starsmith.data_contract.quantities import CONDITIONS, SPLITS
+from starsmith.data_contract.quantities import SPLITS
 from starsmith.data_contract.random import check_seed
 from starsmith.data_contract.tables.population import Population
 from starsmith.simulator.generation.executors import Crew, Job, run_shards
@@ -117,15 +118,11 @@ def check_prior(bank: Bank, prior: Prior, noise: NoiseModel = CALCULATOR) -> Non
     elif prior.nodes is None:  # stars on nodes leave most of the box empty
         check_positive(bank, prior.ranges)
     drawn = draw_stars(bank, prior, 0, "train", np.arange(2))
-    corners = np.array([prior.ranges[name] for name in bank.label_names]).T
-    ends = replace(
-        drawn,
-        labels=corners if prior.population is None else drawn.labels,
-        mag=np.array(prior.ranges["mag"]),
-        conditions=np.array([prior.ranges[name] for name in CONDITIONS]).T,
-        rv=np.array(prior.ranges["rv"]),
-        ebv=np.array(prior.ranges["ebv"]),
-    )
+    bounds = {name: np.array(span) for name, span in prior.ranges.items()}
+    corners = {"index": drawn.index, **bounds}
+    ends = Draws.of_columns(drawn.seed, drawn.split, drawn.label_names, corners)
+    if prior.population is not None:
+        ends = replace(ends, labels=drawn.labels)
     signal_to_noise(bank, model_flux(bank, ends), ends)
     Response.of(bank.noise, widest_conditions(noise, ends.conditions))
 

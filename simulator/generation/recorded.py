@@ -7,6 +7,7 @@ from starsmith.data_contract.bank.bank_file import Bank, load_bank
 from starsmith.data_contract.dataset.reader import Dataset, open_dataset
 from starsmith.data_contract.dataset.shards import open_run
 from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.quantities import SOMETIMES
 from starsmith.data_contract.tables.population import Population, read_population
 from starsmith.simulator.cache.cached_bank import cached_bank
 from starsmith.simulator.observe import model_flux
@@ -75,7 +76,7 @@ def bank_of_run(path: Path, run: dict, progress: Progress | None = None) -> Bank
                 f"{path}: made with bank {file}, which is not there any more; give it as --bank"
             )
         return load_bank(Path(file))
-    moving, reddened = (any(run["prior"].get(name, ())) for name in ("rv", "ebv"))
+    moving, reddened = (any(run["prior"].get(name, ())) for name in SOMETIMES)
     rendering = ({"velocity_step_km_s": VELOCITY_STEP_KM_S} if moving else {}) | (
         {"reddening": True} if reddened else {}
     )

@@ -5,7 +5,6 @@ import numpy as np
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.dataset.shards import DatasetHeader, Shard
 from starsmith.data_contract.kernels.rounding import round_mantissa
-from starsmith.data_contract.quantities import CONDITIONS
 from starsmith.simulator.observe import draw_stars, model_flux, observe, signal_to_noise
 from starsmith.simulator.prior import Prior
 
@@ -24,11 +23,8 @@ def make_shard(bank: Bank, prior: Prior, header: DatasetHeader, shard: Shard) ->
     draws = draw_stars(
         bank, prior, header.seed, shard.split, np.arange(shard.start, shard.stop, dtype=np.int64)
     )
-    columns = {name: draws.labels[:, k] for k, name in enumerate(draws.label_names)}
-    columns |= {name: draws.conditions[:, k] for k, name in enumerate(CONDITIONS)}
-    columns |= {"mag": draws.mag, "index": draws.index}
-    columns |= {"rv": draws.rv} if header.moving else {}
-    columns |= {"ebv": draws.ebv} if header.reddened else {}
+    columns = draws.columns | {"index": draws.index}
+    columns = {name: values for name, values in columns.items() if name in header.columns}
     if header.store == "frozen":
         batch = observe(bank, draws, error=header.error_kind, noise=header.noise_terms)
         spectra = {"flux": batch.flux, "error": batch.error}
