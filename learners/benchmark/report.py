@@ -83,47 +83,12 @@ def facts(results: Results) -> dict[str, str]:
 
 def main_sections(results: Results) -> list[Section]:
     """Return the sections on the main comparison."""
-    outcomes = results.main
-    best = outcomes[:FEW]
-    networks = [o for o in outcomes if o.training_rows()]
-    predictions = [o.predictions for o in outcomes]
-    sections = [
-        Section(
-            "Models (the paper's Table 3, Fig. 6)",
-            [
-                "R² of the model over that of the exact posterior mean is what is left to the "
-                "method; the distance counts paired standard errors of the squared error.",
-                Table(tables.models(results), remark("table_3")),
-                Picture(
-                    "models", "R² of every model, 95 % intervals (Fig. 6)", bar_figure(results)
-                ),
-                Table(
-                    tables.paired(results),
-                    "Differences from the best, the same stars resampled "
-                    "for both; an interval that leaves out zero is called better or worse.",
-                ),
-            ],
-        ),
+    return [
+        models_section(results),
         Section("Is any model too good?", tables.leak_parts(results)),
         snr_section(results),
-        Section(
-            "Predictions (Fig. 7, Tables 9 and 5)",
-            [
-                Picture(
-                    "predictions",
-                    "Predicted against true, and errors (Fig. 7)",
-                    models_figure(predictions[:3], results.target),
-                ),
-                *tables.supplementary(results),
-                Table(
-                    tables.types(results),
-                    "MAE by stellar type [dex]; published values in "
-                    "brackets (Table 5). Never a place for the leak alarm: by true label a "
-                    "shrinking estimator may win honestly.",
-                ),
-                Picture("types", "MAE by stellar type", type_figure(results, best)),
-            ],
-        ),
+        *training_sections(results),
+        predictions_section(results),
         Section("Another population (Fig. 11c)", population_parts(results)),
         Section(
             "Speed (Table 6)",
@@ -132,24 +97,65 @@ def main_sections(results: Results) -> list[Section]:
         calibration_section(results),
         template_section(results),
     ]
-    if networks:
+
+
+def models_section(results: Results) -> Section:
+    """Every model's scores, and which of them differ."""
+    return Section(
+        "Models (the paper's Table 3, Fig. 6)",
+        [
+            "R² of the model over that of the exact posterior mean is what is left to the "
+            "method; the distance counts paired standard errors of the squared error.",
+            Table(tables.models(results), remark("table_3")),
+            Picture("models", "R² of every model, 95 % intervals (Fig. 6)", bar_figure(results)),
+            Table(
+                tables.paired(results),
+                "Differences from the best, the same stars resampled "
+                "for both; an interval that leaves out zero is called better or worse.",
+            ),
+        ],
+    )
+
+
+def training_sections(results: Results) -> list[Section]:
+    """How scores grow with the training set and with epochs, where a suite has either."""
+    sections = []
+    if curves := results.of("scaling", "epochs"):
+        picture = scaling_figure(results, curves)
+        parts = [
+            Picture("scaling", "R² against training spectra (Figs. 1 and 9)", picture),
+            Table(tables.scaling(results, curves), remark("table_10")),
+        ]
+        title = "Size of the training set (Figs. 1 left and 9, Table 10)"
+        sections.append(Section(title, parts))
+    if networks := [o for o in results.main if o.training_rows()]:
         picture = training_figure(results, networks)
         caption = "Training loss, validation MAE and R²; dots: the weights kept (Fig. 5)"
-        sections.insert(3, Section("Training (Fig. 5)", [Picture("training", caption, picture)]))
-    curves = results.of("scaling", "epochs")
-    if curves:
-        sections.insert(
-            3,
-            Section(
-                "Size of the training set (Figs. 1 left and 9, Table 10)",
-                [
-                    Picture("scaling", "R² against training spectra (Figs. 1 and 9)",
-                            scaling_figure(results, curves)),
-                    Table(tables.scaling(results, curves), remark("table_10")),
-                ],
-            ),
-        )  # fmt: skip
+        sections.append(Section("Training (Fig. 5)", [Picture("training", caption, picture)]))
     return sections
+
+
+def predictions_section(results: Results) -> Section:
+    """Predicted against true, and errors by stellar type."""
+    few = [outcome.predictions for outcome in results.main[:3]]
+    return Section(
+        "Predictions (Fig. 7, Tables 9 and 5)",
+        [
+            Picture(
+                "predictions",
+                "Predicted against true, and errors (Fig. 7)",
+                models_figure(few, results.target),
+            ),
+            *tables.supplementary(results),
+            Table(
+                tables.types(results),
+                "MAE by stellar type [dex]; published values in "
+                "brackets (Table 5). Never a place for the leak alarm: by true label a "
+                "shrinking estimator may win honestly.",
+            ),
+            Picture("types", "MAE by stellar type", type_figure(results, results.main[:FEW])),
+        ],
+    )
 
 
 def snr_section(results: Results) -> Section:
