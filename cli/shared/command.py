@@ -9,6 +9,7 @@ import sys
 import traceback
 import warnings
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,7 +19,9 @@ from starsmith.cli.shared.interrupts import stoppable
 
 __all__ = [
     "CONFIG_PATH",
+    "Command",
     "CommandGroup",
+    "LazyGroup",
     "Tool",
     "echo_json",
     "echo_notice",
@@ -163,6 +166,31 @@ class CommandGroup(OneLineErrors, click.Group):
 
 
 CommandGroup.group_class = CommandGroup
+
+
+class LazyGroup(CommandGroup):
+    """A tool whose commands are imported when they are asked for.
+
+    Parameters
+    ----------
+    places : dict of str to str
+        ``module:command`` of each command, by its name.
+    """
+
+    def __init__(self, *args, places: dict[str, str], **kwargs):
+        super().__init__(*args, **kwargs)
+        self.places = places
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the commands."""
+        return sorted(self.places)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command of this name, imported now; None where there is none."""
+        if name not in self.places:
+            return None
+        module, _, attribute = self.places[name].partition(":")
+        return getattr(import_module(module), attribute)
 
 
 class Tool(OneLineErrors, Command):

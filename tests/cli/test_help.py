@@ -18,7 +18,8 @@ HEAVY = {"torch", "numba", "astropy", "zarr", "scipy", "matplotlib", "numpy", "r
 
 def leaves(group, words=()):
     """Every command below a group, as its words."""
-    for name, command in group.commands.items():
+    for name in group.list_commands(None):
+        command = group.get_command(None, name)
         if isinstance(command, click.Group):
             yield from leaves(command, (*words, name))
         else:
