@@ -16,7 +16,7 @@ from starsmith.cli.shared.files import staged_file
 from starsmith.cli.shared.options import BankSource
 from starsmith.cli.shared.progress import progress_bar
 from starsmith.cli.shared.tables import text_table
-from starsmith.cli.sim.generate import Request
+from starsmith.cli.sim.request import Request
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.draws import SpectrumBatch
 from starsmith.data_contract.files.zarr_groups import write_json
