@@ -9,9 +9,10 @@ from starsmith.data_contract.arms import ArmSpan, arm_named
 from starsmith.data_contract.described import described, span
 from starsmith.data_contract.quantities import CONDITIONS, LABELS, SOMETIMES, STAR
 
-__all__ = ["Draws", "SpectrumBatch"]
+__all__ = ["ARRAYS", "Draws", "SpectrumBatch"]
 
 ALONE = tuple(name for name in STAR if name not in LABELS)  # arrays of their own
+ARRAYS = ("labels", "conditions", *ALONE)
 
 
 @described
@@ -102,8 +103,7 @@ class Draws:
 
     def take(self, rows: np.ndarray | slice) -> "Draws":
         """Return the draws of some rows."""
-        arrays = ("index", "labels", "conditions", *ALONE)
-        return replace(self, **{name: getattr(self, name)[rows] for name in arrays})
+        return replace(self, **{name: getattr(self, name)[rows] for name in ("index", *ARRAYS)})
 
     def with_stars(self, rows: np.ndarray, other: "Draws") -> "Draws":
         """Return draws whose stars in ``rows`` are those of ``other``, under their own sky."""

@@ -27,6 +27,7 @@ import numpy as np
 
 from starsmith.data_contract.bank.bank_file import Bank, load_bank
 from starsmith.data_contract.dataset.shards import DatasetHeader, Shard, open_run, write_shard
+from starsmith.data_contract.draws import ARRAYS
 from starsmith.data_contract.errors import DataError, StarsmithError
 from starsmith.data_contract.files.interrupts import uninterrupted
 from starsmith.data_contract.files.zarr_groups import partial_name
@@ -286,8 +287,8 @@ def _check_recorded(job: Job, shard: Shard) -> None:
         again.draws(job.header, few),
         BankRemaker(job.bank, job.prior, True).draws(job.header, few),
     )
-    for name, values in first.columns.items():
-        if not np.array_equal(values, second.columns[name]):
+    for name in ARRAYS:
+        if not np.array_equal(getattr(first, name), getattr(second, name)):
             raise DataError(
                 f"{job.out}: the prior's {name} cannot be had from the header again; use "
                 "workers of this machine, or name the preset in the configuration"
