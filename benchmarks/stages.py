@@ -24,7 +24,7 @@ from starsmith.data_contract.dataset.schema import CHUNK_ROWS, SHARD_ROWS
 from starsmith.data_contract.dataset.split_columns import write_rows
 from starsmith.data_contract.kernels.rounding import round_mantissa
 from starsmith.data_contract.noise.view import honest_error, median_snr, true_error
-from starsmith.data_contract.random import normals
+from starsmith.data_contract.random import DrawKey, normals
 from starsmith.simulator.cache.cached_bank import cached_bank
 from starsmith.simulator.generation.generate import write_dataset
 from starsmith.simulator.observe import draw_stars
@@ -151,7 +151,9 @@ def compute_rows(bank: Bank) -> tuple[list[Row], np.ndarray]:
         ),
         (
             "normals (not in the default store)",
-            _in_batches(lambda rows: normals(1, "noise", "train", draws.index[rows], n_wave)),
+            _in_batches(
+                lambda rows: normals(DrawKey(1, "train", draws.index[rows]), "noise", n_wave)
+            ),
             n_wave * 6e-9,
             "6 ns per normal, our target",
         ),

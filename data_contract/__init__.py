@@ -42,7 +42,7 @@ _HOME = {
     "exchange.pfs_files": ("PfsObject", "read_pfs_object"),
     "tables.population": ("Population", "read_population"),
     "exchange.published": ("Published", "read_published", "write_published"),
-    "random": ("normals", "uniforms"),
+    "random": ("DrawKey", "normals", "uniforms"),
     "checks.repair": ("Repair", "repair_dataset"),
     "dataset.schema": ("DatasetHeader",),
     "dataset.shards": (

@@ -8,6 +8,7 @@ import numpy as np
 from starsmith.data_contract.arms import ArmSpan, arm_named
 from starsmith.data_contract.described import described, span
 from starsmith.data_contract.quantities import CONDITIONS, LABELS, SOMETIMES, STAR
+from starsmith.data_contract.random import DrawKey
 
 __all__ = ["ARRAYS", "Draws", "SpectrumBatch"]
 
@@ -67,9 +68,9 @@ class Draws:
         return len(self.index)
 
     @property
-    def key(self) -> tuple[int, str, np.ndarray]:
-        """(seed, split, index): what the noise of these spectra is keyed by."""
-        return self.seed, self.split, self.index
+    def key(self) -> DrawKey:
+        """What every random number of these spectra is keyed by."""
+        return DrawKey(self.seed, self.split, self.index)
 
     def label(self, name: str) -> np.ndarray:
         """One label, float64 (n_spec,)."""

@@ -5,13 +5,15 @@ number depends on what it is for and on nothing else: not on batch size, order o
 number of workers. The 32-bit words are the same on every machine.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.kernels.philox import fill_normals, fill_words
 from starsmith.data_contract.quantities import SPLITS
 
-__all__ = ["STREAMS", "check_seed", "normals", "stream_key", "uniforms"]
+__all__ = ["STREAMS", "DrawKey", "check_seed", "normals", "stream_key", "uniforms"]
 
 STREAMS = {
     "labels": 1,
@@ -41,6 +43,25 @@ WORD_LIMIT = 2**32
 SUB_LIMIT = 2**24
 
 
+@dataclass(frozen=True, eq=False)
+class DrawKey:
+    """What every random number of some spectra is keyed by.
+
+    Attributes
+    ----------
+    seed : int
+        Of the data set, 0..2**32-1.
+    split : str
+        train, val or test.
+    index : int array, shape (n_spec,)
+        Spectrum index within the split, 0..2**32-1.
+    """
+
+    seed: int
+    split: str
+    index: np.ndarray
+
+
 def check_seed(seed: int) -> int:
     """Return ``seed`` if it fits one key word, else raise ConfigError."""
     if not 0 <= int(seed) < WORD_LIMIT:
@@ -65,35 +86,28 @@ def stream_key(stream: str, sub: int = 0) -> int:
     return STREAMS[stream] << 24 | sub
 
 
-def _counter(seed: int, stream: str, split: str, index: np.ndarray, sub: int) -> tuple:
-    rows = np.ascontiguousarray(index, dtype=np.int64)
+def _counter(key: DrawKey, stream: str, sub: int) -> tuple:
+    rows = np.ascontiguousarray(key.index, dtype=np.int64)
     if rows.size and not (rows.min() >= 0 and rows.max() < WORD_LIMIT):
         raise ConfigError(
             f"spectrum indices {rows.min()}..{rows.max()} are outside 0..{WORD_LIMIT - 1}"
         )
     return (
         rows.astype(np.uint64),
-        np.uint64(SPLITS[split]),
-        np.uint64(check_seed(seed)),
+        np.uint64(SPLITS[key.split]),
+        np.uint64(check_seed(key.seed)),
         np.uint64(stream_key(stream, sub)),
     )
 
 
-def uniforms(
-    seed: int, stream: str, split: str, index: np.ndarray, n: int, sub: int = 0
-) -> np.ndarray:
+def uniforms(key: DrawKey, stream: str, n: int, sub: int = 0) -> np.ndarray:
     """Uniform numbers in the open interval (0, 1), one row per spectrum.
 
     Parameters
     ----------
-    seed : int
-        Seed of the data set, 0..2**32-1.
+    key : DrawKey
     stream : str
         What the numbers are for: a name in ``STREAMS``.
-    split : str
-        train, val or test.
-    index : int array, shape (n_spec,)
-        Spectrum index within its split.
     n : int
         Numbers per spectrum.
     sub : int
@@ -103,20 +117,14 @@ def uniforms(
     -------
     numbers : float64 array, shape (n_spec, n)
     """
-    rows, split_word, key_0, key_1 = _counter(seed, stream, split, index, sub)
+    rows, split_word, key_0, key_1 = _counter(key, stream, sub)
     words = np.empty((rows.size, 4 * -(-n // 4)), dtype=np.uint32)
     fill_words(words, rows, split_word, key_0, key_1)
     return (words[:, :n].astype(np.float64) + 0.5) / WORD_LIMIT
 
 
 def normals(
-    seed: int,
-    stream: str,
-    split: str,
-    index: np.ndarray,
-    n: int,
-    sub: int = 0,
-    out: np.ndarray | None = None,
+    key: DrawKey, stream: str, n: int, sub: int = 0, out: np.ndarray | None = None
 ) -> np.ndarray:
     """Standard normal numbers; arguments as in `uniforms`.
 
@@ -129,7 +137,7 @@ def normals(
     -------
     numbers : float32 array, shape (n_spec, n)
     """
-    rows, split_word, key_0, key_1 = _counter(seed, stream, split, index, sub)
+    rows, split_word, key_0, key_1 = _counter(key, stream, sub)
     numbers = np.empty((rows.size, n), dtype=np.float32) if out is None else out
     fill_normals(numbers, rows, split_word, key_0, key_1)
     return numbers

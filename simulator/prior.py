@@ -9,7 +9,7 @@ from starsmith.data_contract.described import described
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.quantities import CONDITIONS, LABELS, SCENE, SOMETIMES, STAR, named
-from starsmith.data_contract.random import uniforms
+from starsmith.data_contract.random import DrawKey, uniforms
 from starsmith.data_contract.tables.population import Population
 
 __all__ = ["SPECVIT_RANGES", "Prior"]
@@ -151,28 +151,28 @@ class Prior:
                     f"{list(label_names)}; drop --{name.replace('_', '-')} or use a grid with "
                     "that axis"
                 )
-        index = np.asarray(index, dtype=np.int64)
-        stars = self._stars((seed, split, index), attempt)
-        words = uniforms(seed, "conditions", split, index, len(CONDITIONS))
+        key = DrawKey(int(seed), split, np.asarray(index, dtype=np.int64))
+        stars = self._stars(key, attempt)
+        words = uniforms(key, "conditions", len(CONDITIONS))
         sky = {name: self._scale(name, words[:, k]) for k, name in enumerate(CONDITIONS)}
-        return Draws.of_columns(int(seed), split, label_names, {"index": index, **stars, **sky})
+        return Draws.of_columns(key.seed, split, label_names, {"index": key.index, **stars, **sky})
 
-    def _stars(self, key: tuple[int, str, np.ndarray], attempt: int) -> dict[str, np.ndarray]:
+    def _stars(self, key: DrawKey, attempt: int) -> dict[str, np.ndarray]:
         """Everything a star is, by name, float64 (n_spec,) each."""
-        words = uniforms(key[0], "labels", *key[1:], len(STAR), attempt)
+        words = uniforms(key, "labels", len(STAR), attempt)
         stars = {name: self._scale(name, words[:, k]) for k, name in enumerate(STAR)}
         if self.nodes is not None:
             stars |= self._snapped(stars, key, attempt)
         if self.population is not None:
-            rows = self.population.rows(*key, attempt)
+            rows = self.population.rows(key, attempt)
             stars |= {name: values[rows] for name, values in self.population.columns.items()}
         return stars
 
     def _snapped(
-        self, stars: Mapping[str, np.ndarray], key: tuple, attempt: int
+        self, stars: Mapping[str, np.ndarray], key: DrawKey, attempt: int
     ) -> dict[str, np.ndarray]:
         """Labels on the nearest node, but for one of each star that stays where it is."""
-        word = uniforms(key[0], "free_label", *key[1:], 1, attempt)[:, 0]
+        word = uniforms(key, "free_label", 1, attempt)[:, 0]
         free = np.floor(word * len(self.nodes))
         snapped = {}
         for k, (name, nodes) in enumerate(self.nodes.items()):

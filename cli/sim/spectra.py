@@ -51,8 +51,7 @@ def write_spectrum(path: Path, batch: SpectrumBatch, bank: Bank) -> None:
         "error": batch.error[0],
         "mask": batch.mask[0],
     }
-    seed, split, index = batch.draws.key
-    key = {"seed": seed, "split": split, "index": int(index[0])}
+    key = {**vars(batch.draws.key), "index": int(batch.draws.index[0])}
     meta = {"medium": "vacuum", **key, **spectrum_summary(batch, bank)}
     if bank.notice:
         meta["notice"] = bank.notice

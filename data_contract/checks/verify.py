@@ -28,6 +28,7 @@ from starsmith.data_contract.errors import ContractError, DataError
 from starsmith.data_contract.files.zarr_groups import open_group, read_json
 from starsmith.data_contract.noise.view import median_snr, true_error
 from starsmith.data_contract.quantities import CONDITIONS, UNITS
+from starsmith.data_contract.random import DrawKey
 
 __all__ = ["Report", "check_contents", "fingerprints", "verify_dataset"]
 
@@ -255,7 +256,7 @@ def _snr_problems(
     rows = slice(0, SNR_ROWS)
     conditions = np.stack([values[name][rows] for name in CONDITIONS], axis=1)
     flux_model = values["flux_model"][rows]
-    key = header.seed, shard.split, values["index"][rows]
+    key = DrawKey(header.seed, shard.split, values["index"][rows])
     try:
         sigma = true_error(header.noise, flux_model, conditions, header.noise_terms, key)
         snr = median_snr(flux_model, sigma)

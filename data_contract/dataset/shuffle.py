@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from starsmith.data_contract.random import uniforms
+from starsmith.data_contract.random import DrawKey, uniforms
 
 __all__ = ["BUFFER_SHARDS", "shuffled_batches"]
 
@@ -54,5 +54,5 @@ def shuffled_batches(
 
 
 def _shuffled(items: np.ndarray, seed: int, stream: str, epoch: int) -> np.ndarray:
-    keys = uniforms(seed, stream, "train", items, 1, epoch)[:, 0]
+    keys = uniforms(DrawKey(seed, "train", items), stream, 1, epoch)[:, 0]
     return items[np.argsort(keys, kind="stable")].astype(np.int64)

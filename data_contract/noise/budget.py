@@ -12,6 +12,7 @@ from starsmith.data_contract.noise.noise_tables import NoiseTables
 from starsmith.data_contract.noise.terms import TERMS as SWITCHED
 from starsmith.data_contract.noise.view import CALCULATOR
 from starsmith.data_contract.quantities import CONDITIONS
+from starsmith.data_contract.random import DrawKey
 
 __all__ = ["CALCULATOR_TERMS", "TERMS", "NoiseBudget", "background_terms", "noise_budget"]
 
@@ -75,7 +76,7 @@ def noise_budget(
     flux: np.ndarray,
     conditions: np.ndarray,
     model: NoiseModel = CALCULATOR,
-    key: tuple[int, str, np.ndarray] | None = None,
+    key: DrawKey | None = None,
 ) -> NoiseBudget:
     """Split the variance of noisy spectra into its terms.
 
@@ -87,7 +88,7 @@ def noise_budget(
     conditions : float64 array, shape (n_spec, 8) or (1, 8)
         Columns in `CONDITIONS` order.
     model : NoiseModel, optional
-    key : (seed, split, index), optional
+    key : DrawKey, optional
         Needed where conditions drift; the terms are then means over the exposures.
 
     Returns

@@ -9,7 +9,7 @@ from starsmith.data_contract.noise.detector import Response, background, sky_cou
 from starsmith.data_contract.noise.model import NoiseModel
 from starsmith.data_contract.noise.noise_tables import NoiseTables
 from starsmith.data_contract.quantities import CONDITIONS
-from starsmith.data_contract.random import uniforms
+from starsmith.data_contract.random import DrawKey, uniforms
 
 __all__ = ["Coadd", "exposure_conditions", "mean_over_exposures", "widest_conditions"]
 
@@ -20,7 +20,7 @@ SECONDS_PER_HOUR = 3600.0
 
 
 def exposure_conditions(
-    model: NoiseModel, conditions: np.ndarray, key: tuple[int, str, np.ndarray]
+    model: NoiseModel, conditions: np.ndarray, key: DrawKey
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Conditions of the first exposures of all spectra, then of the second, and so on.
 
@@ -32,7 +32,7 @@ def exposure_conditions(
     ----------
     model : NoiseModel
     conditions : float64 array, shape (n_spec, 8)
-    key : (seed, split, index)
+    key : DrawKey
 
     Yields
     ------
@@ -40,8 +40,7 @@ def exposure_conditions(
         Spectra that have this exposure.
     conditions : float64 array, shape (n_some, 8)
     """
-    seed, split, index = key
-    phase, turns, slope = uniforms(seed, "drift", split, index, 3).T
+    phase, turns, slope = uniforms(key, "drift", 3).T
     count = conditions[:, EXP_COUNT]
     for number in range(int(count.max(initial=0.0))):
         rows = np.flatnonzero(count > number)
@@ -59,7 +58,7 @@ def mean_over_exposures(
     evaluate: Callable[[np.ndarray], dict[str, np.ndarray]],
     model: NoiseModel,
     conditions: np.ndarray,
-    key: tuple[int, str, np.ndarray] | None,
+    key: DrawKey | None,
 ) -> dict[str, np.ndarray]:
     """Mean, over the exposures of each coadd, of what depends on the conditions.
 
@@ -69,7 +68,7 @@ def mean_over_exposures(
         From conditions (n_some, 8) to named float64 arrays of shape (n_some, n_wave).
     model : NoiseModel
     conditions : float64 array, shape (n_spec, 8)
-    key : (seed, split, index) or None
+    key : DrawKey or None
         Needed where conditions drift.
 
     Returns
@@ -142,7 +141,7 @@ class Coadd:
         tables: NoiseTables,
         conditions: np.ndarray,
         model: NoiseModel,
-        key: tuple[int, str, np.ndarray] | None,
+        key: DrawKey | None,
     ) -> "Coadd":
         """Evaluate tables for conditions (n_spec, 8); only a drift needs the key."""
         tables = model.applied(tables)

@@ -5,7 +5,7 @@ import numpy as np
 from starsmith.data_contract.kernels.noise_terms import fill_lost
 from starsmith.data_contract.masks import mask_value
 from starsmith.data_contract.quantities import CONDITIONS
-from starsmith.data_contract.random import uniforms
+from starsmith.data_contract.random import DrawKey, uniforms
 
 __all__ = ["EXTRACTED_CM2", "hit_mask", "interpolate_lost", "lost_exposures"]
 
@@ -19,7 +19,7 @@ MOST_HITS = 8  # in one pixel of a coadd; more are as improbable as they are ali
 def lost_exposures(
     rate: float,
     conditions: np.ndarray,
-    key: tuple[int, str, np.ndarray],
+    key: DrawKey,
     n_wave: int,
     sub: int = 0,
 ) -> np.ndarray:
@@ -33,7 +33,7 @@ def lost_exposures(
     rate : float
         Hits on the detector [cm⁻² s⁻¹].
     conditions : float64 array, shape (n_spec, 8)
-    key : (seed, split, index)
+    key : DrawKey
     n_wave : int
     sub : int
         Realisation of the stream.
@@ -43,12 +43,11 @@ def lost_exposures(
     lost : uint16 array, shape (n_spec, n_wave)
         At most ``exp_count``.
     """
-    seed, split, index = key
     count = conditions[:, CONDITIONS.index("exp_count")]
     chance = rate * EXTRACTED_CM2 * conditions[:, CONDITIONS.index("exp_time")]
     threshold = _at_most(np.minimum(chance, 1.0), count)
     lost = np.empty((len(conditions), n_wave), dtype=np.uint16)
-    uniform = uniforms(seed, "cosmic_rays", split, index, n_wave, sub)
+    uniform = uniforms(key, "cosmic_rays", n_wave, sub)
     fill_lost(lost, uniform, threshold, REACH)
     return np.minimum(lost, count[:, None].astype(np.uint16))
 

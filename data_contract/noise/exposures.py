@@ -10,7 +10,7 @@ from starsmith.data_contract.noise.detector import Response
 from starsmith.data_contract.noise.model import NoiseModel
 from starsmith.data_contract.noise.noise_tables import NoiseTables
 from starsmith.data_contract.noise.view import CALCULATOR, observe_spectra
-from starsmith.data_contract.random import normals
+from starsmith.data_contract.random import DrawKey, normals
 
 __all__ = ["Exposures", "observe_exposures"]
 
@@ -47,7 +47,7 @@ def observe_exposures(
     tables: NoiseTables,
     flux_model: np.ndarray,
     conditions: np.ndarray,
-    key: tuple[int, str, np.ndarray],
+    key: DrawKey,
     model: NoiseModel = CALCULATOR,
 ) -> Exposures:
     """Draw the single exposures behind the coadd of record, which they add up to.
@@ -64,7 +64,7 @@ def observe_exposures(
         [1e-17 erg/s/cm²/Å].
     conditions : float64 array, shape (n_spec, 8)
         The same number of exposures for all spectra.
-    key : (seed, split, index)
+    key : DrawKey
     model : NoiseModel, optional
         Of the coadd; without cosmic rays.
 
@@ -82,7 +82,6 @@ def observe_exposures(
         raise ConfigError(f"single exposures need one number of exposures, found {count}")
     for term, _ in model.active("lost"):
         raise ConfigError(f"single exposures know no {term.switches[0].option}; set it to 0")
-    seed, split, index = key
     flux, _, _ = observe_spectra(tables, flux_model, conditions, key, model=model)
     singles = [some for _, some in exposure_conditions(model, conditions, key)]
     for some in singles:
@@ -95,7 +94,7 @@ def observe_exposures(
         response = Response.of(quiet, some)
         sensitivity[number] = response.sensitivity
         variance[number] = response.sensitivity * star + response.background
-        noise = normals(seed, "exposures", split, index, flux.shape[1], number)
+        noise = normals(key, "exposures", flux.shape[1], number)
         electrons[number] = response.sensitivity * flux_model + np.sqrt(variance[number]) * noise
     total = len(singles) * Coadd.of(tables, conditions, model, key).response.sensitivity
     short = total * flux - electrons.sum(axis=0)

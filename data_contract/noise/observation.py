@@ -18,12 +18,11 @@ from starsmith.data_contract.noise.model import NoiseModel
 from starsmith.data_contract.noise.modes import FLOOR_MODES, distortion_shapes, floor_amplitudes
 from starsmith.data_contract.noise.noise_tables import NoiseTables
 from starsmith.data_contract.quantities import CONDITIONS
-from starsmith.data_contract.random import normals
+from starsmith.data_contract.random import DrawKey, normals
 
 __all__ = ["Realisation", "observe_terms", "spectrum_mask", "total_error"]
 
 NOISE_STREAMS = ("noise", "training", "fisher", "training_noise")
-Key = tuple[int, str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Realisation:
 def spectrum_mask(
     model: NoiseModel,
     conditions: np.ndarray,
-    key: Key,
+    key: DrawKey,
     n_wave: int,
     realisation: Realisation | None = None,
 ) -> np.ndarray:
@@ -58,7 +57,7 @@ def spectrum_mask(
     ----------
     model : NoiseModel
     conditions : float64 array, shape (n_spec, 8)
-    key : (seed, split, index)
+    key : DrawKey
     n_wave : int
     realisation : Realisation, optional
         The draw of record unless given.
@@ -102,7 +101,7 @@ def observe_terms(
     model: NoiseModel,
     flux_model: np.ndarray,
     conditions: np.ndarray,
-    key: Key,
+    key: DrawKey,
     kind: str,
     realisation: Realisation,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -115,7 +114,7 @@ def observe_terms(
     flux_model : float32 array, shape (n_spec, n_wave)
         [1e-17 erg/s/cm²/Å].
     conditions : float64 array, shape (n_spec, 8)
-    key : (seed, split, index)
+    key : DrawKey
     kind : str
         Of the honest error: ``observed`` or ``smooth``.
     realisation : Realisation
@@ -150,7 +149,7 @@ def _count(conditions: np.ndarray) -> np.ndarray:
 
 
 def _lost(
-    model: NoiseModel, conditions: np.ndarray, key: Key, n_wave: int, realisation: Realisation
+    model: NoiseModel, conditions: np.ndarray, key: DrawKey, n_wave: int, realisation: Realisation
 ) -> np.ndarray:
     lost = [
         term.lost(rate, conditions, key, n_wave, realisation.of_terms)
@@ -174,14 +173,13 @@ def _distort(
     flux_model: np.ndarray,
     tables: NoiseTables,
     model: NoiseModel,
-    key: Key,
+    key: DrawKey,
     realisation: Realisation,
 ) -> None:
     """Add errors in proportion to the flux, and their variance to that of sigma; in place."""
-    seed, split, index = key
     by_stream = distortion_shapes(tables, model)
     amplitude = [
-        normals(seed, stream, split, index, len(shape), realisation.of_terms)
+        normals(key, stream, len(shape), realisation.of_terms)
         for stream, shape in by_stream.items()
     ]
     shapes = np.concatenate(list(by_stream.values()))
@@ -196,19 +194,18 @@ def _noise(
     flux_model: np.ndarray,
     sigma: np.ndarray,
     kept: np.ndarray,
-    key: Key,
+    key: DrawKey,
     realisation: Realisation,
 ) -> np.ndarray:
     """Everything but distortions of the flux, float32 (n_spec, n_wave)."""
-    seed, split, index = key
     n_wave = tables.wave.size
-    noise = normals(seed, realisation.stream, split, index, n_wave, realisation.sub)
+    noise = normals(key, realisation.stream, n_wave, realisation.sub)
     residual = None
     for term, _ in model.active("modes"):
         n_mode = FLOOR_MODES * len(tables.arms)
-        residual = normals(seed, term.stream, split, index, n_mode, realisation.of_terms)
+        residual = normals(key, term.stream, n_mode, realisation.of_terms)
     if model.counts == "poisson":
-        rest = normals(seed, "read_noise", split, index, n_wave, realisation.of_terms)
+        rest = normals(key, "read_noise", n_wave, realisation.of_terms)
         kept = np.ascontiguousarray(np.broadcast_to(kept, noise.shape))
         _count_photons(coadd, tables, flux_model, sigma, kept, (noise, rest), residual)
     elif residual is not None:

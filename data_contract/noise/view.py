@@ -18,7 +18,7 @@ from starsmith.data_contract.noise.detector import (
 from starsmith.data_contract.noise.model import NoiseModel
 from starsmith.data_contract.noise.noise_tables import NoiseTables
 from starsmith.data_contract.noise.observation import Realisation, observe_terms, total_error
-from starsmith.data_contract.random import normals
+from starsmith.data_contract.random import DrawKey, normals
 
 __all__ = [
     "CALCULATOR",
@@ -47,7 +47,7 @@ def true_error(
     flux_model: np.ndarray,
     conditions: np.ndarray,
     model: NoiseModel = CALCULATOR,
-    key: tuple[int, str, np.ndarray] | None = None,
+    key: DrawKey | None = None,
 ) -> np.ndarray:
     """Standard deviation of the noise actually drawn; never shown to a learner.
 
@@ -59,7 +59,7 @@ def true_error(
     conditions : float64 array, shape (n_spec, 8)
     model : NoiseModel, optional
         Terms of the noise; the calculator's unless given.
-    key : (seed, split, index), optional
+    key : DrawKey, optional
         Needed where the model's conditions drift.
 
     Returns
@@ -78,7 +78,7 @@ def observe_spectra(
     tables: NoiseTables,
     flux_model: np.ndarray,
     conditions: np.ndarray,
-    key: tuple[int, str, np.ndarray],
+    key: DrawKey,
     kind: str = "observed",
     drawn: Realisation = RECORD,
     model: NoiseModel = CALCULATOR,
@@ -92,8 +92,7 @@ def observe_spectra(
     flux_model : float32 array, shape (n_spec, n_wave)
         [1e-17 erg/s/cm²/Å].
     conditions : float64 array, shape (n_spec, 8)
-    key : (seed, split, index)
-        Index an int array of shape (n_spec,): the draw key of each spectrum.
+    key : DrawKey
     kind : str
         Of the honest error: ``observed`` or ``smooth``.
     drawn : Realisation, optional
@@ -116,8 +115,7 @@ def observe_spectra(
             tables, model, flux_model, conditions, key, kind, drawn
         )
         return flux, error, sigma
-    seed, split, index = key
-    normals(seed, drawn.stream, split, index, tables.wave.size, drawn.sub, out=flux)
+    normals(key, drawn.stream, tables.wave.size, drawn.sub, out=flux)
     return flux, error, observation(tables, flux_model, conditions, flux, error, kind)
 
 

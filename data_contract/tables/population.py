@@ -10,7 +10,7 @@ import numpy as np
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.quantities import LABELS, STAR, named
-from starsmith.data_contract.random import uniforms
+from starsmith.data_contract.random import DrawKey, uniforms
 
 __all__ = ["OPTIONAL_COLUMNS", "REQUIRED_COLUMNS", "Population", "read_population"]
 
@@ -63,14 +63,12 @@ class Population:
         absent = np.zeros(len(self))
         return np.stack([self.columns.get(name, absent) for name in names], axis=1)
 
-    def rows(self, seed: int, split: str, index: np.ndarray, attempt: int = 0) -> np.ndarray:
+    def rows(self, key: DrawKey, attempt: int = 0) -> np.ndarray:
         """Row drawn for each key, with replacement and in proportion to the weights.
 
         Parameters
         ----------
-        seed : int
-        split : str
-        index : int array, shape (n_spec,)
+        key : DrawKey
         attempt : int
             Replaces the row by another draw of the same key.
 
@@ -78,7 +76,7 @@ class Population:
         -------
         rows : int64 array, shape (n_spec,)
         """
-        word = uniforms(seed, "population", split, index, 1, attempt)[:, 0]
+        word = uniforms(key, "population", 1, attempt)[:, 0]
         return np.searchsorted(self._cumulative, word, side="right").clip(0, len(self) - 1)
 
     def recorded(self) -> dict:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from starsmith.data_contract.bank.bank_file import Bank
-from starsmith.data_contract.random import normals
+from starsmith.data_contract.random import DrawKey, normals
 from starsmith.fisher.kernels.posterior import fill_log_marginal
 from starsmith.fisher.posterior.basis import Basis, Stars
 from starsmith.simulator.prior import Prior
@@ -78,7 +78,9 @@ def basis_r2_loss(
     """
     low, high = np.array([prior.ranges[name] for name in bank.label_names]).T
     rows = probe_rows(stars, mean, var)
-    standard = normals(0, "fisher", "val", np.arange(N_DRAW), mean.shape[1]).astype(np.float64)
+    standard = normals(DrawKey(0, "val", np.arange(N_DRAW)), "fisher", mean.shape[1]).astype(
+        np.float64
+    )
     moved, grown = [], []
     for row in rows:
         labels = np.clip(mean[row] + np.sqrt(var[row]) * standard, low, high)

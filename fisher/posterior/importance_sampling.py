@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from starsmith.data_contract.bank.bank_file import Bank
-from starsmith.data_contract.random import normals
+from starsmith.data_contract.random import DrawKey, normals
 from starsmith.fisher.kernels.posterior import fill_log_marginal, quadratic_forms
 from starsmith.fisher.posterior.basis import Basis, Stars
 from starsmith.simulator.prior import Prior
@@ -135,7 +135,7 @@ def fit(
 
 def _proposal(seed: int, n_draw: int, n_free: int) -> tuple[np.ndarray, np.ndarray]:
     """Standard t draws (n_draw, n_free) and their log density, the same for every star."""
-    words = normals(seed, "fisher", "test", np.arange(n_draw), n_free + FREEDOM)
+    words = normals(DrawKey(seed, "test", np.arange(n_draw)), "fisher", n_free + FREEDOM)
     words = words.astype(np.float64)
     chi_square = np.sum(words[:, n_free:] ** 2, axis=1)
     standard = words[:, :n_free] * np.sqrt(FREEDOM / chi_square)[:, None]

@@ -7,7 +7,7 @@ import numpy as np
 from starsmith.data_contract.dataset.reader import Split
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.predictions import Predictions
-from starsmith.data_contract.random import normals
+from starsmith.data_contract.random import DrawKey, normals
 from starsmith.learners.predict import Predictor, check_wave, predict
 from starsmith.learners.preprocess import iterate_blocks
 
@@ -44,9 +44,9 @@ def marginalise_noise(predictor: Predictor, split: Split, n_noise: int) -> Predi
     squares = np.zeros_like(plain.value)
     for rows in iterate_blocks(len(split), BLOCK_ROWS):
         seen = split.observe(rows)
-        index = split.draws.index[rows]
+        key = DrawKey(split.draws.seed, split.name, split.draws.index[rows])
         for draw in range(n_noise):
-            noise = normals(split.draws.seed, STREAM, split.name, index, split.wave.size, draw)
+            noise = normals(key, STREAM, split.wave.size, draw)
             value, _ = predictor.predict(seen.flux + seen.error * noise, seen.error, seen.mask)
             moved = value - plain.value[rows]  # small numbers: their squares lose no digits
             total[rows] += moved

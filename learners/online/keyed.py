@@ -10,7 +10,14 @@ import numpy as np
 import torch
 
 from starsmith.data_contract.quantities import SPLITS
-from starsmith.data_contract.random import WORD_LIMIT, check_seed, normals, stream_key, uniforms
+from starsmith.data_contract.random import (
+    WORD_LIMIT,
+    DrawKey,
+    check_seed,
+    normals,
+    stream_key,
+    uniforms,
+)
 
 __all__ = ["keyed_normals", "keyed_uniforms", "philox_words", "words_to_normals"]
 
@@ -74,11 +81,11 @@ def keyed_uniforms(
 ) -> torch.Tensor:
     """Uniform numbers in (0, 1), float64 (n_spec, n), where ``index`` int64 (n_spec,) lies.
 
-    Arguments as in `starsmith.data_contract.random.uniforms`; the same numbers.
+    The numbers of `starsmith.data_contract.random.uniforms`, keyed by seed, split and index.
     """
     rows = _on_cpu(index)
     if rows is not None:
-        return torch.from_numpy(uniforms(seed, stream, split, rows, n, sub))
+        return torch.from_numpy(uniforms(DrawKey(seed, split, rows), stream, n, sub))
     key = check_seed(seed), stream_key(stream, sub)
     words = philox_words(key, index, SPLITS[split], -(-n // 4))
     return (torch.stack(words, dim=2).flatten(1)[:, :n].double() + 0.5) / WORD_LIMIT
@@ -89,11 +96,10 @@ def keyed_normals(
 ) -> torch.Tensor:
     """Standard normal numbers, float32 (n_spec, n), where ``index`` int64 (n_spec,) lies.
 
-    Arguments as in `starsmith.data_contract.random.normals`; equal to 1e-6, on the CPU to the
-    last bit.
+    The numbers of `starsmith.data_contract.random.normals` to 1e-6, on the CPU to the last bit.
     """
     rows = _on_cpu(index)
     if rows is not None:
-        return torch.from_numpy(normals(seed, stream, split, rows, n, sub))
+        return torch.from_numpy(normals(DrawKey(seed, split, rows), stream, n, sub))
     key = check_seed(seed), stream_key(stream, sub)
     return words_to_normals(philox_words(key, index, SPLITS[split], -(-n // 4)), n)

@@ -13,7 +13,7 @@ from starsmith.data_contract.dataset.split_columns import rounded
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.noise.view import honest_error, median_snr, observe_spectra, true_error
 from starsmith.data_contract.quantities import CONDITIONS
-from starsmith.data_contract.random import uniforms
+from starsmith.data_contract.random import DrawKey, uniforms
 
 LABELS = ("teff", "logg", "m_h")
 PRIOR = {
@@ -54,7 +54,7 @@ def draw(seed, split, index):
     """Stars and skies of some keys, uniform within the prior."""
     names = (*LABELS, "mag", *CONDITIONS)
     low, width = np.array([(PRIOR[n][0], PRIOR[n][1] - PRIOR[n][0]) for n in names]).T
-    values = low + width * uniforms(seed, "labels", split, index, len(names))
+    values = low + width * uniforms(DrawKey(seed, split, index), "labels", len(names))
     return Draws(
         seed=seed,
         split=split,

@@ -16,6 +16,7 @@ from starsmith.data_contract.noise.view import (
     sensitivity,
     true_error,
 )
+from starsmith.data_contract.random import DrawKey
 from tests.conftest import make_noise_tables
 from tests.reference import noise as plain
 
@@ -80,7 +81,7 @@ def test_noise_of_several_arms_is_drawn(both):
     joint, *_ = both
     model = np.full((400, 150), 2.0, dtype=np.float32)
     conditions = np.repeat(CONDITIONS, 400, axis=0)
-    flux, _, sigma = observe_spectra(joint, model, conditions, (1, "train", np.arange(400)))
+    flux, _, sigma = observe_spectra(joint, model, conditions, DrawKey(1, "train", np.arange(400)))
     pull = (flux - model) / sigma
     for arm in joint.arms:
         # 4 times the scatter of a standard deviation of n samples

@@ -27,7 +27,7 @@ def test_draws_come_back_exactly(dataset):
         np.testing.assert_array_equal(split.draws.conditions, expected.conditions)
         np.testing.assert_array_equal(split.draws.mag, expected.mag)
         np.testing.assert_array_equal(split.draws.index, expected.index)
-        assert split.draws.key[:2] == (5, name)
+        assert (split.draws.key.seed, split.draws.key.split) == (5, name)
 
 
 def test_flux_and_snr_come_back_exactly(dataset):

@@ -18,6 +18,7 @@ from starsmith.data_contract.noise.view import (
     true_error,
 )
 from starsmith.data_contract.quantities import CONDITIONS
+from starsmith.data_contract.random import DrawKey
 from tests.data_contract.example import draw, model_flux
 
 MODELS = {
@@ -55,7 +56,7 @@ def test_budget_is_the_scatter_of_what_is_drawn(noise, stars):
     model = NoiseModel(sky_floor="correlated", flux_calibration=0.05)
     flux = np.repeat(model_flux(stars, noise.wave)[:1], 4000, axis=0)
     conditions = np.repeat(stars.conditions[:1], 4000, axis=0)
-    key = (0, "train", np.arange(4000))
+    key = DrawKey(0, "train", np.arange(4000))
     observed, _, _ = observe_spectra(noise, flux, conditions, key, model=model)
     rms = np.sqrt(np.mean(np.square(observed - flux), axis=0))
     budget = noise_budget(noise, flux[:1], conditions[:1], model)

@@ -20,6 +20,7 @@ from starsmith.data_contract.noise.modes import (
 )
 from starsmith.data_contract.noise.observation import Realisation, spectrum_mask
 from starsmith.data_contract.noise.view import NoiseModel, honest_error, observe_spectra, true_error
+from starsmith.data_contract.random import DrawKey
 from tests.data_contract.example import draw, model_flux
 from tests.reference import noise_terms as slow
 
@@ -147,7 +148,7 @@ def test_sky_residuals_are_correlated_as_stated(noise, stars):
     """Covariance of 4000 draws of one sky equals D + U Uᵀ, within 5 standard errors."""
     n = 4000
     sky = np.repeat(stars.conditions[:1], n, axis=0)
-    key = (9, "train", np.arange(n))
+    key = DrawKey(9, "train", np.arange(n))
     model = np.ones((n, noise.wave.size), np.float32)
     terms = NoiseModel(sky_floor="correlated")
     flux, _, sigma = observe_spectra(noise, model, sky, key, model=terms)
@@ -194,7 +195,7 @@ def test_faint_light_is_counted_in_whole_electrons(noise, stars):
     sky = stars.conditions[:20].copy()
     model = np.full((20, noise.wave.size), 0.3, np.float32)
     terms = NoiseModel(counts="poisson", sky_floor="none")
-    flux, _, _ = observe_spectra(quiet, model, sky, (1, "test", np.arange(20)), model=terms)
+    flux, _, _ = observe_spectra(quiet, model, sky, DrawKey(1, "test", np.arange(20)), model=terms)
     coadd = Coadd.of(quiet, sky, terms, None)
     electrons = 12 * (coadd.response.sensitivity * flux + coadd.photons)
     # the variance left over for Gaussian noise is float32 rounding of 3000: sqrt(2e-4) electron
@@ -233,7 +234,7 @@ def test_pixels_without_any_exposure_are_interpolated(noise, stars):
     sky[:, 7] = 1.0
     model = np.ones((40, noise.wave.size), np.float32)
     terms = NoiseModel(cosmic_rays=1.0)
-    key = (4, "val", np.arange(40))
+    key = DrawKey(4, "val", np.arange(40))
     flux, error, _ = observe_spectra(noise, model, sky, key, model=terms)
     mask = spectrum_mask(terms, sky, key, noise.wave.size)
     gone = mask == mask_value("CR", "INTRP", "NO_DATA")

@@ -8,11 +8,12 @@ import pytest
 from starsmith.data_contract.noise.modes import distortion_shapes, floor_modes
 from starsmith.data_contract.noise.noise_tables import PER_ARM
 from starsmith.data_contract.noise.view import NoiseModel, observe_spectra, true_error
+from starsmith.data_contract.random import DrawKey
 from tests.conftest import make_noise_tables
 
 N = 3000
 SKY = np.repeat([[0.8, 35.0, 0.45, 60.0, 90.0, 0.0, 900.0, 12.0]], N, axis=0)
-KEY = (2, "train", np.arange(N))
+KEY = DrawKey(2, "train", np.arange(N))
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from astropy import units
 from astropy.table import Table
 
 from starsmith.data_contract.errors import ConfigError, GridError
+from starsmith.data_contract.random import DrawKey
 from starsmith.data_contract.tables.population import read_population
 from starsmith.simulator.generation.generate import check_population, check_prior
 from starsmith.simulator.observe import draw_stars
@@ -44,7 +45,7 @@ def test_stars_are_rows_in_proportion_to_their_weight(population, toy_bank):
     prior = Prior.default().with_population(population)
     n = 20_000
     draws = draw_stars(toy_bank, prior, 3, "train", np.arange(n))
-    rows = population.rows(3, "train", np.arange(n))
+    rows = population.rows(DrawKey(3, "train", np.arange(n)))
     np.testing.assert_array_equal(draws.labels, population.labels(toy_bank.label_names)[rows])
     np.testing.assert_array_equal(draws.mag, population.columns["mag"][rows])
     counts = np.bincount(rows, minlength=len(population))

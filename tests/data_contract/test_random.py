@@ -9,7 +9,7 @@ from scipy import stats
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.kernels.philox import philox_block
 from starsmith.data_contract.quantities import SPLITS
-from starsmith.data_contract.random import STREAMS, normals, stream_key, uniforms
+from starsmith.data_contract.random import STREAMS, DrawKey, normals, stream_key, uniforms
 from tests.reference import philox
 
 WORDS = st.integers(0, 2**32 - 1)
@@ -44,7 +44,7 @@ def test_kernel_equals_integer_arithmetic(counter, key):
 
 def test_numbers_follow_the_counter_layout():
     """Counter (block, 0, index, split), key (seed, stream): uniforms are (word + 1/2) / 2^32."""
-    drawn = uniforms(7, "conditions", "val", np.array([3, 2**32 - 1]), 6, sub=9)
+    drawn = uniforms(DrawKey(7, "val", np.array([3, 2**32 - 1])), "conditions", 6, sub=9)
     for row, index in zip(drawn, (3, 2**32 - 1), strict=True):
         twin = philox.words(7, stream_key("conditions", 9), SPLITS["val"], index, 6)
         np.testing.assert_array_equal(row, (np.array(twin) + 0.5) / 2**32)
@@ -52,7 +52,7 @@ def test_numbers_follow_the_counter_layout():
 
 def test_normals_equal_box_muller_from_libm():
     """Own log and sine: series to 1e-11, then float32 (2^-24), of numbers up to 6.7."""
-    drawn = normals(1, "noise", "train", np.arange(40), 101)
+    drawn = normals(DrawKey(1, "train", np.arange(40)), "noise", 101)
     twin = [
         philox.normals(1, stream_key("noise"), SPLITS["train"], index, 101) for index in range(40)
     ]
@@ -61,7 +61,7 @@ def test_normals_equal_box_muller_from_libm():
 
 def test_normals_are_standard_normal():
     """First four moments within 4 standard errors of 2e6 numbers; no correlation of pairs."""
-    drawn = normals(2, "noise", "train", np.arange(500), 4000).astype(np.float64).ravel()
+    drawn = normals(DrawKey(2, "train", np.arange(500)), "noise", 4000).astype(np.float64).ravel()
     n = drawn.size
     for power, (expected, variance) in {1: (0, 1), 2: (1, 2), 3: (0, 15), 4: (3, 96)}.items():
         assert abs(np.mean(drawn**power) - expected) < 4 * np.sqrt(variance / n)
@@ -73,7 +73,7 @@ def test_normals_are_standard_normal():
 
 def test_tails_reach_as_far_as_they_should():
     """Counts beyond 3, 4 and 4.5 sigma are Poisson about their expectation (1e-4 each side)."""
-    drawn = np.abs(normals(3, "noise", "test", np.arange(1000), 4000))
+    drawn = np.abs(normals(DrawKey(3, "test", np.arange(1000)), "noise", 4000))
     for limit in (3.0, 4.0, 4.5):
         expected = 2 * stats.norm.sf(limit) * drawn.size
         low, high = stats.poisson.ppf([1e-4, 1 - 1e-4], expected)
@@ -83,7 +83,7 @@ def test_tails_reach_as_far_as_they_should():
 def test_largest_normal_uses_all_32_bits():
     """The smallest uniform, half of 2^-32, lies 6.76 sigma out."""
     assert np.sqrt(-2 * np.log(0.5 / 2**32)) == pytest.approx(6.764, abs=1e-3)
-    assert uniforms(0, "labels", "train", np.arange(100_000), 4).min() > 0
+    assert uniforms(DrawKey(0, "train", np.arange(100_000)), "labels", 4).min() > 0
 
 
 @settings(max_examples=25, deadline=None)
@@ -94,10 +94,10 @@ def test_largest_normal_uses_all_32_bits():
 )
 def test_a_number_depends_on_its_key_alone(rows, n, pick):
     """Any order, any company, any row length: a spectrum's numbers stay what they are."""
-    together = normals(4, "noise", "train", np.array(rows), 31)
+    together = normals(DrawKey(4, "train", np.array(rows)), "noise", 31)
     shuffled = list(range(len(rows)))
     pick.shuffle(shuffled)
-    again = normals(4, "noise", "train", np.array(rows)[shuffled], n)
+    again = normals(DrawKey(4, "train", np.array(rows)[shuffled]), "noise", n)
     np.testing.assert_array_equal(again, together[shuffled, :n])
 
 
@@ -111,7 +111,10 @@ def test_streams_splits_seeds_and_epochs_are_independent():
         for e in (0, 1)
     ]
     drawn = np.array(
-        [normals(s, stream, split, np.array([0]), 4000, e)[0] for s, stream, split, e in keys]
+        [
+            normals(DrawKey(s, split, np.array([0])), stream, 4000, e)[0]
+            for s, stream, split, e in keys
+        ]
     )
     correlation = np.corrcoef(drawn) - np.eye(len(keys))
     # the largest of 3,486 correlations exceeds 5 in one of 500 honest generators
@@ -121,12 +124,12 @@ def test_streams_splits_seeds_and_epochs_are_independent():
 def test_keys_out_of_range_are_refused():
     """A seed, index or epoch that would wrap around onto another key is an error."""
     with pytest.raises(ConfigError, match="--seed 4294967296"):
-        uniforms(2**32, "labels", "train", np.array([0]), 1)
+        uniforms(DrawKey(2**32, "train", np.array([0])), "labels", 1)
     with pytest.raises(ConfigError, match="indices"):
-        uniforms(0, "labels", "train", np.array([2**32]), 1)
+        uniforms(DrawKey(0, "train", np.array([2**32])), "labels", 1)
     with pytest.raises(ConfigError, match="indices"):
-        uniforms(0, "labels", "train", np.array([-1]), 1)
+        uniforms(DrawKey(0, "train", np.array([-1])), "labels", 1)
     with pytest.raises(ValueError, match="realisation"):
-        uniforms(0, "training", "train", np.array([0]), 1, sub=2**24)
+        uniforms(DrawKey(0, "train", np.array([0])), "training", 1, sub=2**24)
     with pytest.raises(KeyError):
-        uniforms(0, "luck", "train", np.array([0]), 1)
+        uniforms(DrawKey(0, "train", np.array([0])), "luck", 1)

@@ -15,6 +15,7 @@ from starsmith.data_contract.noise import terms
 from starsmith.data_contract.noise.budget import noise_budget
 from starsmith.data_contract.noise.covariance import covariance_of
 from starsmith.data_contract.noise.view import observe_spectra
+from starsmith.data_contract.random import DrawKey
 from tests.data_contract.example import draw, model_flux
 
 TOY = terms.Term(
@@ -59,7 +60,7 @@ def test_it_is_drawn_with_the_variance_that_budget_and_covariance_state(tilted, 
     drawn = draw(0, "train", np.arange(1))
     n = 2000
     flux = np.repeat(100.0 * model_flux(drawn, noise.wave), n, axis=0).astype(np.float32)
-    conditions, key = np.repeat(drawn.conditions, n, axis=0), (0, "train", np.arange(n))
+    conditions, key = np.repeat(drawn.conditions, n, axis=0), DrawKey(0, "train", np.arange(n))
     model = tilted(toy_tilt=0.3)
     observed, _, sigma = observe_spectra(noise, flux, conditions, key, model=model)
     measured = np.square(observed.astype(float) - flux).mean(axis=0)

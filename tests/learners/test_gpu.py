@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from starsmith.data_contract.random import normals
+from starsmith.data_contract.random import DrawKey, normals
 from starsmith.learners import fit, load_checkpoint, predict
 from starsmith.learners.online.keyed import keyed_normals
 from starsmith.learners.online.online_view import open_online
@@ -73,7 +73,7 @@ def test_a_gpu_draws_the_cpus_numbers():
 
     own = keyed_normals(7, "training", "train", torch.from_numpy(index).cuda(), 1001, 3)
 
-    expected = normals(7, "training", "train", index, 1001, 3)
+    expected = normals(DrawKey(7, "train", index), "training", 1001, 3)
     np.testing.assert_allclose(own.cpu().numpy(), expected, rtol=0, atol=1e-6)
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from starsmith.data_contract.quantities import SPLITS
-from starsmith.data_contract.random import normals, stream_key, uniforms
+from starsmith.data_contract.random import DrawKey, normals, stream_key, uniforms
 from starsmith.learners.online.keyed import (
     keyed_normals,
     keyed_uniforms,
@@ -24,7 +24,9 @@ def test_torch_philox_gives_the_same_words(seed, stream, split, sub):
 
     found = (torch.stack(words, dim=2).flatten(1)[:, :10].double() + 0.5) / 2**32
 
-    np.testing.assert_array_equal(found.numpy(), uniforms(seed, stream, split, INDEX, 10, sub))
+    np.testing.assert_array_equal(
+        found.numpy(), uniforms(DrawKey(seed, split, INDEX), stream, 10, sub)
+    )
 
 
 @pytest.mark.parametrize(("seed", "stream", "split", "sub"), KEYS)
@@ -38,7 +40,7 @@ def test_torch_normals_agree_to_rounding(seed, stream, split, sub):
 
     # up to 6.7 sigma, where float32 is exact to 2.4e-7
     np.testing.assert_allclose(
-        found.numpy(), normals(seed, stream, split, INDEX, 1001, sub), rtol=0, atol=1e-6
+        found.numpy(), normals(DrawKey(seed, split, INDEX), stream, 1001, sub), rtol=0, atol=1e-6
     )
 
 
@@ -48,9 +50,9 @@ def test_on_the_cpu_they_are_the_same_bits():
 
     np.testing.assert_array_equal(
         keyed_normals(5, "training", "train", index, 9, 3).numpy(),
-        normals(5, "training", "train", INDEX, 9, 3),
+        normals(DrawKey(5, "train", INDEX), "training", 9, 3),
     )
     np.testing.assert_array_equal(
         keyed_uniforms(5, "training_labels", "train", index, 9).numpy(),
-        uniforms(5, "training_labels", "train", INDEX, 9),
+        uniforms(DrawKey(5, "train", INDEX), "training_labels", 9),
     )
