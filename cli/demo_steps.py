@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from starsmith.cli.fisher.ceilings import tell
 from starsmith.cli.learn.learning import write_predictions
 from starsmith.cli.learn.training import train_model
 from starsmith.cli.shared.figures import plot_errors, plot_magnitudes, plot_predictions
 from starsmith.cli.shared.files import staged_file
 from starsmith.cli.shared.options import BankSource
-from starsmith.cli.shared.progress import progress_bar
+from starsmith.cli.shared.progress import progress_bar, tell_ceiling
 from starsmith.cli.shared.tables import text_table
 from starsmith.cli.sim.request import Request
 from starsmith.data_contract.bank.bank_file import Bank
@@ -110,7 +109,7 @@ def ceilings(data: Path, kept: Path, n_template: int) -> CeilingTable:
         n_template=n_template,
         statistics=STATISTICS,
     )
-    table = ceiling_of(dataset, TARGET, options, progress=tell)
+    table = ceiling_of(dataset, TARGET, options, progress=tell_ceiling)
     write_json(kept, {"of": wanted, "ceiling": ceiling_content(table)})
     return table
 

@@ -9,8 +9,8 @@ from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.quantities import UNITS
 from starsmith.fisher.ceilings.ceiling_table import FEW_STARS, CeilingRow, CeilingTable
 from starsmith.fisher.information.density import FEATURES, StarDensity
-from starsmith.fisher.information.sigma_map import SigmaMap
 from starsmith.fisher.information.waterfall import WaterfallStep
+from starsmith.fisher.survey.sigma_map import SigmaMap
 
 __all__ = ["ceiling_figure", "density_figure", "map_figure", "plot_ceiling", "waterfall_figure"]
 

@@ -1,1 +1,1 @@
-"""Commands of specfisher: ceilings, forecasts, plans."""
+"""Commands of specfisher, a file each."""

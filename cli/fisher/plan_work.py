@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table, vstack
 
-from starsmith.cli.fisher.forecasts import describe_plan, plan_report
 from starsmith.cli.shared.files import write_table
 from starsmith.cli.shared.tables import text_table
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.quantities import UNITS
 from starsmith.data_contract.tables.population import read_population
 from starsmith.fisher.stars import stars_at
-from starsmith.fisher.survey.exposure_plan import Goal, plan_exposures
+from starsmith.fisher.survey.exposure_plan import ExposurePlan, Goal, plan_exposures
 from starsmith.fisher.survey.star_plan import StarPlan, plan_stars
 from starsmith.simulator.generation.generate import check_population
 from starsmith.simulator.planning.forecast import magnitude_steps
@@ -37,11 +36,13 @@ def by_magnitude(
     """Plan exposures at each magnitude of the prior; report, text and table."""
     mag = magnitude_steps(*prior.ranges["mag"], mag_step)
     goals = _goals(bank, goal, by_arm)
-    reports = [plan_report(plan_exposures(bank, prior, mag, one, star), one, star) for one in goals]
+    reports = [
+        _magnitude_report(plan_exposures(bank, prior, mag, one, star), one, star) for one in goals
+    ]
     names = [one.arm or "all" for one in goals]
-    text = describe_plan(reports[0])
+    text = _describe_magnitudes(reports[0])
     for name, other in zip(names[1:], reports[1:], strict=True):
-        text += f"\n\narm {name} alone\n\n{describe_plan(other)}"
+        text += f"\n\narm {name} alone\n\n{_describe_magnitudes(other)}"
     report = reports[0]
     if len(goals) > 1:
         report = {**report, "by_arm": dict(zip(names[1:], reports[1:], strict=True))}
@@ -51,6 +52,43 @@ def by_magnitude(
         for row in one["rows"]
     ]
     return report, text, Table(rows)
+
+
+def _magnitude_report(plan: ExposurePlan, goal: Goal, star: dict[str, float]) -> dict:
+    """Return the goal, the exposures by magnitude and the magnitude limit."""
+    rows = [
+        {
+            "mag": float(plan.mag[k]),
+            "exp_count": int(count) if np.isfinite(count) else None,
+            "exp_time": float(plan.exp_time[k]),
+            "hours": float(plan.time[k]) / 3600.0,
+            "snr": float(plan.snr[k]),
+            "shortfall": float(plan.shortfall[k]),
+        }
+        for k, count in enumerate(plan.exp_count)
+    ]
+    return {
+        "goal": asdict(goal),
+        "star": star,
+        "fitted": list(plan.fitted),
+        "rows": rows,
+        "mag_limit": plan.mag_limit,
+    }
+
+
+def _describe_magnitudes(report: dict) -> str:
+    """Lay the plan out for a terminal."""
+    goal = report["goal"]
+    wanted = ", ".join(f"sigma({name}) <= {value:g}" for name, value in goal["sigma"].items())
+    who = f"{goal['fraction']:.0%} of {goal['n_star']} stars"
+    if report["star"]:
+        labels = ", ".join(f"{name} {value:g}" for name, value in report["star"].items())
+        who = f"a star of {labels} in {goal['fraction']:.0%} of {goal['n_star']} conditions"
+    hours = goal["max_time"] / 3600.0
+    head = f"{wanted} for {who}, fitting {', '.join(report['fitted'])}"
+    limit = f"magnitude limit in {hours:g} h: {report['mag_limit']:.2f}"
+    limit += f" (shortfall: sigma after {hours:g} h over the goal)"
+    return f"{head}\n\n{text_table(report['rows'])}\n\n{limit}"
 
 
 def by_star(

@@ -10,14 +10,13 @@ from pathlib import Path
 
 import click
 
-from starsmith.cli.fisher.ceilings import tell
 from starsmith.cli.learn.evaluate_work import check_predictions
 from starsmith.cli.learn.learning import write_predictions
 from starsmith.cli.learn.training import Stars, training_progress, with_forward
 from starsmith.cli.shared.command import loudness
 from starsmith.cli.shared.datasets import told_bank
 from starsmith.cli.shared.options import BankSource, flag
-from starsmith.cli.shared.progress import progress_bar
+from starsmith.cli.shared.progress import progress_bar, tell_ceiling
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.files.zarr_groups import write_json
 from starsmith.data_contract.quantities import SNR_EDGES
@@ -191,7 +190,7 @@ class Bench:
             n_template=self.suite.n_template,
             statistics=STATISTICS,
         )
-        table = ceiling_of(data, target, options, progress=tell)
+        table = ceiling_of(data, target, options, progress=tell_ceiling)
         write_ceiling_file(path, wanted, table)
         return table
 

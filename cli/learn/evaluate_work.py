@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from starsmith.cli.fisher.ceilings import tell
 from starsmith.cli.learn.learning import write_predictions
 from starsmith.cli.shared.datasets import told_bank
 from starsmith.cli.shared.figures import check_suffix
 from starsmith.cli.shared.files import refuse_existing, staged_file
+from starsmith.cli.shared.progress import tell_ceiling
 from starsmith.cli.shared.tables import text_table
 from starsmith.data_contract.dataset.reader import Dataset, Split
 from starsmith.data_contract.errors import ConfigError, DataError
@@ -223,7 +223,7 @@ class Inquiry:
             n_template=self.n_template,
             statistics=("posterior_mean",),
         )
-        found = ceiling_of(self.data, label, options, progress=tell)
+        found = ceiling_of(self.data, label, options, progress=tell_ceiling)
         return [hold_against(table, found.stars, label, self.snr_bins) for table in tables]
 
     def _write(self, tables: list[Predictions], label: str) -> None:

@@ -7,7 +7,14 @@ from pathlib import Path
 
 from starsmith.data_contract.errors import DataError
 
-__all__ = ["check_table", "refuse_existing", "staged_file", "write_table", "write_toml"]
+__all__ = [
+    "check_table",
+    "refuse_existing",
+    "staged_file",
+    "write_figure",
+    "write_table",
+    "write_toml",
+]
 
 TABLE_FORMATS = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".fits": "fits"}
 
@@ -41,6 +48,12 @@ def check_table(path: Path | None) -> None:
         raise DataError(
             f"{path}: tables are written as {sorted(TABLE_FORMATS)}; give --out one of these"
         )
+
+
+def write_figure(path: Path, figure) -> None:
+    """Write a matplotlib figure; the suffix chooses the format."""
+    with staged_file(path) as partial:
+        figure.savefig(partial, dpi=150)
 
 
 def write_table(path: Path, table) -> None:

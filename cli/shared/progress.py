@@ -9,9 +9,15 @@ import click
 
 from starsmith.cli.shared.command import loudness
 
-__all__ = ["progress_bar"]
+__all__ = ["progress_bar", "tell_ceiling"]
 
 SECONDS_BETWEEN_LINES = 30.0
+
+
+def tell_ceiling(text: str) -> None:
+    """Say on stderr which step of a ceiling begins, unless -q is given."""
+    if loudness() >= 0:
+        click.echo(f"ceiling: {text}", err=True)
 
 
 @contextmanager

@@ -73,7 +73,7 @@ def test_without_bins_only_the_pooled_ceiling_is_printed(bank_file):
     ],
 )
 def test_bare_bins_are_the_standard_ones_wherever_the_flag_stands(words, edges):
-    command = main.commands["ceiling"]
+    command = main.get_command(None, "ceiling")
 
     assert command.make_context("ceiling", list(words)).params["snr_bins"] == edges
 
@@ -230,7 +230,7 @@ def test_options_that_would_be_ignored_are_refused(bank_file, line, named):
 
 def test_a_bank_is_told_from_a_grid_by_its_schema(bank_file, dataset):
     """Only a bank file is a bank; other files are left to the reader of grids to explain."""
-    from starsmith.cli.fisher.forecasts import source_of
+    from starsmith.cli.fisher.check import source_of
 
     assert source_of(str(bank_file), "pfs_mr").bank == bank_file
     assert source_of("demo", "pfs_mr").grid == "demo"

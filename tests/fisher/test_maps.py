@@ -8,8 +8,8 @@ import pytest
 from starsmith.data_contract.errors import ConfigError
 from starsmith.fisher.figures import map_figure
 from starsmith.fisher.information.density import information_of_star
-from starsmith.fisher.information.sigma_map import sigma_map
 from starsmith.fisher.stars import star_at
+from starsmith.fisher.survey.sigma_map import sigma_map
 
 NAMES = ("teff", "logg", "m_h")
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from starsmith.cli.fisher.fisher_options import UNUSED_BY_CEILINGS, normalise_option
+from starsmith.cli.fisher.options import UNUSED_BY_CEILINGS, normalise_option, refuse_moving
 from starsmith.cli.shared.command import Command, finish, json_option
 from starsmith.cli.shared.option_types import Count, Duration, Values
 from starsmith.cli.shared.options import (
@@ -78,7 +78,6 @@ def plan(source, prior, mag_step, star, stars, by_arm, as_json, **choices):
     With --stars each star of a table is planned by itself, under the middle of the conditions.
     """
     from starsmith.cli.fisher import plan_work
-    from starsmith.cli.fisher.forecasts import refuse_moving
     from starsmith.cli.shared.files import check_table, refuse_existing
     from starsmith.fisher import Goal
 

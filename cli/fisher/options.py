@@ -1,10 +1,15 @@
 """Options that the commands of ``specfisher`` share."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from starsmith.cli.shared.option_types import LABEL_NAMES, Count, Edges, Values
+from starsmith.data_contract.errors import ConfigError
+
+if TYPE_CHECKING:
+    from starsmith.simulator.prior import Prior
 
 __all__ = [
     "UNUSED_BY_CEILINGS",
@@ -12,6 +17,7 @@ __all__ = [
     "normalise_option",
     "nuisance_option",
     "plot_option",
+    "refuse_moving",
     "snr_bins_option",
     "star_option",
     "target_option",
@@ -73,3 +79,9 @@ star_option = click.option(
 plot_option = click.option(
     "--plot", type=click.Path(path_type=Path), help="Figure (png, pdf, svg)."
 )
+
+
+def refuse_moving(prior: "Prior") -> None:
+    """Raise ConfigError where stars have velocities, which these bounds would ignore."""
+    if prior.moving:
+        raise ConfigError("--rv: these are bounds of stars at rest; drop --rv")

@@ -1,13 +1,11 @@
-"""What ``specfisher`` does between its options and the ceilings."""
+"""What ``specfisher ceiling`` does between its options and the ceilings."""
 
 import re
 from dataclasses import replace
 from pathlib import Path
 
-import click
 import numpy as np
 
-from starsmith.cli.shared.command import loudness
 from starsmith.cli.shared.figures import check_suffix
 from starsmith.cli.shared.files import refuse_existing, staged_file
 from starsmith.cli.shared.options import (
@@ -23,7 +21,6 @@ from starsmith.data_contract.noise.view import NoiseModel
 from starsmith.data_contract.quantities import SOMETIMES
 from starsmith.fisher.ceilings.ceiling_table import CeilingTable
 from starsmith.fisher.ceilings.dataset_stars import DatasetStars, refuse_unbounded
-from starsmith.fisher.ceilings.leak_test import Comparison
 from starsmith.fisher.figures import plot_ceiling
 from starsmith.fisher.information.nuisances import Nuisances
 from starsmith.simulator.generation.generate import check_population
@@ -32,14 +29,12 @@ from starsmith.simulator.presets import settle
 from starsmith.simulator.prior import Prior
 
 __all__ = [
+    "check_outputs",
     "chosen_stars",
-    "comparison_rows",
     "draw_ceiling",
-    "draw_comparison",
     "parse_nuisances",
     "parse_statistics",
     "pooled",
-    "tell",
     "write_ceiling",
 ]
 
@@ -69,12 +64,6 @@ def chosen_stars(
             + ", ".join(map(flag, typed))
         )
     return DatasetStars.of(open_recorded(data))
-
-
-def tell(text: str) -> None:
-    """Say on stderr which step of a ceiling begins, unless -q is given."""
-    if loudness() >= 0:
-        click.echo(f"ceiling: {text}", err=True)
 
 
 def parse_nuisances(text: str) -> Nuisances:
@@ -148,39 +137,3 @@ def draw_ceiling(table: CeilingTable, plot: Path | None) -> None:
     }
     with staged_file(plot) as partial:
         plot_ceiling(table, partial, arms)
-
-
-def comparison_rows(comparison: Comparison, table: CeilingTable) -> list[dict]:
-    """Lay a model out beside the ceilings of the same stars, a row per bin."""
-    rows = []
-    for row in comparison.rows:
-        same = next((other for other in table.rows if other.name == row.name), None)
-        low, high = row.r2_interval
-        best = same.r2["posterior_mean"] if same else (row.r2_best, float("nan"))
-        rows.append(
-            {
-                "S/N": row.name,
-                "n": row.n,
-                "Var": row.variance,
-                "R2 model": f"{row.r2_model:.3f} [{low:.3f}, {high:.3f}]",
-                "posterior_mean": f"{best[0]:.3f}"
-                + (f" ± {best[1]:.3f}" if np.isfinite(best[1]) else ""),
-                "bayes_gauss": same.r2["bayes_gauss"][0] if same else None,
-                "paper_median": same.r2["paper_median"][0] if same else None,
-                "gap": f"{row.gap:.3f} [{row.gap_interval[0]:.3f}, {row.gap_interval[1]:.3f}]",
-                "efficiency": row.efficiency,
-                "verdict": row.verdict,
-            }
-        )
-    return rows
-
-
-def draw_comparison(
-    comparison: Comparison, table: CeilingTable, model: str, plot: Path | None
-) -> None:
-    """Draw the model's R² under the ceilings where a figure was asked for."""
-    if plot is None:
-        return
-    scores = {row.name: (row.r2_model, *row.r2_interval) for row in comparison.rows}
-    with staged_file(plot) as partial:
-        plot_ceiling(table, partial, models={model: scores})

@@ -1,0 +1,23 @@
+"""``specfisher selftest``: ceilings held against closed forms."""
+
+from dataclasses import asdict
+
+import click
+
+from starsmith.cli.shared.command import Command, finish, json_option
+from starsmith.cli.shared.tables import text_table
+from starsmith.data_contract.errors import StarsmithError
+
+__all__ = ["selftest"]
+
+
+@click.command(cls=Command, examples=("specfisher selftest", "specfisher selftest --json"))
+@json_option()
+def selftest(as_json):
+    """Check the ceilings against closed forms (seconds); exit code 1 if one fails."""
+    from starsmith.fisher import run_selftest
+
+    checks = [asdict(check) for check in run_selftest()]
+    finish("specfisher.selftest", {"checks": checks}, text_table(checks), as_json)
+    if failed := [check["name"] for check in checks if not check["ok"]]:
+        raise StarsmithError(f"{len(failed)} of {len(checks)} checks failed: {', '.join(failed)}")
