@@ -10,18 +10,16 @@ import numpy as np
 
 from starsmith.cli.learn.learning import write_predictions
 from starsmith.cli.learn.training import train_model
-from starsmith.cli.shared.figures import plot_errors, plot_magnitudes, plot_predictions
-from starsmith.cli.shared.files import staged_file
 from starsmith.cli.shared.options import BankSource
 from starsmith.cli.shared.progress import progress_bar, tell_ceiling
-from starsmith.cli.shared.tables import text_table
 from starsmith.cli.sim.request import Request
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.draws import SpectrumBatch
-from starsmith.data_contract.files.zarr_groups import write_json
+from starsmith.data_contract.files.atomic import write_json, write_text
 from starsmith.data_contract.noise.model import NoiseModel
 from starsmith.data_contract.noise.view import true_error
 from starsmith.data_contract.quantities import SNR_EDGES
+from starsmith.data_contract.text_tables import text_table
 from starsmith.fisher.ceilings.ceiling_table import CeilingRow, CeilingTable, StarCeiling
 from starsmith.fisher.ceilings.dataset_stars import DatasetStars, ceiling_of
 from starsmith.fisher.ceilings.leak_test import ABOVE_CEILING, ALARM_SIGMA, MIN_STARS, leak_verdict
@@ -36,6 +34,8 @@ from starsmith.learners import (
     predict,
     read_predictions,
 )
+from starsmith.learners.evaluation.evaluation_figures import plot_predicted
+from starsmith.simulator.figures.spectrum_figure import plot_errors, plot_magnitudes
 from starsmith.simulator.generation.recorded import open_recorded
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
@@ -170,11 +170,10 @@ def draw(
     sigma = true_error(bank.noise, batch.flux_model, batch.draws.conditions)
     plot_magnitudes(out / "spectra.png", batch, bank.notice)
     plot_errors(out / "errors.png", batch, sigma, bank.notice)
-    with staged_file(out / "r2_snr.png") as partial:
-        plot_ceiling(table, partial, models=bin_scores(predictions, table))
+    plot_ceiling(table, out / "r2_snr.png", models=bin_scores(predictions, table))
     truth = next(iter(predictions.values())).truth[:, 0]
     values = panels(predictions)
-    plot_predictions(out / "predictions.png", truth, values, AXIS, bank.notice)
+    plot_predicted(out / "predictions.png", truth, values, AXIS, bank.notice)
     return {
         "spectra.png": "One giant at four magnitudes, observed over noiseless",
         "errors.png": "Its noise against wavelength, absolute and relative",
@@ -276,9 +275,9 @@ def write_report(
         f"better by more than {ALARM_SIGMA:g} standard errors, all rows considered.\n"
     )
     pictures = "\n".join(f"![{caption}]({name})\n" for name, caption in figures.items())
-    with staged_file(path) as partial:
-        partial.write_text(
-            f"# starsmith demonstration\n{notice}\n{summary}\n{scores}\n\n{legend}\n{pictures}\n"
-            f"## What the ceilings assume\n\n{table.to_markdown()}"
-        )
+    write_text(
+        path,
+        f"# starsmith demonstration\n{notice}\n{summary}\n{scores}\n\n{legend}\n{pictures}\n"
+        f"## What the ceilings assume\n\n{table.to_markdown()}",
+    )
     return f"{notice}\n{summary}\n{scores}\n\nReport and figures: {path}"

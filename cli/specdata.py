@@ -36,15 +36,15 @@ path_argument = click.argument("path", type=click.Path(exists=True, path_type=Pa
 def info(path, plot, as_json):
     """Say what PATH is (data set, bank, grid or published HDF5) and what is in it."""
     from starsmith.cli.data.dataset_pages import page_of
-    from starsmith.cli.shared.figures import check_suffix
     from starsmith.data_contract.checks.summary import describe
+    from starsmith.data_contract.figure_kit import check_suffix
 
     check_suffix(plot)
     summary = describe(path)
     if plot:
         if "card" not in summary:
             raise click.UsageError("--plot draws finished data sets; specsim grid info has its own")
-        from starsmith.cli.data.dataset_figures import plot_dataset
+        from starsmith.simulator.figures.dataset_figure import plot_dataset
 
         plot_dataset(plot, summary)
     if as_json:

@@ -10,7 +10,7 @@ from starsmith.cli.learn.export import export
 from starsmith.cli.learn.train import train
 from starsmith.cli.shared.command import CommandGroup, echo_json, json_option, version_option
 from starsmith.cli.shared.option_types import SPLIT_NAMES
-from starsmith.cli.shared.tables import text_table
+from starsmith.data_contract.text_tables import text_table
 
 __all__ = ["main"]
 

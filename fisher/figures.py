@@ -6,6 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.figure_kit import (
+    COLOURS,
+    FLUX_AXIS,
+    WAVE_AXIS,
+    add_notice,
+    new_figure,
+    save_figure,
+)
 from starsmith.data_contract.quantities import UNITS
 from starsmith.fisher.ceilings.ceiling_table import FEW_STARS, CeilingRow, CeilingTable
 from starsmith.fisher.information.density import FEATURES, StarDensity
@@ -16,15 +24,15 @@ __all__ = ["ceiling_figure", "density_figure", "map_figure", "plot_ceiling", "wa
 
 LINES = {
     "posterior_mean": ("exact posterior mean: the ceiling", "#111111", "-", 2.4),
-    "bayes_gauss": ("Gaussian prior, linearised", "#0072b2", "--", 1.6),
-    "unbiased_mean": ("unbiased estimators", "#009e73", "-.", 1.4),
-    "mean_clip": ("mean of clipped bounds", "#cc79a7", ":", 1.4),
-    "paper_median": ("median over nodes (published definition)", "#d55e00", "-", 1.4),
-    "van_trees": ("van Trees", "#999999", ":", 1.2),
+    "bayes_gauss": ("Gaussian prior, linearised", COLOURS[0], "--", 1.6),
+    "unbiased_mean": ("unbiased estimators", COLOURS[2], "-.", 1.4),
+    "mean_clip": ("mean of clipped bounds", COLOURS[3], ":", 1.4),
+    "paper_median": ("median over nodes (published definition)", COLOURS[1], "-", 1.4),
+    "van_trees": ("van Trees", COLOURS[8], ":", 1.2),
 }
-BAND_COLOURS = ("#0072b2", "#009e73", "#cc79a7")
+BAND_COLOURS = (COLOURS[0], COLOURS[2], COLOURS[3])
 MARKERS = "osD^vP*X"
-BAR_COLOUR = "#d55e00"
+BAR_COLOUR = COLOURS[1]
 
 
 def _binned(table: CeilingTable) -> list[CeilingRow]:
@@ -76,9 +84,7 @@ def ceiling_figure(
         raise ConfigError(
             f"--plot: no bin of S/N holds {FEW_STARS} stars; raise --n-star or widen --snr-bins"
         )
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8.0, 5.4), layout="constrained")
+    figure = new_figure(8.0, 5.4)
     axes = figure.add_subplot()
     _draw_ceilings(axes, table)
     snr_of = {row.name: row.snr for row in _binned(table)}
@@ -99,9 +105,7 @@ def ceiling_figure(
     axes.grid(alpha=0.25)
     axes.set_title(f"Best possible $R^2$; amplitude {table.header['amplitude']}", fontsize=10)
     axes.legend(loc="lower right", fontsize=8, framealpha=0.95)
-    words = table.notice if notice is None else notice
-    if words:
-        figure.supxlabel(words, fontsize=8, color="#a00000")
+    add_notice(figure, table.notice if notice is None else notice)
     return figure
 
 
@@ -112,7 +116,7 @@ def plot_ceiling(
     notice: str | None = None,
 ) -> None:
     """Write `ceiling_figure` to ``path``; its suffix chooses the format."""
-    ceiling_figure(table, models, notice).savefig(path, dpi=160)
+    save_figure(ceiling_figure(table, models, notice), path)
 
 
 def _within(tick: float, snr_of: Mapping[str, float]) -> bool:
@@ -126,16 +130,14 @@ def density_figure(star: StarDensity, notice: str = ""):
     -------
     figure : matplotlib.figure.Figure
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9.0, 5.2), layout="constrained")
+    figure = new_figure(9.0, 5.2)
     spectrum, density = figure.subplots(2, 1, sharex=True)
     spectrum.plot(star.wave, star.flux, lw=0.5, color="0.25")
-    spectrum.set_ylabel("flux [$10^{-17}$ erg s$^{-1}$ cm$^{-2}$ Å$^{-1}$]")
+    spectrum.set_ylabel(FLUX_AXIS)
     pixel = np.gradient(star.wave)
     for values, colour, text in (
         (star.density_fixed, "0.65", "were all else known"),
-        (star.density, "#d55e00", "fitting " + ", ".join(star.names)),
+        (star.density, COLOURS[1], "fitting " + ", ".join(star.names)),
     ):
         density.plot(star.wave, values / values.sum() / pixel, lw=0.8, color=colour, label=text)
     for colour, (name, bands) in zip(BAND_COLOURS, FEATURES.items(), strict=True):
@@ -143,14 +145,13 @@ def density_figure(star: StarDensity, notice: str = ""):
             for axes in (spectrum, density):
                 label = name if k == 0 else None
                 axes.axvspan(low, high, color=colour, alpha=0.15, lw=0, label=label)
-    density.set_xlabel("vacuum wavelength [Å]")
+    density.set_xlabel(WAVE_AXIS)
     density.set_ylabel(f"share of the information\non {star.target} per Å")
     density.set_xlim(star.wave[0], star.wave[-1])
     density.legend(fontsize=8, loc="upper left")
     bound = f"σ({star.target}) ≥ {star.sigma:.3g}"
     spectrum.set_title(f"{bound} at S/N {star.snr:.1f} per pixel", fontsize=10)
-    if notice:
-        figure.supxlabel(notice, fontsize=8, color="#a00000")
+    add_notice(figure, notice)
     return figure
 
 
@@ -162,9 +163,8 @@ def map_figure(found: SigmaMap, notice: str = ""):
     figure : matplotlib.figure.Figure
     """
     from matplotlib.colors import LogNorm
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.0, 5.0), layout="constrained")
+    figure = new_figure(7.0, 5.0)
     axes = figure.add_subplot()
     shown = np.ma.masked_invalid(found.sigma)
     norm = LogNorm(*(np.percentile(shown.compressed(), [1.0, 99.0])))
@@ -183,8 +183,7 @@ def map_figure(found: SigmaMap, notice: str = ""):
     axes.invert_yaxis()
     held = ", ".join(f"{name} {value:g}" for name, value in found.held.items())
     axes.set_title(f"{held}; fitting {', '.join(found.fitted)}", fontsize=10)
-    if notice:
-        figure.supxlabel(notice, fontsize=8, color="#a00000")
+    add_notice(figure, notice)
     return figure
 
 
@@ -195,9 +194,7 @@ def waterfall_figure(steps: Sequence[WaterfallStep], target: str, title: str, no
     -------
     figure : matplotlib.figure.Figure
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8.0, 1.4 + 0.38 * len(steps)), layout="constrained")
+    figure = new_figure(8.0, 1.4 + 0.38 * len(steps))
     axes = figure.add_subplot()
     sigma = np.array([step.sigma for step in steps])
     place = np.arange(len(steps))
@@ -218,6 +215,5 @@ def waterfall_figure(steps: Sequence[WaterfallStep], target: str, title: str, no
     axes.set_xlabel(f"least σ({target}) [{UNITS[target]}]")
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(title, fontsize=10)
-    if notice:
-        figure.supxlabel(notice, fontsize=8, color="#a00000")
+    add_notice(figure, notice)
     return figure

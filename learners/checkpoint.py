@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save
 
 from starsmith.data_contract.dataset.training import TrainingView
 from starsmith.data_contract.errors import ContractError, DataError
-from starsmith.data_contract.files.zarr_groups import staged_file
+from starsmith.data_contract.files.atomic import staged_file
 from starsmith.data_contract.quantities import UNITS
 from starsmith.learners.preprocess import Statistics
 from starsmith.learners.recipe import Recipe, recipe_to_table

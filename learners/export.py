@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from starsmith.data_contract.errors import ContractError, DataError
-from starsmith.data_contract.files.zarr_groups import staged_file
+from starsmith.data_contract.files.atomic import staged_file
 from starsmith.learners.estimators.registry import kind_of
 from starsmith.learners.predict import Predictor
 from starsmith.learners.training.optimise import split_uncertainty

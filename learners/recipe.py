@@ -5,6 +5,8 @@ from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from importlib.resources import files
 from pathlib import Path
 
+import tomli_w
+
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.random import check_seed
 
@@ -364,16 +366,4 @@ def recipe_to_table(recipe: Recipe) -> dict:
 def recipe_to_toml(recipe: Recipe) -> str:
     """Return the resolved recipe as a TOML file."""
     table = recipe_to_table(recipe)
-    options = table.pop("options", {})
-    lines = [f"{key} = {_toml(value)}" for key, value in table.items()]
-    if options:
-        lines += ["", "[options]", *(f"{key} = {_toml(value)}" for key, value in options.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_toml, value))}]"
-    return f'"{value}"' if isinstance(value, str) else repr(value)
+    return tomli_w.dumps({key: value for key, value in table.items() if value != {}})

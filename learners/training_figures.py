@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.figure_kit import new_figure, save_figure
 from starsmith.data_contract.predictions import Predictions
 from starsmith.learners.evaluation.metrics import mae, r2, sigma_robust
 from starsmith.learners.training.run_folder import METRICS
@@ -13,7 +14,6 @@ from starsmith.learners.training.run_folder import METRICS
 __all__ = ["plot_predictions", "plot_training"]
 
 DENSITY_BINS = 60
-NOTICE_INCHES = 0.12
 
 
 def local_density(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -22,14 +22,6 @@ def local_density(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     column = np.clip(np.searchsorted(x_edges, x, side="right") - 1, 0, DENSITY_BINS - 1)
     row = np.clip(np.searchsorted(y_edges, y, side="right") - 1, 0, DENSITY_BINS - 1)
     return counts[column, row]
-
-
-def add_notice(figure, notice: str) -> None:
-    """Print the notice of the grid along the lower edge of a figure, below all axes."""
-    if notice:
-        room = NOTICE_INCHES / figure.get_figheight()
-        figure.get_layout_engine().set(rect=(0.0, room, 1.0, 1.0 - room))
-        figure.text(0.99, 0.005, notice, ha="right", va="bottom", fontsize=6, color="0.4")
 
 
 def plot_predictions(predictions: Predictions, path: Path | str, label: str | None = None) -> None:
@@ -43,13 +35,11 @@ def plot_predictions(predictions: Predictions, path: Path | str, label: str | No
     label : str, optional
         By default the first.
     """
-    from matplotlib.figure import Figure
-
     label = label or predictions.labels[0]
     column = predictions.column(label)
     truth, value = predictions.truth[:, column], predictions.value[:, column]
     unit = predictions.units[column]
-    figure = Figure(figsize=(9.0, 4.2), layout="constrained")
+    figure = new_figure(9.0, 4.2)
     scatter, histogram = figure.subplots(1, 2, width_ratios=(1.2, 1.0))
     density = local_density(truth, value)
     order = np.argsort(density)
@@ -74,8 +64,7 @@ def plot_predictions(predictions: Predictions, path: Path | str, label: str | No
     histogram.set(xlabel=f"predicted - true {label} [{unit}]", ylabel="spectra")
     histogram.set_title(f"robust σ {sigma_robust(truth, value):.3g}, n {error.size}", fontsize=10)
     histogram.legend(frameon=False)
-    add_notice(figure, predictions.notice)
-    figure.savefig(path, dpi=150)
+    save_figure(figure, path, predictions.notice)
 
 
 def plot_training(folder: Path | str, path: Path | str, notice: str = "") -> None:
@@ -95,15 +84,13 @@ def plot_training(folder: Path | str, path: Path | str, notice: str = "") -> Non
     DataError
         If the folder holds no epochs: ridge and trees have none.
     """
-    from matplotlib.figure import Figure
-
     source = Path(folder) / METRICS
     rows = [json.loads(line) for line in source.read_text().splitlines()] if source.exists() else []
     rows = [row for row in rows if "epoch" in row]
     if not rows:
         raise DataError(f"{source}: holds no epochs; only networks have training curves")
     epochs = [row["epoch"] for row in rows]
-    figure = Figure(figsize=(9.0, 3.6), layout="constrained")
+    figure = new_figure(9.0, 3.6)
     loss, error = figure.subplots(1, 2)
     loss.plot(epochs, [row["train_loss"] for row in rows], color="0.2")
     loss.set(xlabel="epoch", ylabel="training loss")
@@ -114,5 +101,4 @@ def plot_training(folder: Path | str, path: Path | str, notice: str = "") -> Non
         error.axvline(best[-1], color="crimson", lw=1.0, ls="--", label=f"best: {best[-1]}")
     error.set(xlabel="epoch", ylabel="validation MAE [label unit]")
     error.legend(frameon=False)
-    add_notice(figure, notice)
-    figure.savefig(path, dpi=150)
+    save_figure(figure, path, notice)

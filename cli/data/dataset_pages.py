@@ -1,6 +1,6 @@
 """What `specdata info` prints of a data set, finished or not."""
 
-from starsmith.cli.shared.tables import text_tree
+from starsmith.data_contract.text_tables import text_tree
 
 __all__ = ["dataset_page", "page_of"]
 

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from starsmith.cli.shared.figures import check_suffix
-from starsmith.cli.shared.files import refuse_existing, staged_file
 from starsmith.cli.shared.options import (
     BANK_OPTIONS,
     RANGES,
@@ -17,6 +15,8 @@ from starsmith.cli.shared.options import (
 )
 from starsmith.cli.shared.survey_options import NOISE
 from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.figure_kit import check_suffix
+from starsmith.data_contract.files.atomic import refuse_existing
 from starsmith.data_contract.noise.view import NoiseModel
 from starsmith.data_contract.quantities import SOMETIMES
 from starsmith.fisher.ceilings.ceiling_table import CeilingTable
@@ -118,8 +118,7 @@ def check_outputs(out: Path | None, plot: Path | None, overwrite: bool) -> None:
 def write_ceiling(table: CeilingTable, out: Path | None) -> None:
     """Write the table where one was asked for."""
     if out is not None:
-        with staged_file(out) as partial:
-            table.write(partial)
+        table.write(out)
 
 
 def draw_ceiling(table: CeilingTable, plot: Path | None) -> None:
@@ -135,5 +134,4 @@ def draw_ceiling(table: CeilingTable, plot: Path | None) -> None:
         }
         for arm in table.arms
     }
-    with staged_file(plot) as partial:
-        plot_ceiling(table, partial, arms)
+    plot_ceiling(table, plot, arms)

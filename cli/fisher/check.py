@@ -10,7 +10,7 @@ import click
 from starsmith.cli.fisher.options import UNUSED_BY_CEILINGS, refuse_moving, target_option
 from starsmith.cli.shared.command import Command, finish, json_option
 from starsmith.cli.shared.options import BankSource, config_option, prior_options
-from starsmith.cli.shared.tables import text_table
+from starsmith.data_contract.text_tables import text_table
 
 if TYPE_CHECKING:
     from starsmith.fisher import Finding

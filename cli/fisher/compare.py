@@ -9,7 +9,7 @@ from starsmith.cli.fisher.options import effort_options
 from starsmith.cli.shared.command import Command, finish, json_option
 from starsmith.cli.shared.option_types import LABEL_NAMES, Edges
 from starsmith.cli.shared.progress import tell_ceiling
-from starsmith.cli.shared.tables import text_table
+from starsmith.data_contract.text_tables import text_table
 
 __all__ = ["compare"]
 
@@ -37,7 +37,7 @@ def compare(predictions, data, target, snr_bins, as_json, plot, **choices):
     `efficiency` is the posterior mean's squared error over the model's; `gap` the R2 it lacks.
     """
     from starsmith.cli.fisher.compare_work import comparison_rows, draw_comparison
-    from starsmith.cli.shared.figures import check_suffix
+    from starsmith.data_contract.figure_kit import check_suffix
     from starsmith.fisher.ceilings.dataset_stars import compare_predictions
     from starsmith.fisher.ceilings.leak_test import check_leak
     from starsmith.fisher.ceilings.options import CeilingOptions

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 
-from starsmith.cli.shared.files import staged_file
 from starsmith.fisher.ceilings.ceiling_table import CeilingTable
 from starsmith.fisher.ceilings.leak_test import Comparison
 from starsmith.fisher.figures import plot_ceiling
@@ -44,5 +43,4 @@ def draw_comparison(
     if plot is None:
         return
     scores = {row.name: (row.r2_model, *row.r2_interval) for row in comparison.rows}
-    with staged_file(plot) as partial:
-        plot_ceiling(table, partial, models={model: scores})
+    plot_ceiling(table, plot, models={model: scores})

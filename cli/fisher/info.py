@@ -14,8 +14,8 @@ from starsmith.cli.fisher.options import (
     target_option,
 )
 from starsmith.cli.shared.command import Command, finish, json_option
-from starsmith.cli.shared.files import write_figure
 from starsmith.cli.shared.options import bank_options, config_option, prior_options
+from starsmith.data_contract.figure_kit import save_figure
 
 __all__ = ["info"]
 
@@ -48,7 +48,7 @@ def info(source, prior, star, target, normalise, nuisance, as_json, **figures):
     """
     from starsmith.cli.fisher.ceiling_work import parse_nuisances
     from starsmith.cli.fisher.info_work import density_report, describe_density, draw_waterfall
-    from starsmith.cli.shared.figures import check_suffix
+    from starsmith.data_contract.figure_kit import check_suffix
     from starsmith.fisher import density_figure, free_labels, information_of_star, star_at
     from starsmith.fisher import waterfall as waterfall_of
 
@@ -62,6 +62,6 @@ def info(source, prior, star, target, normalise, nuisance, as_json, **figures):
     found = information_of_star(bank, draws, target, names, normalise)
     report = density_report(found, draws, waterfall_of(bank, draws, target, names, chosen))
     if figures["plot"]:
-        write_figure(figures["plot"], density_figure(found, bank.notice))
+        save_figure(density_figure(found, bank.notice), figures["plot"])
     draw_waterfall(figures["waterfall"], report, bank.notice)
     finish("specfisher.info", report, describe_density(report), as_json, bank.notice)

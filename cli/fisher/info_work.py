@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from starsmith.cli.shared.files import write_figure
-from starsmith.cli.shared.tables import text_table
 from starsmith.data_contract.draws import Draws
+from starsmith.data_contract.figure_kit import save_figure
 from starsmith.data_contract.quantities import UNITS
+from starsmith.data_contract.text_tables import text_table
 from starsmith.fisher.figures import waterfall_figure
 from starsmith.fisher.information.density import StarDensity
 from starsmith.fisher.information.waterfall import WaterfallStep
@@ -55,7 +55,7 @@ def draw_waterfall(path: Path | None, report: dict, notice: str) -> None:
     if path is not None:
         steps = [WaterfallStep(**step) for step in report["waterfall"]]
         title = f"{_star_words(report)}; S/N {report['snr']:.1f} per pixel"
-        write_figure(path, waterfall_figure(steps, report["target"], title, notice))
+        save_figure(waterfall_figure(steps, report["target"], title, notice), path)
 
 
 COLUMNS = {"features": "feature", "windows": "window [A]"}

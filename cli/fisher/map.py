@@ -13,11 +13,11 @@ from starsmith.cli.fisher.options import (
     target_option,
 )
 from starsmith.cli.shared.command import Command, finish, json_option
-from starsmith.cli.shared.files import write_figure
 from starsmith.cli.shared.option_types import Values
 from starsmith.cli.shared.options import bank_options, config_option, prior_options
-from starsmith.cli.shared.tables import text_table
+from starsmith.data_contract.figure_kit import save_figure
 from starsmith.data_contract.quantities import UNITS
+from starsmith.data_contract.text_tables import text_table
 
 if TYPE_CHECKING:
     from starsmith.fisher import SigmaMap
@@ -48,7 +48,7 @@ def sigma_map(source, prior, at, target, normalise, plot, as_json):
 
     Ranges of teff and logg span the map; other ranges stand for their middle.
     """
-    from starsmith.cli.shared.figures import check_suffix
+    from starsmith.data_contract.figure_kit import check_suffix
     from starsmith.fisher import map_figure
     from starsmith.fisher import sigma_map as map_of
 
@@ -57,7 +57,7 @@ def sigma_map(source, prior, at, target, normalise, plot, as_json):
     bank = source.open()
     found = map_of(bank, prior, target, at, normalise)
     if plot:
-        write_figure(plot, map_figure(found, bank.notice))
+        save_figure(map_figure(found, bank.notice), plot)
     finish("specfisher.map", asdict(found), _describe(found), as_json, bank.notice)
 
 

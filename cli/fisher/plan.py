@@ -78,7 +78,8 @@ def plan(source, prior, mag_step, star, stars, by_arm, as_json, **choices):
     With --stars each star of a table is planned by itself, under the middle of the conditions.
     """
     from starsmith.cli.fisher import plan_work
-    from starsmith.cli.shared.files import check_table, refuse_existing
+    from starsmith.data_contract.files.atomic import refuse_existing
+    from starsmith.data_contract.tables.table_files import check_table
     from starsmith.fisher import Goal
 
     if typed_on_command_line(choices["vary"]):

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table, vstack
 
-from starsmith.cli.shared.files import write_table
-from starsmith.cli.shared.tables import text_table
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.quantities import UNITS
 from starsmith.data_contract.tables.population import read_population
+from starsmith.data_contract.tables.table_files import write_table
+from starsmith.data_contract.text_tables import text_table
 from starsmith.fisher.stars import stars_at
 from starsmith.fisher.survey.exposure_plan import ExposurePlan, Goal, plan_exposures
 from starsmith.fisher.survey.star_plan import StarPlan, plan_stars
@@ -128,12 +128,8 @@ def _star_summary(path: Path, goal: Goal, found: StarPlan, out: Table) -> dict:
         "n": len(out),
         "n_reached": int(reached.sum()),
         "hours": float(found.time[reached].sum() / 3600.0),
-        "rows": [dict(zip(out.colnames, map(_plain, row), strict=True)) for row in out],
+        "rows": [dict(zip(out.colnames, map(float, row), strict=True)) for row in out],
     }
-
-
-def _plain(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def _star_table(values: dict[str, np.ndarray], found: StarPlan) -> Table:

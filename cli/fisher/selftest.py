@@ -5,8 +5,8 @@ from dataclasses import asdict
 import click
 
 from starsmith.cli.shared.command import Command, finish, json_option
-from starsmith.cli.shared.tables import text_table
 from starsmith.data_contract.errors import StarsmithError
+from starsmith.data_contract.text_tables import text_table
 
 __all__ = ["selftest"]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from starsmith.cli.shared.command import Command, echo_json, json_option
-from starsmith.cli.shared.tables import text_table
+from starsmith.data_contract.text_tables import text_table
 
 __all__ = ["bench"]
 

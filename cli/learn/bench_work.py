@@ -18,7 +18,7 @@ from starsmith.cli.shared.datasets import told_bank
 from starsmith.cli.shared.options import BankSource, flag
 from starsmith.cli.shared.progress import progress_bar, tell_ceiling
 from starsmith.data_contract.errors import ConfigError, DataError
-from starsmith.data_contract.files.zarr_groups import write_json
+from starsmith.data_contract.files.atomic import write_json
 from starsmith.data_contract.quantities import SNR_EDGES
 from starsmith.fisher.ceilings.ceiling_table import CeilingTable
 from starsmith.fisher.ceilings.dataset_stars import ceiling_of

@@ -6,7 +6,7 @@ import click
 
 from starsmith.cli.shared.command import Command, echo_json, json_option
 from starsmith.cli.shared.option_types import LABEL_NAMES, SPLIT_NAMES, Count, Edges
-from starsmith.cli.shared.tables import text_table
+from starsmith.data_contract.text_tables import text_table
 
 __all__ = ["evaluate", "explain"]
 

@@ -7,12 +7,12 @@ import numpy as np
 
 from starsmith.cli.learn.learning import write_predictions
 from starsmith.cli.shared.datasets import told_bank
-from starsmith.cli.shared.figures import check_suffix
-from starsmith.cli.shared.files import refuse_existing, staged_file
 from starsmith.cli.shared.progress import tell_ceiling
-from starsmith.cli.shared.tables import text_table
 from starsmith.data_contract.dataset.reader import Dataset, Split
 from starsmith.data_contract.errors import ConfigError, DataError
+from starsmith.data_contract.figure_kit import check_suffix, save_figure
+from starsmith.data_contract.files.atomic import refuse_existing
+from starsmith.data_contract.text_tables import text_table
 from starsmith.fisher.ceilings.dataset_stars import ceiling_of
 from starsmith.fisher.ceilings.options import CeilingOptions
 from starsmith.learners import (
@@ -230,14 +230,12 @@ class Inquiry:
         if self.out:
             write_predictions(self.out, tables[0])
         if self.plot:
-            with staged_file(self.plot) as partial:
-                if len(tables) == 1:
-                    plot_predictions(tables[0], partial, label)
-                else:
-                    plot_models(tables, partial, label)
+            if len(tables) == 1:
+                plot_predictions(tables[0], self.plot, label)
+            else:
+                plot_models(tables, self.plot, label)
         if self.calibration_plot:
-            with staged_file(self.calibration_plot) as partial:
-                plot_calibration(tables, partial, label)
+            plot_calibration(tables, self.calibration_plot, label)
 
 
 def check_predictions(predictions: Predictions, path: Path, rows: Split) -> Predictions:
@@ -297,8 +295,7 @@ def explain_model(
         rows.draws.take(slice(0, min(N_STAR, len(rows)))),
     )
     if plot:
-        with staged_file(plot) as partial:
-            interpretation_figure(found, rows.header.notice).savefig(partial, dpi=150)
+        save_figure(interpretation_figure(found, rows.header.notice), plot)
     curves = {
         name: None if getattr(found, name) is None else getattr(found, name).tolist()
         for name in ("wave", "spectrum", "attention", "saliency", "information")

@@ -27,7 +27,7 @@ def export(model, format_, out, overwrite, as_json):
     Flux and mask go in, labels in their own units come out: normalisation is inside. The file
     is checked against the model before it appears.
     """
-    from starsmith.cli.shared.files import refuse_existing
+    from starsmith.data_contract.files.atomic import refuse_existing
     from starsmith.learners import load_checkpoint
     from starsmith.learners.export import export_onnx
 

@@ -6,8 +6,9 @@ import numpy as np
 from astropy import units
 from astropy.table import Table
 
-from starsmith.cli.shared.files import TABLE_FORMATS, refuse_existing, staged_file, write_table
 from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.files.atomic import refuse_existing, staged_file
+from starsmith.data_contract.tables.table_files import TABLE_FORMATS, write_table
 from starsmith.learners import (
     Predictions,
     load_checkpoint,

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import math
 import os
 import shlex
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 import click
 
 from starsmith.cli.shared.interrupts import stoppable
+from starsmith.data_contract.files.atomic import json_safe
 
 __all__ = [
     "CONFIG_PATH",
@@ -307,21 +307,9 @@ def json_option():
     return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
-def _plain(value):
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
-
-
 def echo_json(schema: str, content: dict) -> None:
     """Print strict JSON (infinite and undefined numbers as null) with its schema's name."""
-    document = {"schema": schema, "schema_version": 1, **_plain(content)}
+    document = {"schema": schema, "schema_version": 1, **json_safe(content)}
     click.echo(json.dumps(document, indent=2, allow_nan=False))
 
 

@@ -12,9 +12,10 @@ from starsmith.data_contract.dataset.schema import DATASET_SCHEMA
 from starsmith.data_contract.dataset.shards import open_run
 from starsmith.data_contract.errors import DataError, LeakError
 from starsmith.data_contract.exchange.published import write_published
+from starsmith.data_contract.files.atomic import partial_name
 from starsmith.data_contract.files.disk_errors import told_of_disk
 from starsmith.data_contract.files.lock import writer_lock
-from starsmith.data_contract.files.zarr_groups import partial_name, schema_of
+from starsmith.data_contract.files.zarr_groups import schema_of
 from starsmith.data_contract.quantities import SOMETIMES, SPLITS
 from starsmith.simulator.generation.recorded import bank_of_run, open_recorded, recorded_bank
 

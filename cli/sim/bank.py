@@ -10,7 +10,7 @@ from starsmith.cli.shared.command import (
     out_option,
 )
 from starsmith.cli.shared.options import bank_options
-from starsmith.cli.shared.tables import text_tree
+from starsmith.data_contract.text_tables import text_tree
 
 __all__ = ["bank"]
 
@@ -48,7 +48,7 @@ __all__ = ["bank"]
 @json_option()
 def bank(source, out, overwrite, as_json, compress, **rendering):
     """Render a stellar grid to an instrument's pixels, once and for all."""
-    from starsmith.cli.shared.files import refuse_existing
+    from starsmith.data_contract.files.atomic import refuse_existing
 
     refuse_existing(out, overwrite)
     rendered = source.rendering(rendering).open()

@@ -3,7 +3,7 @@
 import time
 from datetime import UTC, datetime
 
-from starsmith.cli.shared.tables import text_table
+from starsmith.data_contract.text_tables import text_table
 from starsmith.simulator.cache.contents import CacheEntry, clear_cache, list_cache
 from starsmith.simulator.cache.use import cache_folder
 

@@ -54,9 +54,10 @@ def export(data, layout, split, rows, out, truth, overwrite, as_json):
     """Write spectra of the data set DATA as files of another format, for other programs."""
     import numpy as np
 
-    from starsmith.cli.shared.files import refuse_existing, write_table
     from starsmith.data_contract.errors import DataError
     from starsmith.data_contract.exchange.export_pfs import export_pfs
+    from starsmith.data_contract.files.atomic import refuse_existing
+    from starsmith.data_contract.tables.table_files import write_table
     from starsmith.simulator.generation.recorded import open_recorded
 
     chosen = open_recorded(data).split(split)

@@ -13,7 +13,7 @@ from starsmith.cli.shared.command import (
 )
 from starsmith.cli.shared.option_types import Count, Range
 from starsmith.cli.shared.progress import progress_bar
-from starsmith.cli.shared.tables import text_table, text_tree
+from starsmith.data_contract.text_tables import text_table, text_tree
 
 __all__ = ["grid"]
 
@@ -149,8 +149,9 @@ def grid_import(folder, out, as_json, **choices):
 @json_option()
 def info(grid_name, plot, as_json):
     """Show the axes, coverage and origin of a GRID (demo or a grid file)."""
-    from starsmith.cli.shared.figures import check_suffix, plot_grid
+    from starsmith.data_contract.figure_kit import check_suffix
     from starsmith.data_contract.grid.error_map import read_error_map
+    from starsmith.simulator.figures.grid_figure import plot_grid
     from starsmith.simulator.grids import StellarGrid, grid_info, grid_path
 
     check_suffix(plot)

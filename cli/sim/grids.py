@@ -6,12 +6,12 @@ import click
 import numpy as np
 
 from starsmith.cli.shared.command import loudness
-from starsmith.cli.shared.files import refuse_existing
 from starsmith.cli.shared.progress import progress_bar
-from starsmith.cli.sim.grid_figures import plot_differences, plot_stars, plot_triplet
 from starsmith.data_contract.errors import ConfigError, DataError
+from starsmith.data_contract.files.atomic import refuse_existing
 from starsmith.data_contract.grid.grid_file import GridData, write_grid
 from starsmith.data_contract.tables.spectrum_columns import read_columns
+from starsmith.simulator.figures.grid_figure import plot_differences, plot_stars, plot_triplet
 from starsmith.simulator.grids import StellarGrid
 from starsmith.simulator.grids.demo import build_demo_grid, demo_axes
 

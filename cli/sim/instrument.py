@@ -5,13 +5,13 @@ from pathlib import Path
 import click
 
 from starsmith.cli.shared.command import CommandGroup, echo_json, json_option, out_option
-from starsmith.cli.shared.tables import text_table, text_tree
 from starsmith.cli.sim.planning_options import (
     condition_options,
     instrument_option,
     plot_option,
     source_options,
 )
+from starsmith.data_contract.text_tables import text_table, text_tree
 
 __all__ = ["instrument"]
 
@@ -129,8 +129,8 @@ def validate(against, name, plot, as_json, **settings):
     option stands before the file. `signal_worst` and `noise_worst` are the greatest relative
     deviations of a pixel's electrons and of its variance without the star.
     """
-    from starsmith.cli.shared.figures import check_suffix
-    from starsmith.cli.sim.instrument_figures import plot_comparison
+    from starsmith.data_contract.figure_kit import check_suffix
+    from starsmith.simulator.figures.instrument_figure import plot_comparison
     from starsmith.simulator.instruments import compare_with_etc, load_instrument
 
     check_suffix(plot)

@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from starsmith.cli.shared.datasets import export_published, remove_dataset
-from starsmith.cli.shared.files import write_toml
 from starsmith.cli.shared.options import BankSource, typed_first
 from starsmith.cli.sim.division import ALONE, Division
 from starsmith.cli.sim.executor_choice import executor_of
@@ -17,6 +16,7 @@ from starsmith.data_contract.dataset.manifest import MANIFEST_FILE
 from starsmith.data_contract.dataset.schema import SHARD_ROWS
 from starsmith.data_contract.dataset.shards import plan_shards
 from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.files.atomic import write_toml
 from starsmith.data_contract.noise.view import NoiseModel
 from starsmith.data_contract.quantities import CONDITIONS
 from starsmith.simulator.generation.generate import (

@@ -6,13 +6,13 @@ import click
 
 from starsmith.cli.shared.command import Command, echo_json, json_option
 from starsmith.cli.shared.option_types import Range
-from starsmith.cli.shared.tables import text_table
 from starsmith.cli.sim.planning_options import (
     condition_options,
     instrument_option,
     plot_option,
     source_options,
 )
+from starsmith.data_contract.text_tables import text_table
 
 __all__ = ["snr"]
 
@@ -53,9 +53,9 @@ def snr(mag, mag_step, sed, mag_band, name, plot, as_json, **options):
     S/N is that of the coadd: median over an arm's pixels, per pixel, Angstrom and resolution
     element. Then medians of each cause's fraction of the variance.
     """
-    from starsmith.cli.shared.figures import check_suffix
-    from starsmith.cli.sim.planning_figures import plot_forecast
+    from starsmith.data_contract.figure_kit import check_suffix
     from starsmith.data_contract.quantities import CONDITIONS
+    from starsmith.simulator.figures.forecast_figure import plot_forecast
     from starsmith.simulator.instruments import load_instrument, with_source
     from starsmith.simulator.planning.forecast import (
         forecast_snr,

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from starsmith.cli.shared.files import write_table
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.draws import SpectrumBatch
 from starsmith.data_contract.noise.exposures import observe_exposures
 from starsmith.data_contract.noise.view import CALCULATOR, NoiseModel
 from starsmith.data_contract.quantities import CONDITIONS, SOMETIMES
 from starsmith.data_contract.snr_units import snr_factors
+from starsmith.data_contract.tables.table_files import write_table
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
 

@@ -54,15 +54,17 @@ def spectrum(source, prior, noise, preset, index, split, seed, as_json, **files)
 
     The table holds wave, flux, error and mask: what `speclearn predict` reads.
     """
-    from starsmith.cli.shared.figures import check_suffix, plot_spectrum
-    from starsmith.cli.shared.files import check_table, refuse_existing
-    from starsmith.cli.sim.noise_figures import plot_noise
     from starsmith.cli.sim.spectra import (
         single_spectrum,
         spectrum_summary,
         write_exposures,
         write_spectrum,
     )
+    from starsmith.data_contract.figure_kit import check_suffix
+    from starsmith.data_contract.files.atomic import refuse_existing
+    from starsmith.data_contract.tables.table_files import check_table
+    from starsmith.simulator.figures.noise_figure import plot_noise
+    from starsmith.simulator.figures.spectrum_figure import plot_spectrum
     from starsmith.simulator.presets import settle
 
     out, exposures = files["out"], files["exposures"]

@@ -4,7 +4,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from starsmith.cli.shared.files import staged_file
+from starsmith.data_contract.files.atomic import staged_file
 
 __all__ = ["TASK_FORMATS", "Tasks"]
 

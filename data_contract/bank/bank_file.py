@@ -13,12 +13,8 @@ from starsmith.data_contract.bank.reddening import ReddeningTables, read_reddeni
 from starsmith.data_contract.bank.velocity import VelocityTables, read_velocity, write_velocity
 from starsmith.data_contract.described import described, span
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.files.zarr_groups import (
-    open_group,
-    read_arrays,
-    staged_folder,
-    write_array,
-)
+from starsmith.data_contract.files.atomic import staged_folder
+from starsmith.data_contract.files.zarr_groups import open_group, read_arrays, write_array
 from starsmith.data_contract.noise.view import NoiseTables
 
 __all__ = ["BANK_SCHEMA", "DEGREES", "Bank", "load_bank"]

@@ -12,7 +12,7 @@ from starsmith.data_contract.dataset.manifest import (
     read_manifest,
 )
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.files.zarr_groups import read_json
+from starsmith.data_contract.files.atomic import read_json
 
 __all__ = ["FileCheck", "Finding", "check_files", "owner_of"]
 

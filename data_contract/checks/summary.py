@@ -11,7 +11,8 @@ from starsmith.data_contract.dataset.schema import DATASET_SCHEMA
 from starsmith.data_contract.dataset.shards import finished_shards, open_run, plan_shards
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.exchange.published import describe_published
-from starsmith.data_contract.files.zarr_groups import open_group, read_json
+from starsmith.data_contract.files.atomic import read_json
+from starsmith.data_contract.files.zarr_groups import open_group
 from starsmith.data_contract.grid.grid_file import GRID_SCHEMA, GRID_VERSION
 from starsmith.data_contract.snr_units import snr_factors
 

@@ -25,7 +25,8 @@ from starsmith.data_contract.dataset.split_columns import (
     row_blocks,
 )
 from starsmith.data_contract.errors import ContractError, DataError
-from starsmith.data_contract.files.zarr_groups import open_group, read_json
+from starsmith.data_contract.files.atomic import read_json
+from starsmith.data_contract.files.zarr_groups import open_group
 from starsmith.data_contract.noise.view import median_snr, true_error
 from starsmith.data_contract.quantities import CONDITIONS, UNITS
 from starsmith.data_contract.random import DrawKey

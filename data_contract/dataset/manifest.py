@@ -9,7 +9,7 @@ from pathlib import Path
 from starsmith.data_contract.dataset.schema import DatasetHeader
 from starsmith.data_contract.dataset.split_columns import open_column, read_blocks
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.files.zarr_groups import json_bytes, write_json
+from starsmith.data_contract.files.atomic import json_bytes, write_json
 
 __all__ = [
     "MANIFEST_FILE",

@@ -39,18 +39,17 @@ from starsmith.data_contract.dataset.split_columns import (
     write_rows,
 )
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.files.interrupts import uninterrupted
-from starsmith.data_contract.files.lock import writer_lock
-from starsmith.data_contract.files.zarr_groups import (
+from starsmith.data_contract.files.atomic import (
     json_bytes,
-    open_group,
     partial_name,
     read_json,
     staged_folder,
-    write_array,
     write_json,
     write_text,
 )
+from starsmith.data_contract.files.interrupts import uninterrupted
+from starsmith.data_contract.files.lock import writer_lock
+from starsmith.data_contract.files.zarr_groups import open_group, write_array
 from starsmith.data_contract.quantities import SPLITS
 
 __all__ = [

@@ -11,7 +11,7 @@ from starsmith.data_contract.dataset.shard_file import ShardFiles
 from starsmith.data_contract.dataset.split_columns import open_column, read_rows, rounded
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.files.zarr_groups import staged_file
+from starsmith.data_contract.files.atomic import staged_file
 
 __all__ = ["Regenerate", "RegeneratedSpectra", "ShardCache", "Source", "StoredSpectra"]
 

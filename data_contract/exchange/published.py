@@ -19,7 +19,7 @@ from starsmith.data_contract.dataset.reader import Dataset, Split
 from starsmith.data_contract.dataset.schema import DatasetHeader
 from starsmith.data_contract.dataset.split_columns import rounded
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.files.zarr_groups import json_bytes
+from starsmith.data_contract.files.atomic import json_bytes
 from starsmith.data_contract.noise.view import true_error
 from starsmith.data_contract.quantities import CONDITIONS, SOMETIMES, SPLITS
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.files.zarr_groups import partial_name
+from starsmith.data_contract.files.atomic import partial_name
 
 __all__ = ["writer_lock"]
 

@@ -7,12 +7,8 @@ import numpy as np
 import zarr
 
 from starsmith.data_contract.errors import GridError
-from starsmith.data_contract.files.zarr_groups import (
-    open_group,
-    read_arrays,
-    staged_folder,
-    write_array,
-)
+from starsmith.data_contract.files.atomic import staged_folder
+from starsmith.data_contract.files.zarr_groups import open_group, read_arrays, write_array
 
 __all__ = ["GridErrorMap", "read_error_map", "write_error_map"]
 

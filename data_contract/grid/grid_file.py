@@ -9,12 +9,8 @@ import numpy as np
 import zarr
 
 from starsmith.data_contract.errors import GridError
-from starsmith.data_contract.files.zarr_groups import (
-    open_group,
-    read_arrays,
-    staged_folder,
-    write_array,
-)
+from starsmith.data_contract.files.atomic import staged_folder
+from starsmith.data_contract.files.zarr_groups import open_group, read_arrays, write_array
 from starsmith.data_contract.quantities import LABELS
 
 __all__ = ["GRID_SCHEMA", "GridData", "GridWriter", "grid_writer", "read_grid", "write_grid"]

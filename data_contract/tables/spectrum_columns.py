@@ -5,10 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.tables.table_files import TABLE_FORMATS
 
-__all__ = ["TABLE_FORMATS", "read_columns"]
-
-TABLE_FORMATS = {".csv": "ascii.csv", ".ecsv": "ascii.ecsv", ".fits": "fits"}
+__all__ = ["read_columns"]
 
 
 def read_columns(path: Path | str) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.data_contract.described import described
+from starsmith.data_contract.files.atomic import json_safe, staged_file
 
 __all__ = ["FEW_STARS", "CeilingRow", "CeilingTable", "StarCeiling"]
 
@@ -22,17 +23,6 @@ MEANING = {
     "posterior_mean": "1 - E[Var(label | spectrum)]/Var: no estimator does better",
     "van_trees": "1 - weighted van Trees bound/Var: rigorous, loose",
 }
-
-
-def _plain(value):
-    """JSON has no infinity or NaN: null stands for both."""
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,7 +194,7 @@ class CeilingTable:
             "statistics": meaning,
             "rows": [asdict(row) for row in self.rows],
         }
-        return _plain(content)
+        return json_safe(content)
 
     def to_json(self) -> str:
         """Return the table as JSON text."""
@@ -246,7 +236,9 @@ class CeilingTable:
         """Write JSON, ECSV or Markdown, as the suffix of ``path`` says."""
         path = Path(path)
         writers = {".json": self.to_json, ".ecsv": self.to_ecsv, ".md": self.to_markdown}
-        path.write_text(writers[path.suffix](), encoding="utf-8")
+        text = writers[path.suffix]()
+        with staged_file(path) as partial:
+            partial.write_text(text, encoding="utf-8")
 
 
 def _with_error(value: float, error: float) -> str:

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from starsmith.data_contract.figure_kit import COLOURS, add_notice, colour_of, new_figure
 from starsmith.learners.benchmark.published_values import published
 from starsmith.learners.benchmark.results import Outcome, Results
-from starsmith.learners.evaluation.evaluation_figures import COLOURS
-from starsmith.learners.training_figures import add_notice
 
 __all__ = [
     "bar_figure",
@@ -33,14 +32,7 @@ def family_colour(model: str) -> tuple[str, str]:
     for k, (family, members) in enumerate(FAMILIES.items()):
         if model.removesuffix("_tiny") in members:
             return family, COLOURS[k] if family != "classical" else "#999999"
-    return "other", "#bcbd22"
-
-
-def new_figure(width: float, height: float):
-    """Empty figure with constrained layout."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
+    return "other", "#BCBD22"
 
 
 def bar_figure(results: Results):
@@ -106,7 +98,7 @@ def scaling_figure(results: Results, outcomes: Sequence[Outcome]):
         scores = [o.score("r2") for o in curve]
         value = np.array([s.value for s in scores])
         spread = [value - [s.low for s in scores], [s.high for s in scores] - value]
-        colour = COLOURS[k % len(COLOURS)]
+        colour = colour_of(k)
         axes.errorbar(
             n, value, spread, marker="o", capsize=2, color=colour, label=f"{model}, {tag}"
         )
@@ -135,7 +127,7 @@ def training_figure(results: Results, outcomes: Sequence[Outcome]):
     for k, outcome in enumerate(outcomes):
         rows = outcome.training_rows()
         seen = np.array([r["epoch"] for r in rows]) * outcome.record["n_train"]
-        colour = COLOURS[k % len(COLOURS)]
+        colour = colour_of(k)
         label = outcome.run.targets[0]
         loss.plot(seen, [r["train_loss"] for r in rows], color=colour, label=outcome.name)
         error.plot(seen, [r["val_mae"][label] for r in rows], color=colour)
@@ -191,7 +183,7 @@ def type_figure(results: Results, outcomes: Sequence[Outcome]):
         spread = [[s.value - s.low for _, s in found], [s.high - s.value for _, s in found]]
         axes.bar(
             place, [s.value for _, s in found], width, yerr=spread,
-            color=COLOURS[k % len(COLOURS)], label=outcome.name,
+            color=colour_of(k), label=outcome.name,
         )  # fmt: skip
     axes.set_xticks(range(3), names)
     axes.set(ylabel=f"MAE of {results.target} [dex]")

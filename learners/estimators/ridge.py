@@ -12,7 +12,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from starsmith.data_contract.dataset.training import TrainingSplit
-from starsmith.data_contract.files.zarr_groups import write_text
+from starsmith.data_contract.files.atomic import write_text
 from starsmith.learners.checkpoint import make_card, write_checkpoint
 from starsmith.learners.estimators.registry import Kind, Task
 from starsmith.learners.preprocess import (

@@ -11,7 +11,7 @@ import numpy as np
 
 from starsmith.data_contract.dataset.training import TrainingSplit
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.files.zarr_groups import write_text
+from starsmith.data_contract.files.atomic import write_text
 from starsmith.learners.checkpoint import make_card, write_checkpoint
 from starsmith.learners.estimators.registry import Kind, Task
 from starsmith.learners.estimators.ridge import noise_copies

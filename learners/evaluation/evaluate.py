@@ -8,6 +8,7 @@ import numpy as np
 from starsmith.data_contract.dataset.reader import Split
 from starsmith.data_contract.described import described
 from starsmith.data_contract.errors import DataError, LeakError
+from starsmith.data_contract.files.atomic import json_safe
 from starsmith.data_contract.predictions import Predictions
 from starsmith.data_contract.quantities import SNR_EDGES
 from starsmith.learners.evaluation.metrics import (
@@ -124,7 +125,7 @@ class Evaluation:
 
     def to_json(self) -> str:
         """Everything as JSON; the open last edge is null."""
-        return json.dumps(_finite(self.to_dict()), indent=2, allow_nan=False)
+        return json.dumps(json_safe(self.to_dict()), indent=2, allow_nan=False)
 
     def to_markdown(self) -> str:
         """Return a table: one row for all spectra, one per bin or group that is not empty."""
@@ -153,14 +154,6 @@ def _row(name: str, n_spec: int, scores: dict[str, Interval] | None) -> str:
     else:
         cells = [f"{scores[s].value:.3f} ± {scores[s].error:.3f}" for s in TABLE_SCORES]
     return f"| {name} | {n_spec} | {' | '.join(cells)} |"
-
-
-def _finite(content: object) -> object:
-    if isinstance(content, dict):
-        return {key: _finite(value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_finite(value) for value in content]
-    return None if isinstance(content, float) and not np.isfinite(content) else content
 
 
 def evaluate_predictions(

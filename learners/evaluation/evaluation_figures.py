@@ -1,32 +1,25 @@
 """Figures on predictions: several models side by side, and the truth of their uncertainties."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from scipy.special import ndtri
 from scipy.stats import binom
 
+from starsmith.data_contract.figure_kit import add_notice, colour_of, new_figure, save_figure
 from starsmith.data_contract.predictions import Predictions
 from starsmith.learners.evaluation.calibration import N_PIT, calibrate, z_scores
 from starsmith.learners.evaluation.metrics import mae, r2, sigma_robust
-from starsmith.learners.training_figures import add_notice, local_density
+from starsmith.learners.training_figures import local_density
 
-__all__ = ["COLOURS", "calibration_figure", "models_figure", "plot_calibration", "plot_models"]
-
-COLOURS = (
-    "#0072b2",
-    "#d55e00",
-    "#009e73",
-    "#cc79a7",
-    "#56b4e9",
-    "#e69f00",
-    "#444444",
-    "#8c564b",
-    "#999999",
-    "#bcbd22",
-)
-"""Told apart by every eye (Okabe & Ito), in the order models are listed."""
+__all__ = [
+    "calibration_figure",
+    "models_figure",
+    "plot_calibration",
+    "plot_models",
+    "plot_predicted",
+]
 
 MOST_PANELS = 4
 
@@ -45,11 +38,9 @@ def models_figure(tables: Sequence[Predictions], label: str | None = None):
     -------
     figure : matplotlib.figure.Figure
     """
-    from matplotlib.figure import Figure
-
     label = label or tables[0].labels[0]
     shown = tables[:MOST_PANELS]
-    figure = Figure(figsize=(3.1 * (len(shown) + 1) + 0.6, 3.5), layout="constrained")
+    figure = new_figure(3.1 * (len(shown) + 1) + 0.6, 3.5)
     panels = figure.subplots(1, len(shown) + 1)
     column, unit = tables[0].column(label), tables[0].units[tables[0].column(label)]
     truth = tables[0].truth[:, column]
@@ -82,7 +73,7 @@ def _error_histograms(axes, tables: Sequence[Predictions], label: str, unit: str
             bins=bins,
             density=True,
             histtype="step",
-            color=COLOURS[k % len(COLOURS)],
+            color=colour_of(k),
             label=f"{table.model}, σ {spread:.2f}",
         )
     axes.axvline(0.0, color="0.6", lw=0.8, zorder=0)
@@ -94,7 +85,7 @@ def _error_histograms(axes, tables: Sequence[Predictions], label: str, unit: str
 
 def plot_models(tables: Sequence[Predictions], path: Path | str, label: str | None = None) -> None:
     """Write `models_figure` to a file."""
-    models_figure(tables, label).savefig(path, dpi=150)
+    save_figure(models_figure(tables, label), path)
 
 
 def calibration_figure(tables: Sequence[Predictions], label: str | None = None):
@@ -117,10 +108,8 @@ def calibration_figure(tables: Sequence[Predictions], label: str | None = None):
     DataError
         If a model states no uncertainties.
     """
-    from matplotlib.figure import Figure
-
     label = label or tables[0].labels[0]
-    figure = Figure(figsize=(10.5, 3.5), layout="constrained")
+    figure = new_figure(10.5, 3.5)
     pit, coverage, scores = figure.subplots(1, 3)
     levels = np.linspace(0.02, 0.98, 49)
     reach = ndtri(0.5 + 0.5 * levels)
@@ -133,17 +122,19 @@ def calibration_figure(tables: Sequence[Predictions], label: str | None = None):
     grid = np.linspace(-4.0, 4.0, 200)
     scores.plot(grid, np.exp(-0.5 * grid**2) / np.sqrt(2 * np.pi), color="0.6", lw=1.0, zorder=0)
     for k, table in enumerate(tables):
-        colour, z = COLOURS[k % len(COLOURS)], z_scores(table, label)
+        z = z_scores(table, label)
         found = calibrate(table, label)
-        pit.stairs(np.array(found.pit) * N_PIT / z.size, edges, color=colour, label=table.model)
+        pit.stairs(
+            np.array(found.pit) * N_PIT / z.size, edges, color=colour_of(k), label=table.model
+        )
         seen = (np.abs(z)[:, None] < reach).mean(axis=0)
-        coverage.plot(levels, seen - levels, color=colour, label=table.model)
+        coverage.plot(levels, seen - levels, color=colour_of(k), label=table.model)
         scores.hist(
             np.clip(z, -4.0, 4.0),
             bins=np.linspace(-4.0, 4.0, 41),
             density=True,
             histtype="step",
-            color=colour,
+            color=colour_of(k),
             label=f"{table.model}: {found.z_mean:+.2f} ± {found.z_std:.2f}",
         )
     pit.set(xlabel="Φ(z): probability below the true value", ylabel="density", ylim=(0, None))
@@ -166,4 +157,41 @@ def plot_calibration(
     tables: Sequence[Predictions], path: Path | str, label: str | None = None
 ) -> None:
     """Write `calibration_figure` to a file."""
-    calibration_figure(tables, label).savefig(path, dpi=150)
+    save_figure(calibration_figure(tables, label), path)
+
+
+def plot_predicted(
+    path: Path, truth: np.ndarray, predicted: Mapping[str, np.ndarray], label: str, notice: str
+) -> None:
+    """Draw predicted against true, a density panel per model, and all residuals.
+
+    Parameters
+    ----------
+    path : Path
+    truth : float array, shape (n_spec,)
+    predicted : dict of str to float array, shape (n_spec,)
+        Title of the panel, which starts with the model's name, and its predictions.
+    label : str
+        Axis text of the quantity, with its unit.
+    notice : str
+    """
+    n_panel = len(predicted) + 1
+    figure = new_figure(3.6 * n_panel, 3.6)
+    panels = figure.subplots(1, n_panel)
+    span = float(truth.min()), float(truth.max())
+    residual_span = (span[0] - span[1]) / 2, (span[1] - span[0]) / 2
+    for k, (title, values) in enumerate(predicted.items()):
+        axes = panels[k]
+        axes.hist2d(truth, values, bins=60, range=(span, span), cmin=1, cmap="viridis")
+        axes.plot(span, span, ls="--", lw=1, color="k")
+        axes.set(xlabel=f"true {label}", ylabel=f"predicted {label}", aspect="equal")
+        axes.set_title(title, fontsize=10)
+        panels[-1].hist(
+            values - truth, bins=50, range=residual_span, histtype="step",
+            color=colour_of(k), label=title.split()[0],
+        )  # fmt: skip
+    panels[-1].axvline(0, color="k", ls="--", lw=0.8)
+    panels[-1].set(xlabel=f"predicted − true {label}", ylabel="spectra per bin")
+    panels[-1].set_ylim(0, 1.3 * panels[-1].get_ylim()[1])  # room for the legend
+    panels[-1].legend(fontsize=8, loc="upper right")
+    save_figure(figure, path, notice)

@@ -10,15 +10,14 @@ from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.dataset.training import SpectrumView
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.figure_kit import COLOURS, add_notice, new_figure
 from starsmith.fisher.information.density import FEATURES, information_of_star
 from starsmith.learners.benchmark.document import Picture, Section, Table
 from starsmith.learners.benchmark.results import Results
 from starsmith.learners.estimators.registry import kind_of
-from starsmith.learners.evaluation.evaluation_figures import COLOURS
 from starsmith.learners.networks.blocks import Encoder, EncoderBlock
 from starsmith.learners.predict import Predictor, load_checkpoint
 from starsmith.learners.preprocess import median_normalise
-from starsmith.learners.training_figures import add_notice
 
 __all__ = [
     "Interpretation",
@@ -234,15 +233,13 @@ def interpretation_figure(found: Interpretation, notice: str = ""):
     -------
     figure : matplotlib.figure.Figure
     """
-    from matplotlib.figure import Figure
-
     curves = [
         ("attention", found.attention, 1.0),
         ("saliency", found.saliency, -1.0),
         ("information", found.information, -1.0),
     ]
     curves = [curve for curve in curves if curve[1] is not None]
-    figure = Figure(figsize=(10.0, 1.7 * (len(curves) + 1)), layout="constrained")
+    figure = new_figure(10.0, 1.7 * (len(curves) + 1))
     panels = figure.subplots(len(curves) + 1, 1, sharex=True)
     panels[0].plot(found.wave, found.spectrum, color="0.2", lw=0.7)
     panels[0].set(ylabel="mean flux / median")

@@ -22,7 +22,7 @@ from starsmith.data_contract.errors import (
     DivergedError,
     InputError,
 )
-from starsmith.data_contract.files.zarr_groups import write_text
+from starsmith.data_contract.files.atomic import write_text
 from starsmith.learners.checkpoint import make_card, write_checkpoint
 from starsmith.learners.device import MEMORY_BYTES, pick_device
 from starsmith.learners.estimators.registry import Kind, Task

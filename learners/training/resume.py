@@ -10,7 +10,7 @@ from safetensors.torch import save
 from torch import nn
 
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.files.zarr_groups import staged_file
+from starsmith.data_contract.files.atomic import staged_file
 from starsmith.learners.training.step import Stepper
 
 __all__ = ["Ledger", "load_state", "save_state"]

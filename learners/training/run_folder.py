@@ -7,7 +7,7 @@ from pathlib import Path
 
 from starsmith.data_contract.dataset.training import TrainingView
 from starsmith.data_contract.errors import ConfigError, DataError
-from starsmith.data_contract.files.zarr_groups import write_text
+from starsmith.data_contract.files.atomic import write_text
 from starsmith.learners.checkpoint import CARD, WEIGHTS
 from starsmith.learners.recipe import Recipe, recipe_to_table, recipe_to_toml
 

@@ -29,8 +29,8 @@ from starsmith.data_contract.bank.bank_file import Bank, load_bank
 from starsmith.data_contract.dataset.shards import DatasetHeader, Shard, open_run, write_shard
 from starsmith.data_contract.draws import ARRAYS
 from starsmith.data_contract.errors import DataError, StarsmithError
+from starsmith.data_contract.files.atomic import partial_name
 from starsmith.data_contract.files.interrupts import uninterrupted
-from starsmith.data_contract.files.zarr_groups import partial_name
 from starsmith.simulator.generation.remake import BankRemaker
 from starsmith.simulator.generation.shard import make_shard
 from starsmith.simulator.prior import Prior

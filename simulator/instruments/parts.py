@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.tables.spectrum_columns import TABLE_FORMATS
+from starsmith.data_contract.tables.table_files import TABLE_FORMATS
 from starsmith.simulator.instruments.figure_checks import (
     covers,
     fraction,

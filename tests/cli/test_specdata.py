@@ -9,9 +9,9 @@ import pytest
 import zarr
 
 from starsmith.cli.data.dataset_pages import dataset_page
-from starsmith.cli.shared.tables import text_tree
 from starsmith.data_contract.dataset.manifest import hash_file, read_manifest
 from starsmith.data_contract.exchange.published import read_published
+from starsmith.data_contract.text_tables import text_tree
 from tests.cli.conftest import call
 
 

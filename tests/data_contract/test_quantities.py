@@ -74,7 +74,7 @@ def test_no_second_list_of_quantities():
         "data_contract/exchange/published.py",  # other names of the labels
         "simulator/grids/demo.py",  # nodes of the demo grid
         "simulator/instruments/pfs_etc/validate.py",  # words of the calculator's header
-        "cli/sim/instrument_figures.py",  # how that header is written on a figure
+        "simulator/figures/instrument_figure.py",  # how that header is written on a figure
         "cli/sim/planning_options.py",  # options of a forecast, in its own order
         "cli/sim/snr.py",
     }

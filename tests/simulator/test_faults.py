@@ -16,8 +16,8 @@ from starsmith.data_contract.dataset.reader import open_dataset
 from starsmith.data_contract.dataset.shards import finished_shards
 from starsmith.data_contract.dataset.split_columns import write_rows
 from starsmith.data_contract.errors import DataError, StarsmithError
+from starsmith.data_contract.files.atomic import staged_file
 from starsmith.data_contract.files.lock import writer_lock
-from starsmith.data_contract.files.zarr_groups import staged_file
 from starsmith.simulator.generation.generate import Settings, write_dataset
 from starsmith.simulator.prior import Prior
 from tests.simulator.test_generate import same_files
@@ -164,7 +164,7 @@ def test_a_disk_full_at_the_last_file_is_no_loss(
     """Header, sidecar or manifest: nothing half-written counts."""
     out = tmp_path / "data.zarr"
     monkeypatch.setattr(
-        "starsmith.data_contract.files.zarr_groups.staged_file",
+        "starsmith.data_contract.files.atomic.staged_file",
         failing_after((0, 1, 29)[n_call], errno.ENOSPC, staged_file),
     )
     with pytest.raises(StarsmithError, match="No space left"):

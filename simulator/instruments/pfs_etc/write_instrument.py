@@ -5,8 +5,10 @@ from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
+import tomli_w
 
 from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.files.atomic import write_text
 from starsmith.simulator.instruments.config import load_instrument
 from starsmith.simulator.instruments.instrument import Instrument
 from starsmith.simulator.instruments.parts import Arm, Atmosphere, Fibre, Sky
@@ -23,7 +25,6 @@ from starsmith.simulator.instruments.pfs_etc.read_calculator import (
 __all__ = ["import_calculator"]
 
 REACH_PIXEL = 24.0  # of tables beyond the pixels: profiles are followed over 16
-NUMBERS_PER_LINE = 8
 DEFAULT_ARMS = {"mr": "m", "lr": "b+r+n"}
 FIBRE_OFFSET_ARCSEC = 0.10
 TABLE_HEADS = {
@@ -85,12 +86,9 @@ def import_calculator(
     if (there := [str(path) for path in written if path.exists()]) and not overwrite:
         raise ConfigError(f"{', '.join(there)} exist; choose another --out, or --overwrite")
     texts = {paths[name]: _csv(name, values, calculator) for name, values in tables.items()}
-    texts[out] = _toml(calculator, chosen, paths, out.stem)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    texts[out] = _text(calculator, chosen, paths, out.stem)
     for path, text in texts.items():
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        write_text(path, text)
     return load_instrument(out), written
 
 
@@ -130,7 +128,7 @@ def _csv(name: str, table: np.ndarray, calculator: Calculator) -> str:
     return "\n".join([source, head, *rows, ""])
 
 
-def _toml(calculator: Calculator, arms: list[Arm], tables: dict[str, Path], name: str) -> str:
+def _text(calculator: Calculator, arms: list[Arm], tables: dict[str, Path], name: str) -> str:
     atmosphere = Atmosphere(
         extinction_wave_nm=EXTINCTION_NM,
         extinction_mag_per_airmass=EXTINCTION_MAG,
@@ -158,37 +156,22 @@ def _toml(calculator: Calculator, arms: list[Arm], tables: dict[str, Path], name
         "atmosphere": atmosphere,
         "sky": sky,
     }
-    lines = [
+    comments = [
         "# Subaru/PFS as the official exposure-time calculator knows it",
         "# (Subaru-PFS/spt_ExposureTimeCalculator); made by specsim instrument import from",
         *sources,
-        "schema = 1",
-        f"name = {_value(name)}",
-        f"description = {_value(described)}",
-        f"dust_table = {_value(tables['dust'].name)}",
     ]
-    for section, part in parts.items():
-        lines += ["", f"[{section}]", *_keys(part)]
-    for arm in arms:
-        lines += ["", "[[arm]]", *_keys(arm), "", "[arm.optics]", *_keys(arm.optics)]
-    return "\n".join([*lines, ""])
+    content = {
+        "schema": 1,
+        "name": name,
+        "description": described,
+        "dust_table": tables["dust"].name,
+        **{section: _keys(part) for section, part in parts.items()},
+        "arm": [_keys(arm) | {"optics": _keys(arm.optics)} for arm in arms],
+    }
+    return "\n".join([*comments, tomli_w.dumps(content)])
 
 
-def _keys(part: object) -> list[str]:
+def _keys(part: object) -> dict[str, object]:
     named = {field.name: getattr(part, field.name) for field in fields(part)}
-    unused = {"optics", *(name for name, value in named.items() if value == "")}
-    return [f"{name} = {_value(value)}" for name, value in named.items() if name not in unused]
-
-
-def _value(value: str | float | tuple) -> str:
-    """TOML of one value; long lists over several lines."""
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
-    if not isinstance(value, tuple):
-        return repr(value)
-    words = [repr(float(x)) for x in value]
-    if len(words) <= NUMBERS_PER_LINE:
-        return f"[{', '.join(words)}]"
-    rows = [words[k : k + NUMBERS_PER_LINE] for k in range(0, len(words), NUMBERS_PER_LINE)]
-    return "\n".join(["[", *(f"    {', '.join(row)}," for row in rows), "]"])
+    return {k: v for k, v in named.items() if k != "optics" and v != ""}

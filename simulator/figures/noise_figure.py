@@ -4,9 +4,15 @@ from pathlib import Path
 
 import numpy as np
 
-from starsmith.cli.shared.figures import COLOURS, FLUX_AXIS, WAVE_AXIS, new_figure, save_figure
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.draws import SpectrumBatch
+from starsmith.data_contract.figure_kit import (
+    FLUX_AXIS,
+    WAVE_AXIS,
+    colour_of,
+    new_figure,
+    save_figure,
+)
 from starsmith.data_contract.noise.budget import CALCULATOR_TERMS, noise_budget
 from starsmith.data_contract.noise.terms import TERMS
 from starsmith.data_contract.noise.view import NoiseModel
@@ -47,21 +53,22 @@ def plot_noise(path: Path, batch: SpectrumBatch, bank: Bank, noise: NoiseModel) 
     draws = batch.draws
     budget = noise_budget(bank.noise, batch.flux_model, draws.conditions, noise, draws.key)
     curves = _curves(budget.sigma())
-    figure, ((above,), (below,)) = new_figure(2, 1, (9.0, 5.6), sharex=True)
+    figure = new_figure(9.0, 5.6)
+    above, below = figure.subplots(2, 1, sharex=True)
     least = LEAST * np.median(curves[PLAIN])
-    for colour, (label, values) in zip(COLOURS, curves.items(), strict=False):
+    for row, (label, values) in enumerate(curves.items()):
         sigma = np.where(values > least, values, np.nan)
         for k, arm in enumerate(bank.noise.arms):
             name = label if k == 0 else None
             at = arm.pixels
-            above.plot(batch.wave[at], sigma[at], lw=0.7, color=colour, label=name)
+            above.plot(batch.wave[at], sigma[at], lw=0.7, color=colour_of(row), label=name)
     above.set(yscale="log", ylabel=FLUX_AXIS.replace("flux", r"1$\sigma$"))
     above.legend(loc="upper center", bbox_to_anchor=(0.5, 1.16), ncols=4, fontsize=7, frameon=False)
     residual = batch.flux[0].astype(np.float64) - batch.flux_model[0]
     below.plot(batch.wave, residual, ".", ms=1.6, color="0.35", label="observed - noiseless")
     hit = batch.mask[0] != 0
     if hit.any():
-        below.plot(batch.wave[hit], residual[hit], "x", ms=4, color=COLOURS[1], label="masked")
+        below.plot(batch.wave[hit], residual[hit], "x", ms=4, color=colour_of(1), label="masked")
     reach = np.percentile(np.abs(residual), 99)
     below.set(ylim=(-1.6 * reach, 1.6 * reach), xlabel=WAVE_AXIS, ylabel="residual")
     below.legend(loc="upper left", fontsize=7)

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from starsmith.cli.shared.figures import COLOURS, save_figure
+from starsmith.data_contract.figure_kit import colour_of, new_figure, save_figure
 from starsmith.data_contract.quantities import QUANTITIES
 
 __all__ = ["plot_dataset"]
@@ -33,7 +32,7 @@ def plot_dataset(path: Path, summary: dict) -> None:
     }
     n_panel = len(varying) + 2  # the S/N is two panels wide
     n_row = -(-n_panel // COLUMNS)
-    figure = Figure(figsize=(PANEL[0] * COLUMNS, PANEL[1] * n_row + 0.4), layout="constrained")
+    figure = new_figure(PANEL[0] * COLUMNS, PANEL[1] * n_row + 0.4)
     grid = figure.add_gridspec(n_row, COLUMNS)
     _draw_snr(figure.add_subplot(grid[0, :2]), card["snr"])
     for k, (name, entry) in enumerate(varying.items(), start=2):
@@ -51,7 +50,7 @@ def _draw_snr(axes: Axes, snr: dict[str, dict[str, int]]) -> None:
     for k, (split, bins) in enumerate(snr.items()):
         total = max(1, sum(bins.values()))
         places = [j + (k - (len(snr) - 1) / 2) * width for j in range(len(bins))]
-        axes.bar(places, [n / total for n in bins.values()], width, label=split, color=COLOURS[k])
+        axes.bar(places, [n / total for n in bins.values()], width, label=split, color=colour_of(k))
     labels = [name.replace("..", "-").replace("-inf", "+") for name in next(iter(snr.values()))]
     axes.set_xticks(range(len(labels)), labels, fontsize=7)
     axes.set_xlabel("S/N per pixel", fontsize=8)

@@ -1,4 +1,4 @@
-"""Figures of a stellar grid: line profiles against labels, whole windows, differences."""
+"""Figures of a stellar grid: its nodes, lines against labels, whole windows, differences."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
-from starsmith.cli.shared.figures import COLOURS, WAVE_AXIS, new_figure, save_figure
 from starsmith.data_contract.errors import GridError
+from starsmith.data_contract.figure_kit import WAVE_AXIS, colour_of, new_figure, save_figure
 from starsmith.data_contract.grid.grid_file import GridData
 from starsmith.simulator.grids import crop
 from starsmith.simulator.grids.grid_comparison import interpolate_grid, smooth_to_resolution
 
-__all__ = ["plot_differences", "plot_stars", "plot_triplet"]
+__all__ = ["plot_differences", "plot_grid", "plot_stars", "plot_triplet"]
 
 TRIPLET = (8480.0, 8690.0)  # vacuum Å
 WINDOW = (7100.0, 8850.0)
@@ -26,33 +26,66 @@ STARS = (*STARS, (6250.0, 4.0, -0.5))
 COMPARED_RESOLUTION = 5000.0
 
 
+def plot_grid(path: Path, grid: GridData) -> None:
+    """Draw which (Teff, log g) nodes a grid fills, and one of its spectra per temperature."""
+    figure = new_figure(11.0, 4.0)
+    coverage, spectra = figure.subplots(1, 2)
+    names = list(grid.axes)
+    filled = grid.valid.reshape(*grid.valid.shape[:2], -1).mean(axis=-1)
+    x, y = np.meshgrid(grid.axes[names[0]], grid.axes[names[1]], indexing="ij")
+    dots = coverage.scatter(x.ravel(), y.ravel(), c=filled.ravel(), vmin=0, vmax=1, cmap="viridis")
+    figure.colorbar(dots, ax=coverage, label="fraction of nodes with a model")
+    holed = filled < 1
+    if holed.any():
+        coverage.scatter(x[holed], y[holed], marker="x", s=50, lw=1, c=colour_of(1), label="holes")
+        coverage.legend(fontsize=8)
+    coverage.set(xlabel=f"{names[0]} [K]", ylabel=f"{names[1]} [dex(cgs)]")
+    coverage.invert_xaxis()
+    coverage.invert_yaxis()
+    middle = tuple(n // 2 for n in grid.valid.shape[1:])
+    step = max(1, grid.wave.size // 4000)
+    for k, teff in enumerate(grid.axes[names[0]][:: max(1, len(grid.axes[names[0]]) // 4)]):
+        node = (int(np.searchsorted(grid.axes[names[0]], teff)), *middle)
+        if grid.valid[node]:
+            flux = grid.flux[node]
+            spectra.plot(
+                grid.wave[::step], flux[::step] / np.nanmedian(flux), lw=0.5,
+                color=colour_of(k), label=f"{teff:g} K",
+            )  # fmt: skip
+    spectra.set(xlabel=WAVE_AXIS, ylabel="flux / median")
+    spectra.legend(fontsize=8)
+    save_figure(figure, path, grid.notice)
+
+
 def plot_triplet(path: Path, grid: GridData) -> None:
     """The Ca II triplet against log g, Teff and [M/H], the other labels held."""
     grid = crop(grid, *TRIPLET)
-    figure, panels = new_figure(3, 1, (8.0, 8.5), sharex=True)
-    for axes, (name, values) in zip(panels[:, 0], VARIED.items(), strict=True):
+    figure = new_figure(8.0, 8.5)
+    panels = figure.subplots(3, 1, sharex=True)
+    for axes, (name, values) in zip(panels, VARIED.items(), strict=True):
         inside = [v for v in values if grid.axes[name][0] <= v <= grid.axes[name][-1]]
-        for colour, value in zip(COLOURS, inside, strict=False):
+        for k, value in enumerate(inside):
             star = _inside(grid, CENTRAL_STAR | {name: value})
-            _draw_normalised(axes, grid, star, colour, f"{SYMBOL[name]} {value:g}")
+            _draw_normalised(axes, grid, star, k, f"{SYMBOL[name]} {value:g}")
         held = ", ".join(f"{SYMBOL[k]} {v:g}" for k, v in CENTRAL_STAR.items() if k != name)
         axes.set_title(f"Ca II triplet at {held}", fontsize=9)
         axes.legend(fontsize=7, loc="lower center")
         axes.set_ylabel("flux / continuum")
-    panels[-1, 0].set_xlabel(WAVE_AXIS)
+    panels[-1].set_xlabel(WAVE_AXIS)
     save_figure(figure, path, grid.notice)
 
 
 def plot_stars(path: Path, grid: GridData) -> None:
     """The whole window of five stars, from a cool giant to a warm subgiant."""
     grid = crop(grid, *WINDOW)
-    figure, panels = new_figure(len(STARS), 1, (11.0, 10.0), sharex=True)
-    for axes, colour, labels in zip(panels[:, 0], COLOURS, STARS, strict=False):
+    figure = new_figure(11.0, 10.0)
+    panels = figure.subplots(len(STARS), 1, sharex=True)
+    for k, (axes, labels) in enumerate(zip(panels, STARS, strict=True)):
         star = _inside(grid, dict(zip(("teff", "logg", "m_h"), labels, strict=True)))
-        _draw_normalised(axes, grid, star, colour, _star_name(star))
+        _draw_normalised(axes, grid, star, k, _star_name(star))
         axes.legend(fontsize=8, loc="lower left")
         axes.set_ylabel("flux / cont.")
-    panels[-1, 0].set_xlabel(WAVE_AXIS)
+    panels[-1].set_xlabel(WAVE_AXIS)
     save_figure(figure, path, grid.notice)
 
 
@@ -61,9 +94,10 @@ def plot_differences(path: Path, grid: GridData, references: Sequence[tuple]) ->
 
     ``references`` holds (name, wave [vacuum Å], flux, (Teff, log g, [M/H])).
     """
-    figure, panels = new_figure(2 * len(references), 1, (11.0, 4.0 * len(references)), sharex=True)
+    figure = new_figure(11.0, 4.0 * len(references))
+    panels = figure.subplots(2 * len(references), 1, sharex=True)
     for (upper, lower), (name, wave, flux, labels) in zip(
-        panels[:, 0].reshape(-1, 2), references, strict=True
+        panels.reshape(-1, 2), references, strict=True
     ):
         star = _inside(grid, dict(zip(("teff", "logg", "m_h"), labels, strict=True)))
         inside = (wave > max(WINDOW[0], wave[0])) & (wave < min(WINDOW[1], wave[-1]))
@@ -72,14 +106,16 @@ def plot_differences(path: Path, grid: GridData, references: Sequence[tuple]) ->
         ours = _level(smooth_to_resolution(wave, ours, COMPARED_RESOLUTION))[inside]
         rms = float(np.std(ours - seen))
         upper.plot(wave[inside], seen, color="0.3", lw=0.7, label=name)
-        upper.plot(wave[inside], ours, color=COLOURS[0], lw=0.7, label=f"grid, {_star_name(star)}")
+        upper.plot(
+            wave[inside], ours, color=colour_of(0), lw=0.7, label=f"grid, {_star_name(star)}"
+        )
         upper.legend(fontsize=8, loc="lower left")
         upper.set_ylabel("flux / level")
-        lower.plot(wave[inside], ours - seen, color=COLOURS[1], lw=0.6)
+        lower.plot(wave[inside], ours - seen, color=colour_of(1), lw=0.6)
         lower.axhline(0.0, color="0.6", lw=0.6)
         lower.set_title(f"difference at R = {COMPARED_RESOLUTION:.0f}: rms {rms:.4f}", fontsize=9)
         lower.set_ylabel("grid - reference")
-    panels[-1, 0].set_xlabel(WAVE_AXIS)
+    panels[-1].set_xlabel(WAVE_AXIS)
     save_figure(figure, path, grid.notice)
 
 
@@ -96,13 +132,13 @@ def _inside(grid: GridData, star: dict[str, float]) -> dict[str, float]:
     return full
 
 
-def _draw_normalised(axes: Axes, grid: GridData, star: dict, colour: str, label: str) -> None:
+def _draw_normalised(axes: Axes, grid: GridData, star: dict, k: int, label: str) -> None:
     flux = interpolate_grid(grid, star)
     if grid.continuum is not None:
         flux = flux / interpolate_grid(grid, star, continuum=True)
     else:
         flux = _level(flux)
-    axes.plot(grid.wave, flux, color=colour, lw=0.8, label=label)
+    axes.plot(grid.wave, flux, color=colour_of(k), lw=0.8, label=label)
     axes.margins(x=0.0)
 
 

@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from starsmith.cli.shared.figures import COLOURS, WAVE_AXIS
-from starsmith.cli.shared.files import staged_file
+from starsmith.data_contract.figure_kit import COLOURS, WAVE_AXIS, new_figure, save_figure
 from starsmith.data_contract.noise.budget import CALCULATOR_TERMS
 from starsmith.simulator.planning.forecast import SnrForecast
 
@@ -39,9 +37,9 @@ def plot_forecast(
     """
     n_arm = len(forecast.arms)
     width = SINGLE_WIDTH if n_arm == 1 else 1.4 + ARM_WIDTH * n_arm
-    figure = Figure(figsize=(width, 6), layout="constrained")
+    figure = new_figure(width, 6.0)
     panels = figure.subplots(
-        2, n_arm, sharex="col", sharey="row", squeeze=False, gridspec_kw={"height_ratios": [3, 2]}
+        2, n_arm, sharex="col", sharey="row", squeeze=False, height_ratios=(3, 2)
     )
     n_mag = forecast.mag.size
     shown = np.unique(np.linspace(0, n_mag - 1, min(n_mag, MAX_CURVES)).round().astype(int))
@@ -75,8 +73,7 @@ def plot_forecast(
     )
     moon = ", no moon" if dark else ""
     figure.suptitle(f"{instrument}, source {sed}\n{settings}{moon}", fontsize=8)
-    with staged_file(path) as partial:
-        figure.savefig(partial, dpi=150)
+    save_figure(figure, path)
 
 
 def _with_median(forecast: SnrForecast, k: int) -> str:

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
-from starsmith.cli.shared.figures import COLOURS, WAVE_AXIS, mark_features, new_figure, save_figure
+from starsmith.data_contract.figure_kit import WAVE_AXIS, colour_of, new_figure, save_figure
+from starsmith.simulator.figures.spectrum_figure import mark_features
 from starsmith.simulator.instruments import EtcComparison
 
 __all__ = ["plot_comparison"]
@@ -25,12 +26,11 @@ SHORT = {
 
 def plot_comparison(path: Path, comparison: EtcComparison) -> None:
     """Draw S/N per pixel beside the calculator's; below, our signal and noise over theirs."""
-    figure, ((both,), (signal,), (noise,)) = new_figure(
-        3, 1, (9, 6.5), sharex=True, gridspec_kw={"height_ratios": [3, 2, 2]}
-    )
+    figure = new_figure(9.0, 6.5)
+    both, signal, noise = figure.subplots(3, 1, sharex=True, height_ratios=(3, 2, 2))
     wave = comparison.wave
     both.plot(wave, comparison.etc_snr, lw=0.6, color="0.3", label="exposure-time calculator")
-    both.plot(wave, comparison.snr, lw=0.6, color=COLOURS[0], alpha=0.8, label="starsmith")
+    both.plot(wave, comparison.snr, lw=0.6, color=colour_of(0), alpha=0.8, label="starsmith")
     both.set(ylabel="S/N per pixel", ylim=(0, 1.2 * np.max(comparison.etc_snr)))  # legend on top
     both.margins(x=0.01)
     both.legend(fontsize=8, loc="upper right", ncols=2)
@@ -45,13 +45,13 @@ def plot_comparison(path: Path, comparison: EtcComparison) -> None:
     _deviation(signal, wave, comparison.signal / comparison.etc_signal - 1.0, "signal")
     _deviation(noise, wave, comparison.noise / comparison.etc_noise - 1.0, "variance, no star")
     noise.set_xlabel(WAVE_AXIS)
-    save_figure(figure, path, "")
+    save_figure(figure, path)
 
 
 def _deviation(axes: Axes, wave: np.ndarray, deviation: np.ndarray, what: str) -> None:
     """Relative deviation pixel by pixel, its greatest written beside it."""
     axes.axhline(0.0, color="0.5", lw=0.8)
-    axes.plot(wave, deviation, lw=0.5, color=COLOURS[1])
+    axes.plot(wave, deviation, lw=0.5, color=colour_of(1))
     worst, typical = np.max(np.abs(deviation)), np.median(deviation)
     # a few pixels at the edges of lines may be far off; the others decide the scale
     scale = 1.5 * max(np.percentile(np.abs(deviation), 99.5), 1e-6)

@@ -1,0 +1,1 @@
+"""Figures of spectra, grids, instruments, forecasts and data sets."""
