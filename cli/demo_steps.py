@@ -1,7 +1,6 @@
 """The steps of the demonstration, each kept on disk and skipped when it is there."""
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +33,7 @@ from starsmith.learners import (
     predict,
     read_predictions,
 )
+from starsmith.learners.benchmark.ceiling_file import restored_rows
 from starsmith.learners.evaluation.evaluation_figures import plot_predicted
 from starsmith.simulator.figures.spectrum_figure import plot_errors, plot_magnitudes
 from starsmith.simulator.generation.recorded import open_recorded
@@ -55,7 +55,6 @@ AXIS = "log g [dex(cgs)]"
 MAGS = (20.5, 21.0, 22.0, 22.5)
 STAR = {"teff": 4750.0, "logg": 2.5, "m_h": -0.5}
 STATISTICS = ("paper_median", "bayes_gauss", "posterior_mean")
-WIDE = {"low": -math.inf, "high": math.inf}  # null in the edges of a row
 
 
 def open_population(source: BankSource) -> DatasetStars:
@@ -125,24 +124,12 @@ def ceiling_content(table: CeilingTable) -> dict:
 
 def read_ceiling(content: dict) -> CeilingTable:
     """Ceiling table from what `ceiling_content` made of it."""
-    rows = tuple(
-        CeilingRow(**{name: _restored(name, value) for name, value in row.items()})
-        for row in content["rows"]
-    )
     stars = {
         name: np.array(value) if isinstance(value, list) else value
         for name, value in content["stars"].items()
     }
     scalars = {name: content[name] for name in ("target", "unit", "header", "notice")}
-    return CeilingTable(rows=rows, stars=StarCeiling(**stars), **scalars)
-
-
-def _restored(name: str, value: object) -> object:
-    if value is None:
-        return WIDE.get(name, math.nan)
-    if isinstance(value, dict):
-        return {key: _restored(key, item) for key, item in value.items()}
-    return tuple(_restored("", item) for item in value) if isinstance(value, list) else value
+    return CeilingTable(rows=restored_rows(content), stars=StarCeiling(**stars), **scalars)
 
 
 def same_star(bank: Bank, prior: Prior, mags: tuple[float, ...]) -> SpectrumBatch:

@@ -1,12 +1,13 @@
-"""Results as text: aligned Markdown tables, and indented trees of entries."""
+"""Results as text: cells of numbers, aligned Markdown tables, and indented trees of entries."""
 
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
 
-__all__ = ["text_table", "text_tree"]
+__all__ = ["cell_text", "is_number", "text_table", "text_tree"]
 
 LINE = 100  # characters
+NUMBERS = set("0123456789+-.±,[]()/% eE×")
 
 
 def text_table(rows: Sequence[Mapping[str, object]]) -> str:
@@ -25,9 +26,9 @@ def text_table(rows: Sequence[Mapping[str, object]]) -> str:
     if not rows:
         return "(none)"
     names = list(rows[0])
-    cells = [[_cell(row[name]) for name in names] for row in rows]
+    cells = [[cell_text(row[name]) for name in names] for row in rows]
+    right = [all(_is_value(row[name]) for row in rows) for name in names]
     widths = [max(3, len(name), *(len(line[k]) for line in cells)) for k, name in enumerate(names)]
-    right = [all(_is_number(row[name]) for row in rows) for name in names]
     rule = ["-" * (w - 1) + ":" if r else "-" * w for w, r in zip(widths, right, strict=True)]
     return "\n".join(_line(line, widths, right) for line in (names, rule, *cells))
 
@@ -40,11 +41,17 @@ def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) ->
     return f"| {' | '.join(padded)} |"
 
 
-def _is_number(value: object) -> bool:
+def _is_value(value: object) -> bool:
     return value is None or isinstance(value, int | float)
 
 
-def _cell(value: object) -> str:
+def is_number(text: str) -> bool:
+    """Whether the text of a cell reads as a number, with its error or interval or without."""
+    return text == "-" or (set(text) <= NUMBERS and any(c.isdigit() for c in text))
+
+
+def cell_text(value: object) -> str:
+    """Text of one value: three decimals, or four digits of the very small and large."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"
     if isinstance(value, float):

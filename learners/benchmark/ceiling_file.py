@@ -8,7 +8,7 @@ import numpy as np
 
 from starsmith.fisher.ceilings.ceiling_table import CeilingRow, CeilingTable, StarCeiling
 
-__all__ = ["read_ceiling_file", "write_ceiling_file"]
+__all__ = ["read_ceiling_file", "restored_rows", "write_ceiling_file"]
 
 STAR_ARRAYS = ("index", "snr", "mag", "label", "sigma2", "mean", "var", "ess")
 OPEN_ENDS = {"low": -math.inf, "high": math.inf}
@@ -38,12 +38,17 @@ def read_ceiling_file(path: Path, origin: dict) -> CeilingTable | None:
             **{name: arrays[name] for name in STAR_ARRAYS},
         )
     table = content["ceiling"]
-    rows = tuple(
-        CeilingRow(**{name: _restored(name, value) for name, value in row.items()})
-        for row in table["rows"]
-    )
+    rows = restored_rows(table)
     scalars = {name: table[name] for name in ("target", "unit", "header", "notice")}
     return CeilingTable(rows=rows, stars=stars, **scalars)
+
+
+def restored_rows(content: dict) -> tuple[CeilingRow, ...]:
+    """Rows of a table from what `CeilingTable.to_dict` made of it."""
+    return tuple(
+        CeilingRow(**{name: _restored(name, value) for name, value in row.items()})
+        for row in content["rows"]
+    )
 
 
 def _restored(name: str, value: object) -> object:

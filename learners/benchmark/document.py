@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from starsmith.data_contract.figure_kit import DPI
+from starsmith.data_contract.text_tables import cell_text, is_number
+
 __all__ = ["Document", "Picture", "Section", "Table", "write_document"]
 
 STYLE = """
@@ -21,8 +24,6 @@ figure { margin: 1.2em 0; } img { max-width: 100%; height: auto; }
 figcaption, .note { color: #555; font-size: 13px; } pre { background: #f6f6f6; padding: .6em; }
 nav a { margin-right: 1em; } .notice { background: #fff3cd; padding: .5em .8em; }
 """
-NUMBERS = set("0123456789+-.±,[]()/% eE×")
-DPI = 130
 
 
 @dataclass(frozen=True)
@@ -70,22 +71,10 @@ class Document:
     sections: list[Section] = field(default_factory=list)
 
 
-def _cell(value: object) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, float):
-        return "-" if value != value else f"{value:.3f}" if abs(value) < 1e4 else f"{value:.4g}"
-    return f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
-
-
-def _is_number(text: str) -> bool:
-    return text == "-" or (set(text) <= NUMBERS and any(c.isdigit() for c in text))
-
-
 def _markdown_table(table: Table) -> str:
     names = list(table.rows[0])
-    cells = [[_cell(row[name]) for name in names] for row in table.rows]
-    right = [all(_is_number(row[k]) for row in cells) for k in range(len(names))]
+    cells = [[cell_text(row[name]) for name in names] for row in table.rows]
+    right = [all(is_number(row[k]) for row in cells) for k in range(len(names))]
     lines = [names, ["---:" if r else "---" for r in right], *cells]
     text = "\n".join(
         "| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in lines
@@ -98,12 +87,11 @@ def _html_table(table: Table) -> str:
     head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
     body = []
     for row in table.rows:
-        cells = [_cell(row[name]) for name in names]
+        cells = [cell_text(row[name]) for name in names]
         body.append(
             "<tr>"
             + "".join(
-                f"<td{' class=number' if _is_number(c) else ''}>{html.escape(c)}</td>"
-                for c in cells
+                f"<td{' class=number' if is_number(c) else ''}>{html.escape(c)}</td>" for c in cells
             )
             + "</tr>"
         )
