@@ -12,6 +12,7 @@ from starsmith.cli.learn.training import train_model
 from starsmith.cli.shared.options import BankSource
 from starsmith.cli.shared.progress import progress_bar, tell_ceiling
 from starsmith.cli.sim.request import Request
+from starsmith.data_contract import Predictions, read_predictions
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.draws import SpectrumBatch
 from starsmith.data_contract.files.atomic import write_json, write_text
@@ -25,14 +26,7 @@ from starsmith.fisher.ceilings.leak_test import ABOVE_CEILING, ALARM_SIGMA, MIN_
 from starsmith.fisher.ceilings.options import CeilingOptions
 from starsmith.fisher.figures import plot_ceiling
 from starsmith.fisher.information.grid_nodes import middle_conditions
-from starsmith.learners import (
-    Evaluation,
-    Predictions,
-    evaluate_predictions,
-    load_checkpoint,
-    predict,
-    read_predictions,
-)
+from starsmith.learners import Evaluation, evaluate_predictions, load_checkpoint, predict
 from starsmith.learners.benchmark.ceiling_file import restored_rows
 from starsmith.learners.evaluation.evaluation_figures import plot_predicted
 from starsmith.simulator.figures.spectrum_figure import plot_errors, plot_magnitudes

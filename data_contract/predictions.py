@@ -136,7 +136,7 @@ def read_predictions(path: Path | str) -> Predictions:
 
     Examples
     --------
-    >>> from starsmith.learners import write_ecsv
+    >>> from starsmith.data_contract import write_ecsv
     >>> model = starsmith.load_checkpoint("ridge")
     >>> write_ecsv("test.ecsv", starsmith.predict(model, data.split("test")))
     >>> starsmith.read_predictions("test.ecsv").labels

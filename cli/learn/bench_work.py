@@ -17,13 +17,14 @@ from starsmith.cli.shared.command import loudness
 from starsmith.cli.shared.datasets import told_bank
 from starsmith.cli.shared.options import BankSource, flag
 from starsmith.cli.shared.progress import progress_bar, tell_ceiling
+from starsmith.data_contract import read_predictions
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.files.atomic import write_json
 from starsmith.data_contract.quantities import SNR_EDGES
 from starsmith.fisher.ceilings.ceiling_table import CeilingTable
 from starsmith.fisher.ceilings.dataset_stars import ceiling_of
 from starsmith.fisher.ceilings.options import CeilingOptions
-from starsmith.learners import fit, load_checkpoint, predict, read_predictions
+from starsmith.learners import fit, load_checkpoint, predict
 from starsmith.learners.benchmark.ceiling_file import read_ceiling_file, write_ceiling_file
 from starsmith.learners.benchmark.cost import cost_of
 from starsmith.learners.benchmark.document import write_document

@@ -8,6 +8,7 @@ import numpy as np
 from starsmith.cli.learn.learning import write_predictions
 from starsmith.cli.shared.datasets import told_bank
 from starsmith.cli.shared.progress import tell_ceiling
+from starsmith.data_contract import Predictions, read_predictions
 from starsmith.data_contract.dataset.reader import Dataset, Split
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.figure_kit import check_suffix, save_figure
@@ -17,12 +18,10 @@ from starsmith.fisher.ceilings.dataset_stars import ceiling_of
 from starsmith.fisher.ceilings.options import CeilingOptions
 from starsmith.learners import (
     Evaluation,
-    Predictions,
     evaluate_predictions,
     load_checkpoint,
     plot_predictions,
     predict,
-    read_predictions,
 )
 from starsmith.learners.evaluation.calibration import LEVELS, Calibration, calibrate
 from starsmith.learners.evaluation.evaluate import check_split

@@ -6,16 +6,11 @@ import numpy as np
 from astropy import units
 from astropy.table import Table
 
+from starsmith.data_contract import Predictions, write_ecsv
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.atomic import refuse_existing, staged_file
 from starsmith.data_contract.tables.table_files import TABLE_FORMATS, write_table
-from starsmith.learners import (
-    Predictions,
-    load_checkpoint,
-    predict,
-    predict_spectrum,
-    write_ecsv,
-)
+from starsmith.learners import load_checkpoint, predict, predict_spectrum
 from starsmith.simulator.generation.recorded import open_recorded
 
 __all__ = [

@@ -9,9 +9,9 @@ from click.testing import CliRunner
 
 from starsmith.cli.demo import MODELS, main
 from starsmith.cli.demo_steps import ceiling_content, read_ceiling, score_table
+from starsmith.data_contract import Predictions
 from starsmith.data_contract.quantities import UNITS
 from starsmith.fisher.ceilings.ceiling_table import CeilingRow, CeilingTable, StarCeiling
-from starsmith.learners import Predictions
 from starsmith.simulator import load_instrument, render_bank
 from starsmith.simulator.grids.demo import build_demo_grid
 

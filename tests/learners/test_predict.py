@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from starsmith.data_contract import read_predictions, write_ecsv
 from starsmith.data_contract.errors import ContractError, DataError
 from starsmith.data_contract.predictions import Predictions
 from starsmith.learners import (
@@ -14,8 +15,6 @@ from starsmith.learners import (
     plot_training,
     predict,
     predict_spectrum,
-    read_predictions,
-    write_ecsv,
 )
 from tests.learners.worlds import NOTICE, lines, make_data, uniform_logg
 

@@ -1,0 +1,15 @@
+from .cache.cached_bank import cached_bank as cached_bank
+from .generation.generate import Crew as Crew
+from .generation.generate import Settings as Settings
+from .generation.generate import split_counts as split_counts
+from .generation.generate import write_dataset as write_dataset
+from .grids import StellarGrid as StellarGrid
+from .instruments import Instrument as Instrument
+from .instruments import list_instruments as list_instruments
+from .instruments import load_instrument as load_instrument
+from .observe import draw_stars as draw_stars
+from .observe import observe as observe
+from .prior import Prior as Prior
+from .rendering.compress import compress_bank as compress_bank
+from .rendering.interpolate import interpolate as interpolate
+from .rendering.render import render_bank as render_bank
