@@ -18,12 +18,14 @@ The examples of every docstring go on from these names. A name is imported on fi
 is also the list of names.
 """
 
-from importlib.metadata import version as _version
-
 import lazy_loader as _lazy_loader
 
 _named, __dir__, __all__ = _lazy_loader.attach_stub(__name__, __file__)
 
 
 def __getattr__(name: str) -> object:
-    return _version("starsmith") if name == "__version__" else _named(name)
+    if name != "__version__":
+        return _named(name)
+    from importlib.metadata import version
+
+    return version("starsmith")

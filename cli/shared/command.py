@@ -9,7 +9,6 @@ import traceback
 import warnings
 from contextlib import contextmanager
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -299,7 +298,9 @@ def log_on_stderr(level: int):
 
 def version_option():
     """``--version`` of the starsmith distribution."""
-    return click.version_option(version("starsmith"), message="%(prog)s (starsmith) %(version)s")
+    return click.version_option(
+        package_name="starsmith", message="%(prog)s (starsmith) %(version)s"
+    )
 
 
 def json_option():
