@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from starsmith.cli.learn.options import device_option
 from starsmith.cli.shared.command import Command, echo_json, json_option
 from starsmith.data_contract.text_tables import text_table
 
@@ -31,7 +32,7 @@ __all__ = ["bench"]
     help="Bank of every data set.  [default: the suite's, or the demonstration grid's]",
 )  # fmt: skip
 @click.option("--workers", type=click.IntRange(1, 1024), default=2, show_default=True)
-@click.option("--device", help="torch device.  [default: a GPU if there is one]")
+@device_option
 @json_option()
 def bench(suite, out, plan, only, report_only, bank, workers, device, as_json):
     """Generate data, train every model of a suite, judge them, write one report.

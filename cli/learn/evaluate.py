@@ -1,14 +1,14 @@
-"""``speclearn evaluate`` and ``speclearn explain``: how good models are, and what they look at."""
+"""``speclearn evaluate``: how good models are."""
 
 from pathlib import Path
 
 import click
 
+from starsmith.cli.learn.options import device_option, overwrite_option
 from starsmith.cli.shared.command import Command, echo_json, json_option
 from starsmith.cli.shared.option_types import LABEL_NAMES, SPLIT_NAMES, Count, Edges
-from starsmith.data_contract.text_tables import text_table
 
-__all__ = ["evaluate", "explain"]
+__all__ = ["evaluate"]
 
 
 @click.command(
@@ -42,8 +42,8 @@ __all__ = ["evaluate", "explain"]
 @click.option("--out", type=click.Path(path_type=Path), help="ECSV table of the predictions.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Predicted against true.")
 @click.option("--calibration-plot", type=click.Path(path_type=Path), help="PIT, coverage, z.")
-@click.option("--device", help="torch device.  [default: a GPU if there is one]")
-@click.option("--overwrite", is_flag=True, help="Replace what is there.")
+@device_option
+@overwrite_option
 @json_option()
 def evaluate(models, data, as_json, **options):
     """Score models on spectra of DATA they were not trained on.
@@ -62,34 +62,3 @@ def evaluate(models, data, as_json, **options):
     else:
         click.echo(report.to_markdown())
     report.refuse_leaks()
-
-
-@click.command(
-    cls=Command,
-    examples=(
-        "speclearn explain vit/ data.zarr --plot explain.png",
-        "speclearn explain vit/ data.zarr --target m_h -n 500 --json",
-    ),
-)
-@click.argument("model", metavar="RUN", type=click.Path(exists=True, path_type=Path))
-@click.argument("data", type=click.Path(exists=True, path_type=Path))
-@click.option("--target", type=click.Choice(LABEL_NAMES), help="Which label.  [default: first]")
-@click.option(
-    "-n", "n_spec", type=Count(), default=200, show_default=True, help="Test spectra to average."
-)
-@click.option("--plot", type=click.Path(path_type=Path), help="Spectrum, lines and curves.")
-@click.option("--device", help="torch device.  [default: a GPU if there is one]")
-@json_option()
-def explain(model, data, target, n_spec, plot, device, as_json):
-    """Say which wavelengths the network in RUN reads, and where the information is.
-
-    Attention of transformers, gradients of any network, and the Fisher information of the
-    same stars: shares in the bands of known features, and curves with --plot.
-    """
-    from starsmith.cli.learn.evaluate_work import explain_model
-
-    found = explain_model(model, data, target, n_spec, plot, device)
-    if as_json:
-        echo_json("speclearn.explain", found)
-    else:
-        click.echo(text_table(found["shares"]))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from starsmith.cli.learn.options import model_argument, overwrite_option
 from starsmith.cli.shared.command import Command, echo_json, json_option
 
 __all__ = ["export"]
@@ -16,10 +17,10 @@ __all__ = ["export"]
         "speclearn export ridge/ --format onnx --out ridge.onnx",
     ),
 )
-@click.argument("model", type=click.Path(exists=True, path_type=Path))
+@model_argument
 @click.option("--format", "format_", type=click.Choice(["onnx"]), default="onnx", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="File.  [default: MODEL.onnx]")
-@click.option("--overwrite", is_flag=True, help="Replace what is there.")
+@overwrite_option
 @json_option()
 def export(model, format_, out, overwrite, as_json):
     """Write the checkpoint MODEL as a file that needs only an ONNX runtime.

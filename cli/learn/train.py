@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from starsmith.cli.learn.options import device_option, overwrite_option
 from starsmith.cli.shared.command import Command, echo_json, json_option
 from starsmith.cli.shared.option_types import LABEL_NAMES, Count
 from starsmith.cli.shared.options import RANGES, flag, range_options
@@ -64,8 +65,8 @@ __all__ = ["train"]
 )
 @click.option("--epoch-size", type=Count(), help="Stars of one epoch of --online.")
 @partial(range_options, listed=False)  # those of `specsim generate`; for --online
-@click.option("--device", help="torch device.  [default: a GPU if there is one]")
-@click.option("--overwrite", is_flag=True, help="Replace what is there.")
+@device_option
+@overwrite_option
 @json_option()
 def train(data, model, out, recipe, online, bank, **others):
     """Train a model on the train split of DATA; its best checkpoint is left in --out.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import zarr
 
-from starsmith.cli.data.dataset_pages import dataset_page
+from starsmith.cli.data.info import dataset_page
 from starsmith.data_contract.dataset.manifest import hash_file, read_manifest
 from starsmith.data_contract.exchange.published import read_published
 from starsmith.data_contract.text_tables import text_tree

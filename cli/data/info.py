@@ -1,8 +1,46 @@
-"""What `specdata info` prints of a data set, finished or not."""
+"""``specdata info``: what a file is and what is in it."""
 
+from pathlib import Path
+
+import click
+
+from starsmith.cli.data.options import path_argument
+from starsmith.cli.shared.command import Command, echo_json, json_option
 from starsmith.data_contract.text_tables import text_tree
 
-__all__ = ["dataset_page", "page_of"]
+__all__ = ["info"]
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        "specdata info data.zarr",
+        "specdata info data.zarr --plot data.png",
+        "specdata info bank.zarr --json",
+    ),
+)
+@path_argument
+@click.option(
+    "--plot", type=click.Path(path_type=Path), help="Figure of labels and S/N (png, ...)."
+)
+@json_option()
+def info(path, plot, as_json):
+    """Say what PATH is (data set, bank, grid or published HDF5) and what is in it."""
+    from starsmith.data_contract.checks.summary import describe
+    from starsmith.data_contract.figure_kit import check_suffix
+
+    check_suffix(plot)
+    summary = describe(path)
+    if plot:
+        if "card" not in summary:
+            raise click.UsageError("--plot draws finished data sets; specsim grid info has its own")
+        from starsmith.simulator.figures.dataset_figure import plot_dataset
+
+        plot_dataset(plot, summary)
+    if as_json:
+        echo_json("specdata.info", summary)
+    else:
+        click.echo(page_of(summary))
 
 
 def page_of(summary: dict) -> str:
