@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from starsmith.fisher.ceilings.ceiling_table import FEW_STARS, CeilingRow, Ceili
 from starsmith.fisher.information.density import FEATURES, StarDensity
 from starsmith.fisher.information.waterfall import WaterfallStep
 from starsmith.fisher.survey.sigma_map import SigmaMap
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["ceiling_figure", "density_figure", "map_figure", "plot_ceiling", "waterfall_figure"]
 
@@ -60,7 +64,7 @@ def ceiling_figure(
     table: CeilingTable,
     models: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
     notice: str | None = None,
-):
+) -> "Figure":
     """Draw R² against signal-to-noise: every ceiling, and models beneath them.
 
     Parameters
@@ -123,7 +127,7 @@ def _within(tick: float, snr_of: Mapping[str, float]) -> bool:
     return 0.7 * min(snr_of.values()) <= tick <= 1.4 * max(snr_of.values())
 
 
-def density_figure(star: StarDensity, notice: str = ""):
+def density_figure(star: StarDensity, notice: str = "") -> "Figure":
     """Draw a spectrum, and under it where its information on a label sits.
 
     Returns
@@ -155,7 +159,7 @@ def density_figure(star: StarDensity, notice: str = ""):
     return figure
 
 
-def map_figure(found: SigmaMap, notice: str = ""):
+def map_figure(found: SigmaMap, notice: str = "") -> "Figure":
     """Draw the bound over two labels, as observers draw them: hot left, giants on top.
 
     Returns
@@ -187,7 +191,9 @@ def map_figure(found: SigmaMap, notice: str = ""):
     return figure
 
 
-def waterfall_figure(steps: Sequence[WaterfallStep], target: str, title: str, notice: str = ""):
+def waterfall_figure(
+    steps: Sequence[WaterfallStep], target: str, title: str, notice: str = ""
+) -> "Figure":
     """Draw what each unknown adds to a bound, from all known to all fitted.
 
     Returns

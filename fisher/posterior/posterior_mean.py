@@ -109,7 +109,9 @@ class GridPosterior:
         return self.mean[:, k], self.var[:, k], self.ess
 
 
-def amplitude_limits(prior: Prior, normalise: str, amplitude: np.ndarray | None, n: int):
+def amplitude_limits(
+    prior: Prior, normalise: str, amplitude: np.ndarray | None, n: int
+) -> np.ndarray:
     """Low, high and known amplitude of each star relative to a template, float64 (n, 3).
 
     ``amplitude`` is the noise-free median flux for ``known``, the magnitude for ``absolute``.

@@ -6,9 +6,13 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from starsmith.data_contract.figure_kit import DPI
 from starsmith.data_contract.text_tables import cell_text, is_number
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Document", "Picture", "Section", "Table", "write_document"]
 
@@ -99,7 +103,7 @@ def _html_table(table: Table) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>{note}"
 
 
-def png_of(figure) -> bytes:
+def png_of(figure: "Figure") -> bytes:
     """Picture of a figure."""
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=DPI, format="png")

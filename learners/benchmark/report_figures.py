@@ -1,12 +1,16 @@
 """Figures of a benchmark: order of models, learning curves, training, settings swapped."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from starsmith.data_contract.figure_kit import COLOURS, add_notice, colour_of, new_figure
 from starsmith.learners.benchmark.published_values import published
 from starsmith.learners.benchmark.results import Outcome, Results
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = [
     "bar_figure",
@@ -35,7 +39,7 @@ def family_colour(model: str) -> tuple[str, str]:
     return "other", "#BCBD22"
 
 
-def bar_figure(results: Results):
+def bar_figure(results: Results) -> "Figure":
     """Draw R² of every model of the main comparison, the ceiling and the published values."""
     outcomes = results.main[::-1]
     figure = new_figure(7.6, 0.36 * len(outcomes) + 1.3)
@@ -84,7 +88,7 @@ def bin_scores(outcomes: Sequence[Outcome], names: Mapping[tuple, str]) -> dict:
     }
 
 
-def scaling_figure(results: Results, outcomes: Sequence[Outcome]):
+def scaling_figure(results: Results, outcomes: Sequence[Outcome]) -> "Figure":
     """Draw R² against the number of training spectra, ours and the published curves."""
     figure = new_figure(8.6, 4.6)
     axes = figure.add_subplot()
@@ -120,7 +124,7 @@ def scaling_figure(results: Results, outcomes: Sequence[Outcome]):
     return figure
 
 
-def training_figure(results: Results, outcomes: Sequence[Outcome]):
+def training_figure(results: Results, outcomes: Sequence[Outcome]) -> "Figure":
     """Draw training loss, validation MAE and R² against spectra seen."""
     figure = new_figure(10.5, 3.7)
     loss, error, score = figure.subplots(1, 3)
@@ -148,7 +152,7 @@ def training_figure(results: Results, outcomes: Sequence[Outcome]):
     return figure
 
 
-def swap_figure(results: Results, outcomes: Sequence[Outcome]):
+def swap_figure(results: Results, outcomes: Sequence[Outcome]) -> "Figure":
     """Draw R² of models under their own settings and under another's (the paper's Fig. 8)."""
     figure = new_figure(6.5, 3.6)
     axes = figure.add_subplot()
@@ -170,7 +174,7 @@ def swap_figure(results: Results, outcomes: Sequence[Outcome]):
     return figure
 
 
-def type_figure(results: Results, outcomes: Sequence[Outcome]):
+def type_figure(results: Results, outcomes: Sequence[Outcome]) -> "Figure":
     """Draw the MAE of every model by stellar type."""
     figure = new_figure(9.0, 3.6)
     axes = figure.add_subplot()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import ndtri
@@ -12,6 +13,9 @@ from starsmith.data_contract.predictions import Predictions
 from starsmith.learners.evaluation.calibration import N_PIT, calibrate, z_scores
 from starsmith.learners.evaluation.metrics import mae, r2, sigma_robust
 from starsmith.learners.training_figures import local_density
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = [
     "calibration_figure",
@@ -24,7 +28,7 @@ __all__ = [
 MOST_PANELS = 4
 
 
-def models_figure(tables: Sequence[Predictions], label: str | None = None):
+def models_figure(tables: Sequence[Predictions], label: str | None = None) -> "Figure":
     """Draw predicted against true label of some models, and all their errors together.
 
     Parameters
@@ -88,7 +92,7 @@ def plot_models(tables: Sequence[Predictions], path: Path | str, label: str | No
     save_figure(models_figure(tables, label), path)
 
 
-def calibration_figure(tables: Sequence[Predictions], label: str | None = None):
+def calibration_figure(tables: Sequence[Predictions], label: str | None = None) -> "Figure":
     """Draw PIT histogram, coverage against probability, and z-scores of some models.
 
     Grey bands hold 95 % of what a perfect model with as many spectra would show.

@@ -1,6 +1,8 @@
 """What a network looks at: attention, gradients of its input, and where the information is."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,6 +20,9 @@ from starsmith.learners.estimators.registry import kind_of
 from starsmith.learners.networks.blocks import Encoder, EncoderBlock
 from starsmith.learners.predict import Predictor, load_checkpoint
 from starsmith.learners.preprocess import median_normalise
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = [
     "Interpretation",
@@ -226,7 +231,7 @@ def _smooth(values: np.ndarray) -> np.ndarray:
     return np.convolve(values, np.full(SMOOTH_PIXELS, 1.0 / SMOOTH_PIXELS), mode="same")
 
 
-def interpretation_figure(found: Interpretation, notice: str = ""):
+def interpretation_figure(found: Interpretation, notice: str = "") -> "Figure":
     """Draw the mean spectrum with line marks, attention, saliency and information.
 
     Returns
@@ -297,7 +302,7 @@ def interpretation_section(results: Results) -> Section:
     return Section("What networks look at (Fig. 10)", parts)
 
 
-def has_attention(folder) -> bool:
+def has_attention(folder: Path) -> bool:
     """Whether the network of a checkpoint has an encoder."""
     network = load_checkpoint(folder, "cpu").estimator.model
     return any(isinstance(m, Encoder) for m in network.modules())

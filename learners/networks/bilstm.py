@@ -9,6 +9,8 @@ from starsmith.learners.networks.registry import register_model
 __all__ = ["BiLSTM"]
 
 
+@register_model("bilstm")  # the paper's: 4.21 M parameters
+@register_model("bilstm_tiny", patch=64, dim=64, hidden=96, depth=1, dropout=0.0)
 class BiLSTM(nn.Module):
     """Patches -> stacked bidirectional LSTM -> labels: (B, P) -> (B, n_output).
 
@@ -45,16 +47,3 @@ class BiLSTM(nn.Module):
         """Predict standardised labels from the last state of each direction."""
         _, (hidden, _) = self.lstm(self.tokenizer(flux_BP))
         return self.head(torch.cat([hidden[-2], hidden[-1]], dim=1))
-
-
-@register_model("bilstm")
-def bilstm(n_wave: int, n_output: int, **options: object) -> nn.Module:
-    """Return the paper's network, 4.21 M parameters."""
-    return BiLSTM(n_wave, n_output, **options)
-
-
-@register_model("bilstm_tiny")
-def bilstm_tiny(n_wave: int, n_output: int, **options: object) -> nn.Module:
-    """Return a single layer over patches of 64 pixels."""
-    small = {"patch": 64, "dim": 64, "hidden": 96, "depth": 1, "dropout": 0.0}
-    return BiLSTM(n_wave, n_output, **(small | options))

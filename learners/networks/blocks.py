@@ -3,6 +3,8 @@
 Shape legend: B spectra, P pixels, T tokens, D channels, H heads.
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -10,9 +12,11 @@ from torch.nn import functional
 from starsmith.data_contract.errors import ConfigError
 
 __all__ = [
+    "TINY",
     "ConvStem",
     "ConvTokenizer",
     "Encoder",
+    "EncoderSize",
     "RecurrentContext",
     "UnfoldTokenizer",
     "linear_init",
@@ -155,6 +159,25 @@ class EncoderBlock(nn.Module):
         return tokens_BTD + self._drop(self.contract(hidden))
 
 
+@dataclass(frozen=True)
+class EncoderSize:
+    """Size of an `Encoder`, and what its head reads; the defaults are the paper's (Sec. 3.4)."""
+
+    dim: int = 256
+    depth: int = 6
+    n_head: int = 8
+    dropout: float = 0.1
+    readout: str = "summary"
+
+
+TINY = {"dim": 64, "depth": 1, "n_head": 4, "dropout": 0.0, "readout": "tokens"}
+"""Sizes that learn in minutes on two CPU cores.
+
+The head reads every token with weights of its own. A linear estimator is thereby within reach
+from the first step, and some tens of thousands of spectra suffice.
+"""
+
+
 class Encoder(nn.Module):
     """Summary token, learned positions, encoder blocks, linear head: (B, T, D) -> (B, n_output).
 
@@ -162,25 +185,18 @@ class Encoder(nn.Module):
     ``readout="tokens"`` all of them side by side, each with its own weights.
     """
 
-    def __init__(
-        self,
-        n_token: int,
-        dim: int,
-        depth: int,
-        n_head: int,
-        n_output: int,
-        dropout: float = 0.1,
-        readout: str = "summary",
-    ):
+    def __init__(self, n_token: int, n_output: int, size: EncoderSize):
         super().__init__()
-        if readout not in READOUTS:
-            raise ConfigError(f"readout {readout!r} is not one of {', '.join(READOUTS)}")
-        self.dropout, self.readout = dropout, readout
+        if size.readout not in READOUTS:
+            raise ConfigError(f"readout {size.readout!r} is not one of {', '.join(READOUTS)}")
+        dim, self.dropout, self.readout = size.dim, size.dropout, size.readout
         self.summary = nn.Parameter(torch.empty(1, 1, dim))
         self.positions = nn.Parameter(torch.empty(1, n_token + 1, dim))
-        self.blocks = nn.ModuleList(EncoderBlock(dim, n_head, dropout) for _ in range(depth))
+        self.blocks = nn.ModuleList(
+            EncoderBlock(dim, size.n_head, size.dropout) for _ in range(size.depth)
+        )
         self.norm = nn.LayerNorm(dim, eps=LAYER_NORM_EPS)
-        self.head = nn.Linear(dim * (n_token + 1 if readout == "tokens" else 1), n_output)
+        self.head = nn.Linear(dim * (n_token + 1 if size.readout == "tokens" else 1), n_output)
         linear_init(self)
         nn.init.trunc_normal_(self.summary, std=INIT_STD)
         nn.init.trunc_normal_(self.positions, std=INIT_STD)

@@ -11,6 +11,8 @@ __all__ = ["DeepCNN"]
 KERNEL = 5
 
 
+@register_model("deep_cnn")  # the paper's: 4.70 M parameters
+@register_model("deep_cnn_tiny", widths=(4, 8, 8, 16, 16, 32, 32, 32), dense=64)
 class DeepCNN(nn.Module):
     """Convolution, batch norm, ReLU, halve; eight times: (B, P) -> (B, n_output).
 
@@ -50,16 +52,3 @@ class DeepCNN(nn.Module):
         """Predict standardised labels."""
         features = self.layers(flux_BP.unsqueeze(1)).flatten(1)
         return self.head(torch.relu(self.dense(features)))
-
-
-@register_model("deep_cnn")
-def deep_cnn(n_wave: int, n_output: int, **options: object) -> nn.Module:
-    """Return the paper's network, 4.70 M parameters."""
-    return DeepCNN(n_wave, n_output, **options)
-
-
-@register_model("deep_cnn_tiny")
-def deep_cnn_tiny(n_wave: int, n_output: int, **options: object) -> nn.Module:
-    """Return a narrow version."""
-    small = {"widths": (4, 8, 8, 16, 16, 32, 32, 32), "dense": 64}
-    return DeepCNN(n_wave, n_output, **(small | options))

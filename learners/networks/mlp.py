@@ -8,6 +8,7 @@ from starsmith.learners.networks.registry import register_model
 __all__ = ["MLP"]
 
 
+@register_model("mlp")  # 4.85 M parameters but few operations: it needs no tiny size
 class MLP(nn.Module):
     """Dense layers of falling width with GELU: (B, P) -> (B, n_output).
 
@@ -41,9 +42,3 @@ class MLP(nn.Module):
     def forward(self, flux_BP: torch.Tensor) -> torch.Tensor:
         """Predict standardised labels."""
         return self.head(self.layers(flux_BP))
-
-
-@register_model("mlp")
-def mlp(n_wave: int, n_output: int, **options: object) -> nn.Module:
-    """Return widths 1024, 512, 256: 4.85 M parameters, few operations; it needs no tiny size."""
-    return MLP(n_wave, n_output, **options)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -42,11 +43,12 @@ def _is_built(name: str) -> bool:
     return name in _BUILDERS
 
 
-def register_model(name: str) -> Callable:
+def register_model(name: str, **sizes: object) -> Callable:
     """Make a builder available to `create_model` under a name.
 
     The builder is called as ``builder(n_wave, n_output, **options)`` and returns a module
-    that maps float32 ``(n_spec, n_wave)`` standardised flux to ``(n_spec, n_output)``.
+    that maps float32 ``(n_spec, n_wave)`` standardised flux to ``(n_spec, n_output)``; ``sizes``
+    are options of this name, which a call may replace.
 
     Raises
     ------
@@ -66,7 +68,7 @@ def register_model(name: str) -> Callable:
         raise ConfigError(f"a model named {name!r} is registered already; choose another name")
 
     def register(builder: "Callable[..., nn.Module]") -> "Callable[..., nn.Module]":
-        _BUILDERS[name] = builder
+        _BUILDERS[name] = partial(builder, **sizes)
         return builder
 
     return register

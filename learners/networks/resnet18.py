@@ -31,6 +31,8 @@ class BasicBlock(nn.Module):
         return functional.relu(self.skip(values) + self.second_norm(self.second(inner)))
 
 
+@register_model("resnet18")  # the paper's: 4.86 M parameters
+@register_model("resnet18_tiny", widths=(8, 16, 32, 64), n_block=1)
 class ResNet18(nn.Module):
     """He et al. 2016 in one dimension: (B, P) -> (B, n_output).
 
@@ -68,15 +70,3 @@ class ResNet18(nn.Module):
     def forward(self, flux_BP: torch.Tensor) -> torch.Tensor:
         """Predict standardised labels."""
         return self.head(self.blocks(self.stem(flux_BP.unsqueeze(1))).mean(dim=2))
-
-
-@register_model("resnet18")
-def resnet18(n_wave: int, n_output: int, **options: object) -> nn.Module:
-    """Return the paper's network, 4.86 M parameters."""
-    return ResNet18(n_wave, n_output, **options)
-
-
-@register_model("resnet18_tiny")
-def resnet18_tiny(n_wave: int, n_output: int, **options: object) -> nn.Module:
-    """Return one narrow block per stage."""
-    return ResNet18(n_wave, n_output, **({"widths": (8, 16, 32, 64), "n_block": 1} | options))

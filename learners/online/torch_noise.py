@@ -4,6 +4,8 @@ Conditions and everything per spectrum stay float64; everything per pixel is flo
 rounding (1e-7, sums of positive terms only) is far below the noise itself.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch.nn import functional
@@ -24,7 +26,9 @@ def bracket(nodes: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, to
     return node, (values - nodes[node]) / (nodes[node + 1] - nodes[node])
 
 
-def interpolate_rows(table: torch.Tensor, node: torch.Tensor, fraction: torch.Tensor):
+def interpolate_rows(
+    table: torch.Tensor, node: torch.Tensor, fraction: torch.Tensor
+) -> torch.Tensor:
     """Rows ``node`` of a table, moved by ``fraction`` towards the next."""
     return table[node] + fraction.reshape(-1, *[1] * (table.ndim - 1)) * (
         table[node + 1] - table[node]
@@ -168,7 +172,13 @@ def pixel_hats(tables: NoiseTables) -> np.ndarray:
 class DeviceResponse:
     """What a flux becomes on the detector; see `starsmith.data_contract.noise.Response`."""
 
-    def __init__(self, sensitivity, background, n_exposure, arms):
+    def __init__(
+        self,
+        sensitivity: torch.Tensor,
+        background: torch.Tensor,
+        n_exposure: torch.Tensor,
+        arms: Sequence[tuple[slice, float]],
+    ):
         self.sensitivity, self.background = sensitivity, background
         self.n_exposure, self.arms = n_exposure, arms
 

@@ -4,7 +4,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -109,7 +109,7 @@ class Session:
 
 
 @contextmanager
-def keyed_torch(device: torch.device, *key: int):
+def keyed_torch(device: torch.device, *key: int) -> Iterator[None]:
     """Draw torch's random numbers from a key of integers; restore its state after."""
     seed = int(np.random.SeedSequence(key).generate_state(1)[0])
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):

@@ -1,5 +1,6 @@
 """One file of an archive: received, resumed where it broke off, or given up with a reason."""
 
+import io
 import os
 import re
 from datetime import UTC, datetime
@@ -57,7 +58,7 @@ class PartialFile:
         self.path.unlink(missing_ok=True)
         self._tag.unlink(missing_ok=True)
 
-    def append(self):
+    def append(self) -> io.FileIO:
         """Open for writing at the end; unbuffered, so that a killed process loses nothing."""
         if self.path.is_symlink():
             raise TransferFailed(f"{self.path} is a link; remove it")
