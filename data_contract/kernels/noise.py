@@ -37,6 +37,10 @@ class Light(NamedTuple):
         Fibre aperture times continuum transmission at the knots.
     exposure : float64 array, shape (n_spec,)
         Collecting area times exposure time [m2 s].
+    n_exposure : float64 array, shape (n_spec,)
+        Exposures of the coadd.
+    sample_factor : float
+        Variance of a counted photon: above 1 for up-the-ramp readout.
     """
 
     conversion: np.ndarray
@@ -44,6 +48,8 @@ class Light(NamedTuple):
     knot_fraction: np.ndarray
     smooth: np.ndarray
     exposure: np.ndarray
+    n_exposure: np.ndarray
+    sample_factor: float
 
 
 class Quiet(NamedTuple):
@@ -237,7 +243,7 @@ def smooth_rows(smooth, rows, half_width):
 
 
 @njit(cache=True, parallel=True)
-def fill_expected_error(error, flux, light, quiet, sample_factor, n_exposure, half_width):
+def fill_expected_error(error, flux, light, quiet, half_width):
     """Error of a coadd straight from conditions: the fills above in one pass, the same bits.
 
     Parameters
@@ -248,8 +254,6 @@ def fill_expected_error(error, flux, light, quiet, sample_factor, n_exposure, ha
         As in `fill_error`.
     light : Light
     quiet : Quiet
-    sample_factor : float64
-    n_exposure : float64 array, shape (n_spec,)
     half_width : int [pixel]
         0: photons of each pixel; more: of `smooth_rows`.
     """
@@ -263,13 +267,13 @@ def fill_expected_error(error, flux, light, quiet, sample_factor, n_exposure, ha
             counted = scratch.astype(np.float32)
         else:
             counted = flux[i]
-        _error_row(error[i], counted, sensitivity, background, sample_factor, n_exposure[i])
+        _error_row(
+            error[i], counted, sensitivity, background, light.sample_factor, light.n_exposure[i]
+        )
 
 
 @njit(cache=True, parallel=True)
-def fill_observation(
-    flux, error, sigma, flux_model, light, quiet, sample_factor, n_exposure, half_width
-):
+def fill_observation(flux, error, sigma, flux_model, light, quiet, half_width):
     """Observed flux and its honest error from normals and conditions, in one pass.
 
     Parameters
@@ -281,7 +285,7 @@ def fill_observation(
     sigma : float32 array, shape (n_spec, n_wave)
         Overwritten with the error of ``flux_model`` [flux unit].
     flux_model : float32 array, shape (n_spec, n_wave)
-    light, quiet, sample_factor, n_exposure, half_width
+    light, quiet, half_width
         As in `fill_expected_error`.
     """
     n_spec, n_wave = flux.shape
@@ -289,8 +293,8 @@ def fill_observation(
         sensitivity, background, scratch = np.empty(n_wave), np.empty(n_wave), np.empty(n_wave)
         _sensitivity_row(sensitivity, light, i)
         _background_row(background, scratch, quiet, i)
-        n = n_exposure[i]
-        _error_row(sigma[i], flux_model[i], sensitivity, background, sample_factor, n)
+        n = light.n_exposure[i]
+        _error_row(sigma[i], flux_model[i], sensitivity, background, light.sample_factor, n)
         for j in range(n_wave):
             flux[i, j] = flux[i, j] * sigma[i, j] + flux_model[i, j]
         if half_width:
@@ -298,4 +302,4 @@ def fill_observation(
             counted = scratch.astype(np.float32)
         else:
             counted = flux[i]
-        _error_row(error[i], counted, sensitivity, background, sample_factor, n)
+        _error_row(error[i], counted, sensitivity, background, light.sample_factor, n)

@@ -97,7 +97,15 @@ def _light(tables: NoiseTables, named: dict[str, np.ndarray]) -> Light:
     smooth = aperture * 10.0 ** (-0.4 * tables.extinction * airmass[:, None])
     area = np.interp(named["field_angle"], tables.field_angle, tables.collecting_area)
     first_pixel, fraction = tables.knots
-    return Light(tables.conversion, first_pixel, fraction, smooth, area * named["exp_time"])
+    return Light(
+        tables.conversion,
+        first_pixel,
+        fraction,
+        smooth,
+        exposure=area * named["exp_time"],
+        n_exposure=named["exp_count"],
+        sample_factor=float(tables.sample_factor),
+    )
 
 
 def background(tables: NoiseTables, conditions: np.ndarray) -> np.ndarray:
@@ -215,12 +223,11 @@ def _half_width(kind: str) -> int:
     return SMOOTH_HALF_WIDTH if kind == "smooth" else 0
 
 
-def _by_arm(tables: NoiseTables, conditions: np.ndarray) -> Iterator[tuple]:
+def _by_arm(tables: NoiseTables, conditions: np.ndarray) -> Iterator[tuple[slice, Light, Quiet]]:
     """Pixels of each arm, and what the kernels that work in one pass ask for."""
     named = _named(tables, conditions)
     for arm, own in zip(tables.arms, tables.by_arm, strict=True):
-        response = _light(own, named), _quiet(own, named), own.sample_factor, named["exp_count"]
-        yield arm.pixels, response
+        yield arm.pixels, _light(own, named), _quiet(own, named)
 
 
 def expected_error(
@@ -252,8 +259,8 @@ def expected_error(
     half_width = _half_width(kind)
     flux = np.ascontiguousarray(flux, dtype=np.float32)
     error = np.empty(flux.shape, dtype=np.float32)
-    for pixels, response in _by_arm(tables, conditions):
-        fill_expected_error(error[:, pixels], flux[:, pixels], *response, half_width)
+    for pixels, light, quiet in _by_arm(tables, conditions):
+        fill_expected_error(error[:, pixels], flux[:, pixels], light, quiet, half_width)
     return error
 
 
@@ -282,7 +289,7 @@ def observation(
     half_width = _half_width(kind)
     flux_model = np.ascontiguousarray(flux_model, dtype=np.float32)
     sigma = np.empty_like(flux)
-    for pixels, response in _by_arm(tables, conditions):
+    for pixels, light, quiet in _by_arm(tables, conditions):
         parts = [x[:, pixels] for x in (flux, error, sigma, flux_model)]
-        fill_observation(*parts, *response, half_width)
+        fill_observation(*parts, light, quiet, half_width)
     return sigma
