@@ -13,12 +13,11 @@ from starsmith.cli.shared.options import (
     flag,
     typed_on_command_line,
 )
-from starsmith.cli.shared.survey_options import NOISE
+from starsmith.cli.shared.survey_options import NOISE, OF_SURVEYS
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.figure_kit import check_suffix
 from starsmith.data_contract.files.atomic import refuse_existing
 from starsmith.data_contract.noise.view import NoiseModel
-from starsmith.data_contract.quantities import SOMETIMES
 from starsmith.fisher.ceilings.ceiling_table import CeilingTable
 from starsmith.fisher.ceilings.dataset_stars import DatasetStars, refuse_unbounded
 from starsmith.fisher.figures import plot_ceiling
@@ -38,11 +37,7 @@ __all__ = [
     "write_ceiling",
 ]
 
-OTHERS = (
-    "population",
-    "preset",
-    *(name for name in SOMETIMES if name not in RANGES),
-)
+OTHERS = ("population", "preset", *OF_SURVEYS)
 """Options that a data set fixes too."""
 SUFFIXES = (".ecsv", ".json", ".md")
 NUISANCE = r"(?P<name>rv|lsf|sky|continuum)(?::(?P<degree>[1-9]))?(?:=(?P<prior>\d+(?:\.\d+)?))?"

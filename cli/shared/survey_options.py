@@ -6,13 +6,17 @@ from pathlib import Path
 import click
 
 from starsmith.cli.shared.option_types import Range
-from starsmith.cli.shared.options import flag, typed_on_command_line
+from starsmith.cli.shared.options import RANGES, flag, typed_on_command_line
 from starsmith.data_contract.noise import terms
+from starsmith.data_contract.quantities import SOMETIMES, named
 
-__all__ = ["NOISE", "noise_options", "population_options", "preset_option"]
+__all__ = ["NOISE", "OF_SURVEYS", "noise_options", "population_options", "preset_option"]
 
 NOISE = tuple(switch.name for term in terms.TERMS for switch in term.switches)
 """Entries of `NoiseModel`, in the order of the help."""
+
+OF_SURVEYS = tuple(name for name in SOMETIMES if name not in RANGES)
+"""Quantities of a star that only simulated surveys draw."""
 
 
 def noise_options(function):
@@ -40,22 +44,13 @@ def noise_options(function):
 
 
 def population_options(function):
-    """Add ``--population`` and ``--ebv`` to a command that has `prior_options` above it."""
+    """Add ``--population`` and the ranges only surveys have (dust) below `prior_options`."""
 
-    @click.option(
-        "--population",
-        type=click.Path(path_type=Path),
-        help="Table of stars to draw from (ECSV, CSV, FITS): teff logg m_h mag, and weight, a_m, "
-        "c_m, rv, ebv where it has them.",
-    )
-    @click.option(
-        "--ebv", type=Range(), default="0", show_default=True, help="Reddening E(B-V) [mag]."
-    )
     @functools.wraps(function)
-    def with_population(*args, prior, population, ebv, **kwargs):
+    def with_population(*args, prior, population, **kwargs):
         from starsmith.data_contract.tables.population import read_population
 
-        prior = prior.with_ranges(ebv=ebv)
+        prior = prior.with_ranges(**{name: kwargs.pop(name) for name in OF_SURVEYS})
         if population is not None:
             stars = read_population(population)
             if rivals := typed_on_command_line(*stars.columns):
@@ -66,7 +61,17 @@ def population_options(function):
             prior = prior.with_population(stars)
         return function(*args, prior=prior, **kwargs)
 
-    return with_population
+    for name in reversed(OF_SURVEYS):
+        option = click.option(
+            flag(name), type=Range(), default="0", show_default=True, help=f"{named(name).help}."
+        )
+        with_population = option(with_population)
+    return click.option(
+        "--population",
+        type=click.Path(path_type=Path),
+        help="Table of stars to draw from (ECSV, CSV, FITS): teff logg m_h mag, and weight, a_m, "
+        "c_m, rv, ebv where it has them.",
+    )(with_population)
 
 
 def preset_option(function):
