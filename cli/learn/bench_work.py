@@ -8,15 +8,12 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import click
-
 from starsmith.cli.learn.evaluate_work import check_predictions
 from starsmith.cli.learn.learning import write_predictions
 from starsmith.cli.learn.training import Stars, training_progress, with_forward
-from starsmith.cli.shared.command import loudness
 from starsmith.cli.shared.datasets import told_bank
 from starsmith.cli.shared.options import BankSource, flag
-from starsmith.cli.shared.progress import progress_bar, tell_ceiling
+from starsmith.cli.shared.progress import progress_bar, say, tell_ceiling
 from starsmith.data_contract import read_predictions
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.files.atomic import write_json
@@ -74,12 +71,6 @@ def plan_rows(suite_name: str, only: tuple[str, ...] = ()) -> list[dict]:
     total = {"run": "all", "data": "", "n_train": None, "parameters": None}
     sums = {key: sum(row[key] for row in rows) for key in ("steps", "samples", "PFLOP")}
     return [*rows, total | sums | {"H200 minutes": sum(row["H200 minutes"] for row in rows)}]
-
-
-def say(text: str) -> None:
-    """Tell on stderr what is being done."""
-    if loudness() >= 0:
-        click.echo(text, err=True)
 
 
 def generate_data(spec: DataSpec, path: Path, bank: Path | None, workers: int) -> None:

@@ -8,14 +8,18 @@ import click
 from starsmith.cli.learn.options import device_option, overwrite_option
 from starsmith.cli.shared.command import Command, echo_json, json_option
 from starsmith.cli.shared.option_types import LABEL_NAMES, Count
-from starsmith.cli.shared.options import RANGES, flag, range_options
+from starsmith.cli.shared.options import RANGES, flag, range_options, typed_on_command_line
+from starsmith.cli.shared.progress import say
 
 __all__ = ["train"]
+
+DATA = Path("data.zarr")
 
 
 @click.command(
     cls=Command,
     examples=(
+        "speclearn train",
         "speclearn train data.zarr --model ridge --target logg --out ridge/",
         "speclearn train data.zarr --model specvit_tiny --out vit/ --epochs 5",
         "speclearn train data.zarr --model specvit --recipe paper --out vit/",
@@ -24,7 +28,9 @@ __all__ = ["train"]
     resume="the last finished epoch is kept; run the same command again to continue",
 )
 @click.argument("data", required=False, type=click.Path(exists=True, path_type=Path))
-@click.option("--model", required=True, help="One of `speclearn models`.")
+@click.option(
+    "--model", default="specvit_tiny", show_default=True, help="One of `speclearn models`."
+)
 @click.option(
     "--target",
     type=click.Choice(LABEL_NAMES),
@@ -71,8 +77,9 @@ __all__ = ["train"]
 def train(data, model, out, recipe, online, bank, **others):
     """Train a model on the train split of DATA; its best checkpoint is left in --out.
 
-    Options beat the recipe. A run that was interrupted goes on where it stopped. Several GPUs:
-    torchrun --nproc-per-node 8 -m starsmith.cli.speclearn train DATA ...
+    DATA is data.zarr, as `specsim generate` calls it, unless it is named. Options beat the
+    recipe. A run that was interrupted goes on where it stopped. Several GPUs: torchrun
+    --nproc-per-node 8 -m starsmith.cli.speclearn train DATA ...
     """
     from starsmith.cli.learn.training import Stars, recipe_changes, result_line, train_model
 
@@ -83,8 +90,10 @@ def train(data, model, out, recipe, online, bank, **others):
         given = ["--bank"] if bank else [*map(flag, ranges), "--epoch-size"]
         raise click.UsageError(f"{given[0]} is for stars drawn during training: add --online")
     if data is None and not (online and bank):
-        raise click.UsageError("give DATA, or --bank BANK --online to draw the training stars")
+        data = default_data()
     out = out or Path("models") / model
+    if chosen := defaults(data, model, run["target"], out):
+        say(f"by default: {chosen}")
     result = train_model(
         Stars(data, bank, ranges) if online else data,
         model,
@@ -101,3 +110,24 @@ def train(data, model, out, recipe, online, bank, **others):
         echo_json("speclearn.train", {"model": model, **content, "metrics": result.metrics})
     else:
         click.echo(result_line(result))
+
+
+def default_data() -> Path:
+    """``data.zarr`` of this folder; UsageError where there is none."""
+    if not DATA.exists():
+        raise click.UsageError(
+            f"there is no {DATA} here; make it with `specsim generate`, name another DATA, or "
+            "draw the training stars with --bank BANK --online"
+        )
+    return DATA
+
+
+def defaults(data: Path | None, model: str, target: tuple[str, ...], out: Path) -> str:
+    """What the command chose by itself, in words; empty where all was said."""
+    used = {"data": data, "--model": model, "--target": " ".join(target), "--out": out}
+    typed = typed_on_command_line(*(name.lstrip("-") for name in used))
+    return ", ".join(
+        f"{name} {value}"
+        for name, value in used.items()
+        if name.lstrip("-") not in typed and value is not None
+    )

@@ -9,15 +9,20 @@ import click
 
 from starsmith.cli.shared.command import loudness
 
-__all__ = ["progress_bar", "tell_ceiling"]
+__all__ = ["progress_bar", "say", "tell_ceiling"]
 
 SECONDS_BETWEEN_LINES = 30.0
 
 
+def say(text: str) -> None:
+    """Tell on stderr what is being done, unless -q is given."""
+    if loudness() >= 0:
+        click.echo(text, err=True)
+
+
 def tell_ceiling(text: str) -> None:
     """Say on stderr which step of a ceiling begins, unless -q is given."""
-    if loudness() >= 0:
-        click.echo(f"ceiling: {text}", err=True)
+    say(f"ceiling: {text}")
 
 
 @contextmanager

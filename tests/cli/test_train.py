@@ -4,6 +4,7 @@ import json
 import math
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -250,3 +251,21 @@ def test_a_run_that_diverges_prints_the_command_that_goes_on(dataset, tmp_path, 
     again = call(tool, *words)
     assert again.exit_code == 0, again.stderr
     assert (tmp_path / "my run-2/card.json").is_file()
+
+
+def test_bare_it_takes_what_generate_left_and_names_each_default(dataset, tmp_path, monkeypatch):
+    """The recommended model is trained on data.zarr; where there is none, it says what makes it."""
+    monkeypatch.chdir(tmp_path)
+    refused = call("speclearn train")
+    assert refused.exit_code == 2
+    assert "no data.zarr here; make it with `specsim generate`" in refused.stderr
+
+    shutil.copytree(dataset, "data.zarr")
+    done = call("speclearn train --epochs 1")
+    assert done.exit_code == 0, done.stderr
+    assert (
+        "by default: data data.zarr, --model specvit_tiny, --target logg, --out models/specvit_tiny"
+        in done.stderr
+    )
+    card = json.loads((tmp_path / "models/specvit_tiny/card.json").read_text())
+    assert (card["model"], card["labels"]) == ("specvit_tiny", ["logg"])
