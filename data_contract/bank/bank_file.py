@@ -1,6 +1,7 @@
 """Banks: a stellar grid rendered to an instrument's pixels, ready to interpolate."""
 
 import hashlib
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,8 +15,16 @@ from starsmith.data_contract.bank.velocity import VelocityTables, read_velocity,
 from starsmith.data_contract.described import described, span
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.atomic import staged_folder
-from starsmith.data_contract.files.zarr_groups import open_group, read_arrays, write_array
-from starsmith.data_contract.noise.view import NoiseTables
+from starsmith.data_contract.files.zarr_groups import (
+    ArrayKinds,
+    StoredGroup,
+    check_arrays,
+    open_group,
+    read_arrays,
+    write_array,
+)
+from starsmith.data_contract.noise.noise_tables import PER_ARM, SHAPES, NoiseTables
+from starsmith.data_contract.quantities import LABELS
 
 __all__ = ["BANK_SCHEMA", "DEGREES", "Bank", "load_bank"]
 
@@ -90,6 +99,12 @@ class Bank:
 
     def __post_init__(self):
         n_node = int(np.prod([nodes.size for nodes in self.axes]))
+        if odd := [
+            name
+            for name, nodes in zip(self.label_names, self.axes, strict=True)
+            if not nodes.size or np.any(np.diff(nodes) <= 0)
+        ]:
+            raise DataError(f"bank axes {odd} are empty or do not increase")
         width = self.wave.size if self.basis is None else len(self.basis)
         if self.coef.shape != (n_node, width) or self.coef.dtype != np.float32:
             raise DataError(
@@ -216,13 +231,18 @@ def write_noise(group: zarr.Group, noise: NoiseTables) -> None:
         tables.attrs["arms"] = [[arm.name, arm.start, arm.stop] for arm in noise.arms]
 
 
-def read_noise(group: zarr.Group, path: Path) -> NoiseTables:
-    """Read the subgroup ``noise``."""
+def read_noise(group: StoredGroup, n_wave: int | None = None) -> NoiseTables:
+    """Read the subgroup ``noise``, for so many pixels; DataError if it is missing or damaged."""
     if "noise" not in group:
-        raise DataError(f"{path}: its noise tables are missing; write it again")
-    tables = group["noise"]
-    names = tuple(name for name, *_ in tables.attrs.get("arms", []))
-    return NoiseTables.from_arrays(read_arrays(tables, path), names)
+        raise DataError(f"{group.path}: its noise tables are missing; write it again")
+    tables = group.group("noise")
+    kinds = {name: ("float64", dims) for name, dims in SHAPES.items()}
+    kinds |= {name: ("float64", (), ("arm",)) for name in PER_ARM}
+    arrays = read_arrays(tables, kinds, {} if n_wave is None else {"wavelength": n_wave})
+    arms = tables.attribute("arms", list, [])
+    if not all(isinstance(arm, list) and arm and isinstance(arm[0], str) for arm in arms):
+        raise DataError(f"{tables.path}: its arms are {str(arms)[:80]}; write it again")
+    return NoiseTables.from_arrays(arrays, tuple(arm[0] for arm in arms))
 
 
 def load_bank(path: Path | str) -> Bank:
@@ -241,30 +261,57 @@ def load_bank(path: Path | str) -> Bank:
     """
     path = Path(path)
     group = open_group(path, BANK_SCHEMA, BANK_VERSION)
-    arrays = read_arrays(group, path)
-    attrs = group.attrs
-    needed = {"wave", "coef", "band_coef", "filled", *attrs["label_names"]}
-    if missing := needed - set(arrays):
-        raise DataError(f"{path}: array(s) {sorted(missing)} are missing; render the bank again")
+    names = group.names("label_names", LABELS)
+    sizes = axis_sizes(group, names)
+    arrays = read_arrays(group, _kinds(names), sizes, ("wave", "coef", "band_coef", "filled"))
+    if odd := [name for name, values in arrays.items() if not np.isfinite(values).all()]:
+        raise DataError(f"{path}: array(s) {odd} hold NaN or infinity; render the bank again")
+    sizes["wavelength"] = arrays["wave"].size
     bank = Bank(
-        grid=attrs["grid"],
-        instrument=attrs["instrument"],
-        label_names=tuple(attrs["label_names"]),
-        axes=tuple(arrays[name] for name in attrs["label_names"]),
+        grid=group.attribute("grid", dict),
+        instrument=group.attribute("instrument", dict),
+        label_names=names,
+        axes=tuple(arrays[name] for name in names),
         wave=arrays["wave"],
         coef=arrays["coef"],
         band_coef=arrays["band_coef"],
         filled=arrays["filled"],
-        mag_band=attrs["mag_band"],
-        noise=read_noise(group, path),
-        notice=attrs["notice"],
-        velocity=read_velocity(group, path),
-        interpolation=attrs.get("interpolation", "cubic"),
+        mag_band=group.attribute("mag_band", str),
+        noise=read_noise(group, arrays["wave"].size),
+        notice=group.attribute("notice", str),
+        velocity=read_velocity(group, sizes),
+        interpolation=group.attribute("interpolation", str, "cubic"),
         basis=arrays.get("basis"),
         refused=arrays.get("refused"),
-        reddening=read_reddening(group, path),
-        info=attrs.get("info", {}),
+        reddening=read_reddening(group, sizes),
+        info=group.attribute("info", dict, {}),
     )
-    if bank.digest != attrs["digest"]:
+    if bank.digest != group.attribute("digest", str):
         raise DataError(f"{path}: contents do not match their digest; render the bank again")
     return bank
+
+
+def axis_sizes(group: StoredGroup, names: tuple[str, ...]) -> dict[str, int]:
+    """Numbers of nodes along each axis of a grid or bank, and of all nodes as ``node``.
+
+    Raises
+    ------
+    DataError
+        If an axis is missing or not float64 of one dimension.
+    """
+    layouts = check_arrays(group, {name: ("float64", (name,)) for name in names}, needed=names)
+    sizes = {name: layout.shape[0] for name, layout in layouts.items()}
+    return sizes | {"node": math.prod(sizes.values())}
+
+
+def _kinds(names: tuple[str, ...]) -> ArrayKinds:
+    """Types and dimensions of a bank's own arrays."""
+    return {
+        **{name: ("float64", (name,)) for name in names},
+        "wave": ("float64", ("wavelength",)),
+        "coef": ("float32", ("node", "spectrum")),
+        "basis": ("float32", ("spectrum", "wavelength")),
+        "band_coef": ("float64", ("node",)),
+        "filled": ("bool", ("node",)),
+        "refused": ("bool", ("node",)),
+    }

@@ -1,14 +1,14 @@
 """Tables of a bank that let its stars be seen through dust."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import zarr
 
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.files.zarr_groups import read_arrays, write_array
+from starsmith.data_contract.files.zarr_groups import StoredGroup, read_arrays, write_array
 
 __all__ = ["ReddeningTables", "read_reddening", "write_reddening"]
 
@@ -101,11 +101,9 @@ def write_reddening(group: zarr.Group, tables: ReddeningTables) -> None:
         write_array(stored, name, values, DIMENSIONS[name])
 
 
-def read_reddening(group: zarr.Group, path: Path) -> ReddeningTables | None:
-    """Read the subgroup ``reddening``, None where there is none."""
+def read_reddening(group: StoredGroup, sizes: Mapping[str, int]) -> ReddeningTables | None:
+    """Read the subgroup ``reddening``, None where there is none; sizes are those of the bank."""
     if "reddening" not in group:
         return None
-    arrays = read_arrays(group["reddening"], path)
-    if missing := set(DIMENSIONS) - set(arrays):
-        raise DataError(f"{path}: reddening/{sorted(missing)} are missing; render the bank again")
-    return ReddeningTables(**{name: arrays[name] for name in DIMENSIONS})
+    kinds = {name: ("float64", dims) for name, dims in DIMENSIONS.items()}
+    return ReddeningTables(**read_arrays(group.group("reddening"), kinds, sizes, kinds))

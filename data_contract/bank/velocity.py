@@ -1,8 +1,8 @@
 """Tables of a bank that let its spectra be shifted in velocity before they meet the pixels."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import zarr
@@ -10,7 +10,7 @@ from scipy import constants
 
 from starsmith.data_contract.bank.components import Piece, pieces
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.files.zarr_groups import read_arrays, write_array
+from starsmith.data_contract.files.zarr_groups import StoredGroup, read_arrays, write_array
 
 __all__ = ["LIGHT_SPEED_KM_S", "VelocityTables", "read_velocity", "write_velocity"]
 
@@ -21,6 +21,15 @@ DIMENSIONS = {
     "basis": ("component", "sample"),
     "first": ("wavelength",),
     "weights": ("phase", "wavelength", "tap"),
+}
+KINDS = {
+    "step": ("float64", ()),
+    "resolution": ("float64", ()),
+    "wave": ("float64", ("sample",)),
+    "coef": ("float32", ("node", "spectrum")),
+    "basis": ("float32", ("spectrum", "sample")),
+    "first": ("int64", ("wavelength",)),
+    "weights": ("float32", ("phase", "wavelength", "tap")),
 }
 
 
@@ -67,8 +76,8 @@ class VelocityTables:
             or (self.basis is not None and self.coef.shape[1] != len(self.basis))
             or self.coef.dtype != np.float32
             or self.first.shape != (n_wave,)
-            or self.first[0] < 0
-            or self.first[-1] + n_tap > self.wave.size
+            or self.first.min() < 0
+            or self.first.max() + n_tap > self.wave.size
             or n_phase < 2
         ):
             raise DataError(
@@ -107,12 +116,11 @@ def write_velocity(group: zarr.Group, tables: VelocityTables) -> None:
         write_array(stored, name, values, DIMENSIONS.get(name, ()), chunks)
 
 
-def read_velocity(group: zarr.Group, path: Path) -> VelocityTables | None:
-    """Read the subgroup ``velocity``, None where there is none."""
+def read_velocity(group: StoredGroup, sizes: Mapping[str, int]) -> VelocityTables | None:
+    """Read the subgroup ``velocity``, None where there is none; sizes are those of the bank."""
     if "velocity" not in group:
         return None
-    arrays = read_arrays(group["velocity"], path)
-    if missing := {"step", "resolution", *DIMENSIONS} - {"basis", *arrays}:
-        raise DataError(f"{path}: velocity/{sorted(missing)} are missing; render the bank again")
+    needed = set(KINDS) - {"basis"}
+    arrays = read_arrays(group.group("velocity"), KINDS, sizes, needed)
     scalars = {name: float(arrays.pop(name)) for name in ("step", "resolution")}
     return VelocityTables(**scalars, **arrays)

@@ -12,7 +12,7 @@ from starsmith.data_contract.dataset.manifest import (
     read_manifest,
 )
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.files.atomic import read_json
+from starsmith.data_contract.files.outside import read_json
 
 __all__ = ["FileCheck", "Finding", "check_files", "owner_of"]
 
@@ -85,7 +85,7 @@ def check_files(path: Path) -> FileCheck:
     except DataError as problem:
         findings.append(Finding("", str(problem)))
     records = manifest.files if manifest else _sidecar_records(path)
-    found = {name: hash_file(path / name) for name in dataset_files(path)}
+    found = {name: _record(path / name) for name in dataset_files(path)}
     findings += _differences(path, records, found)
     if manifest:
         strangers = sorted(set(found) - set(records))
@@ -94,6 +94,16 @@ def check_files(path: Path) -> FileCheck:
             for name in strangers
         ]
     return FileCheck(manifest=manifest, findings=findings, records=records, found=found)
+
+
+def _record(file: Path) -> FileRecord:
+    """Size and hash of a file; those of none where it is a link, a pipe or cannot be read."""
+    try:
+        if not file.is_symlink():
+            return hash_file(file)
+    except OSError:
+        pass
+    return {"bytes": 0, "sha256": "no regular file"}
 
 
 def _sidecar_records(path: Path) -> dict[str, FileRecord]:

@@ -24,9 +24,10 @@ from starsmith.data_contract.dataset.shards import (
 )
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.files.atomic import read_json, staged_file, temporary_folder
+from starsmith.data_contract.files.atomic import staged_file, temporary_folder
 from starsmith.data_contract.files.interrupts import uninterrupted
 from starsmith.data_contract.files.lock import writer_lock
+from starsmith.data_contract.files.outside import read_json
 
 __all__ = ["Repair", "recover_run", "repair_dataset"]
 

@@ -4,16 +4,22 @@ from pathlib import Path
 
 import numpy as np
 
-from starsmith.data_contract.bank.bank_file import BANK_SCHEMA, BANK_VERSION
+from starsmith.data_contract.bank.bank_file import BANK_SCHEMA, BANK_VERSION, axis_sizes
 from starsmith.data_contract.dataset.card import card_contents, card_text
 from starsmith.data_contract.dataset.manifest import read_manifest
 from starsmith.data_contract.dataset.schema import DATASET_SCHEMA
 from starsmith.data_contract.dataset.shards import finished_shards, open_run, plan_shards
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.exchange.published import describe_published
-from starsmith.data_contract.files.atomic import read_json
-from starsmith.data_contract.files.zarr_groups import open_group
-from starsmith.data_contract.grid.grid_file import GRID_SCHEMA, GRID_VERSION
+from starsmith.data_contract.files.zarr_groups import (
+    StoredGroup,
+    check_arrays,
+    open_group,
+    read_arrays,
+    schema_of,
+)
+from starsmith.data_contract.grid.grid_file import GRID_SCHEMA, GRID_VERSION, axis_kinds
+from starsmith.data_contract.quantities import LABELS
 from starsmith.data_contract.snr_units import snr_factors
 
 __all__ = ["describe", "identify"]
@@ -35,8 +41,8 @@ def identify(path: Path | str) -> str:
     if not path.exists():
         raise DataError(f"{path}: nothing is there")
     try:
-        return KINDS[read_json(path / "zarr.json")["attributes"]["schema"]]
-    except (DataError, LookupError, TypeError):
+        return KINDS[schema_of(path)]
+    except KeyError:
         raise DataError(
             f"{path}: not a starsmith grid, bank or dataset, nor an HDF5 file in the published "
             "layout"
@@ -76,46 +82,48 @@ def _range(values: np.ndarray) -> list[float]:
     return [float(values.min()), float(values.max())]
 
 
-def _axes(group, names: list[str]) -> dict:
-    axes = {name: np.asarray(group[name][...]) for name in names}
+def _axes(group: StoredGroup, names: tuple[str, ...]) -> dict:
+    axes = read_arrays(group, {name: ("float64", (name,)) for name in names})
     return {name: {"n": nodes.size, "range": _range(nodes)} for name, nodes in axes.items()}
 
 
 def _grid(path: Path) -> dict:
     group = open_group(path, GRID_SCHEMA, GRID_VERSION)
-    attrs = group.attrs
-    valid = np.asarray(group["valid"][...])
+    names = group.names("label_names", LABELS)
+    arrays = read_arrays(group, axis_kinds(names), needed=axis_kinds(names))
     return {
-        "name": attrs["name"],
-        "axes": _axes(group, attrs["label_names"]),
-        "wave": _wave(np.asarray(group["wave"][...])),
-        "resolution": attrs["resolution"],
-        "nodes": int(valid.size),
-        "holes": int((~valid).sum()),
+        "name": group.attribute("name", str),
+        "axes": _axes(group, names),
+        "wave": _wave(arrays["wave"]),
+        "resolution": group.attribute("resolution", (int, float)),
+        "nodes": int(arrays["valid"].size),
+        "holes": int((~arrays["valid"]).sum()),
         "continuum": "continuum" in group,
-        "provenance": attrs["provenance"],
-        "notice": attrs["notice"],
+        "provenance": group.attribute("provenance", dict),
+        "notice": group.attribute("notice", str),
     }
 
 
 def _bank(path: Path) -> dict:
     group = open_group(path, BANK_SCHEMA, BANK_VERSION)
-    attrs = group.attrs
-    filled = np.asarray(group["filled"][...])
+    names = group.names("label_names", LABELS)
+    kinds = {"wave": ("float64", ("wavelength",)), "filled": ("bool", ("node",))}
+    arrays = read_arrays(group, kinds, axis_sizes(group, names), needed=kinds)
+    basis = check_arrays(group, {"basis": ("float32", ("component", "wavelength"))})
     return {
-        "grid": attrs["grid"],
-        "instrument": attrs["instrument"],
-        "axes": _axes(group, attrs["label_names"]),
-        "wave": _wave(np.asarray(group["wave"][...])),
-        "nodes": int(filled.size),
-        "filled": int(filled.sum()),
-        "info": attrs.get("info", {}),
+        "grid": group.attribute("grid", dict),
+        "instrument": group.attribute("instrument", dict),
+        "axes": _axes(group, names),
+        "wave": _wave(arrays["wave"]),
+        "nodes": int(arrays["filled"].size),
+        "filled": int(arrays["filled"].sum()),
+        "info": group.attribute("info", dict, {}),
         "velocity": "velocity" in group,
-        "interpolation": attrs.get("interpolation", "cubic"),
-        "components": group["basis"].shape[0] if "basis" in group else None,
-        "mag_band": attrs["mag_band"],
-        "digest": attrs["digest"],
-        "notice": attrs["notice"],
+        "interpolation": group.attribute("interpolation", str, "cubic"),
+        "components": basis["basis"].shape[0] if basis else None,
+        "mag_band": group.attribute("mag_band", str),
+        "digest": group.attribute("digest", str),
+        "notice": group.attribute("notice", str),
     }
 
 

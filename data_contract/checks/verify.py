@@ -19,13 +19,14 @@ from starsmith.data_contract.dataset.schema import (
 )
 from starsmith.data_contract.dataset.shards import RUN_FILE, Shard, open_run, plan_shards
 from starsmith.data_contract.dataset.split_columns import (
+    check_column,
     is_rounded,
     open_column,
     read_rows,
     row_blocks,
 )
 from starsmith.data_contract.errors import ContractError, DataError
-from starsmith.data_contract.files.atomic import read_json
+from starsmith.data_contract.files.outside import read_json
 from starsmith.data_contract.files.zarr_groups import open_group
 from starsmith.data_contract.noise.view import median_snr, true_error
 from starsmith.data_contract.quantities import CONDITIONS, UNITS
@@ -113,7 +114,7 @@ def check_contents(path: Path, files: FileCheck) -> list[Finding]:
         header = _header_of_noise(path)
     try:
         if header is not None:
-            attrs = open_group(path, DATASET_SCHEMA, DATASET_VERSIONS).attrs.asdict()
+            attrs = open_group(path, DATASET_SCHEMA, DATASET_VERSIONS).attrs
             if keys := differing_keys(attrs.get("header"), header.run()):
                 text = f"zarr.json and run.json differ in {', '.join(keys)}"
                 findings.append(Finding("header", text))
@@ -126,7 +127,7 @@ def check_contents(path: Path, files: FileCheck) -> list[Finding]:
 def _header_of_noise(path: Path) -> DatasetHeader | None:
     """The header with the wavelengths of the noise tables, so that values are checked as well."""
     try:
-        noise = read_noise(open_group(path, DATASET_SCHEMA, DATASET_VERSIONS), path)
+        noise = read_noise(open_group(path, DATASET_SCHEMA, DATASET_VERSIONS))
         return DatasetHeader.from_run(read_json(path / RUN_FILE), noise.wave, noise)
     except (DataError, LookupError, TypeError, ValueError):
         return None
@@ -175,16 +176,11 @@ def _array_problem(path: Path, split: str, column: Column, header: DatasetHeader
     """Name the first way an array's metadata differs from the schema; empty if none."""
     try:
         array = open_column(path, split, column.name)
+        check_column(path, split, column, header)
     except DataError as problem:
         return str(problem)
-    n_wave = header.wave.shape if len(column.dims) == 2 else ()
-    shard = (header.shard_rows, *n_wave)
     expected = {
-        "dtype": (array.dtype, np.dtype(column.dtype)),
-        "shape": (array.shape, (header.counts[split], *n_wave)),
         "dimension names": (tuple(array.metadata.dimension_names or ()), column.dims),
-        "shard": (array.shards or array.chunks, shard),
-        "chunk": (array.chunks, (header.chunk_rows, *n_wave) if n_wave else shard),
         "units": (array.attrs.get("units"), UNITS[column.name]),
     }
     for what, (found, wanted) in expected.items():

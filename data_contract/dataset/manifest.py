@@ -10,6 +10,7 @@ from starsmith.data_contract.dataset.schema import DatasetHeader
 from starsmith.data_contract.dataset.split_columns import open_column, read_blocks
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.atomic import json_bytes, write_json
+from starsmith.data_contract.files.outside import MOST_JSON, read_file, regular_size
 
 __all__ = [
     "MANIFEST_FILE",
@@ -88,15 +89,17 @@ def read_manifest(path: Path) -> Manifest:
     DataError
         If it was changed: one flipped bit is enough.
     """
-    raw = (path / MANIFEST_FILE).read_bytes()
     try:
+        raw = read_file(path / MANIFEST_FILE, MOST_JSON)
         document = json.loads(raw)
         entries = {name: document[name] for name in Manifest.__dataclass_fields__}
         manifest = Manifest(**entries)
         intact = json_bytes(manifest.document()) == raw
         again = make_manifest(manifest.run, manifest.content, manifest.files)
         intact = intact and again == manifest
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         intact = False
     if not intact:
         raise DataError(
@@ -107,7 +110,8 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def hash_file(file: Path) -> FileRecord:
-    """Size and SHA-256 of a file."""
+    """Size and SHA-256 of a file; OSError if it is no regular one."""
+    regular_size(file)
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return {"bytes": stream.tell(), "sha256": digest}

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from starsmith.data_contract.dataset.manifest import Manifest, hash_file, read_m
 from starsmith.data_contract.dataset.schema import DatasetHeader
 from starsmith.data_contract.dataset.shards import finished_shards, open_run, plan_shards
 from starsmith.data_contract.dataset.shuffle import BUFFER_SHARDS, shuffled_batches
-from starsmith.data_contract.dataset.split_columns import open_column, read_rows
+from starsmith.data_contract.dataset.split_columns import check_column, open_column, read_rows
 from starsmith.data_contract.dataset.split_spectra import (
     Regenerate,
     RegeneratedSpectra,
@@ -23,6 +24,7 @@ from starsmith.data_contract.dataset.training import SpectrumView, TrainingSplit
 from starsmith.data_contract.described import described, span
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.files.outside import regular_size
 from starsmith.data_contract.noise.observation import Realisation, spectrum_mask
 from starsmith.data_contract.noise.view import NoiseTables, observe_spectra
 
@@ -360,6 +362,12 @@ def open_dataset(path: Path | str, regenerate: Regenerate | None = None) -> Data
             f"{path}: {'; '.join(problems[:5])}; {len(problems)} file(s) in all: "
             f"`specdata verify {path}` says how to repair it"
         )
+    plan = plan_shards(header.counts, header.shard_rows)
+    needed = {file for shard in plan for file in shard.files(header.columns.values())}
+    if missing := sorted(needed - set(manifest.files)):
+        raise DataError(f"{path}: manifest.json lacks {missing[:5]}; generate the dataset again")
+    for split, column in product(header.counts, header.columns.values()):
+        check_column(path, split, column, header)
     splits = {
         name: Split(path, name, header, regenerate, manifest.digest) for name in header.counts
     }
@@ -370,11 +378,13 @@ def _damage(path: Path, manifest: Manifest, name: str) -> str:
     """What is wrong with a file: its size or, for metadata, which no checksum guards, its hash."""
     expected = manifest.files[name]
     try:
+        found = regular_size(path / name)
         if name.endswith(".json"):
             return "" if hash_file(path / name) == expected else f"{name} was changed"
-        found = (path / name).stat().st_size
     except FileNotFoundError:
         return f"{name} is missing"
+    except OSError as problem:
+        return f"{name} cannot be read ({problem})"
     return (
         ""
         if found == expected["bytes"]

@@ -51,6 +51,16 @@ CHUNK_ROWS = 64  # rows decoded together: 1 MB of 4096-pixel spectra
 NO_INDEX = -1  # fill value of ``index``; an index is never negative
 
 ARRAYS = ("wave", "noise")
+RUN_KINDS = {
+    **dict.fromkeys(("seed", "keep_bits", "shard_rows", "chunk_rows", "schema_version"), int),
+    **dict.fromkeys(("store", "error_kind", "mag_band", "notice", "bank_digest"), str),
+    **dict.fromkeys(("config", "grid", "instrument", "prior", "versions", "counts"), dict),
+    **dict.fromkeys(("noise_model", "population"), dict),
+    "label_names": list,
+    "error_bits": (int, type(None)),
+}
+"""Entry of a header -> its type in JSON."""
+MOST_SHARDS = 10**6
 ENTRIES = ("config", "grid", "instrument", "prior", "versions", "noise_model", "population")
 UNSAID = {"noise_model": {}, "population": {}, "error_bits": None, "chunk_rows": LEAST_ROWS}
 """Entries that a header names only where they differ from this, the only way there once was."""
@@ -179,6 +189,8 @@ class DatasetHeader:
             yield f"labels {self.label_names} must be among and in order of {LABELS}"
         if self.schema_version not in DATASET_VERSIONS:
             yield f"schema_version {self.schema_version} is not one of {DATASET_VERSIONS}"
+        if sum(self.counts.values()) > MOST_SHARDS * max(1, self.shard_rows):
+            yield f"counts {self.counts} make more than {MOST_SHARDS} shards of {self.shard_rows}"
         if self.store not in STORES:
             yield f"store {self.store!r} is not one of {list(STORES)}"
         if self.error_kind not in ERROR_KINDS:
@@ -255,6 +267,8 @@ class DatasetHeader:
         """
         known = set(cls.__dataclass_fields__) - set(ARRAYS)
         entries = {key: run[key] for key in known & set(run)}
+        if odd := [key for key, value in entries.items() if not isinstance(value, RUN_KINDS[key])]:
+            raise DataError(f"dataset header: entries {sorted(odd)} are of another type")
         if missing := sorted(known - set(entries) - set(UNSAID)):
             raise DataError(f"dataset header: entries {missing} are missing")
         header = cls(wave=wave, noise=noise, **entries)

@@ -13,6 +13,8 @@ import zarr
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, ShardingCodec
 
 from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.files.outside import read_file, regular_size
+from starsmith.data_contract.files.zarr_check import check_blosc
 
 try:
     from google_crc32c import value as crc32c
@@ -82,11 +84,14 @@ class ShardFiles:
         n_chunk = -(-n_rows // self.chunk_rows)
         out = np.empty((n_chunk * self.chunk_rows, self.n_wave), dtype=np.float32)
         try:
-            raw = (self.folder / "c" / str(number) / "0").read_bytes()
+            file = self.folder / "c" / str(number) / "0"
+            raw = read_file(file, regular_size(file))
             chunks = self._chunks(raw)[:n_chunk]
             for k, (offset, length) in enumerate(chunks):
                 rows = slice(k * self.chunk_rows, (k + 1) * self.chunk_rows)
-                decompress(_checked(raw, int(offset), int(length)), out[rows])
+                packed = _checked(raw, int(offset), int(length))
+                check_blosc(packed[:16], len(packed), out[rows].nbytes, out.itemsize)
+                decompress(packed, out[rows])
         except (OSError, ValueError, RuntimeError, struct.error) as problem:
             raise DataError(
                 f"{self.folder}: shard {number} is damaged ({problem}); `specdata repair` on the "

@@ -42,14 +42,14 @@ from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.atomic import (
     json_bytes,
     partial_name,
-    read_json,
     staged_folder,
     write_json,
     write_text,
 )
 from starsmith.data_contract.files.interrupts import uninterrupted
 from starsmith.data_contract.files.lock import writer_lock
-from starsmith.data_contract.files.zarr_groups import open_group, write_array
+from starsmith.data_contract.files.outside import read_json
+from starsmith.data_contract.files.zarr_groups import open_group, read_arrays, write_array
 from starsmith.data_contract.quantities import SPLITS
 
 __all__ = [
@@ -174,9 +174,9 @@ def open_run(path: Path | str) -> DatasetHeader:
     group = open_group(path, DATASET_SCHEMA, DATASET_VERSIONS)
     run = read_json(path / RUN_FILE)
     try:
-        wave = np.asarray(group["wave"][...])
-        return DatasetHeader.from_run(run, wave, read_noise(group, path))
-    except (DataError, ValueError, LookupError, TypeError, RuntimeError) as problem:
+        wave = read_arrays(group, {"wave": ("float64", ("wavelength",))}, needed=["wave"])["wave"]
+        return DatasetHeader.from_run(run, wave, read_noise(group, wave.size))
+    except (DataError, ValueError, LookupError, TypeError, ArithmeticError) as problem:
         raise DataError(
             f"{path}: its header is damaged ({problem}); `specdata verify {path}` says where"
         ) from None

@@ -1,7 +1,7 @@
 """The arrays of a split on disk: created, written one shard at a time, read."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,10 +12,12 @@ from zarr.codecs import BloscCodec, Crc32cCodec
 
 from starsmith.data_contract.dataset.schema import Column, DatasetHeader
 from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.files.zarr_check import ArrayLayout, array_layout, check_chunk
 from starsmith.data_contract.kernels.rounding import FLOAT32_MANTISSA_BITS, round_mantissa
 from starsmith.data_contract.quantities import UNITS
 
 __all__ = [
+    "check_column",
     "chunk_file",
     "create_column",
     "is_rounded",
@@ -73,13 +75,39 @@ def open_column(path: Path, split: str, name: str, mode: str = "r") -> zarr.Arra
         If it is missing or its metadata is damaged.
     """
     try:
+        array_layout(path / split / name)
         with _fast_pipeline(), zarr.config.set({"array.write_empty_chunks": True}):
-            return zarr.open_array(path / split / name, mode=mode)
-    except DAMAGE as problem:
+            return zarr.open_array(path / split / name, mode=mode, zarr_format=3)
+    except (*DAMAGE, DataError) as problem:
         raise DataError(
             f"{path}: array {split}/{name} cannot be opened ({problem}); "
             f"`specdata verify {path}` says what is damaged"
         ) from None
+
+
+def check_column(path: Path, split: str, column: Column, header: DatasetHeader) -> None:
+    """Check that an array is laid out as the header says.
+
+    Raises
+    ------
+    DataError
+        If it is missing or damaged, or its type, shape, shards or chunks are others.
+    """
+    layout = array_layout(path / split / column.name)
+    n_wave = header.wave.shape if len(column.dims) == 2 else ()
+    shard = (header.shard_rows, *n_wave)
+    expected = {
+        "dtype": (layout.dtype, column.dtype),
+        "shape": (layout.shape, (header.counts[split], *n_wave)),
+        "shard": (layout.files, shard),
+        "chunk": (layout.chunks, (header.chunk_rows, *n_wave) if n_wave else shard),
+    }
+    for what, (found, wanted) in expected.items():
+        if found != wanted:
+            raise DataError(
+                f"array {split}/{column.name}: {what} {found}, expected {wanted}; "
+                f"`specdata verify {path}` says what is damaged"
+            )
 
 
 def read_rows(array: zarr.Array, rows: slice | np.ndarray = slice(None)) -> np.ndarray:
@@ -90,6 +118,7 @@ def read_rows(array: zarr.Array, rows: slice | np.ndarray = slice(None)) -> np.n
     DataError
         If a chunk is damaged.
     """
+    _check_rows(array, rows)
     try:
         with _fast_pipeline():
             return np.asarray(array[rows] if isinstance(rows, slice) else array.oindex[rows])
@@ -98,6 +127,22 @@ def read_rows(array: zarr.Array, rows: slice | np.ndarray = slice(None)) -> np.n
             f"{array.store_path}: a chunk of it is damaged ({problem}); `specdata verify` on the "
             "dataset names the shard"
         ) from None
+
+
+def _check_rows(array: zarr.Array, rows: slice | np.ndarray) -> None:
+    """Check the files that hold some rows before they are decoded; those never written may lack."""
+    folder = Path(array.store.root) / array.path
+    files = array.shards or array.chunks
+    sharded = array.shards is not None
+    layout = ArrayLayout(folder, array.shape, str(array.dtype), files, array.chunks, sharded)
+    if isinstance(rows, slice):
+        start, stop, _ = rows.indices(array.shape[0])
+        numbers = range(start // files[0], -(-stop // files[0]))
+    else:
+        numbers = np.unique(rows // files[0]).tolist()
+    for number in numbers:
+        with suppress(FileNotFoundError):
+            check_chunk(layout, (number, *(0 for _ in files[1:])))
 
 
 def read_blocks(array: zarr.Array, shard_rows: int) -> Iterator[np.ndarray]:

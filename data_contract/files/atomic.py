@@ -17,7 +17,6 @@ __all__ = [
     "json_bytes",
     "json_safe",
     "partial_name",
-    "read_json",
     "refuse_existing",
     "staged_file",
     "staged_folder",
@@ -96,23 +95,6 @@ def write_text(path: Path, text: str) -> None:
         return
     with staged_file(path) as partial:
         partial.write_bytes(text.encode())
-
-
-def read_json(path: Path) -> dict:
-    """Read a JSON object.
-
-    Raises
-    ------
-    DataError
-        If the file is missing or damaged.
-    """
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as problem:
-        raise DataError(f"{path} is missing or damaged ({problem}); write it again") from None
-    if not isinstance(content, dict):
-        raise DataError(f"{path} holds no JSON object; write it again")
-    return content
 
 
 @contextmanager

@@ -6,9 +6,16 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from starsmith.data_contract.errors import GridError
+from starsmith.data_contract.errors import DataError, GridError
 from starsmith.data_contract.files.atomic import staged_folder
-from starsmith.data_contract.files.zarr_groups import open_group, read_arrays, write_array
+from starsmith.data_contract.files.zarr_groups import (
+    check_arrays,
+    open_group,
+    read_arrays,
+    write_array,
+)
+from starsmith.data_contract.grid.grid_file import GRID_SCHEMA, GRID_VERSION, axis_kinds
+from starsmith.data_contract.quantities import LABELS
 
 __all__ = ["GridErrorMap", "read_error_map", "write_error_map"]
 
@@ -114,24 +121,30 @@ def read_error_map(path: Path | str) -> GridErrorMap | None:
     path = Path(path)
     if not (path / PIXELS).exists():
         return None
-    groups = [
-        open_group(path / name, ERROR_MAP_SCHEMA, ERROR_MAP_VERSION) for name in (PIXELS, NODES)
-    ]
-    pixels, nodes = (read_arrays(group, path) for group in groups)
-    grid = zarr.open_group(path, mode="r")
-    labels = tuple(grid.attrs["label_names"])
-    if (
-        set(pixels) != set(labels)
-        or set(nodes) != set(labels)
-        or any(values.shape != grid["wave"].shape for values in pixels.values())
-        or any(values.shape != grid["valid"].shape for values in nodes.values())
-    ):
+    grid = open_group(path, GRID_SCHEMA, GRID_VERSION)
+    labels = grid.names("label_names", LABELS)
+    sizes = {name: layout.shape for name, layout in check_arrays(grid, axis_kinds(labels)).items()}
+    kinds = {
+        PIXELS: {name: ("float64", ("wavelength",)) for name in labels},
+        NODES: {name: ("float64", labels) for name in labels},
+    }
+    of_grid = {"wavelength": sizes["wave"][0], **{name: sizes[name][0] for name in labels}}
+    groups, arrays = {}, {}
+    for name in (PIXELS, NODES):
+        groups[name] = open_group(path / name, ERROR_MAP_SCHEMA, ERROR_MAP_VERSION)
+        try:
+            arrays[name] = read_arrays(groups[name], kinds[name], of_grid)
+        except DataError as problem:
+            raise GridError(f"{problem}, by 'specsim grid check {path}'") from None
+    order = groups[PIXELS].attribute("order", dict)
+    measured = groups[PIXELS].attribute("order_measured", dict)
+    if any(set(labels) != set(part) for part in (*arrays.values(), order, measured)):
         raise GridError(
             f"{path}: its error map is that of another grid; run 'specsim grid check {path}'"
         )
     return GridErrorMap(
-        pixels={label: pixels[label] for label in labels},
-        nodes={label: nodes[label] for label in labels},
-        order=dict(groups[0].attrs["order"]),
-        measured=dict(groups[0].attrs["order_measured"]),
+        pixels={label: arrays[PIXELS][label] for label in labels},
+        nodes={label: arrays[NODES][label] for label in labels},
+        order={label: float(order[label]) for label in labels},
+        measured={label: bool(measured[label]) for label in labels},
     )

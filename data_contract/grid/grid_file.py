@@ -1,5 +1,6 @@
 """Grid files: stellar spectra on label nodes, as zarr."""
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,10 +11,27 @@ import zarr
 
 from starsmith.data_contract.errors import GridError
 from starsmith.data_contract.files.atomic import staged_folder
-from starsmith.data_contract.files.zarr_groups import open_group, read_arrays, write_array
+from starsmith.data_contract.files.zarr_check import check_files, check_written
+from starsmith.data_contract.files.zarr_groups import (
+    ArrayKinds,
+    StoredGroup,
+    check_arrays,
+    decoded,
+    open_group,
+    read_arrays,
+    write_array,
+)
 from starsmith.data_contract.quantities import LABELS
 
-__all__ = ["GRID_SCHEMA", "GridData", "GridWriter", "grid_writer", "read_grid", "write_grid"]
+__all__ = [
+    "GRID_SCHEMA",
+    "GRID_VERSION",
+    "GridData",
+    "GridWriter",
+    "grid_writer",
+    "read_grid",
+    "write_grid",
+]
 
 GRID_SCHEMA = "starsmith.grid"
 GRID_VERSION = 1
@@ -204,18 +222,47 @@ def read_grid(path: Path | str) -> GridData:
     """
     path = Path(path)
     group = open_group(path, GRID_SCHEMA, GRID_VERSION)
-    arrays = read_arrays(group, path)
-    attrs = group.attrs
-    if missing := {"wave", "flux", "valid", *attrs["label_names"]} - set(arrays):
-        raise GridError(f"{path}: array(s) {sorted(missing)} are missing; import the grid again")
+    names = group.names("label_names", LABELS)
+    arrays = read_arrays(group, axis_kinds(names), needed=axis_kinds(names))
+    spectra = _read_spectra(group, names, arrays)
+    resolution = group.attribute("resolution", (int, float))
+    if not 0 < resolution < math.inf:
+        raise GridError(f"{path}: its resolution is {resolution}; import the grid again")
     return GridData(
-        name=attrs["name"],
-        axes={name: arrays[name] for name in attrs["label_names"]},
+        name=group.attribute("name", str),
+        axes={name: arrays[name] for name in names},
         wave=arrays["wave"],
-        flux=arrays["flux"],
-        continuum=arrays.get("continuum"),
-        resolution=attrs["resolution"],
+        flux=spectra["flux"],
+        continuum=spectra.get("continuum"),
+        resolution=resolution,
         valid=arrays["valid"],
-        provenance=attrs["provenance"],
-        notice=attrs["notice"],
+        provenance=group.attribute("provenance", dict),
+        notice=group.attribute("notice", str),
     )
+
+
+def axis_kinds(names: tuple[str, ...]) -> ArrayKinds:
+    """Types and dimensions of a grid's arrays but for its spectra."""
+    return {
+        **{name: ("float64", (name,)) for name in names},
+        "wave": ("float64", ("wavelength",)),
+        "valid": ("bool", names),
+    }
+
+
+def _read_spectra(
+    group: StoredGroup, names: tuple[str, ...], arrays: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Spectra of a grid; DataError where those of a model that exists are missing."""
+    sizes = {name: arrays[name].size for name in (*names, "wave")}
+    sizes["wavelength"] = sizes.pop("wave")
+    kinds = {name: ("float32", (*names, "wavelength")) for name in ("flux", "continuum")}
+    layouts = check_arrays(group, kinds, sizes, needed=("flux",))
+    models = np.argwhere(arrays["valid"])
+    for layout in layouts.values():
+        steps = np.array(layout.files[:-1])
+        check_files(layout)
+        check_written(
+            layout, ((*place, 0) for place in np.unique(models // steps, axis=0).tolist())
+        )
+    return {name: decoded(layout.folder) for name, layout in layouts.items()}

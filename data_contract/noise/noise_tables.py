@@ -22,6 +22,25 @@ PER_ARM = (
 )
 """Figures of a detector: one number, or one per arm."""
 
+SHAPES = {
+    "wave": ("wavelength",),
+    "conversion": ("wavelength",),
+    "knot_wave": ("knot",),
+    "extinction": ("knot",),
+    "field_angle": ("field",),
+    "collecting_area": ("field",),
+    "fibre_area": ("field",),
+    "seeing": ("seeing",),
+    "encircled_energy": ("seeing", "field", "knot"),
+    "zenith_angle": ("zenith",),
+    "sky_rate": ("zenith", "wavelength"),
+    "moon_rate": ("scatterer", "wavelength"),
+    "moon_extinction": (),
+    "seeing_airmass_power": (),
+    "arm_edge": ("edge",),
+}
+"""Dimensions of the tables that are not `PER_ARM`."""
+INCREASING = ("knot_wave", "field_angle", "seeing", "zenith_angle")
 PER_PIXEL = ("wave", "conversion", "sky_rate", "moon_rate")
 
 
@@ -199,5 +218,9 @@ class NoiseTables:
         known = {f.name for f in fields(cls)} - {"arm_names"}
         if problems := sorted((known ^ set(arrays)) - (set(OPTIONAL_TABLES) - set(arrays))):
             raise DataError(f"noise tables have unknown or missing entries {problems}")
+        if odd := [name for name, table in arrays.items() if not np.isfinite(table).all()]:
+            raise DataError(f"noise tables {odd} hold NaN or infinity")
+        if odd := [name for name in INCREASING if np.any(np.diff(arrays[name]) <= 0)]:
+            raise DataError(f"noise tables {odd} do not increase")
         values = {k: v if np.ndim(v) else float(v) for k, v in arrays.items()}
         return cls(**values, arm_names=tuple(arm_names))

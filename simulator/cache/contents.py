@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.files.atomic import partial_name, read_json
+from starsmith.data_contract.files.atomic import partial_name
+from starsmith.data_contract.files.outside import read_json
 from starsmith.simulator.cache.cached_bank import bank_digest
 from starsmith.simulator.cache.use import cache_folder, reserved
 from starsmith.simulator.grids.demo import demo_axes, demo_cache_key

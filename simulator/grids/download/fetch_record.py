@@ -9,7 +9,8 @@ from pathlib import Path
 
 from starsmith.data_contract.dataset.manifest import FileRecord
 from starsmith.data_contract.errors import ConfigError, DataError, GridError
-from starsmith.data_contract.files.atomic import read_json, write_json
+from starsmith.data_contract.files.atomic import write_json
+from starsmith.data_contract.files.outside import read_json
 from starsmith.simulator.grids.bosz.releases import RELEASES
 from starsmith.simulator.grids.download.fetch_plan import FetchPlan
 

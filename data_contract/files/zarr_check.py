@@ -1,0 +1,367 @@
+"""Zarr arrays checked against what starsmith writes, before a byte of them is decoded.
+
+Format 3 only, with the codecs of `write_array` and no others: a file never chooses its own codec,
+data type or size. Chunks are regular files inside the folder whose blosc header says that they
+unpack to exactly the place they have.
+"""
+
+import math
+import os
+import stat
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.files.outside import read_json
+
+__all__ = [
+    "DESCRIPTION",
+    "ArrayLayout",
+    "array_layout",
+    "check_blosc",
+    "check_chunk",
+    "check_files",
+    "check_written",
+    "group_attributes",
+]
+
+DESCRIPTION = "zarr.json"
+GROUP_KEYS = {"zarr_format", "node_type", "attributes", "consolidated_metadata"}
+ARRAY_KEYS = {
+    "zarr_format",
+    "node_type",
+    "attributes",
+    "shape",
+    "data_type",
+    "chunk_grid",
+    "chunk_key_encoding",
+    "fill_value",
+    "codecs",
+    "dimension_names",
+    "storage_transformers",
+}
+DTYPES = {"bool": bool, "int64": int, "float32": float, "float64": float}
+ENDS = ("bytes", "crc32c")
+PLAIN = ("bytes", "blosc", "crc32c")
+CRC_BYTES = 4
+NEVER_WRITTEN = 2**64 - 1  # in a shard's index
+ENTRY_BYTES = 16  # of a shard's index: offset and length of a chunk
+BLOSC = struct.Struct("<BBBBIII")  # format, codec's format, flags, typesize, bytes, block, packed
+BLOSC_FORMAT, LZ4, COPIED = 2, 1, 2
+LZ4_RATIO = 256  # no lz4 block unpacks to more times its size
+ROOM = 2**16  # bytes that any chunk may unpack to
+SPARSE_ROOM = 2**28  # bytes of an array that need not be accounted for by its files
+SPARSE_FILES = 10_000
+SPARSE_RATIO = 400  # of an array, holes included, over its files: in size and in number
+
+
+@dataclass(frozen=True)
+class ArrayLayout:
+    """How an array lies in its folder.
+
+    Attributes
+    ----------
+    folder : Path
+    shape : tuple of int
+    dtype : str
+        Of numpy.
+    files : tuple of int
+        Shape of what one file holds.
+    chunks : tuple of int
+        Shape of what is decoded together.
+    sharded : bool
+        Whether files are shards: chunks and an index of them.
+    """
+
+    folder: Path
+    shape: tuple[int, ...]
+    dtype: str
+    files: tuple[int, ...]
+    chunks: tuple[int, ...]
+    sharded: bool
+
+    @property
+    def slot(self) -> int:
+        """Decoded size of a chunk [bytes]."""
+        return math.prod(self.chunks) * np.dtype(self.dtype).itemsize
+
+    def file(self, place: tuple[int, ...]) -> Path:
+        """File of the chunks at a place of the chunk grid."""
+        return self.folder.joinpath("c", *map(str, place))
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Files along each axis."""
+        return tuple(-(-n // step) for n, step in zip(self.shape, self.files, strict=True))
+
+
+def group_attributes(folder: Path) -> dict:
+    """Attributes of a zarr group of format 3.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no group.
+    DataError
+        If it is damaged or not of the format.
+    """
+    if not (folder / DESCRIPTION).exists():
+        raise FileNotFoundError(folder)
+    about = _description(folder)
+    if set(about) - GROUP_KEYS or about.get("node_type") != "group":
+        raise DataError(f"{folder}: expected a zarr group, its {DESCRIPTION} is not that of one")
+    attributes = about.get("attributes", {})
+    if not isinstance(attributes, dict):
+        raise DataError(f"{folder / DESCRIPTION}: attributes are no table; write it again")
+    return attributes
+
+
+def _description(folder: Path) -> dict:
+    """Content of a ``zarr.json``, a file and no link."""
+    file = folder / DESCRIPTION
+    if file.is_symlink():
+        raise DataError(f"{file} is a link; copy the file it points to in its place")
+    about = read_json(file)
+    if type(about.get("zarr_format")) is not int or about["zarr_format"] != 3:
+        raise DataError(f"{file}: found zarr format {about.get('zarr_format')!r}, expected 3")
+    return about
+
+
+def array_layout(folder: Path, dtype: str | None = None) -> ArrayLayout:
+    """Layout of an array, after its description was checked.
+
+    Parameters
+    ----------
+    folder : Path
+    dtype : str, optional
+        The numpy type it must have; any of ours otherwise.
+
+    Raises
+    ------
+    DataError
+        If it is missing, or its type, shape, chunks, codecs or fill value are not those of an
+        array that starsmith writes.
+    """
+    if folder.is_symlink():
+        raise DataError(f"{folder} is a link; copy the folder it points to in its place")
+    about = _description(folder)
+    try:
+        layout = _layout(folder, about)
+        if dtype not in (None, layout.dtype):
+            raise ValueError(f"its numbers are {layout.dtype}, expected {dtype}")
+    except (ValueError, TypeError, KeyError, AttributeError) as problem:
+        raise DataError(
+            f"{folder / DESCRIPTION}: not the array that starsmith writes ({problem}); write it "
+            "again, or copy it again"
+        ) from None
+    return layout
+
+
+def _layout(folder: Path, about: dict) -> ArrayLayout:
+    """Layout by a description; ValueError naming the first entry that is not ours."""
+    odd = sorted(set(about) - ARRAY_KEYS)
+    if about["node_type"] != "array" or odd:
+        raise ValueError(f"node_type {about['node_type']!r}, unknown entries {odd}")
+    if about.get("storage_transformers"):
+        raise ValueError("it has storage transformers")
+    if not isinstance(about["data_type"], str) or about["data_type"] not in DTYPES:
+        raise ValueError(f"data type {str(about['data_type'])[:40]!r}, not of {list(DTYPES)}")
+    shape = _counts("shape", about["shape"], 0)
+    grid, keys = about["chunk_grid"], about["chunk_key_encoding"]
+    files = _counts("chunk_shape", grid["configuration"]["chunk_shape"], 1)
+    if grid["name"] != "regular" or len(files) != len(shape):
+        raise ValueError("its chunk grid is not a regular one of its rank")
+    if keys["name"] != "default" or keys.get("configuration", {}).get("separator", "/") != "/":
+        raise ValueError("its chunks are not named in the default way")
+    names = about.get("dimension_names")
+    if names is not None and not (isinstance(names, list) and len(names) == len(shape)):
+        raise ValueError("one dimension name per axis is needed")
+    itemsize = np.dtype(about["data_type"]).itemsize
+    _check_fill(about["fill_value"], DTYPES[about["data_type"]])
+    sharded, chunks = _chunk_shape(about["codecs"], files, itemsize)
+    if math.prod(files) * itemsize >= 2**40 or math.prod(chunks) * itemsize >= 2**31:
+        raise ValueError(f"chunks of {chunks} in files of {files} are too large")
+    return ArrayLayout(folder, shape, about["data_type"], files, chunks, sharded)
+
+
+def _counts(what: str, found: object, least: int) -> tuple[int, ...]:
+    good = isinstance(found, list) and all(type(n) is int and least <= n < 2**40 for n in found)
+    if not good or len(found) > 8:
+        raise ValueError(f"{what} {str(found)[:60]} is no list of sizes")
+    return tuple(found)
+
+
+def _check_fill(found: object, kind: type) -> None:
+    kinds = (int, float) if kind is float else (kind,)
+    if type(found) not in kinds and (kind is not float or found != "NaN"):
+        raise ValueError(f"fill value {str(found)[:40]!r} is no {kind.__name__}")
+
+
+def _chunk_shape(
+    codecs: list[dict], files: tuple[int, ...], itemsize: int
+) -> tuple[bool, tuple[int, ...]]:
+    """Whether there are shards, and the shape of chunks; ValueError unless the codecs are ours."""
+    names = [codec["name"] for codec in codecs]
+    if names != ["sharding_indexed"]:
+        _check_codecs(codecs, PLAIN, itemsize)
+        return False, files
+    sharding = codecs[0]["configuration"]
+    _check_codecs(sharding["codecs"], PLAIN, itemsize)
+    _check_codecs(sharding["index_codecs"], ENDS, itemsize)
+    chunks = _counts("chunk_shape", sharding["chunk_shape"], 1)
+    whole = len(chunks) == len(files) and not any(
+        n % step for n, step in zip(files, chunks, strict=True)
+    )
+    if sharding.get("index_location", "end") != "end" or not whole:
+        raise ValueError("its shards are not laid out as ours")
+    return True, chunks
+
+
+def _check_codecs(codecs: list[dict], names: tuple[str, ...], itemsize: int) -> None:
+    found = [codec["name"] for codec in codecs]
+    if found != list(names):
+        raise ValueError(f"codecs {str(found)[:80]}, expected {list(names)}")
+    for codec in codecs:
+        options = codec.get("configuration") or {}
+        if codec["name"] == "bytes" and options.get("endian") not in ("little", None):
+            raise ValueError("its bytes are not little-endian")
+        if codec["name"] == "blosc" and (options["cname"], options["typesize"]) != (
+            "lz4",
+            itemsize,
+        ):
+            raise ValueError(f"blosc packs with {str(options)[:80]}, expected lz4 of its type")
+
+
+def check_chunk(layout: ArrayLayout, place: tuple[int, ...]) -> int:
+    """Check one file of chunks before it is decoded; its size [bytes].
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is missing: the chunk reads as the fill value.
+    DataError
+        If it is no regular file inside the folder, or does not unpack to what its place holds.
+    """
+    file = layout.file(place)
+    try:
+        status = _inside(layout.folder, file)
+        size, itemsize = status.st_size, np.dtype(layout.dtype).itemsize
+        if not layout.sharded:
+            with file.open("rb") as stream:
+                check_blosc(stream.read(BLOSC.size), size - CRC_BYTES, layout.slot, itemsize)
+        else:
+            n_chunk = math.prod(layout.files) // math.prod(layout.chunks)
+            version = size, status.st_mtime_ns, status.st_ino
+            _check_shard(str(file), version, n_chunk, layout.slot, itemsize)
+    except FileNotFoundError:
+        raise
+    except (ValueError, OSError) as problem:
+        raise DataError(
+            f"{file} is damaged ({problem}); write it again, or copy it again"
+        ) from None
+    return size
+
+
+def _inside(folder: Path, file: Path) -> os.stat_result:
+    """Status of a regular file that no link leads to."""
+    for parent in reversed(file.relative_to(folder).parents):
+        if (folder / parent).is_symlink():
+            raise ValueError(f"{parent} is a link")
+    status = os.lstat(file)
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("no regular file")
+    return status
+
+
+@lru_cache(maxsize=4096)
+def _check_shard(
+    file: str, version: tuple[int, ...], n_chunk: int, slot: int, itemsize: int
+) -> None:
+    """Check the index of a shard and the headers of its chunks, once per ``version`` of it."""
+    end = version[0] - ENTRY_BYTES * n_chunk - CRC_BYTES
+    if end < 0:
+        raise ValueError(f"{version[0]} bytes are too few for an index of {n_chunk} chunks")
+    with open(file, "rb") as stream:
+        stream.seek(end)
+        index = np.frombuffer(stream.read(ENTRY_BYTES * n_chunk), "<u8").reshape(-1, 2)
+        for offset, length in index.tolist():
+            if offset == length == NEVER_WRITTEN:
+                continue
+            if offset + length > end or length <= BLOSC.size + CRC_BYTES:
+                raise ValueError(f"a chunk at {offset}, {length} bytes long, is outside the file")
+            stream.seek(offset)
+            check_blosc(stream.read(BLOSC.size), length - CRC_BYTES, slot, itemsize)
+
+
+def check_blosc(head: bytes, length: int, slot: int, itemsize: int) -> None:
+    """Check the header of a blosc chunk; ValueError unless it unpacks to ``slot`` bytes."""
+    if len(head) < BLOSC.size:
+        raise ValueError("cut short")
+    version, _, flags, typesize, n_bytes, block, packed = BLOSC.unpack(head)
+    if (n_bytes, packed, typesize) != (slot, length, itemsize):
+        raise ValueError(
+            f"its header tells of {packed} bytes for {n_bytes}, it has {length} for {slot}"
+        )
+    if version != BLOSC_FORMAT or flags >> 5 != LZ4 or not 0 < block <= max(n_bytes, 1):
+        raise ValueError("its header is none of lz4 in blosc")
+    if flags & COPIED:
+        if length != n_bytes + BLOSC.size:
+            raise ValueError("its header tells of a copy of another size")
+    elif n_bytes > LZ4_RATIO * length + ROOM or BLOSC.size + 4 * -(-n_bytes // block) > length:
+        raise ValueError(f"{length} bytes cannot unpack to {n_bytes}")
+
+
+def check_files(layout: ArrayLayout) -> None:
+    """Check all files of an array; chunks that are missing read as the fill value.
+
+    Raises
+    ------
+    DataError
+        If one is damaged or not part of the array, or so many are missing that the array would
+        fill memory which its files do not account for.
+    """
+    stored = n_file = 0
+    for place in _places_found(layout):
+        stored, n_file = stored + check_chunk(layout, place), n_file + 1
+    size = math.prod(layout.shape) * np.dtype(layout.dtype).itemsize
+    places = math.prod(layout.counts)
+    if size > SPARSE_ROOM + SPARSE_RATIO * stored or places > SPARSE_FILES + SPARSE_RATIO * n_file:
+        raise DataError(
+            f"{layout.folder}: {n_file} of {places} chunks, {stored} bytes, tell of {size} bytes; "
+            "write it again, or copy it again"
+        )
+
+
+def check_written(layout: ArrayLayout, places: Iterable[tuple[int, ...]]) -> None:
+    """Check that the files of chunks at some places are there; DataError naming one that is not."""
+    for place in places:
+        if not (file := layout.file(place)).exists():
+            raise DataError(f"{file} is missing; write it again, or copy it again")
+
+
+def _places_found(layout: ArrayLayout) -> Iterator[tuple[int, ...]]:
+    """Places of the chunks that have a file; DataError for other names, and for links."""
+    top = layout.folder / "c"
+    if not layout.shape:
+        yield from [()] if os.path.lexists(top) else []
+        return
+    for folder, folders, files in os.walk(top):
+        depth = len(Path(folder).relative_to(top).parts)
+        for name in folders:
+            if os.path.islink(os.path.join(folder, name)):
+                raise DataError(f"{os.path.join(folder, name)} is a link; copy what it points to")
+        for name in files:
+            place = (*Path(folder).relative_to(top).parts, name)
+            good = depth == len(layout.shape) - 1 and all(
+                part.isdecimal() and part == str(int(part)) and int(part) < n
+                for part, n in zip(place, layout.counts, strict=True)
+            )
+            if good:
+                yield tuple(map(int, place))
+            elif not name.endswith(".partial"):
+                raise DataError(f"{os.path.join(folder, name)} is no chunk; remove it")
