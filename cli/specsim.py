@@ -6,7 +6,7 @@ from starsmith.cli.shared.command import LazyGroup, version_option
 
 __all__ = ["main"]
 
-NAMES = ("bank", "cache", "export", "generate", "grid", "instrument", "snr", "spectrum")
+NAMES = ("bank", "cache", "example", "export", "generate", "grid", "instrument", "snr", "spectrum")
 
 
 @click.group(
