@@ -13,6 +13,7 @@ from starsmith.data_contract.checks.verify import fingerprints
 from starsmith.data_contract.dataset.shards import open_run
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.exchange.published import HEADER, open_published, read_published
+from starsmith.data_contract.files.hdf5_check import hdf5_text
 from starsmith.data_contract.quantities import SPLITS
 
 __all__ = ["IDENTIFIERS", "Shared", "find_shared"]
@@ -139,7 +140,7 @@ def _of_published(path: Path) -> _Members:
     """Ours are known by draw key, others' by their identifiers; the file name is the split."""
     role = path.stem if path.stem in SPLITS else ""
     with open_published(path) as root:
-        seed = json.loads(root[HEADER].asstr()[()])["seed"] if HEADER in root else None
+        seed = int(json.loads(hdf5_text(root, HEADER))["seed"]) if HEADER in root else None
     params = read_published(path).params
     if seed is None:
         return _Members(name=str(path), role=role, identities=_identities(path, params))

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from starsmith.data_contract.checks.remade import Remaker
@@ -27,13 +26,15 @@ from starsmith.data_contract.exchange.published import (
     MEDIAN,
     NOISE,
     PUBLISHED_LABELS,
+    WAVE,
     Published,
     open_published,
     read_published,
 )
+from starsmith.data_contract.files.hdf5_check import hdf5_array, hdf5_group, hdf5_text
 from starsmith.data_contract.files.interrupts import uninterrupted
 from starsmith.data_contract.files.lock import writer_lock
-from starsmith.data_contract.noise.noise_tables import NoiseTables
+from starsmith.data_contract.noise.noise_tables import PER_ARM, SHAPES, NoiseTables
 from starsmith.data_contract.quantities import SPLITS
 
 __all__ = ["convert_store", "exported_header", "restore_dataset"]
@@ -164,20 +165,17 @@ def exported_header(folder: Path) -> DatasetHeader:
 
 def _exported_header(file: Path) -> DatasetHeader:
     with open_published(file) as root:
-        if HEADER not in root or NOISE not in root:
+        if HEADER not in root or (tables := hdf5_group(root, NOISE)) is None:
             raise DataError(
                 f"{file}: only files exported by this starsmith hold the keys and noise tables of "
                 "a dataset; read others with read_published"
             )
-        run = json.loads(root[HEADER].asstr()[()])
-        arrays = {name: _array(values) for name, values in root[NOISE].items()}
-        names = tuple(str(name) for name in root[NOISE].attrs["arms"])
-        wave = root["spectrumdataset/wave"][...]
-    return DatasetHeader.from_run(run, wave, NoiseTables.from_arrays(arrays, names))
-
-
-def _array(values: h5py.Dataset) -> np.ndarray:
-    return np.asarray(values[()], dtype=np.float64)
+        run = json.loads(hdf5_text(root, HEADER))
+        known = {*SHAPES, *PER_ARM} & set(tables)
+        arrays = {name: np.float64(hdf5_array(tables, name, kinds="f")[()]) for name in known}
+        names = tuple(str(name) for name in tables.attrs["arms"])
+        wave = root[WAVE][...]
+        return DatasetHeader.from_run(run, wave, NoiseTables.from_arrays(arrays, names))
 
 
 def _columns(file: Path, header: DatasetHeader, contents: Published) -> dict[str, np.ndarray]:

@@ -20,6 +20,12 @@ from starsmith.data_contract.dataset.schema import DatasetHeader
 from starsmith.data_contract.dataset.split_columns import rounded
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.atomic import json_bytes
+from starsmith.data_contract.files.hdf5_check import (
+    hdf5_array,
+    hdf5_attribute,
+    hdf5_group,
+    open_hdf5,
+)
 from starsmith.data_contract.noise.view import true_error
 from starsmith.data_contract.quantities import CONDITIONS, SOMETIMES, SPLITS
 
@@ -28,6 +34,7 @@ __all__ = [
     "MEDIAN",
     "NOISE",
     "PUBLISHED_LABELS",
+    "WAVE",
     "Published",
     "describe_published",
     "open_published",
@@ -40,6 +47,7 @@ PUBLISHED_LABELS = {"teff": "T_eff", "logg": "log_g", "m_h": "M_H", "a_m": "a_M"
 
 WAVE = "spectrumdataset/wave"
 ARRAYS = "dataset/arrays"
+FLUX, ERROR = (f"{ARRAYS}/{name}/value" for name in ("flux", "error"))
 PARAMS = "dataset/params"
 HEADER = "starsmith/run"
 NOISE = "starsmith/noise"
@@ -47,6 +55,7 @@ MEDIAN = "flux_median"
 ERROR_BITS = 12  # mantissa bits of the error; what makes gzip worth its time
 GUARD_BITS = 2  # of the flux beyond the dataset's own: times its median it rounds to what it was
 BLOCK_ROWS = 512
+MOST_BLOCKS = 100  # entries of a table in fixed format that are looked at
 CHUNK_ROWS = 16
 
 
@@ -193,15 +202,14 @@ def _params(split: Split) -> dict[str, np.ndarray]:
 @contextmanager
 def open_published(path: Path) -> Iterator[h5py.File]:
     """Open a file in the published layout; DataError if it is not one."""
-    try:
-        with h5py.File(path, "r") as root:
-            if missing := [
-                name for name in (WAVE, f"{ARRAYS}/flux/value", PARAMS) if name not in root
-            ]:
-                raise DataError(f"{path}: {missing} are missing: not the published layout")
-            yield root
-    except OSError as problem:
-        raise DataError(f"{path} cannot be read as HDF5 ({problem})") from None
+    with open_hdf5(path) as root:
+        wave, flux = hdf5_array(root, WAVE, 1), hdf5_array(root, FLUX, 2)
+        parts = {WAVE: wave, FLUX: flux, PARAMS: hdf5_group(root, PARAMS)}
+        if missing := [name for name, part in parts.items() if part is None]:
+            raise DataError(f"{path}: {missing} are missing: not the published layout")
+        if flux.shape[1] != wave.size or not wave.size or not len(flux):
+            raise DataError(f"{path}: flux {flux.shape} does not fit {wave.size} wavelengths")
+        yield root
 
 
 def read_published(path: Path | str, rows: slice = slice(None)) -> Published:
@@ -224,10 +232,12 @@ def read_published(path: Path | str, rows: slice = slice(None)) -> Published:
     """
     path = Path(path)
     with open_published(path) as root:
-        error = root.get(f"{ARRAYS}/error/value")
+        error = hdf5_array(root, ERROR, 2)
+        if error is not None and error.shape != root[FLUX].shape:
+            raise DataError(f"{path}: error {error.shape} does not fit flux {root[FLUX].shape}")
         contents = Published(
             wave=root[WAVE][...].astype(np.float64),
-            flux=root[f"{ARRAYS}/flux/value"][rows].astype(np.float32),
+            flux=root[FLUX][rows].astype(np.float32),
             error=None if error is None else error[rows].astype(np.float32),
             params={name: v[rows] for name, v in _read_params(path, root[PARAMS]).items()},
         )
@@ -239,14 +249,17 @@ def read_published(path: Path | str, rows: slice = slice(None)) -> Published:
 def _read_params(path: Path, group: h5py.Group) -> dict[str, np.ndarray]:
     """Columns of a pandas table (named columns) or fixed-format frame."""
     columns: dict[str, np.ndarray] = {}
-    if "table" in group:
-        table = group["table"][...]
-        columns = {name: table[name] for name in table.dtype.names if name != "index"}
-    for name in sorted(group):
-        if name.startswith("block") and name.endswith("_items"):
-            items, values = group[name][...], group[name.replace("_items", "_values")][...]
-            if items.dtype.kind == "S" and values.dtype.kind in "fiu":
-                columns |= {item.decode(): values[:, k] for k, item in enumerate(items)}
+    if (table := hdf5_array(group, "table", 1, "fiubSV")) is not None:
+        rows = table[...]
+        columns = {name: rows[name] for name in rows.dtype.names or () if name != "index"}
+    for name in sorted(group)[:MOST_BLOCKS]:
+        if not (name.startswith("block") and name.endswith("_items")):
+            continue
+        items = hdf5_array(group, name, 1, "fiubS")
+        values = hdf5_array(group, name.replace("_items", "_values"), 2)
+        if items.dtype.kind == "S" and values is not None and values.shape[1] == len(items):
+            block = values[...]
+            columns |= {item.decode(): block[:, k] for k, item in enumerate(items[...])}
     if not columns or any(name.startswith("values_block") for name in columns):
         raise DataError(
             f"{path}: the columns of /{PARAMS} are named in a pickle, which is never opened; "
@@ -261,13 +274,13 @@ def describe_published(path: Path) -> dict:
         wave = root[WAVE][...]
         params = _read_params(path, root[PARAMS])
         return {
-            "counts": {"spectra": int(root[f"{ARRAYS}/flux/value"].shape[0])},
+            "counts": {"spectra": int(root[FLUX].shape[0])},
             "wave": {"n": wave.size, "range": [float(wave.min()), float(wave.max())]},
             "ranges": {
                 name: [float(v.min()), float(v.max())]
                 for name, v in params.items()
                 if v.dtype.kind in "fiu"
             },
-            "digest": str(root.attrs.get("digest", "")),
-            "notice": str(root.attrs.get("notice", "")),
+            "digest": hdf5_attribute(root, "digest"),
+            "notice": hdf5_attribute(root, "notice"),
         }

@@ -18,6 +18,7 @@ from starsmith.data_contract.errors import DataError
 __all__ = [
     "MOST_JSON",
     "MOST_TOML",
+    "one_line",
     "read_file",
     "read_json",
     "read_json_lines",
@@ -68,7 +69,7 @@ def read_file(path: Path, most: int) -> bytes:
     return content
 
 
-def _one_line(problem: Exception) -> str:
+def one_line(problem: Exception) -> str:
     """What went wrong, without the file name that the message gives anyway."""
     if isinstance(problem, RecursionError):
         return "nested too deep"
@@ -96,7 +97,7 @@ def read_json(path: Path, most: int = MOST_JSON, advice: str = "write it again")
     try:
         content = json.loads(read_file(path, most))
     except (OSError, ValueError, RecursionError) as problem:
-        raise DataError(f"{path} is missing or damaged ({_one_line(problem)}); {advice}") from None
+        raise DataError(f"{path} is missing or damaged ({one_line(problem)}); {advice}") from None
     if not isinstance(content, dict):
         raise DataError(f"{path} holds no JSON object; {advice}")
     return content
@@ -115,7 +116,7 @@ def read_json_lines(path: Path) -> list[dict]:
     except FileNotFoundError:
         return []
     except (OSError, ValueError, RecursionError) as problem:
-        raise DataError(f"{path} is damaged ({_one_line(problem)}); remove it") from None
+        raise DataError(f"{path} is damaged ({one_line(problem)}); remove it") from None
     if not all(isinstance(row, dict) for row in rows):
         raise DataError(f"{path} holds lines that are no JSON objects; remove it")
     return rows
@@ -126,7 +127,7 @@ def read_toml(path: Path, error: type[Exception] = DataError) -> dict:
     try:
         return toml_of(read_file(path, MOST_TOML).decode("utf-8"))
     except OSError as problem:
-        raise error(f"{path} cannot be read ({_one_line(problem)})") from None
+        raise error(f"{path} cannot be read ({one_line(problem)})") from None
     except ValueError as problem:
         raise error(f"{path} is no TOML file ({problem}); correct that line") from None
 
