@@ -1,6 +1,5 @@
 """The steps of the demonstration, each kept on disk and skipped when it is there."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from starsmith.data_contract import Predictions, read_predictions
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.draws import SpectrumBatch
 from starsmith.data_contract.files.atomic import write_json, write_text
+from starsmith.data_contract.files.outside import read_json
 from starsmith.data_contract.noise.model import NoiseModel
 from starsmith.data_contract.noise.view import true_error
 from starsmith.data_contract.quantities import SNR_EDGES
@@ -94,7 +94,7 @@ def ceilings(data: Path, kept: Path, n_template: int) -> CeilingTable:
     """Compute the ceilings of all test stars; a finished table is read back."""
     dataset = open_recorded(data)
     wanted = {"dataset": dataset.digest, "n_template": n_template}
-    if kept.exists() and (found := json.loads(kept.read_text()))["of"] == wanted:
+    if kept.exists() and (found := read_json(kept, advice="remove it")).get("of") == wanted:
         return read_ceiling(found["ceiling"])
     options = CeilingOptions(
         snr_edges=SNR_EDGES,

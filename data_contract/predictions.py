@@ -7,6 +7,7 @@ import numpy as np
 
 from starsmith.data_contract.described import described
 from starsmith.data_contract.errors import ContractError, DataError
+from starsmith.data_contract.files.outside import MOST_TABLE, check_plain
 from starsmith.data_contract.quantities import UNITS
 
 __all__ = ["Predictions", "read_predictions", "write_ecsv"]
@@ -145,8 +146,9 @@ def read_predictions(path: Path | str) -> Predictions:
     from astropy.table import Table
 
     try:
+        check_plain(path, MOST_TABLE)
         table = Table.read(path, format="ascii.ecsv")
-    except (OSError, ValueError) as problem:
+    except Exception as problem:  # readers of tables raise what they like on a damaged file
         raise DataError(f"{path}: not an ECSV table ({problem})") from None
     meta = table.meta
     if (meta.get("schema"), meta.get("schema_version")) != (SCHEMA, SCHEMA_VERSION):

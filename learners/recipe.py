@@ -8,6 +8,7 @@ from pathlib import Path
 import tomli_w
 
 from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.files.outside import read_toml
 from starsmith.data_contract.random import check_seed
 
 __all__ = [
@@ -302,10 +303,7 @@ def load_recipe(name_or_path: str | Path, model: str | None = None, **overrides:
                 f"{', '.join(list_recipes())}, or give a .toml file"
             )
         path = files("starsmith.learners") / "recipes" / f"{name_or_path}.toml"
-    try:
-        table = tomllib.loads(path.read_text())
-    except (OSError, tomllib.TOMLDecodeError) as problem:
-        raise ConfigError(f"recipe {name_or_path}: cannot be read ({problem})") from None
+    table = read_toml(path, ConfigError)
     return recipe_from_table(_merged(table, overrides), str(name_or_path))
 
 

@@ -1,12 +1,12 @@
 """Figures: predicted against true labels, and training curves."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.figure_kit import new_figure, save_figure
+from starsmith.data_contract.files.outside import read_json_lines
 from starsmith.data_contract.predictions import Predictions
 from starsmith.learners.evaluation.metrics import mae, r2, sigma_robust
 from starsmith.learners.training.run_folder import METRICS
@@ -85,7 +85,7 @@ def plot_training(folder: Path | str, path: Path | str, notice: str = "") -> Non
         If the folder holds no epochs: ridge and trees have none.
     """
     source = Path(folder) / METRICS
-    rows = [json.loads(line) for line in source.read_text().splitlines()] if source.exists() else []
+    rows = read_json_lines(source)
     rows = [row for row in rows if "epoch" in row]
     if not rows:
         raise DataError(f"{source}: holds no epochs; only networks have training curves")

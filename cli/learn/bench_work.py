@@ -17,6 +17,7 @@ from starsmith.cli.shared.progress import progress_bar, say, tell_ceiling
 from starsmith.data_contract import read_predictions
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.files.atomic import write_json
+from starsmith.data_contract.files.outside import read_json
 from starsmith.data_contract.quantities import SNR_EDGES
 from starsmith.fisher.ceilings.ceiling_table import CeilingTable
 from starsmith.fisher.ceilings.dataset_stars import ceiling_of
@@ -116,7 +117,7 @@ class Bench:
         mark = out / "suite.json"
         wanted = {"suite": suite.name, "data": {k: dict(v.options) for k, v in suite.data.items()}}
         if mark.exists():
-            if json.loads(mark.read_text()) != wanted:
+            if read_json(mark, advice="choose another --out") != wanted:
                 raise DataError(f"{out}: holds another suite or other data; choose another --out")
         elif out.exists() and any(out.iterdir()):
             raise DataError(f"{out}: exists and is not a benchmark; choose another --out")
@@ -192,7 +193,7 @@ class Bench:
         table = self.out / PREDICTIONS / f"{run.id}.ecsv"
         if not (record.exists() and table.exists() and self.data_path(run.data).exists()):
             return None
-        content = json.loads(record.read_text())
+        content = read_json(record, advice="remove it")
         rows = open_recorded(self.data_path(run.data)).split("test")
         if content["dataset"] != rows.digest or content["run"] != described(run):
             return None

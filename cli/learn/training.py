@@ -1,6 +1,5 @@
 """What ``speclearn train`` does between its options and the learners."""
 
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from starsmith.cli.shared.progress import progress_bar
 from starsmith.data_contract.bank.bank_file import load_bank
 from starsmith.data_contract.dataset.training import TrainingView
 from starsmith.data_contract.errors import ConfigError, DataError
+from starsmith.data_contract.files.outside import toml_of
 from starsmith.learners import TrainingResult, fit, load_recipe
 from starsmith.learners.estimators.registry import Forward, ForwardView, kind_of
 from starsmith.learners.online.online_view import OnlineView, open_online
@@ -99,8 +99,8 @@ def recipe_changes(settings: tuple[str, ...], options: Mapping) -> dict:
         if not equals:
             raise ConfigError(f"--set {setting}: write it as KEY=VALUE, e.g. ema=0.999")
         try:
-            value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+            value = toml_of(f"value = {text}")["value"]
+        except ValueError:
             value = text
         group, dot, name = key.partition(".")
         if dot:

@@ -1,7 +1,6 @@
 """Options that several commands share: where stars come from, and the TOML file behind flags."""
 
 import functools
-import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -222,7 +221,6 @@ def read_config(path: Path) -> dict:
     click.BadParameter
         If it is not TOML.
     """
-    try:
-        return tomllib.loads(path.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise click.BadParameter(f"{path} is not TOML: {problem}") from None
+    from starsmith.data_contract.files.outside import read_toml
+
+    return read_toml(path, click.BadParameter)

@@ -14,6 +14,7 @@ from starsmith.data_contract.dataset.shards import open_run
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.exchange.published import HEADER, open_published, read_published
 from starsmith.data_contract.files.hdf5_check import hdf5_text
+from starsmith.data_contract.files.outside import MOST_TABLE, check_plain
 from starsmith.data_contract.quantities import SPLITS
 
 __all__ = ["IDENTIFIERS", "Shared", "find_shared"]
@@ -153,8 +154,9 @@ def _of_table(path: Path) -> _Members:
     from astropy.table import Table
 
     try:
+        check_plain(path, MOST_TABLE)
         table = Table.read(path, format=TABLES[path.suffix])
-    except (OSError, ValueError) as problem:
+    except Exception as problem:  # readers of tables raise what they like on a damaged file
         raise DataError(f"{path} cannot be read as a table ({problem})") from None
     return _Members(name=str(path), role="", identities=_identities(path, table))
 

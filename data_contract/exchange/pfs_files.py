@@ -8,6 +8,7 @@ from astropy.io import fits  # noqa: TID251
 
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.exchange.export_pfs import ANGSTROM_PER_NM, njy_per_flux
+from starsmith.data_contract.files.outside import MOST_TABLE, check_plain
 
 __all__ = ["PfsObject", "read_pfs_object"]
 
@@ -62,7 +63,8 @@ def read_pfs_object(path: Path | str) -> PfsObject:
     """
     path = Path(path)
     try:
-        with fits.open(path, memmap=False) as hdus:
+        check_plain(path, MOST_TABLE)
+        with fits.open(path, memmap=False, disable_image_compression=True) as hdus:
             names = {hdu.name for hdu in hdus}
             found = [name for name in TABLES if name in names]
             if not found:

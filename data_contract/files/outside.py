@@ -6,22 +6,31 @@ before anything is decoded.
 
 import bz2
 import json
+import math
 import os
 import stat
 import tomllib
+import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import IO
+
+import numpy as np
 
 from starsmith.data_contract.errors import DataError
 
 __all__ = [
     "MOST_JSON",
+    "MOST_TABLE",
     "MOST_TOML",
+    "check_plain",
     "one_line",
     "read_file",
     "read_json",
     "read_json_lines",
+    "read_npz",
+    "read_text",
     "read_toml",
     "regular_size",
     "toml_of",
@@ -30,6 +39,7 @@ __all__ = [
 
 MOST_JSON = 2**26  # bytes: ten times the attributes of a grid of 10^5 models
 MOST_TOML = 2**20  # bytes: a hundred times an instrument's
+MOST_TABLE = 2**31  # bytes: ten million stars
 STEP = 2**16  # bytes unpacked at a time
 
 
@@ -76,6 +86,14 @@ def one_line(problem: Exception) -> str:
     if isinstance(problem, OSError) and problem.strerror:
         return problem.strerror
     return str(problem)
+
+
+def read_text(path: Path, error: type[Exception] = DataError) -> str:
+    """Read a text file, whatever its bytes are; ``error`` if it cannot be or is too large."""
+    try:
+        return read_file(path, MOST_JSON).decode(errors="replace")
+    except OSError as problem:
+        raise error(f"{path} cannot be read ({one_line(problem)})") from None
 
 
 def read_json(path: Path, most: int = MOST_JSON, advice: str = "write it again") -> dict:
@@ -129,7 +147,7 @@ def read_toml(path: Path, error: type[Exception] = DataError) -> dict:
     except OSError as problem:
         raise error(f"{path} cannot be read ({one_line(problem)})") from None
     except ValueError as problem:
-        raise error(f"{path} is no TOML file ({problem}); correct that line") from None
+        raise error(f"{path} cannot be read: not valid TOML ({problem}); correct that line") from None
 
 
 def toml_of(text: str) -> dict:
@@ -139,6 +157,62 @@ def toml_of(text: str) -> dict:
     except RecursionError:
         raise ValueError("nested too deep") from None
 
+
+def read_npz(path: Path, names: Collection[str], most: int) -> dict[str, np.ndarray]:
+    """Read some arrays of a ``.npz`` file that unpack to at most ``most`` bytes.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged or no regular file, or an array is missing, not of numbers, or
+        of another size than the file says.
+    """
+    try:
+        regular_size(path)
+        with zipfile.ZipFile(path) as archive:
+            sizes = {info.filename: info.file_size for info in archive.infolist()}
+            if missing := sorted({f"{name}.npy" for name in names} - set(sizes)):
+                raise ValueError(f"{missing} are missing")
+            if (size := sum(sizes[f"{name}.npy"] for name in names)) > most:
+                raise ValueError(f"it unpacks to {size} bytes, expected at most {most}")
+            for name in names:
+                with archive.open(f"{name}.npy") as member:
+                    _check_npy(member, sizes[f"{name}.npy"])
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in names}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as problem:
+        raise DataError(f"{path} is missing or damaged ({one_line(problem)})") from None
+    except (NotImplementedError, RuntimeError, LookupError) as problem:  # packed or encrypted
+        raise DataError(f"{path} is no file of arrays ({problem})") from None
+
+
+def _check_npy(stream: IO[bytes], size: int) -> None:
+    """Check that an array is of numbers and fills its ``size`` bytes; ValueError otherwise."""
+    version = np.lib.format.read_magic(stream)
+    readers = {(1, 0): np.lib.format.read_array_header_1_0}
+    shape, _, dtype = readers.get(version, np.lib.format.read_array_header_2_0)(stream)
+    if dtype.hasobject or stream.tell() + math.prod(shape) * dtype.itemsize != size:
+        raise ValueError(f"{size} bytes are no array of {shape} {dtype}")
+
+
+def check_plain(path: Path, most: int) -> None:
+    """Check that a table is a regular file, not too large, and not packed under its plain name.
+
+    Raises
+    ------
+    OSError
+        If it is not: readers of tables would unpack it, whatever it unpacks to.
+    """
+    if (size := regular_size(path)) > most:
+        raise OSError(f"{size} bytes, expected at most {most}")
+    with open(path, "rb") as stream:
+        head = stream.read(6)
+    if head.startswith(PACKED):
+        raise OSError("it is packed; unpack it first")
+
+
+PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"PK\x03\x04", b"\x1f\x9d")
+"""First bytes of gzip, bzip2, xz, zip and compress."""
 
 UNPACKERS: dict[str, Callable] = {
     "gz": lambda: zlib.decompressobj(wbits=31),
@@ -166,7 +240,7 @@ def unpack(content: bytes, packing: str, most: int) -> bytes:
                 if len(out) > most:
                     raise ValueError(f"unpacks to more than {most} bytes")
                 if not piece and not content and not unpacker.eof:
-                    raise ValueError("cut short")
+                    raise ValueError("cut short, before its end-of-stream marker")
         except (OSError, zlib.error) as problem:
             raise ValueError(f"damaged: {problem}") from None
         content = unpacker.unused_data

@@ -41,7 +41,9 @@ def read_fits_table(
         # astropy only warns of a file cut short and then reads what is left.
         warnings.simplefilter("error", AstropyWarning)
         try:
-            with fits.open(io.BytesIO(content), memmap=False) as hdus:
+            with fits.open(
+                io.BytesIO(content), memmap=False, disable_image_compression=True
+            ) as hdus:
                 header = dict(hdus[0].header)
                 table = hdus[1].data
         except (OSError, ValueError, TypeError, IndexError, AstropyWarning) as problem:

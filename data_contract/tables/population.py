@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.files.outside import MOST_TABLE, check_plain, read_file
 from starsmith.data_contract.quantities import LABELS, STAR, named
 from starsmith.data_contract.random import DrawKey, uniforms
 
@@ -153,7 +154,7 @@ def read_population(path: Path | str) -> Population:
     order = [n for n in STAR if n in columns]
     return Population(
         path=str(path),
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        sha256=hashlib.sha256(read_file(path, MOST_TABLE)).hexdigest(),
         columns={name: columns[name] for name in order},
         weight=weight / weight.sum(),
     )
@@ -165,6 +166,7 @@ def _read_table(path: Path):
     if path.suffix.lower() not in FORMATS:
         raise ConfigError(f"{path}: a population is a table in one of {sorted(FORMATS)}")
     try:
+        check_plain(path, MOST_TABLE)
         return Table.read(path, format=FORMATS[path.suffix.lower()])
     except FileNotFoundError:
         raise ConfigError(f"{path}: no population table there") from None

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.files.outside import MOST_TABLE, check_plain
 from starsmith.data_contract.tables.table_files import TABLE_FORMATS
 
 __all__ = ["read_columns"]
@@ -34,6 +35,7 @@ def read_columns(path: Path | str) -> dict[str, np.ndarray]:
     if path.suffix not in TABLE_FORMATS:
         raise ConfigError(f"{path}: tables are read from {', '.join(TABLE_FORMATS)} files")
     try:
+        check_plain(path, MOST_TABLE)
         table = Table.read(path, format=TABLE_FORMATS[path.suffix])
         columns = {name: np.asarray(table[name], dtype=np.float64) for name in table.colnames}
     except FileNotFoundError:

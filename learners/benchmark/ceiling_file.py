@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from starsmith.data_contract.files.atomic import staged_file, write_text
+from starsmith.data_contract.files.outside import MOST_TABLE, read_json, read_npz
 from starsmith.fisher.ceilings.ceiling_table import CeilingRow, CeilingTable, StarCeiling
 
 __all__ = ["read_ceiling_file", "restored_rows", "write_ceiling_file"]
@@ -17,26 +19,22 @@ OPEN_ENDS = {"low": -math.inf, "high": math.inf}
 
 def write_ceiling_file(path: Path, origin: dict, table: CeilingTable) -> None:
     """Write ``path.npz``, then ``path.json``; ``origin`` says what the table is of."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     stars = table.stars
-    np.savez(path.with_suffix(".npz"), **{name: getattr(stars, name) for name in STAR_ARRAYS})
+    with staged_file(path.with_suffix(".npz")) as partial, partial.open("wb") as stream:
+        np.savez(stream, **{name: getattr(stars, name) for name in STAR_ARRAYS})
     content = {"of": origin, "seed": stars.seed, "split": stars.split, "ceiling": table.to_dict()}
-    path.with_suffix(".json").write_text(json.dumps(content, allow_nan=False))
+    write_text(path.with_suffix(".json"), json.dumps(content, allow_nan=False))
 
 
 def read_ceiling_file(path: Path, origin: dict) -> CeilingTable | None:
     """Read what `write_ceiling_file` wrote; None if it is missing or of something else."""
     if not path.with_suffix(".json").exists():
         return None
-    content = json.loads(path.with_suffix(".json").read_text())
-    if content["of"] != origin:
+    content = read_json(path.with_suffix(".json"), advice="remove it")
+    if content.get("of") != origin:
         return None
-    with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
-        stars = StarCeiling(
-            seed=content["seed"],
-            split=content["split"],
-            **{name: arrays[name] for name in STAR_ARRAYS},
-        )
+    arrays = read_npz(path.with_suffix(".npz"), STAR_ARRAYS, MOST_TABLE)
+    stars = StarCeiling(seed=content["seed"], split=content["split"], **arrays)
     table = content["ceiling"]
     rows = restored_rows(table)
     scalars = {name: table[name] for name in ("target", "unit", "header", "notice")}

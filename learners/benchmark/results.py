@@ -1,6 +1,5 @@
 """Finished runs of a suite, and what they add up to."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +10,7 @@ import numpy as np
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.dataset.training import SpectrumView
 from starsmith.data_contract.draws import Draws
+from starsmith.data_contract.files.outside import read_json_lines
 from starsmith.data_contract.predictions import Predictions
 from starsmith.fisher.ceilings.ceiling_table import CeilingTable
 from starsmith.learners.benchmark.suite import Run, Suite
@@ -66,7 +66,7 @@ class Outcome:
     def training_rows(self) -> list[dict]:
         """Lines of its training log that stand for epochs."""
         path = self.folder / METRICS
-        rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        rows = read_json_lines(path)
         return [row for row in rows if "epoch" in row]
 
 

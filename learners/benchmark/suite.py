@@ -2,13 +2,13 @@
 
 import itertools
 import math
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
 from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.files.outside import read_toml
 from starsmith.data_contract.quantities import LABELS
 from starsmith.learners.estimators.registry import kind_of
 from starsmith.learners.networks import list_models
@@ -168,11 +168,7 @@ def load_suite(name_or_path: str | Path) -> Suite:
                 f"{', '.join(list_suites())}, or give a .toml file"
             )
         path = files("starsmith.learners.benchmark") / "suites" / f"{name_or_path}.toml"
-    try:
-        table = tomllib.loads(path.read_text())
-    except (OSError, tomllib.TOMLDecodeError) as problem:
-        raise ConfigError(f"suite {name_or_path}: cannot be read ({problem})") from None
-    return suite_from_table(table, str(Path(name_or_path).stem))
+    return suite_from_table(read_toml(path, ConfigError), str(Path(name_or_path).stem))
 
 
 def suite_from_table(table: dict, name: str) -> Suite:

@@ -1,12 +1,12 @@
 """Scores as another population would give them: every star counts by its weight."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from starsmith.data_contract.errors import ConfigError, DataError
+from starsmith.data_contract.files.outside import toml_of
 from starsmith.data_contract.predictions import Predictions
 from starsmith.learners.evaluation.metrics import MAD_TO_SIGMA, Interval, outlier_threshold
 from starsmith.learners.evaluation.strata import STELLAR_TYPES, groups_of
@@ -92,9 +92,9 @@ def parse_fractions(text: str) -> dict[str, float]:
         If a type is unknown or missing, or a share is not a positive number.
     """
     try:
-        found = tomllib.loads(text.replace(",", "\n"))
+        found = toml_of(text.replace(",", "\n"))
         shares = {name: float(found[name]) for name, _, _ in STELLAR_TYPES}
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError):
         shares = {}
     if not shares or set(found) != set(shares) or not min(shares.values()) > 0:
         raise ConfigError(

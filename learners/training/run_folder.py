@@ -8,6 +8,7 @@ from pathlib import Path
 from starsmith.data_contract.dataset.training import TrainingView
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.files.atomic import write_text
+from starsmith.data_contract.files.outside import read_json
 from starsmith.learners.checkpoint import CARD, WEIGHTS
 from starsmith.learners.recipe import Recipe, recipe_to_table, recipe_to_toml
 
@@ -96,7 +97,7 @@ def open_run(
     }
     wanted = json.loads(json.dumps(wanted))  # tuples become lists, as they will be read back
     if (out / RUN).is_file() and resume:
-        found = json.loads((out / RUN).read_text())
+        found = read_json(out / RUN, advice="--overwrite the run")
         if differing := [key for key in wanted if found.get(key) != wanted[key]]:
             raise ConfigError(
                 f"{out}: holds a different run ({', '.join(differing)} differ from {RUN}); "
@@ -123,7 +124,7 @@ def remove_run(out: Path) -> None:
 
 def close_run(out: Path, finished: dict) -> None:
     """Write into the card why and when training ended; the weights stay as they are."""
-    card = json.loads((out / CARD).read_text())
+    card = read_json(out / CARD)
     write_text(out / CARD, json.dumps(card | {"finished": finished}, indent=2) + "\n")
 
 
@@ -131,7 +132,8 @@ def is_closed(out: Path) -> bool:
     """Whether the run in a folder came to its end."""
     if not (out / CARD).is_file():
         return False
-    return json.loads((out / CARD).read_text())["finished"]["reason"] != RUNNING
+    finished = read_json(out / CARD, advice="--overwrite the run").get("finished")
+    return isinstance(finished, dict) and finished.get("reason") != RUNNING
 
 
 def result_from_card(out: Path, card: dict) -> TrainingResult:

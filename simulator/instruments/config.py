@@ -1,10 +1,10 @@
 """Instrument files: TOML tables read into frozen dataclasses, and several joined into one."""
 
-import tomllib
 from dataclasses import MISSING, fields
 from pathlib import Path
 
 from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.files.outside import read_toml
 from starsmith.simulator.instruments.instrument import BUILTIN, Instrument, JoinedInstrument
 from starsmith.simulator.instruments.parts import Arm, Atmosphere, Fibre, Optics, Sky, Telescope
 
@@ -126,16 +126,12 @@ def _join(names: str, whole: str) -> tuple[Instrument, ...]:
 def _load_file(name: str) -> Instrument:
     builtin = LETTERS.get(name, name)
     path = BUILTIN / f"{builtin}.toml" if builtin in list_instruments() else Path(name)
-    if not path.is_file():
+    if not path.exists():
         raise ConfigError(
             f"instrument {name!r} is neither built in ({', '.join(list_instruments())}) nor a "
             "file; give one of these names, the path of a .toml file, or several joined by +"
         )
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from None
-    return _build_instrument(document, path)
+    return _build_instrument(read_toml(path, ConfigError), path)
 
 
 def _build_instrument(document: dict, path: Path) -> Instrument:

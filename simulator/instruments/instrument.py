@@ -10,6 +10,7 @@ import numpy as np
 
 from starsmith.data_contract.described import described
 from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.files.outside import MOST_TOML, one_line, read_file
 from starsmith.simulator.constants import ANGSTROM_PER_NM
 from starsmith.simulator.instruments.figure_checks import covers
 from starsmith.simulator.instruments.parts import (
@@ -110,8 +111,9 @@ class Instrument:
         columns : float64 array, shape (2, n_row)
             Wavelength, increasing [nm], and value.
         """
-        rows = [row for row in self._table_bytes(name).decode().splitlines() if row[:1] != "#"]
         try:
+            text = self._table_bytes(name).decode()
+            rows = [row for row in text.splitlines() if row[:1] != "#"]
             columns = np.loadtxt(rows, delimiter=",", skiprows=1, ndmin=2).T
         except ValueError as error:
             raise ConfigError(f"table {name!r} is not columns of numbers: {error}") from None
@@ -130,7 +132,11 @@ class Instrument:
         )
 
     def _table_bytes(self, name: str) -> bytes:
-        return self.table_path(name).read_bytes()
+        path = self.table_path(name)
+        try:
+            return read_file(path, MOST_TOML)
+        except OSError as problem:
+            raise ConfigError(f"{path} cannot be read ({one_line(problem)})") from None
 
     @property
     def _tables(self) -> list[str]:

@@ -12,6 +12,7 @@ __all__ = ["ArchiveSpectrum", "check_physical", "geometric_wave"]
 # units in the last place; a twentieth of a sample is allowed on top.
 PRINTED_ANGSTROM = 1e-4
 FLOAT32_RELATIVE = 5e-7
+FINEST = 300_000  # R of the finest spectra that any release has
 SAMPLE_FRACTION = 0.05
 STEP_TOLERANCE = 1e-3
 
@@ -57,6 +58,11 @@ def wave_tolerance(wave: np.ndarray, resolution: float) -> np.ndarray:
     """How far a stored wavelength may lie from its exact value [Å], same shape as ``wave``."""
     relative = max(FLOAT32_RELATIVE, SAMPLE_FRACTION / (2.0 * resolution))
     return PRINTED_ANGSTROM + relative * wave
+
+
+def most_text(resolution: float) -> int:
+    """Size that no text of a spectrum exceeds, unpacked [bytes]: it has at most 15 R samples."""
+    return 2**16 + int(2000 * min(resolution, FINEST))
 
 
 def geometric_wave(stored: np.ndarray, resolution: float) -> np.ndarray:

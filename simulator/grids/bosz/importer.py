@@ -15,8 +15,9 @@ from typing import NamedTuple
 import numpy as np
 
 from starsmith.data_contract.errors import GridError, InputError
+from starsmith.data_contract.files.outside import read_file
 from starsmith.data_contract.grid.grid_file import grid_writer
-from starsmith.simulator.grids.bosz.bosz_spectrum import check_physical
+from starsmith.simulator.grids.bosz.bosz_spectrum import check_physical, most_text
 from starsmith.simulator.grids.bosz.conventions import check_flux_factor, check_medium
 from starsmith.simulator.grids.bosz.names2017 import ArchiveName, NodeLabels
 from starsmith.simulator.grids.bosz.release2024 import ATMOSPHERES
@@ -220,8 +221,8 @@ def _one_atmosphere(
 
 def _load(job: _Job) -> LoadedFile | tuple[str, str]:
     """Read and check one file; a refusal comes back as (file, reason)."""
-    content = (job.folder / job.file).read_bytes()
     try:
+        content = read_file(job.folder / job.file, most_text(job.name.resolution))
         spectrum = RELEASES[job.name.release].read(content, job.file, job.name)
         medium_verified = check_medium(spectrum, job.name)
         flux_verified = check_flux_factor(spectrum, job.name)

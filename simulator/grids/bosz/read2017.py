@@ -1,14 +1,14 @@
 """Read spectra of the BOSZ 2017 archive (Bohlin+ 2017, AJ 153, 234) in both its formats."""
 
-import bz2
 import io
 import math
 
 import numpy as np
 
 from starsmith.data_contract.errors import DataError, GridError
+from starsmith.data_contract.files.outside import unpack
 from starsmith.data_contract.tables.fits import read_fits_table
-from starsmith.simulator.grids.bosz.bosz_spectrum import ArchiveSpectrum, geometric_wave
+from starsmith.simulator.grids.bosz.bosz_spectrum import ArchiveSpectrum, geometric_wave, most_text
 from starsmith.simulator.grids.bosz.names2017 import ArchiveName
 
 __all__ = ["read_bosz2017"]
@@ -48,7 +48,8 @@ def read_bosz2017(content: bytes, file_name: str, name: ArchiveName) -> ArchiveS
         header, columns = read_fits_table(content, COLUMNS)
         check_header(header, name)
     else:
-        columns = _read_ascii(content, compressed=file_name.endswith(".bz2"))
+        packed = file_name.endswith(".bz2")
+        columns = _read_ascii(content, most_text(name.resolution), packed)
     wave, flux, continuum = (np.asarray(column, dtype=np.float64) for column in columns)
     return ArchiveSpectrum(
         wave=geometric_wave(wave, name.resolution),
@@ -57,11 +58,11 @@ def read_bosz2017(content: bytes, file_name: str, name: ArchiveName) -> ArchiveS
     )
 
 
-def _read_ascii(content: bytes, compressed: bool) -> np.ndarray:
+def _read_ascii(content: bytes, most: int, compressed: bool) -> np.ndarray:
     try:
-        text = bz2.decompress(content) if compressed else content
-    except (ValueError, OSError) as problem:
-        raise DataError(f"archive is damaged or cut short ({problem}); fetch it again") from None
+        text = unpack(content, "bz2", most) if compressed else content
+    except ValueError as problem:
+        raise DataError(f"archive is damaged ({problem}); fetch it again") from None
     if not text:
         raise DataError("file is empty; fetch it again")
     try:

@@ -1,17 +1,16 @@
 """Names and spectra of the BOSZ 2024 archive (Mészáros+ 2024, A&A 688, A197)."""
 
-import gzip
 import io
 import math
 import re
-import zlib
 from collections.abc import Iterable, Iterator
 from itertools import product
 
 import numpy as np
 
 from starsmith.data_contract.errors import DataError, GridError
-from starsmith.simulator.grids.bosz.bosz_spectrum import ArchiveSpectrum
+from starsmith.data_contract.files.outside import unpack
+from starsmith.simulator.grids.bosz.bosz_spectrum import ArchiveSpectrum, most_text
 from starsmith.simulator.grids.bosz.names2017 import COMPOSITIONS, ArchiveName, NodeLabels
 
 __all__ = [
@@ -173,9 +172,9 @@ def read_bosz2024(content: bytes, file_name: str, name: ArchiveName) -> ArchiveS
     from starsmith.simulator.synthesis.air import air_to_vacuum
 
     try:
-        text = gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as problem:
-        raise DataError(f"archive is damaged or cut short ({problem}); fetch it again") from None
+        text = unpack(content, "gz", most_text(name.resolution))
+    except ValueError as problem:
+        raise DataError(f"archive is damaged ({problem}); fetch it again") from None
     n_wave = SAMPLES_PER_R * name.resolution
     try:
         table = np.loadtxt(io.BytesIO(text), ndmin=2, comments=None) if text else np.empty((0, 2))

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.files.outside import read_npz, read_text
 from starsmith.simulator.instruments.parts import Arm, Optics, Telescope
 
 __all__ = [
@@ -60,6 +61,7 @@ TABLES = {
     "mk_trans_3mm": 1,
     "dust_norm": 1,
 }
+MOST_TABLES = 2**29  # bytes
 KITT_PEAK_NM = (500.0, 0.025)
 MAUNA_KEA_NM = (900.0, 0.02)
 
@@ -185,7 +187,7 @@ def _read_config(path: Path) -> tuple[dict[str, list[list[str]]], list[np.ndarra
     entries: dict[str, list[list[str]]] = {}
     throughput: list[np.ndarray] = []
     rows: list[tuple[float, float]] | None = None
-    for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
@@ -303,16 +305,13 @@ def with_optics_width(arm: Arm) -> Arm:
 
 def _read_tables(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            tables = {name: archive[name] for name in TABLES if name in archive}
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path} is not the calculator's modeldata.npz: {error}") from None
-    missing = sorted(set(TABLES) - set(tables))
-    odd = [name for name, values in tables.items() if values.ndim != TABLES[name]]
-    if missing or odd:
+        tables = read_npz(path, TABLES, MOST_TABLES)
+    except DataError as problem:
+        raise DataError(f"not the calculator's modeldata.npz: {problem}; copy it again") from None
+    if odd := [name for name, values in tables.items() if values.ndim != TABLES[name]]:
         raise DataError(
-            f"{path}: table(s) {missing + odd} are missing or of another shape; copy "
-            "modeldata.npz from the calculator again"
+            f"{path}: table(s) {odd} are of another shape; copy modeldata.npz from the calculator "
+            "again"
         )
     return {name: values.astype(np.float64) for name, values in tables.items()}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.files.outside import read_text
 from starsmith.data_contract.noise.view import background, sensitivity
 from starsmith.data_contract.quantities import CONDITIONS
 from starsmith.simulator.constants import (
@@ -216,7 +217,7 @@ def _read_etc(
     path: Path, given: dict[str, float]
 ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     """Settings, the caller's before the file's, and columns of a file of the calculator."""
-    lines = path.read_text(errors="replace").splitlines()
+    lines = read_text(path).splitlines()
     header = " ".join(line for line in lines if line.startswith("#"))
     rows = [line for line in lines if not line.startswith("#")]
     found = {
