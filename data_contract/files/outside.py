@@ -147,7 +147,7 @@ def read_toml(path: Path, error: type[Exception] = DataError) -> dict:
     except OSError as problem:
         raise error(f"{path} cannot be read ({one_line(problem)})") from None
     except ValueError as problem:
-        raise error(f"{path} cannot be read: not valid TOML ({problem}); correct that line") from None
+        raise error(f"{path} cannot be read: not valid TOML ({problem}); correct it") from None
 
 
 def toml_of(text: str) -> dict:
