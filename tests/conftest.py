@@ -1,6 +1,10 @@
 """Fixtures shared by all packages: a small bank made from formulae, no survey data."""
 
 import os
+import shutil
+import subprocess
+import sys
+import sysconfig
 from pathlib import Path
 
 import numba
@@ -11,7 +15,8 @@ from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.noise.view import NoiseTables
 from starsmith.simulator.rendering.interpolate import prefilter
 
-SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared" / "data"
 
 
 def pytest_configure(config):
@@ -116,3 +121,22 @@ def make_toy_bank(n_wave: int = 300) -> Bank:
 def toy_bank() -> Bank:
     """Small bank with known fluxes; S/N near 7 at magnitude 21.5."""
     return make_toy_bank()
+
+
+@pytest.fixture(scope="session")
+def clean_python(tmp_path_factory):
+    """A fresh environment that holds the built wheel, and the dependencies by path only."""
+    work = tmp_path_factory.mktemp("wheel")
+    source = work / "source"
+    skip = shutil.ignore_patterns(".git", ".venv", "demo", "build", "*.egg-info", "__pycache__")
+    shutil.copytree(ROOT, source, ignore=skip)
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(work), str(source)]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = work.glob("*.whl")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(work / "env")], check=True)
+    (site,) = (work / "env" / "lib").glob("python*/site-packages")
+    subprocess.run([*pip, "install", "--no-deps", "--target", str(site), str(wheel)], check=True)
+    # a path line adds the dependencies without running the editable install's hooks
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return work / "env" / "bin" / "python"

@@ -1,9 +1,6 @@
 """The wheel holds every package, and works without the checkout."""
 
-import shutil
 import subprocess
-import sys
-import sysconfig
 import tomllib
 from pathlib import Path
 
@@ -27,25 +24,6 @@ def test_package_list_matches_the_folders():
         for module in (ROOT / folder).rglob("*.py")
     }
     assert set(listed) == found | {"starsmith"} == with_code | {"starsmith"}
-
-
-@pytest.fixture(scope="module")
-def clean_python(tmp_path_factory):
-    """A fresh environment that holds the built wheel, and the dependencies by path only."""
-    work = tmp_path_factory.mktemp("wheel")
-    source = work / "source"
-    skip = shutil.ignore_patterns(".git", ".venv", "demo", "build", "*.egg-info", "__pycache__")
-    shutil.copytree(ROOT, source, ignore=skip)
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(work), str(source)]
-    subprocess.run(build, check=True, capture_output=True)
-    (wheel,) = work.glob("*.whl")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(work / "env")], check=True)
-    (site,) = (work / "env" / "lib").glob("python*/site-packages")
-    subprocess.run([*pip, "install", "--no-deps", "--target", str(site), str(wheel)], check=True)
-    # a path line adds the dependencies without running the editable install's hooks
-    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    return work / "env" / "bin" / "python"
 
 
 def test_wheel_works_alone(clean_python):

@@ -1,0 +1,1 @@
+"""Every command that README, docs and ``--help`` show, run as it is written."""
