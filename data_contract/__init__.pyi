@@ -61,6 +61,8 @@ from .noise.view import median_snr as median_snr
 from .noise.view import observe_spectra as observe_spectra
 from .noise.view import sensitivity as sensitivity
 from .noise.view import true_error as true_error
+from .observed import Observed as Observed
+from .observed import usable_pixels as usable_pixels
 from .predictions import Predictions as Predictions
 from .predictions import read_predictions as read_predictions
 from .predictions import write_ecsv as write_ecsv
@@ -73,6 +75,7 @@ from .quantities import UNITS as UNITS
 from .random import DrawKey as DrawKey
 from .random import normals as normals
 from .random import uniforms as uniforms
+from .rest_frame import shift_to_rest as shift_to_rest
 from .snr_units import snr_factors as snr_factors
 from .tables.population import Population as Population
 from .tables.population import read_population as read_population

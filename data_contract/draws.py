@@ -7,6 +7,7 @@ import numpy as np
 
 from starsmith.data_contract.arms import ArmSpan, arm_named
 from starsmith.data_contract.described import described, span
+from starsmith.data_contract.observed import Observed
 from starsmith.data_contract.quantities import CONDITIONS, LABELS, SOMETIMES, STAR
 from starsmith.data_contract.random import DrawKey
 
@@ -116,17 +117,13 @@ class Draws:
 
 @described
 @dataclass(frozen=True, kw_only=True)
-class SpectrumBatch:
-    """Simulated spectra, noiseless and observed.
+class SpectrumBatch(Observed):
+    """Simulated spectra: what is observed, and what it was made from.
 
     Attributes
     ----------
-    wave : float64, shape (n_wave,)
-        Vacuum [Å].
-    flux_model, flux, error : float32, shape (n_spec, n_wave)
-        Noiseless and observed flux and honest 1σ error [1e-17 erg/s/cm²/Å].
-    mask : uint32, shape (n_spec, n_wave)
-        Bit flags, 0 = good.
+    flux_model : float32, shape (n_spec, n_wave)
+        Noiseless flux [1e-17 erg/s/cm²/Å].
     snr : float64, shape (n_spec,)
         Median over pixels of flux_model over the true σ [per pixel].
     draws : Draws
@@ -134,11 +131,7 @@ class SpectrumBatch:
         Which pixels each arm of the spectrograph recorded.
     """
 
-    wave: np.ndarray
     flux_model: np.ndarray
-    flux: np.ndarray
-    error: np.ndarray
-    mask: np.ndarray
     snr: np.ndarray
     draws: Draws
     arms: tuple[ArmSpan, ...] = ()
@@ -150,9 +143,6 @@ class SpectrumBatch:
             "median S/N": f"{np.median(self.snr):.3g}" if len(self) else "",
             "key": f"seed {self.draws.seed}, split {self.draws.split}",
         }
-
-    def __len__(self) -> int:
-        return len(self.flux)
 
     def arm(self, name: str) -> "SpectrumBatch":
         """One arm's pixels, by its name or first letter; views, nothing is copied.

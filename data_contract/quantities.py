@@ -57,12 +57,10 @@ class Quantity:
         What a range may contain at all; the grid and the instrument narrow it further.
     help : str
         Of the option.
-    table_unit : str
-        Unit of a user's table, as astropy reads it; empty where nothing is converted.
     sometimes : bool
         Recorded only where a prior has it: zero everywhere else.
     aliases : tuple of str
-        Other names in tables of other people.
+        Other names in tables of other people; letters and digits alone matter, in any case.
     """
 
     name: str
@@ -73,7 +71,6 @@ class Quantity:
     default: tuple[float, float] | None = None
     limits: tuple[float, float] = (-10.0, 10.0)
     help: str = ""
-    table_unit: str = ""
     sometimes: bool = False
     aliases: tuple[str, ...] = ()
 
@@ -88,8 +85,7 @@ QUANTITIES = (
         (3750.0, 6000.0),
         (1000.0, 100000.0),
         "Effective temperature [K]",
-        "K",
-        aliases=("t_eff", "temperature"),
+        aliases=("t_eff", "temperature", "effective_temperature"),
     ),
     Quantity(
         "logg",
@@ -99,7 +95,7 @@ QUANTITIES = (
         "log g [dex]",
         (1.0, 5.0),
         help="Surface gravity log g [dex(cgs)]",
-        aliases=("log_g", "log(g)"),
+        aliases=("log_g", "log(g)", "surface_gravity"),
     ),
     Quantity(
         "m_h",
@@ -109,7 +105,7 @@ QUANTITIES = (
         "[M/H] [dex]",
         (-2.5, 0.75),
         help="Metallicity [M/H] [dex]",
-        aliases=("[m/h]", "mh", "feh", "fe_h", "[fe/h]"),
+        aliases=("[m/h]", "feh", "fe_h", "[fe/h]", "metallicity"),
     ),
     Quantity(
         "a_m",
@@ -119,7 +115,7 @@ QUANTITIES = (
         "[α/M] [dex]",
         (0.0, 0.0),
         help="[alpha/M] [dex]",
-        aliases=("[alpha/m]", "alpha_m", "alpha_fe", "[alpha/fe]"),
+        aliases=("[alpha/m]", "alpha_m", "alpha_fe", "[alpha/fe]", "[a/m]", "afe", "[a/fe]"),
     ),
     Quantity(
         "c_m",
@@ -140,7 +136,7 @@ QUANTITIES = (
         (20.5, 22.5),
         (-30.0, 40.0),
         "AB magnitude",
-        "mag",
+        aliases=("magnitude", "ab_mag", "mag_ab"),
     ),
     Quantity(
         "rv",
@@ -151,7 +147,6 @@ QUANTITIES = (
         (0.0, 0.0),
         (-1000.0, 1000.0),
         "Radial velocity, receding positive [km/s]",
-        "km / s",
         sometimes=True,
         aliases=("vrad", "radial_velocity", "v_helio"),
     ),
@@ -164,7 +159,6 @@ QUANTITIES = (
         (0.0, 0.0),
         (0.0, 10.0),
         "Reddening E(B-V) [mag]",
-        "mag",
         sometimes=True,
         aliases=("e_bv", "e(b-v)", "e_b_v"),
     ),
@@ -250,11 +244,31 @@ QUANTITIES = (
     ),
     Quantity("index", "1", "draw key within the split"),
     Quantity("snr", "1", "median over pixels of noiseless flux over true noise"),
-    Quantity("wave", "Angstrom", "wavelength of pixel centres"),
-    Quantity("flux", FLUX_UNIT, "observed flux density"),
+    Quantity(
+        "wave",
+        "Angstrom",
+        "wavelength of pixel centres",
+        aliases=("wavelength", "lambda", "lam", "wl", "wvl", "wave_vac", "wavelength_vac"),
+    ),
+    Quantity(
+        "flux",
+        FLUX_UNIT,
+        "observed flux density",
+        aliases=("flux_density", "flam", "f_lambda", "flux_lambda", "fnu", "flux_nu", "spectrum"),
+    ),
     Quantity("flux_model", FLUX_UNIT, "noiseless flux density"),
-    Quantity("error", FLUX_UNIT, "honest 1 sigma error of flux"),
-    Quantity("mask", "1", "flags of the pixel, 0 where it is good"),
+    Quantity(
+        "error",
+        FLUX_UNIT,
+        "honest 1 sigma error of flux",
+        aliases=("err", "sigma", "flux_err", "flux_error", "e_flux", "uncertainty", "std"),
+    ),
+    Quantity(
+        "mask",
+        "1",
+        "flags of the pixel, 0 where it is good",
+        aliases=("flag", "flags", "and_mask", "pixmask", "badpix", "bad", "dq"),
+    ),
 )
 
 

@@ -9,15 +9,17 @@ import numpy as np
 from starsmith.data_contract.dataset.reader import Split
 from starsmith.data_contract.described import described, span
 from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.observed import Observed
 from starsmith.data_contract.predictions import Predictions
 from starsmith.learners.checkpoint import read_checkpoint
 from starsmith.learners.estimators.registry import ForwardEstimator, kind_of
-from starsmith.learners.preprocess import Statistics, iterate_blocks, select_labels
+from starsmith.learners.preprocess import Statistics, iterate_blocks, list_rows, select_labels
 
 __all__ = ["LabelEstimate", "Predictor", "load_checkpoint", "predict", "predict_spectrum"]
 
 PREFIX = "model."
 WAVE_TOLERANCE = 0.01  # Å; a fortieth of a PFS pixel, 0.35 km/s
+LEAST_USABLE = 0.25  # of the pixels: below, what the others hold decides the answer
 AIR_RATIO = 1.000275  # vacuum over air wavelength in the red, to 2e-6
 
 
@@ -69,11 +71,13 @@ class Predictor:
         Parameters
         ----------
         flux : float array, shape (n_spec, n_wave)
-            Observed flux, any linear unit.
+            Observed flux, any linear unit; Quantities and masked arrays are honoured, see
+            `Observed`.
         error : float array, optional
-            1σ; needed by models that compare spectra with templates, others ignore it.
-        mask : uint32 array, shape (n_spec, n_wave), optional
-            0 = good; all good by default.
+            1σ; models that compare spectra with templates need it, others only leave out pixels
+            whose error is not finite and above 0.
+        mask : integer array, shape (n_spec, n_wave), optional
+            Flags of any width, 0 = good; all good by default.
 
         Returns
         -------
@@ -85,38 +89,51 @@ class Predictor:
         Raises
         ------
         DataError
-            If shapes differ, flux is not finite, or a model is not given the error it needs.
+            If shapes differ, too few pixels can be used, or a model is not given the error that
+            it needs.
         """
-        flux = np.asarray(flux, dtype=np.float32)
-        mask = np.zeros(flux.shape, np.uint32) if mask is None else np.asarray(mask)
-        if flux.ndim != 2 or flux.shape[1] != self.wave.size or mask.shape != flux.shape:
+        seen = Observed(self.wave, flux, error, mask)
+        if seen.flux.ndim != 2:
             raise DataError(
-                f"spectra of shape {flux.shape} with mask {mask.shape}; this model expects "
-                f"(n_spec, {self.wave.size}) for both"
+                f"spectra of shape {seen.flux.shape}; this model expects (n_spec, {self.wave.size})"
             )
-        if not np.isfinite(flux[mask == 0]).all():
-            raise DataError("flux is not finite in unmasked pixels; set mask there")
+        usable = seen.usable
+        self._refuse_few(usable)
+        return self._answer(seen, usable)
+
+    def _answer(self, seen: Observed, usable: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Values and 1σ of spectra in label units, whatever pixels are left."""
+        flux = np.where(usable, seen.flux, 0).astype(np.float32, copy=False)
+        bad = (~usable).astype(np.uint32)
         if kind_of(self.card["model"]).needs_error:
-            return self.estimator.estimate(flux, self._usable_error(error, mask), mask)
-        scaled = self.statistics.normaliser.apply(np.where(mask == 0, flux, 0), mask)
-        value, width = self.estimator(scaled)
+            if seen.error is None:
+                raise DataError(
+                    f"model {self.card['model']!r} weighs pixels by their error; give the 1σ error "
+                    "of the spectrum (a column named error)"
+                )
+            error = np.where(usable, seen.error, 1).astype(np.float32, copy=False)
+            return self.estimator.estimate(flux, error, bad)
+        value, width = self.estimator(self.statistics.normaliser.apply(flux, bad))
         scale = self.statistics.scale
         return scale.to_labels(value), None if width is None else scale.to_uncertainty(width)
 
-    def _usable_error(self, error: np.ndarray | None, mask: np.ndarray) -> np.ndarray:
-        """Return the error of spectra; DataError unless it is positive where unmasked."""
-        if error is None:
-            raise DataError(
-                f"model {self.card['model']!r} weighs pixels by their error; give the 1σ error "
-                f"of the spectrum (a column named error)"
-            )
-        error = np.asarray(error, dtype=np.float32)
-        if error.shape != mask.shape or not (error[mask == 0] > 0).all():
-            raise DataError(
-                f"error of shape {error.shape} must be positive in unmasked pixels and have the "
-                f"shape of flux, {mask.shape}; set mask where it is not"
-            )
-        return error
+    def _refuse_few(self, usable: np.ndarray) -> None:
+        """DataError where a spectrum has too few usable pixels for any answer."""
+        count = usable.sum(axis=1)
+        few = np.flatnonzero(too_few(usable))
+        if not few.size:
+            return
+        which = f"spectrum {list_rows(few)}: " if len(usable) > 1 else ""
+        found = f"{count[few[0]]} usable pixels of {usable.shape[1]}" if count[few[0]] else ""
+        raise DataError(
+            f"{which}{found or 'no usable pixel'}; this model needs {LEAST_USABLE:.0%} of its "
+            f"{self.wave.size} pixels: mask 0, flux finite; an error must be positive and finite"
+        )
+
+
+def too_few(usable: np.ndarray) -> np.ndarray:
+    """Whether each spectrum has too few usable pixels for any answer, bool (n_spec,)."""
+    return usable.sum(axis=1) < LEAST_USABLE * usable.shape[1]
 
 
 def load_checkpoint(path: Path | str, device: str | None = None) -> Predictor:
@@ -218,15 +235,22 @@ def predict_spectrum(
     >>> logg.unit
     'dex(cm s-2)'
     """
-    check_wave(predictor, wave, "spectrum")
-    good = np.asarray(flux)[np.asarray(mask) == 0] if mask is not None else np.asarray(flux)
-    if good.size and np.median(good) <= 0:
+    return predict_observed(predictor, Observed(wave, flux, error, mask))
+
+
+def predict_observed(predictor: Predictor, seen: Observed) -> tuple[LabelEstimate, ...]:
+    """Predict the labels of one spectrum that is an `Observed`; see `predict_spectrum`."""
+    check_wave(predictor, seen.wave, "spectrum")
+    if seen.flux.ndim == 1:
+        seen = seen[None]
+    usable = seen.usable
+    predictor._refuse_few(usable)
+    if not (level := np.median(seen.flux[usable])) > 0:
         raise DataError(
-            f"spectrum: its median flux, {np.median(good):.3g}, is not positive; noise or the sky "
+            f"spectrum: its median flux, {level:.3g}, is not positive; noise or the sky "
             f"subtraction has drowned the star, and no label can be read off it"
         )
-    rows = [None if a is None else np.asarray(a)[None] for a in (flux, error, mask)]
-    value, uncertainty = predictor.predict(*rows)
+    value, uncertainty = predictor._answer(seen, usable)
     widths = [None] * len(predictor.labels) if uncertainty is None else uncertainty[0].tolist()
     columns = zip(predictor.labels, value[0].tolist(), widths, predictor.units, strict=True)
     return tuple(LabelEstimate(*column) for column in columns)
@@ -255,7 +279,9 @@ def predict(predictor: Predictor, split: Split) -> Predictions:
     values, widths = [], []
     for rows in iterate_blocks(len(split)):
         seen = split.observe(rows)
-        value, width = predictor.predict(seen.flux, seen.error, seen.mask)
+        usable = seen.usable
+        value, width = predictor._answer(seen, usable)
+        value[too_few(usable)] = np.nan
         values.append(value)
         widths.append(width)
     return Predictions(

@@ -95,7 +95,7 @@ def by_star(
     bank: Bank, prior: Prior, goal: Goal, path: Path, mag_step: float, by_arm: bool
 ) -> Result:
     """Plan the exposure of every star of a table by itself; report, text and table."""
-    table = read_population(path)
+    table = read_population(path, bank.mag_band)
     check_population(bank, table)
     known = (name for name in (*bank.label_names, "mag") if name in table.columns)
     values = {name: table.columns[name] for name in known}

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import numpy as np
-from astropy import units
 from astropy.table import Table
 
 from starsmith.data_contract import Predictions, write_ecsv
 from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.exchange.spectrum_file import read_spectrum
 from starsmith.data_contract.files.atomic import refuse_existing, staged_file
-from starsmith.data_contract.tables.table_files import TABLE_FORMATS, write_table
+from starsmith.data_contract.tables.table_files import write_table
 from starsmith.learners import load_checkpoint, predict, predict_spectrum
 from starsmith.simulator.generation.recorded import open_recorded
 
@@ -18,8 +18,6 @@ __all__ = [
     "read_spectrum",
     "write_predictions",
 ]
-
-BAD_TABLE = (OSError, ValueError, TypeError, LookupError, UnicodeError)
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
@@ -43,7 +41,8 @@ def prediction_rows(
     refuse_existing(out, overwrite)
     predictor = load_checkpoint(*model)
     if source.is_file():
-        estimates = predict_spectrum(predictor, **read_spectrum(source))
+        seen = read_spectrum(source)
+        estimates = predict_spectrum(predictor, seen.wave, seen.flux, seen.error, seen.mask)
         rows = [
             {"label": e.label, "value": e.value, "uncertainty": e.uncertainty, "unit": e.unit}
             for e in estimates
@@ -69,56 +68,3 @@ def _split_row(predictions: Predictions, k: int) -> dict:
             row[f"{label}_uncertainty"] = float(predictions.uncertainty[k, column])
         row[f"{label}_true"] = float(predictions.truth[k, column])
     return row
-
-
-def read_spectrum(path: Path) -> dict[str, np.ndarray]:
-    """Read wave, flux and, where present, error and mask of one spectrum from a table.
-
-    Parameters
-    ----------
-    path : Path
-        ECSV, CSV, FITS table, or another table astropy recognises.
-
-    Returns
-    -------
-    columns : dict of str to array, shape (n_wave,)
-        ``wave`` is in Å if the table gives it another unit; entries the table marks as
-        missing are masked.
-
-    Raises
-    ------
-    DataError
-        If it is no table, or ``wave`` or ``flux`` is missing or not numbers.
-    """
-    try:
-        table = Table.read(path, format=TABLE_FORMATS.get(path.suffix, "ascii"))
-    except BAD_TABLE as problem:
-        reason = " ".join(str(problem).split())[:120]
-        raise DataError(
-            f"{path} cannot be read as a table ({reason}); give an ECSV, CSV or FITS table"
-        ) from None
-    names = {name.lower(): name for name in table.colnames}
-    if missing := [name for name in ("wave", "flux") if name not in names]:
-        raise DataError(
-            f"{path}: column(s) {missing} are missing, found {table.colnames}; call them wave "
-            "[vacuum Angstrom], flux, error, mask"
-        )
-    columns = {}
-    for name in ("wave", "flux", "error", "mask"):
-        if name in names:
-            columns[name] = _numbers(path, table[names[name]], name)
-    missing = np.ma.getmaskarray(table[names["flux"]])
-    if missing.any():
-        known = columns.get("mask", np.zeros(len(table), np.uint32))
-        columns["mask"] = np.where(missing, np.uint32(1), known)
-    return columns
-
-
-def _numbers(path: Path, column, name: str) -> np.ndarray:
-    try:
-        if name == "wave" and column.unit is not None:
-            column = units.Quantity(column).to(units.Angstrom)
-        values = np.ma.filled(np.ma.asarray(column), 0)
-        return values.astype(np.uint32 if name == "mask" else np.float64)
-    except (ValueError, TypeError, units.UnitConversionError) as problem:
-        raise DataError(f"{path}: column {name!r} is not usable ({problem})") from None

@@ -65,6 +65,11 @@ class BankSource:
     interpolation: str | None = None
     reddening: bool | None = None
 
+    @property
+    def band(self) -> str:
+        """Band of magnitudes; empty where a bank file decides it."""
+        return "" if self.bank is not None else self.mag_band or DEFAULT_BAND
+
     def moving(self, moving: bool) -> "BankSource":
         """Return the source whose bank can shift stars, where they move and none is named."""
         if not moving or self.bank is not None:

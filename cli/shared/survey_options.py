@@ -52,7 +52,7 @@ def population_options(function):
 
         prior = prior.with_ranges(**{name: kwargs.pop(name) for name in OF_SURVEYS})
         if population is not None:
-            stars = read_population(population)
+            stars = read_population(population, kwargs["source"].band if "source" in kwargs else "")
             if rivals := typed_on_command_line(*stars.columns):
                 raise click.UsageError(
                     f"--population {population} already says what {', '.join(rivals)} stars have; "
@@ -70,7 +70,7 @@ def population_options(function):
         "--population",
         type=click.Path(path_type=Path),
         help="Table of stars to draw from (ECSV, CSV, FITS): teff logg m_h mag, and weight, a_m, "
-        "c_m, rv, ebv where it has them.",
+        "c_m, rv, ebv where it has them; units it states are converted.",
     )(with_population)
 
 

@@ -7,10 +7,10 @@ import numpy as np
 
 from starsmith.cli.shared.command import loudness
 from starsmith.cli.shared.progress import progress_bar
-from starsmith.data_contract.errors import ConfigError, DataError
+from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.exchange.spectrum_file import read_spectrum
 from starsmith.data_contract.files.atomic import refuse_existing
 from starsmith.data_contract.grid.grid_file import GridData, write_grid
-from starsmith.data_contract.tables.spectrum_columns import read_columns
 from starsmith.simulator.figures.grid_figure import plot_differences, plot_stars, plot_triplet
 from starsmith.simulator.grids import StellarGrid
 from starsmith.simulator.grids.demo import build_demo_grid, demo_axes
@@ -57,13 +57,11 @@ def read_reference(text: str) -> tuple[str, np.ndarray, np.ndarray, tuple[float,
         raise ConfigError(
             f"--reference {text!r}: write it as sun.ecsv:5777,4.44,0 (table, Teff, log g, [M/H])"
         ) from None
-    table = read_columns(path)
-    if missing := {"wave", "flux"} - set(table):
-        raise DataError(
-            f"{path}: column(s) {sorted(missing)} are missing among {sorted(table)}; a reference "
-            "has wave (vacuum Å) and flux"
-        )
-    return Path(path).stem, table["wave"], table["flux"], (teff, logg, m_h)
+    seen = read_spectrum(path, error=ConfigError)
+    if not seen.usable.all():
+        row = int(np.argmin(seen.usable)) + 1
+        raise ConfigError(f"{path}: flux is blank or flagged in row {row}; a reference has no gaps")
+    return Path(path).stem, seen.wave, seen.flux.astype(np.float64), (teff, logg, m_h)
 
 
 def draw_grid(name: str, out: Path, references: tuple[str, ...]) -> list[Path]:

@@ -188,7 +188,8 @@ class Split:
             flux[block], sigma[block], _ = observe_spectra(
                 noise, model, draws.conditions, draws.key, kind, drawn, model_of_noise
             )
-        return SpectrumView(flux=flux, error=sigma, mask=self._mask(rows, stream, sub))
+        mask = self._mask(rows, stream, sub)
+        return SpectrumView(wave=self.wave, flux=flux, error=sigma, mask=mask)
 
     def _mask(self, rows: np.ndarray, stream: str = "noise", sub: int = 0) -> np.ndarray:
         """Mask bits, uint32 (n_rows, n_wave): a function of the keys, never stored."""
@@ -210,7 +211,7 @@ class Split:
             )
         flux = self._caches["flux"].read(rows)
         error = self._caches["error"].read(rows)
-        return SpectrumView(flux=flux, error=error, mask=self._mask(rows))
+        return SpectrumView(wave=self.wave, flux=flux, error=error, mask=self._mask(rows))
 
     @cached_property
     def _caches(self) -> dict[str, ShardCache]:

@@ -16,6 +16,7 @@ import numpy as np
 from starsmith.data_contract.dataset.schema import SHARD_ROWS
 from starsmith.data_contract.dataset.shuffle import BUFFER_SHARDS, shuffled_batches
 from starsmith.data_contract.noise.view import true_error
+from starsmith.data_contract.observed import Observed
 
 if TYPE_CHECKING:
     from starsmith.data_contract.dataset.reader import Split
@@ -24,23 +25,13 @@ __all__ = ["KeyedSpectra", "SpectrumView", "TrainingSplit", "TrainingView"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpectrumView:
-    """Observed spectra.
+class SpectrumView(Observed):
+    """Observed spectra of a split: flux and honest 1σ error [1e-17 erg/s/cm²/Å], and mask.
 
-    Attributes
-    ----------
-    flux, error : float32, shape (n_spec, n_wave)
-        Observed flux and honest 1σ error [1e-17 erg/s/cm²/Å].
-    mask : uint32, shape (n_spec, n_wave)
-        Bit flags, 0 = good.
+    ``wave`` is that of the split; a view of toy spectra may leave it out.
     """
 
-    flux: np.ndarray
-    error: np.ndarray
-    mask: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.flux)
+    wave: np.ndarray | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

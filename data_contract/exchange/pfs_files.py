@@ -1,5 +1,7 @@
 """Reading pfsObject files, of either generation of the PFS datamodel."""
 
+import io
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,41 +10,47 @@ from astropy.io import fits  # noqa: TID251
 
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.exchange.export_pfs import ANGSTROM_PER_NM, njy_per_flux
-from starsmith.data_contract.files.outside import MOST_TABLE, check_plain
+from starsmith.data_contract.observed import Observed
+from starsmith.data_contract.tables.user_table import FITS_HEAD, read_content
 
-__all__ = ["PfsObject", "read_pfs_object"]
+__all__ = ["PfsObject", "is_pfs_object", "read_pfs_object"]
 
 TABLES = {"FLUX_TABLE": ("wavelength", "error"), "FLUXTBL": ("lambda", "fluxVariance")}
 PLANE = "MP_"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PfsObject:
-    """One observed spectrum at its native pixels.
+class PfsObject(Observed):
+    """One observed spectrum at its native pixels, of shape (n_wave,).
 
     Attributes
     ----------
-    wave : float64, shape (n_wave,)
-        Vacuum [Å].
-    flux, error : float32, shape (n_wave,)
-        [1e-17 erg/s/cm²/Å].
-    mask : uint32, shape (n_wave,)
-        Bit flags, 0 = good.
     planes : dict of str to int
         Mask plane -> bit, where the file tells.
     identity : dict
         ``catId tract patch objId``.
     """
 
-    wave: np.ndarray
-    flux: np.ndarray
-    error: np.ndarray
-    mask: np.ndarray
     planes: dict[str, int]
     identity: dict
 
-    def __len__(self) -> int:
-        return self.wave.size
+
+def is_pfs_object(path: Path | str) -> bool:
+    """Whether a file is FITS and has a table of fluxes of the PFS datamodel."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with _opened(Path(path)) as hdus:
+                return any(hdu.name in TABLES for hdu in hdus)
+        except (OSError, ValueError, TypeError, KeyError):
+            return False
+
+
+def _opened(path: Path) -> fits.HDUList:
+    content = read_content(path)
+    if not content.startswith(FITS_HEAD):
+        raise OSError("no FITS file")
+    return fits.open(io.BytesIO(content), memmap=False, disable_image_compression=True)
 
 
 def read_pfs_object(path: Path | str) -> PfsObject:
@@ -63,8 +71,7 @@ def read_pfs_object(path: Path | str) -> PfsObject:
     """
     path = Path(path)
     try:
-        check_plain(path, MOST_TABLE)
-        with fits.open(path, memmap=False, disable_image_compression=True) as hdus:
+        with _opened(path) as hdus:
             names = {hdu.name for hdu in hdus}
             found = [name for name in TABLES if name in names]
             if not found:
@@ -90,7 +97,7 @@ def _spectrum(hdus: fits.HDUList, name: str) -> PfsObject:
         wave=wave,
         flux=(to_flux * table["flux"]).astype(np.float32),
         error=(to_flux * error).astype(np.float32),
-        mask=table["mask"].astype(np.uint32),
+        mask=table["mask"].astype(table["mask"].dtype.newbyteorder("=")),
         planes={
             key[key.index(PLANE) + len(PLANE) :]: int(value)
             for key, value in cards.items()

@@ -2,22 +2,29 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.files.outside import MOST_TABLE, check_plain, read_file
-from starsmith.data_contract.quantities import LABELS, STAR, named
+from starsmith.data_contract.files.outside import MOST_TABLE, read_file
+from starsmith.data_contract.quantities import LABELS, STAR
 from starsmith.data_contract.random import DrawKey, uniforms
+from starsmith.data_contract.tables.user_table import UserTable, read_table
+from starsmith.data_contract.unit_conversion import to_glossary
 
-__all__ = ["OPTIONAL_COLUMNS", "REQUIRED_COLUMNS", "Population", "read_population"]
+__all__ = [
+    "OPTIONAL_COLUMNS",
+    "REQUIRED_COLUMNS",
+    "Population",
+    "read_population",
+    "reread_population",
+]
 
 REQUIRED_COLUMNS = ("teff", "logg", "m_h", "mag")
 OPTIONAL_COLUMNS = (*(name for name in STAR if name not in REQUIRED_COLUMNS), "weight")
-FORMATS = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".fits": "fits", ".fit": "fits"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,14 +122,17 @@ class Population:
         return problems
 
 
-def read_population(path: Path | str) -> Population:
+def read_population(path: Path | str, mag_band: str = "") -> Population:
     """Read a table of stars: labels, magnitude and, where there is one, a weight.
 
     Parameters
     ----------
     path : path
-        ECSV, CSV or FITS with the `REQUIRED_COLUMNS`; `OPTIONAL_COLUMNS` may be there.
-        Units are those of the glossary unless the table states others.
+        ECSV, CSV or FITS with the `REQUIRED_COLUMNS`; `OPTIONAL_COLUMNS` may be there. Names may
+        be aliases, in any case. Units are those of the glossary unless the table states others:
+        those are converted.
+    mag_band : str
+        Band of magnitudes that are not AB, unless the table's metadata say it: ``mag_band``.
 
     Returns
     -------
@@ -134,16 +144,18 @@ def read_population(path: Path | str) -> Population:
         Naming every missing column, and every column with values that cannot be used.
     """
     path = Path(path)
-    table = _read_table(path)
-    if missing := [name for name in REQUIRED_COLUMNS if name not in table.colnames]:
+    table = read_table(path, REQUIRED_COLUMNS, what="population")
+    found = {name: table.find(name) for name in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)}
+    if missing := [name for name in REQUIRED_COLUMNS if found[name] is None]:
         raise ConfigError(
             f"{path}: column(s) {missing} are missing; a population needs "
             f"{list(REQUIRED_COLUMNS)} and may have {list(OPTIONAL_COLUMNS)}; found "
-            f"{table.colnames}"
+            f"{list(table.columns)}"
         )
-    present = [n for n in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS) if n in table.colnames]
+    band = str(table.meta.get("mag_band") or mag_band)
     problems: list[str] = []
-    columns = {name: _values(table[name], name, problems) for name in present}
+    present = {name: column for name, column in found.items() if column is not None}
+    columns = {n: _values(table, n, column, band, problems) for n, column in present.items()}
     weight = columns.pop("weight", np.ones(len(table)))
     if not len(table):
         problems.append("it has no rows")
@@ -151,44 +163,39 @@ def read_population(path: Path | str) -> Population:
         problems.append("weights must be at least 0, and some of them positive")
     if problems:
         raise ConfigError(f"{path}: {'; '.join(problems)}; correct the table")
-    order = [n for n in STAR if n in columns]
     return Population(
         path=str(path),
         sha256=hashlib.sha256(read_file(path, MOST_TABLE)).hexdigest(),
-        columns={name: columns[name] for name in order},
+        columns={name: columns[name] for name in STAR if name in columns},
         weight=weight / weight.sum(),
     )
 
 
-def _read_table(path: Path):
-    from astropy.table import Table
+def reread_population(recorded: Mapping[str, object], mag_band: str) -> Population:
+    """Read the table of a record that `Population.recorded` made, and of it the same columns.
 
-    if path.suffix.lower() not in FORMATS:
-        raise ConfigError(f"{path}: a population is a table in one of {sorted(FORMATS)}")
-    try:
-        check_plain(path, MOST_TABLE)
-        return Table.read(path, format=FORMATS[path.suffix.lower()])
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no population table there") from None
-    except Exception as problem:  # readers of tables raise what they like on a damaged file
-        raise ConfigError(f"{path} cannot be read as a table ({problem})") from None
+    Whether it is still the same file, its ``sha256`` tells.
+    """
+    found = read_population(Path(str(recorded["path"])), mag_band)
+    names = recorded["columns"]
+    return replace(found, columns={n: v for n, v in found.columns.items() if n in names})
 
 
-def _values(column, name: str, problems: list[str]) -> np.ndarray:
+def _values(table: UserTable, name: str, column: str, band: str, problems: list[str]) -> np.ndarray:
     """Values of one column in glossary units; appends what is wrong with them."""
-    from astropy import units
-
-    wanted = "" if name == "weight" else named(name).table_unit
-    values = np.ma.asarray(getattr(column, "value", column))
     try:
-        if column.unit is not None and wanted and str(column.unit) not in ("mag(AB)", wanted):
-            values = np.ma.asarray(
-                units.Quantity(values.filled(np.nan), column.unit).to_value(wanted)
-            )
-        filled = values.astype(np.float64).filled(np.nan)
-    except (ValueError, TypeError) as problem:
-        problems.append(f"column {name} is not in numbers of {wanted or 'dex'} ({problem})")
-        return np.zeros(len(column))
-    if bad := int((~np.isfinite(filled)).sum()):
-        problems.append(f"column {name} is missing or infinite in {bad} row(s)")
-    return filled
+        values = table.numbers(column)
+        if name != "weight":
+            values = to_glossary(name, values, table.unit(column), band)
+        elif table.parsed_unit(column) not in (None, ""):
+            raise ValueError(f"a weight has no unit, found {table.unit(column)}")
+    except (ValueError, ConfigError) as problem:
+        reason = str(problem).removeprefix(f"{table.path} is ").removeprefix(f"{table.path}: ")
+        problems.append(f"column {column}: {reason}")
+        return np.zeros(len(table))
+    if (bad := ~np.isfinite(values)).any():
+        problems.append(
+            f"column {column} is missing or infinite in {int(bad.sum())} row(s), first in row "
+            f"{int(np.argmax(bad)) + 1} of the data"
+        )
+    return values

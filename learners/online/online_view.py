@@ -139,7 +139,7 @@ def drawn_split(source: BankOnDevice, name: str, n_spec: int) -> TrainingSplit:
             for part in some.split(CHUNK)
         ]
         flux, error = (torch.cat(kind).cpu().numpy() for kind in zip(*seen, strict=True))
-        return SpectrumView(flux=flux, error=error, mask=np.zeros(flux.shape, np.uint32))
+        return SpectrumView(wave=source.wave, flux=flux, error=error)
 
     def load() -> None:
         """Nothing is read from a file."""

@@ -8,7 +8,7 @@ from starsmith.data_contract.dataset.reader import Dataset, open_dataset
 from starsmith.data_contract.dataset.shards import open_run
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.quantities import SOMETIMES
-from starsmith.data_contract.tables.population import Population, read_population
+from starsmith.data_contract.tables.population import Population, reread_population
 from starsmith.simulator.cache.cached_bank import cached_bank
 from starsmith.simulator.observe import model_flux
 from starsmith.simulator.presets import settle
@@ -107,18 +107,19 @@ def recorded_prior(dataset: Dataset, bank: Bank) -> Prior:
     """
     header = dataset.header
     prior = Prior({name: tuple(bounds) for name, bounds in header.prior.items()})
-    prior = prior.with_population(_recorded_population(dataset.path, header.population))
+    prior = prior.with_population(_recorded_population(dataset))
     return settle(header.config.get("preset") or "", bank, prior)
 
 
-def _recorded_population(path: Path, record: dict) -> Population | None:
+def _recorded_population(dataset: Dataset) -> Population | None:
     """Read the table of stars that a data set was drawn from; DataError if it changed since."""
+    record = dataset.header.population
     if not record:
         return None
-    found = read_population(Path(record["path"]))
+    found = reread_population(record, dataset.header.mag_band)
     if found.sha256 != record["sha256"]:
         raise DataError(
-            f"{path}: drawn from {record['path']}, which has changed since (SHA-256 "
+            f"{dataset.path}: drawn from {record['path']}, which has changed since (SHA-256 "
             f"{found.sha256[:12]}, was {record['sha256'][:12]}); restore that table"
         )
     return found

@@ -10,7 +10,7 @@ from starsmith.data_contract.dataset.shards import DatasetHeader, Shard
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.noise.view import NoiseTables
-from starsmith.data_contract.tables.population import Population, read_population
+from starsmith.data_contract.tables.population import Population, reread_population
 from starsmith.simulator.generation.shard import make_shard
 from starsmith.simulator.observe import draw_stars
 from starsmith.simulator.presets import settle
@@ -39,7 +39,7 @@ class BankRemaker:
     def of(cls, bank: Bank, run: Mapping) -> "BankRemaker":
         """Take bank and prior for the data set with header ``run``."""
         ranges = {name: (low, high) for name, (low, high) in run["prior"].items()}
-        prior = Prior(ranges, population=_population(run.get("population", {})))
+        prior = Prior(ranges, population=_population(run))
         prior = settle(run["config"].get("preset", ""), bank, prior)
         return cls(bank, prior, exact=bank.digest == run["bank_digest"])
 
@@ -64,11 +64,12 @@ class BankRemaker:
         return make_shard(bank, self.prior, header, shard)
 
 
-def _population(recorded: Mapping) -> Population | None:
+def _population(run: Mapping) -> Population | None:
     """The table stars were drawn from, if any; DataError if it is not that table any more."""
+    recorded = run.get("population", {})
     if not recorded:
         return None
-    population = read_population(recorded["path"])
+    population = reread_population(recorded, run.get("mag_band", ""))
     if population.sha256 != recorded["sha256"]:
         raise DataError(
             f"{recorded['path']}: the population was changed since stars were drawn from it; put "

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.tables.table_files import TABLE_FORMATS
+from starsmith.data_contract.tables.user_table import READABLE, is_readable
 from starsmith.simulator.instruments.figure_checks import (
     covers,
     fraction,
@@ -20,7 +20,6 @@ __all__ = ["Arm", "Atmosphere", "Fibre", "Optics", "Sky", "Telescope"]
 
 PROFILES = ("optics", "gaussian")
 LSF_MODELS = ("mtf", "gaussian")
-TABLE_SUFFIXES = tuple(TABLE_FORMATS)
 TELLURIC_SAMPLINGS = ("centred", "calculator")
 DETECTORS = ("silicon", "hgcdte")
 
@@ -175,10 +174,10 @@ class Arm:
         one_of(self, "profile", PROFILES)
         if not -0.5 <= self.star_shift_pixel <= 0.5:
             raise ConfigError(f"star_shift_pixel is {self.star_shift_pixel}, expected -0.5 to 0.5")
-        if self.lsf not in LSF_MODELS and not self.lsf.endswith(TABLE_SUFFIXES):
+        if self.lsf not in LSF_MODELS and not is_readable(self.lsf):
             raise ConfigError(
                 f"lsf is {self.lsf!r}; choose one of {LSF_MODELS}, or name a table that ends in "
-                f"{', '.join(TABLE_SUFFIXES)}"
+                f"{', '.join(READABLE)}"
             )
 
     @property

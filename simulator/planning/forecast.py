@@ -155,7 +155,7 @@ def forecast_snr(
         If the source's spectrum does not cover the instrument.
     """
     tables = noise_tables(instrument)
-    shape = flat_flux(instrument.wave, 0.0) if sed is None else sed.flux(instrument.wave)
+    shape = flat_flux(instrument.wave, 0.0) if sed is None else sed.on(instrument)
     flux = shape * 10.0 ** (-0.4 * np.asarray(mag, dtype=np.float64))[:, None]
     budget = noise_budget(tables, flux, conditions)
     width = [np.full(arm.n_pixel, arm.dispersion_nm * ANGSTROM_PER_NM) for arm in instrument.arms]

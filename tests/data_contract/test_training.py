@@ -47,7 +47,7 @@ def test_no_array_is_the_noiseless_flux(dataset, view):
     residual = (seen.flux.astype(np.float64) - split.flux_model()) / true_sigma(split)
     assert abs(residual.var() - 1) < 4 * np.sqrt(2 / residual.size)
     assert (seen.error == true_sigma(split)).mean() < 1e-2
-    assert set(type(seen).__dataclass_fields__) == {"flux", "error", "mask"}
+    assert set(type(seen).__dataclass_fields__) == {"wave", "flux", "error", "mask"}
 
 
 def test_training_noise_is_fresh_and_validation_noise_is_not(dataset, view):

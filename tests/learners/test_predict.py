@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from astropy import units
+from astropy.utils.masked import Masked
 
 from starsmith.data_contract import read_predictions, write_ecsv
 from starsmith.data_contract.errors import ContractError, DataError
@@ -64,19 +66,49 @@ def test_another_wavelength_grid_is_refused_by_name(ridge, data, change, words):
         predict_spectrum(load_checkpoint(ridge), wave, np.ones(wave.size))
 
 
-def test_unusable_pixels_must_be_masked(ridge, data):
-    """A not-a-number is refused until it is masked; masked, it costs next to nothing."""
+@pytest.mark.parametrize("kind", ["nan", "flag", "masked", "error", "quantity"])
+def test_however_a_pixel_is_unusable_the_answer_is_the_same(ridge, data, kind):
+    """Not a number, flagged in bit 40, masked, without an error: one label, near the whole one."""
     split = data.split("test")
     predictor = load_checkpoint(ridge)
-    flux = split.observe(slice(0, 1)).flux[0].copy()
+    flux = split.observe(slice(0, 1)).flux[0].astype(np.float64)
     (whole,) = predict_spectrum(predictor, split.wave, flux)
-    flux[3] = np.nan
+    bad = np.arange(flux.size) == 3
+    flagged = np.where(bad, 50.0 * flux, flux)
+    (expected,) = predict_spectrum(predictor, split.wave, flagged, mask=bad)
+    wave, error, mask = split.wave, np.ones(flux.size), np.zeros(flux.size, np.int64)
+    if kind == "nan":
+        flagged[3] = np.nan
+    elif kind == "flag":
+        mask[3] = 1 << 40
+    elif kind == "error":
+        error[3] = 0.0
+    else:
+        flagged = np.ma.array(flagged, mask=bad)
+    if kind == "quantity":
+        wave, flagged = wave / 10 * units.nm, Masked(flagged.data * units.mJy, mask=bad)
+        flagged = flagged / (split.wave / 8500.0) ** -2.0  # constant f_nu is no constant f_lambda
+        error = None
 
-    with pytest.raises(DataError, match="set mask"):
-        predict_spectrum(predictor, split.wave, flux)
-    (masked,) = predict_spectrum(predictor, split.wave, flux, mask=np.isnan(flux).astype(np.uint32))
+    (found,) = predict_spectrum(predictor, wave, flagged, error, mask)
 
-    assert masked.value == pytest.approx(whole.value, abs=0.1)  # a continuum pixel of 128
+    assert found.value == pytest.approx(expected.value, rel=1e-6)
+    assert found.value == pytest.approx(whole.value, abs=0.1)  # a continuum pixel of 128
+
+
+def test_spectra_without_enough_pixels_are_refused(ridge, data):
+    """None at all, fewer than a quarter, none of positive flux, another shape."""
+    split = data.split("test")
+    predictor = load_checkpoint(ridge)
+    flux = split.observe(slice(0, 1)).flux[0]
+
+    with pytest.raises(DataError, match="no usable pixel"):
+        predict_spectrum(predictor, split.wave, flux, mask=np.full(128, 1 << 33))
+    with pytest.raises(DataError, match="31 usable pixels of 128"):
+        predict_spectrum(predictor, split.wave, flux, mask=np.arange(128) >= 31)
+    assert predict_spectrum(predictor, split.wave, flux, mask=np.arange(128) >= 32)
+    with pytest.raises(DataError, match="spectrum 1: no usable"):
+        predictor.predict(np.stack([flux, np.full(128, np.nan)]))
     with pytest.raises(DataError, match="shape"):
         predictor.predict(flux)
     with pytest.raises(DataError, match="not positive"):

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.tables.spectrum_columns import read_columns
+from starsmith.data_contract.tables.user_table import UserTable, read_table
+from starsmith.data_contract.unit_conversion import to_angstrom
 
 __all__ = ["LsfTable", "read_lsf"]
 
@@ -58,11 +59,15 @@ def read_lsf(path: Path, coefficients: Path | None = None) -> LsfTable:
     ConfigError
         If a column is missing or odd, or a profile is not of unit area; names it.
     """
-    columns = read_columns(path)
-    unit = [name for name in OFFSETS if name in columns]
+    table = read_table(path)
+    columns = {name: table.finite(name) for name in table.columns}
+    unit = [name for name in OFFSETS if table.find(name)]
     if len(unit) != 1:
         raise ConfigError(f"{path}: needs one column of {list(OFFSETS)}, found {list(columns)}")
-    offset = columns.pop(unit[0])
+    offset = columns.pop(table.find(unit[0]))
+    if OFFSETS[unit[0]] == "nm":
+        offset = _nanometres(table, table.find(unit[0]), offset)
+    columns = {name.lower(): values for name, values in columns.items()}
     if offset.size < 3 or not np.all(np.diff(offset) > 0):
         raise ConfigError(f"{path}: {unit[0]} needs at least three values, increasing")
     if "mean" in columns:
@@ -102,10 +107,12 @@ def _from_wavelengths(path: Path, columns: dict[str, np.ndarray]) -> tuple[np.nd
 def _from_components(
     path: Path, columns: dict[str, np.ndarray], coefficients: Path
 ) -> tuple[np.ndarray, np.ndarray]:
-    amounts = read_columns(coefficients)
-    if "wave_nm" not in amounts:
+    table = read_table(coefficients)
+    amounts = {name: table.finite(name) for name in table.columns}
+    if not (column := table.find("wave_nm")):
         raise ConfigError(f"{coefficients}: no column wave_nm, found {list(amounts)}")
-    wave_nm, mean = amounts.pop("wave_nm"), columns.pop("mean")
+    wave_nm, mean = _nanometres(table, column, amounts.pop(column)), columns.pop("mean")
+    amounts = {name.lower(): values for name, values in amounts.items()}
     numbers = [
         sorted(int(match[1]) for name in names if (match := NUMBERED.fullmatch(name)))
         for names in (columns, amounts)
@@ -118,3 +125,12 @@ def _from_components(
     components = np.array([columns[f"component_{k}"] for k in numbers[0]])
     weights = np.array([amounts[f"coefficient_{k}"] for k in numbers[0]])
     return wave_nm, mean + weights.T @ components
+
+
+def _nanometres(table: UserTable, column: str, values: np.ndarray) -> np.ndarray:
+    """Values of a column in nm; without a unit they are."""
+    unit = table.columns[column].unit
+    try:
+        return values if unit is None else to_angstrom(values, unit) / 10.0
+    except ValueError as problem:
+        raise ConfigError(f"{table.path}: column {column!r}: {problem}") from None
