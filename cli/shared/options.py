@@ -204,6 +204,9 @@ def config_option(*unused: str):
                     f"{path}: unknown key(s) {unknown}; known are {sorted(known)}"
                 )
             context.meta[CONFIG_PATH] = path
+            for option in context.command.params:
+                if option.name in values and option.name not in unused:
+                    _check_type(context, option, values[option.name], path)
             used = {k: v for k, v in values.items() if k in known - set(unused)}
             context.default_map = {**(context.default_map or {}), **used}
         return path
@@ -216,6 +219,26 @@ def config_option(*unused: str):
         expose_value=False,
         help="TOML file of these options (m_h = [-1, 0]); flags override it.",
     )
+
+
+def _check_type(context: click.Context, option: click.Parameter, value: object, path: Path) -> None:
+    """Raise BadParameter where a key of a file holds a value of a type that its option cannot be.
+
+    What is of the right type and out of range is said later, unless a flag replaces it.
+    """
+    whole = isinstance(option.type, click.types.IntParamType)
+    wrong = isinstance(value, bool) != isinstance(option.type, click.types.BoolParamType)
+    if not wrong and not (wrong := whole and isinstance(value, float)):
+        try:
+            option.type_cast_value(context, value)
+        except click.ClickException:
+            return
+        except Exception:  # types are written for words of a command line
+            wrong = True
+    if wrong:
+        raise click.BadParameter(
+            f"{path}: {option.name} = {str(value)[:60]} is not of its type ({option.type.name})"
+        )
 
 
 def read_config(path: Path) -> dict:
