@@ -2,6 +2,7 @@
 # make test    set everything up, then lint, check the layers, build the wheel and test
 # make lint    style and import contracts only
 # make bench   print speeds as ratios to named baselines
+# make release sdist, wheel and a bill of materials (CycloneDX) in dist/
 #
 # PYTHON=python3.12       the interpreter to use
 # TORCH_INDEX=URL         a package index to take torch from, e.g. a CPU-only one
@@ -21,7 +22,7 @@ EDITABLE := --config-settings editable_mode=strict --editable
 # numba's cache outlives the tree of links
 export NUMBA_CACHE_DIR ?= $(CURDIR)/$(VENV)/numba
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench release clean
 .DELETE_ON_ERROR:
 
 demo: $(LINKS)
@@ -39,6 +40,12 @@ lint: $(LINKS)
 
 bench: $(LINKS)
 	$(BIN)/python -m benchmarks.generate
+
+release: $(LINKS)
+	@rm -rf dist
+	$(BIN)/python -m pip install $(PIP_FLAGS) $(EDITABLE) '.[release]'
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --mc-type library --output-reproducible --of JSON -o dist/sbom.json
 
 # An environment made elsewhere (a moved folder) is stale: its scripts name the old path.
 $(shell [ "$$(cat $(STAMP) 2>/dev/null)" = "$$PWD" ] || rm -f $(STAMP))

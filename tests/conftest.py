@@ -130,13 +130,15 @@ def clean_python(tmp_path_factory):
     source = work / "source"
     skip = shutil.ignore_patterns(".git", ".venv", "demo", "build", "*.egg-info", "__pycache__")
     shutil.copytree(ROOT, source, ignore=skip)
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(work), str(source)]
-    subprocess.run(build, check=True, capture_output=True)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    build = [*pip, "wheel", "-v", "--no-deps", "--no-build-isolation", "-w", str(work), str(source)]
+    built = subprocess.run(build, check=True, capture_output=True, text=True)
+    (work / "build.log").write_text(built.stdout + built.stderr)
     (wheel,) = work.glob("*.whl")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(work / "env")], check=True)
     (site,) = (work / "env" / "lib").glob("python*/site-packages")
-    subprocess.run([*pip, "install", "--no-deps", "--target", str(site), str(wheel)], check=True)
+    install = [*pip, "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)]
+    subprocess.run(install, check=True)
     # a path line adds the dependencies without running the editable install's hooks
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return work / "env" / "bin" / "python"

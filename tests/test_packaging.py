@@ -26,6 +26,30 @@ def test_package_list_matches_the_folders():
     assert set(listed) == found | {"starsmith"} == with_code | {"starsmith"}
 
 
+def pinned(text):
+    """Package==version of every line of a list of requirements."""
+    lines = (line.split(";")[0].strip(" \\") for line in text.splitlines())
+    return {line for line in lines if "==" in line and not line.startswith("#")}
+
+
+def test_the_lock_holds_the_pins_with_a_hash_each():
+    """What installs from the lock is what make and CI install from the constraints."""
+    lock = (ROOT / "requirements.lock").read_text()
+    assert pinned(lock) <= pinned((ROOT / "constraints.txt").read_text())
+    entries = [entry for entry in lock.split("\n") if entry and entry[0] not in "# "]
+    hashed = lock.replace("\\\n    --hash", "--hash").split("\n")
+    assert len(entries) > 150
+    assert all("--hash=sha256:" in line for line in hashed if line and line[0] not in "# ")
+
+
+def test_the_wheel_is_built_without_a_warning(clean_python):
+    """What setuptools warns of today is what it refuses tomorrow."""
+    said = (clean_python.parents[2] / "build.log").read_text()
+    assert "starsmith" in said
+    warned = [line for line in said.splitlines() if "warning" in line.lower()]
+    assert [line for line in warned if "byte-compiling is disabled" not in line] == []
+
+
 def test_wheel_works_alone(clean_python):
     """Every package and data file is found in the wheel, none in the checkout."""
     script = """

@@ -35,7 +35,6 @@ EXTRAS = {
     "torch": "learn",
     "safetensors": "learn",
     "lightgbm": "learn",
-    "sklearn": "learn",
     "onnx": "onnx",
     "onnxscript": "onnx",
     "onnxruntime": "onnx",

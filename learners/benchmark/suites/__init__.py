@@ -1,0 +1,1 @@
+"""Packaged suites, a TOML file each; `starsmith.learners.benchmark.suite` reads them."""

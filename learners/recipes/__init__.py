@@ -1,0 +1,1 @@
+"""Packaged recipes, a TOML file each; `starsmith.learners.recipe` reads them."""
