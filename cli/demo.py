@@ -73,7 +73,7 @@ def main(out, n, bank, n_template, workers):
     with step(1, "stellar grid at PFS pixels (built on first use, then cached)"):
         population = demo_steps.open_population(source)
     with step(2, f"{sum(counts.values())} spectra"):
-        data = demo_steps.generate(source, population, counts, out / "data.zarr", workers)
+        data = demo_steps.generate(bank, counts, out / "data.zarr", workers)
     predictions = {}
     with step(3, f"training {', '.join(MODELS)}"):
         for model, changes in MODELS.items():

@@ -6,18 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
-from starsmith.cli.learn.learning import write_predictions
-from starsmith.cli.learn.training import train_model
+from starsmith.cli.learn.train import train_model
 from starsmith.cli.shared.options import BankSource
-from starsmith.cli.shared.progress import progress_bar, tell_ceiling
-from starsmith.cli.sim.request import Request
+from starsmith.cli.shared.progress import progress_bar, tell_ceiling, told_bank
+from starsmith.cli.sim.generate import requested
 from starsmith.data_contract import Predictions, read_predictions
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.draws import SpectrumBatch
 from starsmith.data_contract.files.atomic import write_json, write_text
 from starsmith.data_contract.files.outside import read_json
-from starsmith.data_contract.noise.model import NoiseModel
 from starsmith.data_contract.noise.view import true_error
+from starsmith.data_contract.predictions import write_predictions
 from starsmith.data_contract.quantities import SNR_EDGES
 from starsmith.data_contract.text_tables import text_table
 from starsmith.fisher.ceilings.ceiling_table import CeilingRow, CeilingTable, StarCeiling
@@ -26,8 +25,15 @@ from starsmith.fisher.ceilings.leak_test import ABOVE_CEILING, ALARM_SIGMA, MIN_
 from starsmith.fisher.ceilings.options import CeilingOptions
 from starsmith.fisher.figures import plot_ceiling
 from starsmith.fisher.information.grid_nodes import middle_conditions
-from starsmith.learners import Evaluation, evaluate_predictions, load_checkpoint, predict
+from starsmith.learners import (
+    Evaluation,
+    evaluate_predictions,
+    load_checkpoint,
+    load_recipe,
+    predict,
+)
 from starsmith.learners.benchmark.ceiling_file import restored_rows
+from starsmith.learners.estimators.registry import with_forward
 from starsmith.learners.evaluation.evaluation_figures import plot_predicted
 from starsmith.simulator.figures.spectrum_figure import plot_errors, plot_magnitudes
 from starsmith.simulator.generation.recorded import open_recorded
@@ -56,23 +62,11 @@ def open_population(source: BankSource) -> DatasetStars:
     return DatasetStars(source.open(), Prior.default())
 
 
-def generate(
-    source: BankSource, population: DatasetStars, counts: dict[str, int], out: Path, workers: int
-) -> Path:
+def generate(bank: Path | None, counts: dict[str, int], out: Path, workers: int) -> Path:
     """Write the data set, or find it complete; returns its path."""
-    request = Request(
-        source=source,
-        prior=population.prior,
-        noise=NoiseModel(),
-        preset=None,
-        counts=counts,
-        seed=0,
-        out=out,
-        store="noiseless",
-        format="zarr",
-        workers=workers,
-        overwrite=False,
-    )
+    splits = ",".join(f"{split}={count}" for split, count in counts.items())
+    words = ["--splits", splits, "--out", str(out), "--workers", str(workers)]
+    request = requested([*words, *(["--bank", str(bank)] if bank else [])])
     with progress_bar("spectra") as progress:
         request.write(progress)
     return out
@@ -80,8 +74,9 @@ def generate(
 
 def train_and_predict(model: str, changes: dict, data: Path, folder: Path) -> Predictions:
     """Train a model and predict the test split; a finished run is read back."""
-    train_model(data, model, (TARGET,), folder / model, (model, changes))
     dataset = open_recorded(data)
+    view = with_forward(model, dataset.training(), dataset, told_bank)
+    train_model(model, view, (TARGET,), load_recipe(model, model, **changes), folder / model)
     kept = folder / f"{model}_predictions.ecsv"
     if kept.exists() and (found := read_predictions(kept)).dataset == dataset.digest:
         return found

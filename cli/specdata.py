@@ -15,7 +15,7 @@ NAMES = ("check-leakage", "convert", "finish", "info", "repair", "verify")
     places={name: "starsmith.cli.data.{0}:{0}".format(name.replace("-", "_")) for name in NAMES},
 )
 @version_option()
-def main():
+def main() -> None:
     """Look at, verify and convert starsmith data sets."""
 
 

@@ -16,7 +16,7 @@ PLACES = {name: f"starsmith.cli.fisher.{name}:{name}" for name in NAMES}
     places={**PLACES, "map": "starsmith.cli.fisher.map:sigma_map"},
 )
 @version_option()
-def main():
+def main() -> None:
     """Bound what any estimator can learn from a spectrum."""
 
 

@@ -15,7 +15,7 @@ NAMES = ("bench", "evaluate", "explain", "export", "models", "predict", "train")
     places={name: f"starsmith.cli.learn.{name}:{name}" for name in NAMES},
 )
 @version_option()
-def main():
+def main() -> None:
     """Train networks on simulated spectra, score them, use them on your own."""
 
 

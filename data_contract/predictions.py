@@ -7,10 +7,11 @@ import numpy as np
 
 from starsmith.data_contract.described import described
 from starsmith.data_contract.errors import ContractError, DataError
+from starsmith.data_contract.files.atomic import staged_file
 from starsmith.data_contract.files.outside import MOST_TABLE, check_plain
 from starsmith.data_contract.quantities import UNITS
 
-__all__ = ["Predictions", "read_predictions", "write_ecsv"]
+__all__ = ["Predictions", "read_predictions", "write_ecsv", "write_predictions"]
 
 SCHEMA, SCHEMA_VERSION = "starsmith.predictions", 1
 
@@ -130,6 +131,14 @@ def write_ecsv(path: Path | str, predictions: Predictions) -> None:
         "notice": predictions.notice,
     }
     table.write(path, format="ascii.ecsv", overwrite=True)
+
+
+def write_predictions(path: Path, predictions: Predictions) -> None:
+    """Write predictions as ECSV, complete or not at all."""
+    if path.suffix != ".ecsv":
+        raise DataError(f"{path}: predictions are written as ECSV; call it {path.stem}.ecsv")
+    with staged_file(path) as partial:
+        write_ecsv(partial, predictions)
 
 
 def read_predictions(path: Path | str) -> Predictions:

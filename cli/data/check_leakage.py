@@ -1,13 +1,22 @@
 """``specdata check-leakage``: spectra that several files share."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
 
 from starsmith.cli.shared.command import Command, echo_json, json_option
+from starsmith.cli.shared.option_table import EXISTING, argument, takes
 
-__all__ = ["check_leakage"]
+__all__ = ["LeakageOptions", "check_leakage"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeakageOptions:
+    """Options of ``specdata check-leakage``."""
+
+    paths: tuple[Path, ...] = argument(nargs=-1, required=True, type=EXISTING)
+    as_json: bool = json_option()
 
 
 @click.command(
@@ -18,21 +27,19 @@ __all__ = ["check_leakage"]
         "specdata check-leakage published/train.h5 published/test.h5 survey.ecsv",
     ),
 )
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@json_option()
-def check_leakage(paths, as_json):
+@takes(LeakageOptions)
+def check_leakage(options: LeakageOptions) -> None:
     """Look for spectra that the files at PATHS share; exit code 3 where training meets test.
 
     Compares draw keys and contents of data sets, and identifiers (targetid, source_id, ...) of
     tables and HDF5 files.
     """
-    from starsmith.cli.shared.datasets import require_apart
-    from starsmith.data_contract.checks.leakage import find_shared
+    from starsmith.data_contract.checks.leakage import find_shared, require_apart
 
-    if len(paths) < 2:
+    if len(options.paths) < 2:
         raise click.UsageError("name two files or more to compare")
-    shared = find_shared(paths)
-    if as_json:
+    shared = find_shared(options.paths)
+    if options.as_json:
         echo_json("specdata.check-leakage", {"shared": [asdict(entry) for entry in shared]})
     else:
         for entry in shared:

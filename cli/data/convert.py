@@ -1,12 +1,35 @@
 """``specdata convert``: a data set in another format or store."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from starsmith.cli.shared.command import Command, echo_json, json_option
+from starsmith.cli.shared.command import Command, echo_json, json_option, overwrite_option
+from starsmith.cli.shared.option_table import EXISTING, PATH, argument, option, takes
+from starsmith.cli.shared.progress import told_bank
 
-__all__ = ["convert"]
+__all__ = ["ConvertOptions", "convert"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertOptions:
+    """Options of ``specdata convert``."""
+
+    source: Path = argument(type=EXISTING)
+    target: Path = argument(type=PATH)
+    layout: str | None = option(
+        "--format",
+        type=click.Choice(["hdf5", "zarr"]),
+        help="hdf5: the layout of the published networks, noiseless and median-normalised.  "
+        "[default: the other one, or zarr with --store]",
+    )
+    store: str | None = option(
+        type=click.Choice(["noiseless", "frozen", "keys"]),
+        help="Write a data set that stores something else.",
+    )
+    overwrite: bool = overwrite_option("Replace files that are there.")
+    as_json: bool = json_option()
 
 
 @click.command(
@@ -18,31 +41,23 @@ __all__ = ["convert"]
     ),
     resume="files and shards already written are kept; run the same command again",
 )
-@click.argument("source", type=click.Path(exists=True, path_type=Path))
-@click.argument("target", type=click.Path(path_type=Path))
-@click.option(
-    "--format",
-    "layout",
-    type=click.Choice(["hdf5", "zarr"]),
-    help="hdf5: the layout of the published networks, noiseless and median-normalised.  "
-    "[default: the other one, or zarr with --store]",
-)
-@click.option(
-    "--store",
-    type=click.Choice(["noiseless", "frozen", "keys"]),
-    help="Write a data set that stores something else.",
-)
-@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
-@json_option()
-def convert(source, target, as_json, **choices):
+@takes(ConvertOptions)
+def convert(options: ConvertOptions) -> None:
     """Convert a data set: to or from HDF5 files, one per split, or to another store.
 
     Nothing is lost: back from hdf5, or through another store, it is the same data set.
     """
-    from starsmith.cli.data.conversions import convert as convert_any
+    from starsmith.simulator.generation.conversion import convert_dataset
 
-    report = convert_any(source, target, **choices)
-    if as_json:
+    report = convert_dataset(
+        options.source,
+        options.target,
+        options.layout,
+        options.store,
+        options.overwrite,
+        bank_of=told_bank,
+    )
+    if options.as_json:
         echo_json("specdata.convert", report)
     else:
         for file in report["written"]:

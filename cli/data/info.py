@@ -1,14 +1,24 @@
 """``specdata info``: what a file is and what is in it."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from starsmith.cli.data.options import path_argument
 from starsmith.cli.shared.command import Command, echo_json, json_option
+from starsmith.cli.shared.option_table import EXISTING, PATH, argument, option, takes
 from starsmith.data_contract.text_tables import text_tree
 
-__all__ = ["info"]
+__all__ = ["InfoOptions", "info"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InfoOptions:
+    """Options of ``specdata info``."""
+
+    path: Path = argument(type=EXISTING)
+    plot: Path | None = option(type=PATH, help="Figure of labels and S/N (png, ...).")
+    as_json: bool = json_option()
 
 
 @click.command(
@@ -19,25 +29,21 @@ __all__ = ["info"]
         "specdata info bank.zarr --json",
     ),
 )
-@path_argument
-@click.option(
-    "--plot", type=click.Path(path_type=Path), help="Figure of labels and S/N (png, ...)."
-)
-@json_option()
-def info(path, plot, as_json):
+@takes(InfoOptions)
+def info(options: InfoOptions) -> None:
     """Say what PATH is (data set, bank, grid or published HDF5) and what is in it."""
     from starsmith.data_contract.checks.summary import describe
     from starsmith.data_contract.figure_kit import check_suffix
 
-    check_suffix(plot)
-    summary = describe(path)
-    if plot:
+    check_suffix(options.plot)
+    summary = describe(options.path)
+    if options.plot:
         if "card" not in summary:
             raise click.UsageError("--plot draws finished data sets; specsim grid info has its own")
         from starsmith.simulator.figures.dataset_figure import plot_dataset
 
-        plot_dataset(plot, summary)
-    if as_json:
+        plot_dataset(options.plot, summary)
+    if options.as_json:
         echo_json("specdata.info", summary)
     else:
         click.echo(page_of(summary))

@@ -1,23 +1,34 @@
-"""Options that the commands of ``specdata`` share."""
+"""Options that the commands of ``specdata`` share, and the bank they mean."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import click
-
-from starsmith.cli.shared.options import BANK_OPTIONS, typed_on_command_line
+from starsmith.cli.shared.option_table import option
+from starsmith.cli.shared.options import BANK_OPTIONS, BankSource, typed_on_command_line
 
 if TYPE_CHECKING:
-    from starsmith.cli.shared.options import BankSource
+    from starsmith.simulator.generation.remake import BankRemaker
 
-__all__ = ["named_bank", "path_argument", "remake_option"]
-
-path_argument = click.argument("path", type=click.Path(exists=True, path_type=Path))
-remake_option = click.option(
-    "--remake", is_flag=True, help="Also make every row again from its key and compare."
-)
+__all__ = ["remake_option", "remaker_of"]
 
 
-def named_bank(source: "BankSource") -> "BankSource | None":
-    """The bank named on the command line; None where the recorded one is meant."""
-    return source if typed_on_command_line(*BANK_OPTIONS) else None
+def remake_option() -> Any:
+    """``--remake``: also hold every row against its key."""
+    return option(is_flag=True, help="Also make every row again from its key and compare.")
+
+
+def remaker_of(path: Path, source: BankSource) -> Callable[[dict], "BankRemaker"]:
+    """What makes a data set again, given its header: the bank that was typed, else its own."""
+    typed = typed_on_command_line(*BANK_OPTIONS)
+
+    def remaker(run: dict) -> "BankRemaker":
+        from starsmith.data_contract.quantities import SOMETIMES
+        from starsmith.simulator.generation.recorded import bank_of_run
+        from starsmith.simulator.generation.remake import BankRemaker
+
+        moving, reddened = (any(run["prior"].get(name, ())) for name in SOMETIMES)
+        named = source.moving(moving).reddened(reddened)
+        return BankRemaker.of(named.open() if typed else bank_of_run(path, run), run)
+
+    return remaker

@@ -1,6 +1,8 @@
 """``specfisher ceiling``: the best R² any estimator can reach."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -8,22 +10,130 @@ from starsmith.cli.fisher.options import (
     UNUSED_BY_CEILINGS,
     effort_options,
     nuisance_option,
-    snr_bins_option,
+    parse_nuisances,
     target_option,
 )
-from starsmith.cli.shared.command import Command, json_option
-from starsmith.cli.shared.option_types import Numbers
+from starsmith.cli.shared.command import Command, json_option, overwrite_option
+from starsmith.cli.shared.option_table import EXISTING, PATH, flag, grouped, option, takes
+from starsmith.cli.shared.option_types import Edges, Numbers
 from starsmith.cli.shared.options import (
+    BANK_OPTIONS,
+    RANGES,
+    BankSource,
     bank_options,
     config_option,
-    flag,
-    prior_options,
     typed_on_command_line,
 )
 from starsmith.cli.shared.progress import tell_ceiling
-from starsmith.cli.shared.survey_options import noise_options, population_options, preset_option
+from starsmith.cli.shared.survey_options import (
+    NOISE,
+    OF_SURVEYS,
+    noise_options,
+    preset_option,
+    survey_prior_options,
+)
+from starsmith.data_contract.errors import ConfigError
 
-__all__ = ["ceiling"]
+if TYPE_CHECKING:
+    from starsmith.data_contract.noise.view import NoiseModel
+    from starsmith.fisher.ceilings.dataset_stars import DatasetStars
+    from starsmith.fisher.ceilings.options import CeilingOptions
+    from starsmith.simulator.prior import Prior
+
+__all__ = ["CeilingRequest", "ceiling"]
+
+OTHERS = ("population", "preset", *OF_SURVEYS)
+"""Options that a data set fixes too."""
+SUFFIXES = (".ecsv", ".json", ".md")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CeilingRequest:
+    """Options of ``specfisher ceiling``."""
+
+    snr_bins: tuple[float, ...] | None = option(
+        type=Edges(),
+        is_flag=False,
+        flag_value="default",
+        help="Also in bins of S/N: bare for 0,2,3,4,5,7,10,15,25,inf, `specvit` for the paper's "
+        "2.5..28, or your own edges.",
+    )
+    mags: tuple[float, ...] = option(
+        type=Numbers(), default=(), help="A row per magnitude, instead of S/N bins and --mag."
+    )
+    target: str = target_option()
+    data: Path | None = option(
+        type=EXISTING, help="Score the test stars of this data set, with its bank and prior."
+    )
+    effort: "CeilingOptions" = grouped(effort_options)
+    nuisance: str = nuisance_option()
+    statistics: str | None = option(
+        "--statistic",
+        help="Statistics to compute, with commas; `paper` is paper_median.  [default: all six]",
+    )
+    derivative: str = option(
+        type=click.Choice(["grid", "spline"]),
+        default="grid",
+        help="At nodes, for paper_median: three-point differences, or the spline's slope.",
+    )
+    by_arm: bool = option(is_flag=True, help="Every arm by itself, beside all of them.")
+    noise_term: bool = option(is_flag=True, help="Count what the variance itself tells.")
+    out: Path | None = option(type=PATH, help="Table: .ecsv, .json or .md.")
+    plot: Path | None = option(type=PATH, help="R2 against S/N (png, pdf, svg).")
+    overwrite: bool = overwrite_option()
+    as_json: bool = json_option()
+    source: BankSource = grouped(bank_options)
+    prior: "Prior" = grouped(survey_prior_options)
+    preset: str | None = preset_option()
+    noise: "NoiseModel" = grouped(noise_options)
+
+    def check_outputs(self) -> None:
+        """Refuse impossible outputs before the work is done."""
+        from starsmith.data_contract.figure_kit import check_suffix
+        from starsmith.data_contract.files.atomic import refuse_existing
+
+        check_suffix(self.plot)
+        if self.out is not None and self.out.suffix not in SUFFIXES:
+            raise ConfigError(
+                f"{self.out}: ceilings are written as {SUFFIXES}; give --out one of these"
+            )
+        refuse_existing(self.out, self.overwrite)
+
+    def choices(self) -> "CeilingOptions":
+        """What the table is to hold."""
+        chosen = replace(
+            self.effort,
+            mags=self.mags,
+            nuisances=parse_nuisances(self.nuisance),
+            derivative=self.derivative,
+            noise_term=self.noise_term,
+        )
+        if self.statistics is not None:
+            names = self.statistics.split(",")
+            renamed = (("paper_median" if name == "paper" else name) for name in names)
+            chosen = replace(chosen, statistics=tuple(renamed))
+        return chosen if self.snr_bins is None else replace(chosen, snr_edges=self.snr_bins)
+
+    def stars(self) -> "DatasetStars":
+        """Return the data set's stars, or those of the bank, prior and noise asked for."""
+        from starsmith.fisher.ceilings.dataset_stars import DatasetStars, refuse_unbounded
+        from starsmith.simulator.generation.generate import check_population
+        from starsmith.simulator.generation.recorded import open_recorded
+        from starsmith.simulator.presets import settle
+
+        if self.data is None:
+            refuse_unbounded(self.prior)
+            bank = self.source.open()
+            if self.prior.population is not None:
+                check_population(bank, self.prior.population)
+            prior = settle(self.preset or "", bank, self.prior)
+            return DatasetStars(bank, prior, None, self.noise)
+        if typed := typed_on_command_line(*BANK_OPTIONS, *RANGES, *NOISE, *OTHERS):
+            raise ConfigError(
+                "--data already fixes the bank, the prior and the noise; drop "
+                + ", ".join(map(flag, typed))
+            )
+        return DatasetStars.of(open_recorded(self.data))
 
 
 @click.command(
@@ -38,64 +148,24 @@ __all__ = ["ceiling"]
         "specfisher ceiling --instrument pfs_b+pfs_r+pfs_n --population stars.ecsv --by-arm",
     ),
 )
-@snr_bins_option
-@click.option(
-    "--mags", type=Numbers(), default=(), help="A row per magnitude, instead of S/N bins and --mag."
-)
-@target_option
-@click.option(
-    "--data",
-    type=click.Path(exists=True, path_type=Path),
-    help="Score the test stars of this data set, with its bank and prior.",
-)
-@effort_options
-@nuisance_option
-@click.option(
-    "--statistic",
-    "statistics",
-    help="Statistics to compute, with commas; `paper` is paper_median.  [default: all six]",
-)
-@click.option(
-    "--derivative",
-    type=click.Choice(["grid", "spline"]),
-    default="grid",
-    show_default=True,
-    help="At nodes, for paper_median: three-point differences, or the spline's slope.",
-)
-@click.option("--by-arm", is_flag=True, help="Every arm by itself, beside all of them.")
-@click.option("--noise-term", is_flag=True, help="Count what the variance itself tells.")
-@click.option("--out", type=click.Path(path_type=Path), help="Table: .ecsv, .json or .md.")
-@click.option("--plot", type=click.Path(path_type=Path), help="R2 against S/N (png, pdf, svg).")
-@click.option("--overwrite", is_flag=True, help="Replace what is there.")
-@json_option()
-@bank_options
-@prior_options
-@population_options
-@preset_option
-@noise_options
+@takes(CeilingRequest)
 @config_option(*UNUSED_BY_CEILINGS)
-def ceiling(source, prior, noise, preset, data, target, snr_bins, as_json, **choices):
+def ceiling(options: CeilingRequest) -> None:
     """Compute the best R2 any estimator can reach.
 
     `posterior_mean` is the one true ceiling; the other statistics are there to compare with
     what papers quote.
     """
-    from starsmith.cli.fisher import ceiling_work as work
-    from starsmith.fisher.ceilings.options import CeilingOptions
+    from starsmith.fisher.figures import plot_ceiling
 
-    out, plot = choices.pop("out"), choices.pop("plot")
-    if choices["mags"] and (typed := typed_on_command_line("snr_bins", "data", "mag")):
+    if options.mags and (typed := typed_on_command_line("snr_bins", "data", "mag")):
         raise click.UsageError(f"--mags sets stars and rows; drop {', '.join(map(flag, typed))}")
-    work.check_outputs(out, plot, choices.pop("overwrite"))
-    choices["nuisances"] = work.parse_nuisances(choices.pop("nuisance"))
-    if (chosen := work.parse_statistics(choices.pop("statistics"))) is not None:
-        choices["statistics"] = chosen
-    if snr_bins is not None:
-        choices["snr_edges"] = snr_bins
-    by_arm = choices.pop("by_arm")
-    stars = work.chosen_stars(data, source, prior, noise, preset or "")
-    table = stars.ceiling(target, CeilingOptions(**choices), by_arm, tell_ceiling)
-    work.draw_ceiling(table, plot)
-    table = table if snr_bins or choices["mags"] else work.pooled(table)
-    work.write_ceiling(table, out)
-    click.echo(table.to_json() if as_json else table.to_markdown())
+    options.check_outputs()
+    choices = options.choices()
+    table = options.stars().ceiling(options.target, choices, options.by_arm, tell_ceiling)
+    if options.plot:
+        plot_ceiling(table, options.plot, table.arm_scores())
+    table = table if options.snr_bins or options.mags else table.pooled()
+    if options.out:
+        table.write(options.out)
+    click.echo(table.to_json() if options.as_json else table.to_markdown())

@@ -1,7 +1,7 @@
 """``specfisher check``: whether a grid or bank is fit for ceilings."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,44 +9,52 @@ import click
 
 from starsmith.cli.fisher.options import UNUSED_BY_CEILINGS, refuse_moving, target_option
 from starsmith.cli.shared.command import Command, finish, json_option
+from starsmith.cli.shared.option_table import argument, grouped, option, takes
 from starsmith.cli.shared.options import BankSource, config_option, prior_options
 from starsmith.data_contract.text_tables import text_table
 
 if TYPE_CHECKING:
     from starsmith.fisher import Finding
+    from starsmith.simulator.prior import Prior
 
-__all__ = ["check", "source_of"]
+__all__ = ["CheckOptions", "check", "source_of"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckOptions:
+    """Options of ``specfisher check``."""
+
+    grid_or_bank: str = argument(metavar="GRID|BANK")
+    instrument: str = option(default="pfs_mr", help="To render a grid for.")
+    target: str = target_option()
+    snr: float = option(
+        type=click.FloatRange(min=0.1),
+        default=7.1,
+        help="Median S/N per pixel at which nodes are compared.",
+    )
+    as_json: bool = json_option()
+    prior: "Prior" = grouped(prior_options)
 
 
 @click.command(
     cls=Command,
     examples=("specfisher check demo", "specfisher check bank.zarr --target m_h --json"),
 )
-@click.argument("grid_or_bank", metavar="GRID|BANK")
-@click.option("--instrument", default="pfs_mr", show_default=True, help="To render a grid for.")
-@target_option
-@click.option(
-    "--snr",
-    type=click.FloatRange(min=0.1),
-    default=7.1,
-    show_default=True,
-    help="Median S/N per pixel at which nodes are compared.",
-)
-@json_option()
-@prior_options
+@takes(CheckOptions)
 @config_option(*UNUSED_BY_CEILINGS)
-def check(grid_or_bank, instrument, prior, target, snr, as_json):
+def check(options: CheckOptions) -> None:
     """See whether a grid or bank is fit for ceilings, and hold it beside the published run.
 
     Nodes inside the ranges count, under the middle of the conditions.
     """
     from starsmith.fisher import check_bank
 
-    refuse_moving(prior)
-    bank = source_of(grid_or_bank, instrument).open()
-    findings = check_bank(bank, prior, target, snr)
+    refuse_moving(options.prior)
+    bank = source_of(options.grid_or_bank, options.instrument).open()
+    findings = check_bank(bank, options.prior, options.target, options.snr)
     rows = [asdict(finding) for finding in findings]
-    finish("specfisher.check", {"checks": rows}, _describe(findings), as_json, bank.notice)
+    text = _describe(findings)
+    finish("specfisher.check", {"checks": rows}, text, options.as_json, bank.notice)
 
 
 def source_of(name: str, instrument: str) -> BankSource:

@@ -1,14 +1,17 @@
 """Options that the commands of ``specfisher`` share."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from starsmith.cli.shared.option_types import LABEL_NAMES, Count, Edges, Values
+from starsmith.cli.shared.option_table import PATH, OptionGroup, option
+from starsmith.cli.shared.option_types import LABEL_NAMES, Count, Values
 from starsmith.data_contract.errors import ConfigError
 
 if TYPE_CHECKING:
+    from starsmith.fisher.ceilings.options import CeilingOptions
+    from starsmith.fisher.information.nuisances import Nuisances
     from starsmith.simulator.prior import Prior
 
 __all__ = [
@@ -16,72 +19,127 @@ __all__ = [
     "effort_options",
     "normalise_option",
     "nuisance_option",
+    "parse_nuisances",
     "plot_option",
     "refuse_moving",
-    "snr_bins_option",
+    "seed_option",
     "star_option",
     "target_option",
 ]
 
 UNUSED_BY_CEILINGS = ("n", "splits", "store", "format", "workers", "overwrite", "out", "seed")
+NUISANCE = r"(?P<name>rv|lsf|sky|continuum)(?::(?P<degree>[1-9]))?(?:=(?P<prior>\d+(?:\.\d+)?))?"
 
-normalise_option = click.option(
-    "--normalise",
-    type=click.Choice(["free", "known", "absolute"]),
-    default="free",
-    show_default=True,
-    help="Amplitude unknown; its noise-free median known; the magnitude known.",
-)
+NORMALISE = {
+    "type": click.Choice(["free", "known", "absolute"]),
+    "default": "free",
+    "show_default": True,
+    "help": "Amplitude unknown; its noise-free median known; the magnitude known.",
+}
+SEED = {
+    "type": click.IntRange(min=0),
+    "default": 0,
+    "show_default": True,
+    "help": "Random seed.",
+}
 
 
-def effort_options(function):
-    """Add ``--normalise --n-star --n-template --seed``."""
-    options = (
-        normalise_option,
-        click.option(
-            "--n-star", type=Count(30), default=2000, show_default=True, help="Test stars scored."
+def normalise_option() -> Any:
+    """``--normalise``: what is known of a spectrum's amplitude."""
+    return option(**NORMALISE)
+
+
+def seed_option() -> Any:
+    """``--seed``."""
+    return option(**SEED)
+
+
+def _effort() -> list[click.Parameter]:
+    return [
+        click.Option(["--normalise"], **NORMALISE),
+        click.Option(
+            ["--n-star"],
+            type=Count(30),
+            default=2000,
+            show_default=True,
+            help="Test stars scored.",
         ),
-        click.option(
-            "--n-template",
+        click.Option(
+            ["--n-template"],
             type=Count(1000),
             default=40_000,
             show_default=True,
             help="Prior draws behind the posterior mean.",
         ),
-        click.option(
-            "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
-        ),
+        click.Option(["--seed"], **SEED),
+    ]
+
+
+def _ceiling_options(chosen: dict[str, Any]) -> "CeilingOptions":
+    from starsmith.fisher.ceilings.options import CeilingOptions
+
+    return CeilingOptions(**chosen)
+
+
+effort_options = OptionGroup("effort", _effort, _ceiling_options)
+"""``--normalise --n-star --n-template --seed``: one `CeilingOptions`."""
+
+
+def nuisance_option() -> Any:
+    """``--nuisance``: what is fitted besides labels."""
+    return option(
+        default="",
+        help="Fitted as well in Cramér-Rao bounds: rv, continuum:3, lsf, sky; with a prior, rv=5.",
     )
-    for option in reversed(options):
-        function = option(function)
-    return function
 
 
-snr_bins_option = click.option(
-    "--snr-bins",
-    type=Edges(),
-    is_flag=False,
-    flag_value="default",
-    help="Also in bins of S/N: bare for 0,2,3,4,5,7,10,15,25,inf, `specvit` for the paper's "
-    "2.5..28, or your own edges.",
-)
-nuisance_option = click.option(
-    "--nuisance",
-    default="",
-    help="Fitted as well in Cramér-Rao bounds: rv, continuum:3, lsf, sky; with a prior, rv=5.",
-)
-target_option = click.option(
-    "--target", type=click.Choice(LABEL_NAMES), default="logg", show_default=True
-)
-star_option = click.option(
-    "--star", type=Values(), required=True, help="The star; labels left out are mid-range."
-)
-plot_option = click.option(
-    "--plot", type=click.Path(path_type=Path), help="Figure (png, pdf, svg)."
-)
+def target_option() -> Any:
+    """``--target``: the label that is asked about."""
+    return option(type=click.Choice(LABEL_NAMES), default="logg")
+
+
+def star_option() -> Any:
+    """``--star``: labels of one star."""
+    return option(type=Values(), required=True, help="The star; labels left out are mid-range.")
+
+
+def plot_option() -> Any:
+    """``--plot``: a figure to write."""
+    return option(type=PATH, help="Figure (png, pdf, svg).")
 
 
 def refuse_moving(prior: "Prior") -> None:
     """Raise ConfigError where stars have velocities, which these bounds would ignore."""
     if prior.moving:
         raise ConfigError("--rv: these are bounds of stars at rest; drop --rv")
+
+
+def parse_nuisances(text: str) -> "Nuisances":
+    """Read ``rv=5,continuum:3,lsf,sky=0.01``: names, a degree after a colon, a prior after =.
+
+    Raises
+    ------
+    ConfigError
+        Naming the part that cannot be read.
+    """
+    from starsmith.fisher.information.nuisances import Nuisances
+
+    chosen: dict = {"priors": ()}
+    for part in filter(None, (word.strip() for word in text.split(","))):
+        match = re.fullmatch(NUISANCE, part, re.ASCII)
+        name = match and match["name"]
+        if name is None or (name == "continuum") != (match["degree"] is not None):
+            raise ConfigError(
+                f"--nuisance {part!r} cannot be read; write rv, continuum:DEGREE, lsf or sky, with "
+                "a prior's width after =, like rv=5,continuum:3,sky=0.01"
+            )
+        if name == "continuum":
+            chosen["continuum"] = int(match["degree"])
+        else:
+            chosen["velocity" if name == "rv" else name] = True
+        if match["prior"]:
+            columns = [name]
+            if name == "continuum" and chosen["continuum"] > 1:
+                columns = [f"continuum_{k}" for k in range(chosen["continuum"])]
+            chosen["priors"] += tuple((column, float(match["prior"])) for column in columns)
+    return Nuisances(**chosen)

@@ -1,13 +1,25 @@
 """``speclearn export``: a trained model for use without starsmith."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from starsmith.cli.learn.options import model_argument, overwrite_option
-from starsmith.cli.shared.command import Command, echo_json, json_option
+from starsmith.cli.shared.command import Command, echo_json, json_option, overwrite_option
+from starsmith.cli.shared.option_table import EXISTING, PATH, argument, option, takes
 
-__all__ = ["export"]
+__all__ = ["ExportOptions", "export"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """Options of ``speclearn export``."""
+
+    model: Path = argument(type=EXISTING)
+    layout: str = option("--format", type=click.Choice(["onnx"]), default="onnx")
+    out: Path | None = option(type=PATH, help="File.  [default: MODEL.onnx]")
+    overwrite: bool = overwrite_option()
+    as_json: bool = json_option()
 
 
 @click.command(
@@ -17,12 +29,8 @@ __all__ = ["export"]
         "speclearn export ridge/ --format onnx --out ridge.onnx",
     ),
 )
-@model_argument
-@click.option("--format", "format_", type=click.Choice(["onnx"]), default="onnx", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="File.  [default: MODEL.onnx]")
-@overwrite_option
-@json_option()
-def export(model, format_, out, overwrite, as_json):
+@takes(ExportOptions)
+def export(options: ExportOptions) -> None:
     """Write the checkpoint MODEL as a file that needs only an ONNX runtime.
 
     Flux and mask go in, labels in their own units come out: normalisation is inside. The file
@@ -32,11 +40,11 @@ def export(model, format_, out, overwrite, as_json):
     from starsmith.learners import load_checkpoint
     from starsmith.learners.export import export_onnx
 
-    out = out or model.with_name(f"{model.resolve().name}.{format_}")
-    refuse_existing(out, overwrite)
-    predictor = load_checkpoint(model, "cpu")
+    out = options.out or options.model.with_name(f"{options.model.resolve().name}.{options.layout}")
+    refuse_existing(out, options.overwrite)
+    predictor = load_checkpoint(options.model, "cpu")
     difference = export_onnx(predictor, out)
-    if as_json:
+    if options.as_json:
         content = {"out": str(out), "labels": predictor.labels, "difference": difference}
         echo_json("speclearn.export", content)
     else:

@@ -1,19 +1,163 @@
 """``speclearn train``: fit a model to a data set, or to stars drawn from a bank as it learns."""
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from starsmith.cli.learn.options import device_option, overwrite_option
-from starsmith.cli.shared.command import Command, echo_json, json_option
-from starsmith.cli.shared.option_types import LABEL_NAMES, Count
-from starsmith.cli.shared.options import RANGES, flag, range_options, typed_on_command_line
-from starsmith.cli.shared.progress import say
+from starsmith.cli.learn.options import device_option
+from starsmith.cli.learn.training_progress import training_progress
+from starsmith.cli.shared.command import Command, echo_json, json_option, overwrite_option
+from starsmith.cli.shared.option_table import (
+    EXISTING,
+    PATH,
+    OptionGroup,
+    argument,
+    flag,
+    grouped,
+    option,
+    takes,
+)
+from starsmith.cli.shared.option_types import LABEL_NAMES, Count, Range
+from starsmith.cli.shared.options import RANGES, range_parameters, typed_on_command_line
+from starsmith.cli.shared.progress import progress_bar, say, told_bank
+from starsmith.data_contract.errors import ConfigError, DataError
 
-__all__ = ["train"]
+if TYPE_CHECKING:
+    from starsmith.data_contract.dataset.training import TrainingView
+    from starsmith.learners import TrainingResult
+    from starsmith.learners.estimators.registry import ForwardView
+    from starsmith.learners.online.online_view import OnlineView
+    from starsmith.learners.recipe import Recipe
+
+    View = TrainingView | ForwardView | OnlineView
+
+__all__ = ["TrainRequest", "train", "train_model"]
 
 DATA = Path("data.zarr")
+RECIPE_KEYS = ("epochs", "batch_size", "learning_rate", "seed", "epoch_size")
+
+
+def _given(ranges: dict[str, Any]) -> dict[str, tuple[float, float]]:
+    return {name: span for name, span in ranges.items() if span is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainRequest:
+    """A model to train: options of ``speclearn train``."""
+
+    data: Path | None = argument(required=False, type=EXISTING)
+    model: str = option(default="specvit_tiny", help="One of `speclearn models`.")
+    target: tuple[str, ...] = option(
+        type=click.Choice(LABEL_NAMES),
+        multiple=True,
+        default=("logg",),
+        help="Label to predict; may be repeated.",
+    )
+    out: Path | None = option(
+        type=PATH, help="Checkpoint folder to write.  [default: models/MODEL]"
+    )
+    recipe: str | None = option(
+        help="Packaged recipe, `paper`, or a TOML file.  [default: the model's own]"
+    )
+    epochs: int | None = option(type=Count())
+    batch_size: int | None = option(type=Count())
+    learning_rate: float | None = option("--lr", type=click.FloatRange(0, 10, min_open=True))
+    seed: int | None = option(
+        type=click.IntRange(min=0), help="Of the weights and the order of spectra."
+    )
+    settings: tuple[str, ...] = option(
+        "--set",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Any other key of the recipe, e.g. ema=0.999 or options.patch=32; may be repeated.",
+    )
+    online: bool = option(
+        is_flag=True,
+        help="Draw every training star anew from a bank, none twice; DATA then only validates. "
+        "Takes --mag, --teff, ... as `specsim generate` does.",
+    )
+    bank: Path | None = option(
+        type=EXISTING, help="Bank of --online.  [default: the one DATA was made with]"
+    )
+    epoch_size: int | None = option(type=Count(), help="Stars of one epoch of --online.")
+    ranges: dict[str, tuple[float, float]] = grouped(
+        OptionGroup("ranges", partial(range_parameters, listed=False), _given)
+    )
+    device: str | None = device_option()
+    overwrite: bool = overwrite_option()
+    as_json: bool = json_option()
+
+    def __post_init__(self):
+        if not self.online and (self.bank or self.ranges or self.epoch_size):
+            given = ["--bank"] if self.bank else [*map(flag, self.ranges), "--epoch-size"]
+            raise click.UsageError(f"{given[0]} is for stars drawn during training: add --online")
+
+    def chosen_data(self) -> Path | None:
+        """DATA, or ``data.zarr`` of this folder; UsageError where there is neither, nor a bank."""
+        if self.data is not None or (self.online and self.bank):
+            return self.data
+        if not DATA.exists():
+            raise click.UsageError(
+                f"there is no {DATA} here; make it with `specsim generate`, name another DATA, or "
+                "draw the training stars with --bank BANK --online"
+            )
+        return DATA
+
+    def chosen_recipe(self) -> "Recipe":
+        """Recipe with the keys that the command line gives; ConfigError for a setting of none."""
+        from starsmith.data_contract.files.outside import toml_of
+        from starsmith.learners import load_recipe
+
+        options = {key: getattr(self, key) for key in RECIPE_KEYS}
+        changes: dict = {key: value for key, value in options.items() if value is not None}
+        for setting in self.settings:
+            key, equals, text = setting.partition("=")
+            if not equals:
+                raise ConfigError(f"--set {setting}: write it as KEY=VALUE, e.g. ema=0.999")
+            try:
+                value = toml_of(f"value = {text}")["value"]
+            except ValueError:
+                value = text
+            group, dot, name = key.partition(".")
+            if dot:
+                changes[group] = changes.get(group, {}) | {name: value}
+            else:
+                changes[key] = value
+        return load_recipe(self.recipe or self.model, self.model, **changes)
+
+    def view(self, data: Path | None, seed: int) -> "View":
+        """What is learned from: a data set, or stars drawn from a bank that it validates."""
+        from starsmith.learners.estimators.registry import with_forward
+        from starsmith.simulator.generation.recorded import open_recorded
+
+        if not self.online:
+            dataset = open_recorded(data)
+            return with_forward(self.model, dataset.training(), dataset, told_bank)
+        from starsmith.data_contract.bank.bank_file import load_bank
+        from starsmith.learners.online import online_view
+        from starsmith.simulator.rendering.positivity import check_positive
+
+        bank = load_bank(self.bank) if self.bank else told_bank(data)
+        if data is None:
+            read = Range().convert
+            defaults = {name: read(text, None, None) for name, (_, text) in RANGES.items()}
+            ranges = defaults | self.ranges
+            check_positive(bank, ranges)
+            return online_view.open_online(bank, ranges, seed)
+        dataset = open_recorded(data)
+        made_from = dataset.header.bank_digest
+        if bank.digest != made_from:
+            raise DataError(
+                f"{data}: made from bank {made_from[:12]}, but {self.bank} is {bank.digest[:12]}; "
+                "drop --bank to use its own, or DATA to validate on stars of this bank"
+            )
+        ranges = online_view.online_ranges(dataset, self.ranges)
+        check_positive(bank, ranges)
+        val = dataset.training().val
+        return online_view.open_online(bank, ranges, seed, val, dataset.digest)
 
 
 @click.command(
@@ -27,107 +171,72 @@ DATA = Path("data.zarr")
     ),
     resume="the last finished epoch is kept; run the same command again to continue",
 )
-@click.argument("data", required=False, type=click.Path(exists=True, path_type=Path))
-@click.option(
-    "--model", default="specvit_tiny", show_default=True, help="One of `speclearn models`."
-)
-@click.option(
-    "--target",
-    type=click.Choice(LABEL_NAMES),
-    multiple=True,
-    default=("logg",),
-    show_default=True,
-    help="Label to predict; may be repeated.",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="Checkpoint folder to write.  [default: models/MODEL]",
-)
-@click.option(
-    "--recipe", help="Packaged recipe, `paper`, or a TOML file.  [default: the model's own]"
-)
-@click.option("--epochs", type=Count())
-@click.option("--batch-size", type=Count())
-@click.option("--lr", "learning_rate", type=click.FloatRange(0, 10, min_open=True))
-@click.option("--seed", type=click.IntRange(min=0), help="Of the weights and the order of spectra.")
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Any other key of the recipe, e.g. ema=0.999 or options.patch=32; may be repeated.",
-)
-@click.option(
-    "--online",
-    is_flag=True,
-    help="Draw every training star anew from a bank, none twice; DATA then only validates. "
-    "Takes --mag, --teff, ... as `specsim generate` does.",
-)
-@click.option(
-    "--bank",
-    type=click.Path(exists=True, path_type=Path),
-    help="Bank of --online.  [default: the one DATA was made with]",
-)
-@click.option("--epoch-size", type=Count(), help="Stars of one epoch of --online.")
-@partial(range_options, listed=False)  # those of `specsim generate`; for --online
-@device_option
-@overwrite_option
-@json_option()
-def train(data, model, out, recipe, online, bank, **others):
+@takes(TrainRequest)
+def train(options: TrainRequest) -> None:
     """Train a model on the train split of DATA; its best checkpoint is left in --out.
 
     DATA is data.zarr, as `specsim generate` calls it, unless it is named. Options beat the
     recipe. A run that was interrupted goes on where it stopped. Several GPUs: torchrun
     --nproc-per-node 8 -m starsmith.cli.speclearn train DATA ...
     """
-    from starsmith.cli.learn.training import Stars, recipe_changes, result_line, train_model
-
-    run = {name: others.pop(name) for name in ("target", "settings", "overwrite", "as_json")}
-    device = others.pop("device")
-    ranges = {name: span for name in RANGES if (span := others.pop(name)) is not None}
-    if not online and (bank or ranges or others["epoch_size"]):
-        given = ["--bank"] if bank else [*map(flag, ranges), "--epoch-size"]
-        raise click.UsageError(f"{given[0]} is for stars drawn during training: add --online")
-    if data is None and not (online and bank):
-        data = default_data()
-    out = out or Path("models") / model
-    if chosen := defaults(data, model, run["target"], out):
-        say(f"by default: {chosen}")
-    result = train_model(
-        Stars(data, bank, ranges) if online else data,
-        model,
-        run["target"],
-        out,
-        (recipe or model, recipe_changes(run["settings"], others)),
-        device=device,
-        resume=not run["overwrite"],
-    )
+    data = options.chosen_data()
+    model, out = options.model, options.out or Path("models") / options.model
+    if typed_on_command_line("data", "model") != ["data", "model"]:
+        say(f"by default: {_defaults(data, model, options.target, out)}")
+    recipe = options.chosen_recipe()
+    view = options.view(data, getattr(recipe, "seed", 0))
+    resume = not options.overwrite
+    result = train_model(model, view, options.target, recipe, out, options.device, resume)
     if result is None:  # another process of this run reports
         return
-    if run["as_json"]:
+    if options.as_json:
         content = {"out": str(out), "stop_reason": result.stop_reason, "seconds": result.seconds}
         echo_json("speclearn.train", {"model": model, **content, "metrics": result.metrics})
     else:
-        click.echo(result_line(result))
+        click.echo(_result_line(result))
 
 
-def default_data() -> Path:
-    """``data.zarr`` of this folder; UsageError where there is none."""
-    if not DATA.exists():
-        raise click.UsageError(
-            f"there is no {DATA} here; make it with `specsim generate`, name another DATA, or "
-            "draw the training stars with --bank BANK --online"
-        )
-    return DATA
+def train_model(
+    model: str,
+    view: "View",
+    target: tuple[str, ...],
+    recipe: "Recipe",
+    out: Path,
+    device: str | None = None,
+    resume: bool = True,
+) -> "TrainingResult | None":
+    """Fit a model, with progress on stderr; None in all but one process of several.
+
+    Parameters as in `fit`.
+    """
+    from starsmith.learners import fit
+    from starsmith.learners.training.distributed import process_group
+
+    with process_group(device) as share, progress_bar(model) as report:
+        progress = training_progress(report)
+        result = fit(model, view, target, recipe, out, progress, resume, device)
+    return result if share.rank == 0 else None
 
 
-def defaults(data: Path | None, model: str, target: tuple[str, ...], out: Path) -> str:
-    """What the command chose by itself, in words; empty where all was said."""
+def _defaults(data: Path | None, model: str, target: tuple[str, ...], out: Path) -> str:
+    """What the command chose by itself, in words."""
     used = {"data": data, "--model": model, "--target": " ".join(target), "--out": out}
     typed = typed_on_command_line(*(name.lstrip("-") for name in used))
     return ", ".join(
         f"{name} {value}"
         for name, value in used.items()
         if name.lstrip("-") not in typed and value is not None
+    )
+
+
+def _result_line(result: "TrainingResult") -> str:
+    """One line on a finished training run."""
+    metrics = result.metrics
+    scores = ", ".join(
+        f"{label} R2 {metrics['val_r2'][label]:.3f}, MAE {metrics['val_mae'][label]:.3g}"
+        for label in result.labels
+    )
+    return (
+        f"{result.model}: validation {scores}; {result.stop_reason} after "
+        f"{result.seconds:.0f} s; {result.path}"
     )

@@ -9,11 +9,12 @@ import traceback
 import warnings
 from contextlib import contextmanager
 from importlib import import_module
-from pathlib import Path
+from typing import Any
 
 import click
 
 from starsmith.cli.shared.interrupts import stoppable
+from starsmith.cli.shared.option_table import PATH, option
 from starsmith.data_contract.files.atomic import json_safe
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "json_option",
     "loudness",
     "out_option",
+    "overwrite_option",
     "version_option",
 ]
 
@@ -181,12 +183,12 @@ class LazyGroup(CommandGroup):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of the commands."""
-        return sorted(self.places)
+        return sorted({*self.places, *super().list_commands(ctx)})
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """The command of this name, imported now; None where there is none."""
         if name not in self.places:
-            return None
+            return super().get_command(ctx, name)
         module, _, attribute = self.places[name].partition(":")
         return getattr(import_module(module), attribute)
 
@@ -302,9 +304,9 @@ def version_option():
     )
 
 
-def json_option():
+def json_option() -> Any:
     """``--json``: the result as JSON on stdout."""
-    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+    return option("--json", is_flag=True, help="Print the result as JSON.")
 
 
 def echo_json(schema: str, content: dict) -> None:
@@ -313,12 +315,16 @@ def echo_json(schema: str, content: dict) -> None:
     click.echo(json.dumps(document, indent=2, allow_nan=False))
 
 
-def out_option(help_text: str, default: str | None = None):
+def out_option(help_text: str, default: str | None = None) -> Any:
     """``--out``, required unless there is a default."""
-    kind = click.Path(path_type=Path)
     if default is None:
-        return click.option("--out", type=kind, required=True, help=help_text)
-    return click.option("--out", type=kind, default=default, show_default=True, help=help_text)
+        return option(type=PATH, required=True, help=help_text)
+    return option(type=PATH, default=default, help=help_text)
+
+
+def overwrite_option(help_text: str = "Replace what is there.") -> Any:
+    """``--overwrite``."""
+    return option(is_flag=True, help=help_text)
 
 
 def echo_notice(notice: str) -> None:

@@ -1,15 +1,21 @@
 """Options that several commands share: where stars come from, and the TOML file behind flags."""
 
-import functools
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from starsmith.cli.shared.command import CONFIG_PATH
+from starsmith.cli.shared.option_table import EXISTING, OptionGroup, flag
 from starsmith.cli.shared.option_types import Range
 from starsmith.cli.shared.progress import progress_bar
 from starsmith.data_contract.quantities import CONDITIONS, LABELS, named
+
+if TYPE_CHECKING:
+    from starsmith.data_contract.bank.bank_file import Bank
+    from starsmith.simulator.prior import Prior
 
 __all__ = [
     "BANK_OPTIONS",
@@ -19,7 +25,7 @@ __all__ = [
     "config_option",
     "flag",
     "prior_options",
-    "range_options",
+    "range_parameters",
     "typed_first",
     "typed_on_command_line",
 ]
@@ -33,11 +39,6 @@ RANGES = {
 
 BANK_OPTIONS = ("grid", "instrument", "mag_band", "bank")
 DEFAULT_BAND = "hsc2017-i"
-
-
-def flag(name: str) -> str:
-    """Command-line spelling of a name: ``m_h`` -> ``--m-h``."""
-    return f"--{name.replace('_', '-')}"
 
 
 def typed_on_command_line(*names: str) -> list[str]:
@@ -82,7 +83,7 @@ class BankSource:
         """Return the source whose bank knows dust, where there is some and no bank is named."""
         return replace(self, reddening=True) if reddened and self.bank is None else self
 
-    def open(self):
+    def open(self) -> "Bank":
         """Load the bank, rendering it first (and building the demo grid) where needed."""
         if self.bank is not None:
             from starsmith.data_contract.bank.bank_file import load_bank
@@ -120,34 +121,28 @@ class BankSource:
         return {"grid": self.grid, "instrument": self.instrument, **band}
 
 
-def bank_options(function):
-    """Add ``--grid --instrument --mag-band --bank``; the command receives one ``source``."""
-
-    @click.option("--grid", help="Stellar grid: demo or a grid file.  [default: demo]")
-    @click.option(
-        "--instrument",
-        help="Built in, an instrument file, or several joined by +.  [default: pfs_mr]",
-    )
-    @click.option(
-        "--mag-band",
-        callback=lambda context, parameter, name: None if name == DEFAULT_BAND else name,
-        help="Band of --mag: a speclite filter, or a wavelength like ab8000 [Angstrom].  "
-        f"[default: {DEFAULT_BAND}]",
-    )
-    @click.option(
-        "--bank",
-        type=click.Path(exists=True, path_type=Path),
-        help="A rendered bank, instead of --grid, --instrument and --mag-band.",
-    )
-    @functools.wraps(function)
-    def with_source(*args, **kwargs):
-        given = {name: kwargs.pop(name) for name in BANK_OPTIONS}
-        return function(*args, source=BankSource(**_without_rivals(given)), **kwargs)
-
-    return with_source
+def _bank_parameters() -> list[click.Parameter]:
+    return [
+        click.Option(["--grid"], help="Stellar grid: demo or a grid file.  [default: demo]"),
+        click.Option(
+            ["--instrument"],
+            help="Built in, an instrument file, or several joined by +.  [default: pfs_mr]",
+        ),
+        click.Option(
+            ["--mag-band"],
+            callback=lambda context, parameter, name: None if name == DEFAULT_BAND else name,
+            help="Band of --mag: a speclite filter, or a wavelength like ab8000 [Angstrom].  "
+            f"[default: {DEFAULT_BAND}]",
+        ),
+        click.Option(
+            ["--bank"],
+            type=EXISTING,
+            help="A rendered bank, instead of --grid, --instrument and --mag-band.",
+        ),
+    ]
 
 
-def _without_rivals(given: dict) -> dict:
+def _without_rivals(given: dict[str, Any]) -> dict[str, Any]:
     """Options of the bank's source: a bank, or what to render it from; typed ones beat a file's."""
     typed = typed_on_command_line(*BANK_OPTIONS)
     named = {name: value for name, value in given.items() if value is not None}
@@ -163,29 +158,36 @@ def _without_rivals(given: dict) -> dict:
     return named
 
 
-def range_options(function, *, listed: bool = True):
-    """Add a range option per label and condition; unlisted ones have no default either."""
-    for name, (meaning, default) in reversed(RANGES.items()):
-        shown = {"default": default, "show_default": True} if listed else {"hidden": True}
-        option = click.option(flag(name), name, type=Range(), help=f"{meaning}.", **shown)
-        function = option(function)
-    return function
+bank_options = OptionGroup(
+    "source", _bank_parameters, lambda given: BankSource(**_without_rivals(given))
+)
+"""``--grid --instrument --mag-band --bank``: one `BankSource`."""
 
 
-def prior_options(function):
-    """Add a range option per label and condition; the command receives one ``prior``."""
+def range_parameters(*, listed: bool = True) -> list[click.Parameter]:
+    """A range option per label and condition; unlisted ones have no default either."""
+    return [
+        click.Option(
+            [flag(name), name],
+            type=Range(),
+            help=f"{meaning}.",
+            **({"default": default, "show_default": True} if listed else {"hidden": True}),
+        )
+        for name, (meaning, default) in RANGES.items()
+    ]
 
-    @functools.wraps(function)
-    def with_prior(*args, **kwargs):
-        from starsmith.simulator.prior import Prior
 
-        ranges = {name: kwargs.pop(name) for name in RANGES}
-        return function(*args, prior=Prior(ranges), **kwargs)
+def _prior(ranges: dict[str, tuple[float, float]]) -> "Prior":
+    from starsmith.simulator.prior import Prior
 
-    return range_options(with_prior)
+    return Prior(ranges)
 
 
-def config_option(*unused: str):
+prior_options = OptionGroup("prior", range_parameters, _prior)
+"""A range per label and condition: one `Prior`."""
+
+
+def config_option(*unused: str) -> Callable[[Callable], Callable]:
     """Add ``--config``: a TOML file of option values, each overridden by its flag.
 
     Parameters
@@ -194,7 +196,7 @@ def config_option(*unused: str):
         Keys a file may hold without effect here, so that commands can share one.
     """
 
-    def read(context: click.Context, parameter: click.Parameter, path: Path | None):
+    def read(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
         if path is not None:
             values = read_config(path)
             known = {option.name for option in context.command.params if option.expose_value}

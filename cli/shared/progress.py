@@ -4,12 +4,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from starsmith.cli.shared.command import loudness
 
-__all__ = ["progress_bar", "say", "tell_ceiling"]
+if TYPE_CHECKING:
+    from starsmith.data_contract.bank.bank_file import Bank
+
+__all__ = ["progress_bar", "say", "tell_ceiling", "told_bank"]
 
 SECONDS_BETWEEN_LINES = 30.0
 
@@ -23,6 +28,14 @@ def say(text: str) -> None:
 def tell_ceiling(text: str) -> None:
     """Say on stderr which step of a ceiling begins, unless -q is given."""
     say(f"ceiling: {text}")
+
+
+def told_bank(path: Path) -> "Bank":
+    """Bank of a data set, as `recorded_bank`; building the demo grid shows its progress."""
+    from starsmith.simulator.generation.recorded import recorded_bank
+
+    with progress_bar("grid", "models") as report:
+        return recorded_bank(path, report)
 
 
 @contextmanager

@@ -1,16 +1,25 @@
 """Options of simulated surveys: whose stars they see, through what dust, with what noise."""
 
-import functools
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from starsmith.cli.shared.option_table import PATH, OptionGroup, flag, option
 from starsmith.cli.shared.option_types import Range
-from starsmith.cli.shared.options import RANGES, flag, typed_on_command_line
+from starsmith.cli.shared.options import (
+    RANGES,
+    bank_options,
+    range_parameters,
+    typed_on_command_line,
+)
 from starsmith.data_contract.noise import terms
 from starsmith.data_contract.quantities import SOMETIMES, named
 
-__all__ = ["NOISE", "OF_SURVEYS", "noise_options", "population_options", "preset_option"]
+if TYPE_CHECKING:
+    from starsmith.data_contract.noise.model import NoiseModel
+    from starsmith.simulator.prior import Prior
+
+__all__ = ["NOISE", "OF_SURVEYS", "noise_options", "preset_option", "survey_prior_options"]
 
 NOISE = tuple(switch.name for term in terms.TERMS for switch in term.switches)
 """Entries of `NoiseModel`, in the order of the help."""
@@ -19,65 +28,75 @@ OF_SURVEYS = tuple(name for name in SOMETIMES if name not in RANGES)
 """Quantities of a star that only simulated surveys draw."""
 
 
-def noise_options(function):
-    """Add an option per switch of the noise terms; the command receives one ``noise``."""
-    switches = [switch for term in terms.TERMS for switch in term.switches]
-
-    @functools.wraps(function)
-    def with_noise(*args, **kwargs):
-        from starsmith.data_contract.noise import model
-
-        entries = {switch.name: kwargs.pop(switch.name) for switch in switches}
-        return function(*args, noise=model.NoiseModel(**entries), **kwargs)
-
-    for switch in reversed(switches):
-        option = click.option(
-            switch.option,
-            switch.name,
+def _switches() -> list[click.Parameter]:
+    return [
+        click.Option(
+            [switch.option, switch.name],
             type=click.Choice(switch.choices) if switch.choices else float,
             default=switch.default,
             show_default=True,
             help=switch.meaning,
         )
-        with_noise = option(with_noise)
-    return with_noise
+        for term in terms.TERMS
+        for switch in term.switches
+    ]
 
 
-def population_options(function):
-    """Add ``--population`` and the ranges only surveys have (dust) below `prior_options`."""
+def _noise(entries: dict[str, Any]) -> "NoiseModel":
+    from starsmith.data_contract.noise import model
 
-    @functools.wraps(function)
-    def with_population(*args, prior, population, **kwargs):
-        from starsmith.data_contract.tables.population import read_population
+    return model.NoiseModel(**entries)
 
-        prior = prior.with_ranges(**{name: kwargs.pop(name) for name in OF_SURVEYS})
-        if population is not None:
-            stars = read_population(population, kwargs["source"].band if "source" in kwargs else "")
-            if rivals := typed_on_command_line(*stars.columns):
-                raise click.UsageError(
-                    f"--population {population} already says what {', '.join(rivals)} stars have; "
-                    f"drop {', '.join(map(flag, rivals))}"
-                )
-            prior = prior.with_population(stars)
-        return function(*args, prior=prior, **kwargs)
 
-    for name in reversed(OF_SURVEYS):
-        option = click.option(
-            flag(name), type=Range(), default="0", show_default=True, help=f"{named(name).help}."
-        )
-        with_population = option(with_population)
-    return click.option(
-        "--population",
-        type=click.Path(path_type=Path),
+noise_options = OptionGroup("noise", _switches, _noise)
+"""An option per switch of the noise terms: one `NoiseModel`."""
+
+
+def _survey_parameters() -> list[click.Parameter]:
+    table = click.Option(
+        ["--population"],
+        type=PATH,
         help="Table of stars to draw from (ECSV, CSV, FITS): teff logg m_h mag, and weight, a_m, "
         "c_m, rv, ebv where it has them; units it states are converted.",
-    )(with_population)
+    )
+    ranges = [
+        click.Option(
+            [flag(name)], type=Range(), default="0", show_default=True, help=f"{named(name).help}."
+        )
+        for name in OF_SURVEYS
+    ]
+    return [*range_parameters(), table, *ranges]
 
 
-def preset_option(function):
-    """Add ``--preset``: ranges in place of the defaults; the command receives its name."""
+def _survey_prior(values: dict[str, Any]) -> "Prior":
+    """Prior of the ranges, and of a table of stars where one is given."""
+    from starsmith.data_contract.tables.population import read_population
+    from starsmith.simulator.prior import Prior
 
-    def replace_defaults(context: click.Context, parameter: click.Parameter, name: str | None):
+    path = values.pop("population")
+    prior = Prior(values)
+    if path is None:
+        return prior
+    band = bank_options.of(click.get_current_context().params).band
+    stars = read_population(path, band)
+    if rivals := typed_on_command_line(*stars.columns):
+        raise click.UsageError(
+            f"--population {path} already says what {', '.join(rivals)} stars have; "
+            f"drop {', '.join(map(flag, rivals))}"
+        )
+    return prior.with_population(stars)
+
+
+survey_prior_options = OptionGroup("prior", _survey_parameters, _survey_prior)
+"""As `prior_options`, with ``--population`` and the ranges only surveys have (dust)."""
+
+
+def preset_option() -> Any:
+    """``--preset``: ranges in place of the defaults; the command receives its name."""
+
+    def replace_defaults(
+        context: click.Context, parameter: click.Parameter, name: str | None
+    ) -> str | None:
         if name is not None:
             from starsmith.simulator.presets import PRESETS
 
@@ -85,10 +104,9 @@ def preset_option(function):
             context.default_map = {**ranges, **(context.default_map or {})}
         return name
 
-    return click.option(
-        "--preset",
+    return option(
         type=click.Choice(["specvit"]),
         callback=replace_defaults,
         is_eager=True,
         help="specvit: as the data set of the SpecViT paper was made (one label free, seeing 0.8).",
-    )(function)
+    )

@@ -1,14 +1,36 @@
 """``specsim example``: sample files to start from."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from starsmith.cli.shared.command import Command, echo_json, json_option
+from starsmith.cli.shared.command import (
+    Command,
+    echo_json,
+    echo_notice,
+    json_option,
+    overwrite_option,
+)
+from starsmith.cli.shared.option_table import PATH, argument, option, takes
+from starsmith.cli.shared.options import BankSource
 
-__all__ = ["example"]
+__all__ = ["ExampleOptions", "example"]
 
 KINDS = {"population": "mock.ecsv", "spectrum": "star.ecsv", "targets": "targets.ecsv"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExampleOptions:
+    """Options of ``specsim example``."""
+
+    kind: str = argument(type=click.Choice(list(KINDS)))
+    out: Path | None = option(
+        type=PATH,
+        help="Table to write (.ecsv, .csv, .fits).  [default: mock, star or targets.ecsv]",
+    )
+    overwrite: bool = overwrite_option("Replace a table that is there.")
+    as_json: bool = json_option()
 
 
 @click.command(
@@ -19,15 +41,8 @@ KINDS = {"population": "mock.ecsv", "spectrum": "star.ecsv", "targets": "targets
         "specsim example targets --out targets.csv",
     ),
 )
-@click.argument("kind", type=click.Choice(list(KINDS)))
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="Table to write (.ecsv, .csv, .fits).  [default: mock, star or targets.ecsv]",
-)
-@click.option("--overwrite", is_flag=True, help="Replace a table that is there.")
-@json_option()
-def example(kind: str, out: Path | None, overwrite: bool, as_json: bool) -> None:
+@takes(ExampleOptions)
+def example(options: ExampleOptions) -> None:
     """Write a sample of a file that you would bring.
 
     population: 500 stars for `specsim generate --population`. spectrum: one observed star for
@@ -37,26 +52,28 @@ def example(kind: str, out: Path | None, overwrite: bool, as_json: bool) -> None
     from starsmith.data_contract.tables.table_files import check_table, write_table
     from starsmith.simulator.samples import sample_population, sample_targets
 
-    out = out or Path(KINDS[kind])
+    kind, out = options.kind, options.out or Path(KINDS[options.kind])
     check_table(out)
-    refuse_existing(out, overwrite)
+    refuse_existing(out, options.overwrite)
     if kind == "spectrum":
-        write_sample_spectrum(out)
+        _write_sample_spectrum(out)
     else:
         write_table(out, sample_population() if kind == "population" else sample_targets())
-    if as_json:
+    if options.as_json:
         echo_json("specsim.example", {"kind": kind, "out": str(out)})
     else:
         click.echo(out)
 
 
-def write_sample_spectrum(out: Path) -> None:
+def _write_sample_spectrum(out: Path) -> None:
     """Write the first test star of seed 0 on the demonstration grid, with its notice."""
-    from starsmith.cli.shared.command import echo_notice
-    from starsmith.cli.shared.options import BankSource
-    from starsmith.cli.sim.spectra import single_spectrum, write_spectrum
+    import numpy as np
+
+    from starsmith.data_contract.tables.spectrum_table import write_spectrum
+    from starsmith.simulator.observe import draw_stars, observe
     from starsmith.simulator.prior import Prior
 
     bank = BankSource().open()
-    write_spectrum(out, single_spectrum(bank, Prior.default(), (0, "test", 0)), bank)
+    draws = draw_stars(bank, Prior.default(), 0, "test", np.array([0]))
+    write_spectrum(out, observe(bank, draws), bank)
     echo_notice(bank.notice)

@@ -1,15 +1,24 @@
 """``specsim export``: spectra of a data set as files that other programs read."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from starsmith.cli.shared.command import Command, echo_json, json_option
+from starsmith.cli.shared.command import Command, echo_json, json_option, overwrite_option
+from starsmith.cli.shared.option_table import PATH, argument, option, takes
 from starsmith.cli.shared.option_types import SPLIT_NAMES
 from starsmith.cli.shared.progress import progress_bar
 from starsmith.data_contract.quantities import STAR
 
-__all__ = ["export"]
+if TYPE_CHECKING:
+    import numpy as np
+    from astropy.table import Table
+
+    from starsmith.data_contract.dataset.reader import Split
+
+__all__ = ["ExportOptions", "export"]
 
 
 class Rows(click.ParamType):
@@ -17,7 +26,9 @@ class Rows(click.ParamType):
 
     name = "a:b"
 
-    def convert(self, value, param, ctx) -> slice:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> slice:
         """Parse; fails on anything but whole numbers."""
         if isinstance(value, slice):
             return value
@@ -32,6 +43,25 @@ class Rows(click.ParamType):
         return slice(start, stop)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """Options of ``specsim export``."""
+
+    data: Path = argument(type=click.Path(exists=True, file_okay=False, path_type=Path))
+    layout: str = option(
+        "--format",
+        type=click.Choice(["pfs"]),
+        default="pfs",
+        help="pfs: a pfsObject FITS file per spectrum, in nm and nJy.",
+    )
+    split: str = option(type=click.Choice(SPLIT_NAMES), default="test")
+    rows: slice = option(type=Rows(), default="0:10", help="Rows of the split.")
+    out: Path = option(type=PATH, required=True, help="Folder for the files.")
+    truth: bool = option(is_flag=True, help="Also write noiseless pfsSimObject files, and labels.")
+    overwrite: bool = overwrite_option("Replace files that are there.")
+    as_json: bool = json_option()
+
+
 @click.command(
     cls=Command,
     examples=(
@@ -39,18 +69,8 @@ class Rows(click.ParamType):
         "specsim export data.zarr --format pfs --rows 7 --truth --out pfs/",
     ),
 )
-@click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "--format", "layout", type=click.Choice(["pfs"]), default="pfs", show_default=True,
-    help="pfs: a pfsObject FITS file per spectrum, in nm and nJy.",
-)  # fmt: skip
-@click.option("--split", type=click.Choice(SPLIT_NAMES), default="test", show_default=True)
-@click.option("--rows", type=Rows(), default="0:10", show_default=True, help="Rows of the split.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the files.")
-@click.option("--truth", is_flag=True, help="Also write noiseless pfsSimObject files, and labels.")
-@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
-@json_option()
-def export(data, layout, split, rows, out, truth, overwrite, as_json):
+@takes(ExportOptions)
+def export(options: ExportOptions) -> None:
     """Write spectra of the data set DATA as files of another format, for other programs."""
     import numpy as np
 
@@ -60,30 +80,31 @@ def export(data, layout, split, rows, out, truth, overwrite, as_json):
     from starsmith.data_contract.tables.table_files import write_table
     from starsmith.simulator.generation.recorded import open_recorded
 
-    chosen = open_recorded(data).split(split)
+    rows, out, truth = options.rows, options.out, options.truth
+    chosen = open_recorded(options.data).split(options.split)
     stop = len(chosen) if rows.stop is None else rows.stop
     if not rows.start < stop <= len(chosen):
         raise DataError(
-            f"--rows {rows.start}:{stop}: split {split!r} of {data} has rows 0:{len(chosen)}; "
-            "ask for rows among them"
+            f"--rows {rows.start}:{stop}: split {options.split!r} of {options.data} has rows "
+            f"0:{len(chosen)}; ask for rows among them"
         )
     numbers = np.arange(rows.start, stop)
     labels = out / "truth.ecsv"
     if truth:
-        refuse_existing(labels, overwrite)
+        refuse_existing(labels, options.overwrite)
     with progress_bar("export", "spectra") as progress:
-        files = export_pfs(chosen, numbers, out, truth, overwrite, progress)
+        files = export_pfs(chosen, numbers, out, truth, options.overwrite, progress)
     if truth:
         write_table(labels, _truth_table(chosen, numbers))
         files.append(labels)
-    if as_json:
+    if options.as_json:
         report = {"out": str(out), "n_spectra": numbers.size, "files": [f.name for f in files]}
         echo_json("specsim.export", report)
     else:
         click.echo(f"{numbers.size} spectra, {len(files)} files in {out}")
 
 
-def _truth_table(split, rows):
+def _truth_table(split: "Split", rows: "np.ndarray") -> "Table":
     """Labels and S/N of exported spectra, by objId."""
     from astropy.table import Table
 

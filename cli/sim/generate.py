@@ -1,5 +1,11 @@
 """``specsim generate``: data sets."""
 
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from starsmith.cli.shared.command import (
@@ -8,18 +14,243 @@ from starsmith.cli.shared.command import (
     echo_notice,
     json_option,
     out_option,
+    overwrite_option,
 )
-from starsmith.cli.shared.option_types import Count, SplitCounts
-from starsmith.cli.shared.options import bank_options, config_option, prior_options
+from starsmith.cli.shared.option_table import OptionGroup, grouped, option, parse, takes
+from starsmith.cli.shared.option_types import Count, ShardSpan, SplitCounts
+from starsmith.cli.shared.options import BankSource, bank_options, config_option, typed_first
 from starsmith.cli.shared.progress import progress_bar
-from starsmith.cli.shared.survey_options import noise_options, population_options, preset_option
-from starsmith.cli.sim.division import crew_options
-
-__all__ = ["generate"]
-
-seed_option = click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
+from starsmith.cli.shared.survey_options import (
+    noise_options,
+    preset_option,
+    survey_prior_options,
 )
+from starsmith.cli.sim.options import seed_option
+from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.files.atomic import write_toml
+from starsmith.data_contract.quantities import CONDITIONS
+
+if TYPE_CHECKING:
+    from starsmith.data_contract.noise.view import NoiseModel
+    from starsmith.simulator.generation.generate import Settings
+    from starsmith.simulator.prior import Prior
+
+__all__ = ["DIVISION", "Request", "describe", "generate", "requested"]
+
+BYTES_PER_PIXEL = {"noiseless": 1.3, "frozen": 3.1, "keys": 0.0}  # rounded and compressed
+HEADER_BYTES_PER_PIXEL = 650  # wavelengths and noise tables, once
+SCALARS_PER_ROW = 6 + len(CONDITIONS)
+DIVISION = ("shards", "scheduler", "emit_tasks", "task_shards")
+"""Options that divide the making of a data set between machines."""
+
+
+def _size_parameters() -> list[click.Parameter]:
+    return [
+        click.Option(
+            ["-n"],
+            type=Count(),
+            help="Spectra in all: 80 % train, val and test at most 1e4 each.",
+        ),
+        click.Option(
+            ["--splits"], type=SplitCounts(), help="Spectra of each split, instead of -n."
+        ),
+    ]
+
+
+def _counts(given: dict[str, Any]) -> dict[str, int]:
+    """Spectra of each split; UsageError unless exactly one of -n and --splits is given."""
+    from starsmith.simulator.generation.generate import split_counts
+
+    sizes = typed_first(*given)
+    if len(sizes) != 1:
+        raise click.UsageError("give the number of spectra as -n 1e6, or --splits, not both")
+    return sizes.get("splits") or split_counts(sizes["n"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A data set to write: options of ``specsim generate``."""
+
+    counts: dict[str, int] = grouped(OptionGroup("counts", _size_parameters, _counts))
+    out: Path = out_option("Where to write the data set.", default="data.zarr")
+    seed: int = seed_option()
+    format: str = option(
+        type=click.Choice(["zarr", "hdf5"]),
+        default="zarr",
+        help="hdf5 also exports the published layout: OUT/train.h5, ..., beside OUT/dataset.zarr.",
+    )
+    store: str = option(
+        type=click.Choice(["noiseless", "frozen", "keys"]),
+        default="noiseless",
+        help="What is stored: noiseless flux; one noisy flux and its error; or only the keys.",
+    )
+    shard_rows: int = option(type=Count(16), default=2048, help="Spectra in a shard.")
+    workers: int = option(type=click.IntRange(1, 1024), default=2)
+    shards: range | None = option(
+        type=ShardSpan(), help="Make only these, such as 0:50; see --emit-tasks."
+    )
+    scheduler: str | None = option(
+        help="Let dask (tcp://host:8786) or mpi workers make the shards."
+    )
+    emit_tasks: str | None = option(
+        type=click.Choice(["slurm", "disbatch"]), help="Write a job file for a cluster."
+    )
+    task_shards: int | None = option(type=Count(), help="Shards to a task.  [default: 50]")
+    overwrite: bool = overwrite_option("Replace a data set of another configuration.")
+    dry_run: bool = option(is_flag=True, help="Say what would be written, write nothing.")
+    as_json: bool = json_option()
+    source: BankSource = grouped(bank_options)
+    prior: "Prior" = grouped(survey_prior_options)
+    preset: str | None = preset_option()
+    noise: "NoiseModel" = grouped(noise_options)
+
+    def __post_init__(self):
+        if self.emit_tasks and (self.shards or self.scheduler):
+            raise click.UsageError("--emit-tasks makes no shards: drop --shards and --scheduler")
+        if self.task_shards and not self.emit_tasks:
+            raise click.UsageError("--task-shards belongs to --emit-tasks slurm or disbatch")
+
+    def resolved(self) -> dict:
+        """Everything that decides the data, in the vocabulary of the command's TOML file."""
+        from starsmith.data_contract.dataset.schema import SHARD_ROWS
+
+        decided = {"splits": self.counts, "seed": self.seed, "store": self.store}
+        stars = self.prior.recorded()
+        if self.prior.population is not None:
+            stars = {k: v for k, v in stars.items() if k not in self.prior.population.columns}
+            stars["population"] = self.prior.population.path
+        if self.preset:
+            decided["preset"] = self.preset
+        if self.shard_rows != SHARD_ROWS:
+            decided["shard_rows"] = self.shard_rows
+        return {
+            **self.source.describe(),
+            **decided,
+            "format": self.format,
+            **stars,
+            **self.noise.recorded(),
+        }
+
+    @property
+    def settings(self) -> "Settings":
+        """How the data set is stored."""
+        from starsmith.simulator.generation.generate import Settings
+
+        return Settings(
+            store=self.store, shard_rows=self.shard_rows, config=self.resolved(), noise=self.noise
+        )
+
+    def estimate(self) -> dict:
+        """Rows, shards and bytes that would be written, and the room there is."""
+        n_wave = self._n_wave()
+        per_row = SCALARS_PER_ROW * 8 + BYTES_PER_PIXEL[self.store] * n_wave
+        folder = next(parent for parent in self.out.absolute().parents if parent.exists())
+        return self._sizes() | {
+            "bytes": int(HEADER_BYTES_PER_PIXEL * n_wave + per_row * sum(self.counts.values())),
+            "bytes_free": shutil.disk_usage(folder).free,
+            "config": self.resolved(),
+            "dry_run": True,
+        }
+
+    def _sizes(self) -> dict:
+        """Spectra and shards, and where they go."""
+        from starsmith.data_contract.dataset.shards import plan_shards
+
+        return {
+            "out": str(self.out),
+            "counts": self.counts,
+            "n_spectra": sum(self.counts.values()),
+            "n_shards": len(plan_shards(self.counts, self.shard_rows)),
+        }
+
+    def write(self, progress: Callable[[int, int], None]) -> dict:
+        """Write the data set, or finish an interrupted one.
+
+        Returns
+        -------
+        report : dict
+            Counts, bytes, digest and resolved configuration.
+        """
+        from starsmith.data_contract.dataset.manifest import MANIFEST_FILE
+        from starsmith.data_contract.dataset.shards import remove_dataset
+        from starsmith.simulator.generation import generate as simulation
+        from starsmith.simulator.generation.conversion import export_published
+        from starsmith.simulator.generation.schedulers import executor_of
+        from starsmith.simulator.presets import settle
+
+        self._check()
+        bank = self.source.moving(self.prior.moving).reddened(self.prior.reddened).open()
+        prior = settle(self.preset or "", bank, self.prior)
+        folder = self.dataset
+        if self.overwrite and folder.exists():
+            simulation.check_prior(bank, prior, self.noise)  # while the old data are still there
+            remove_dataset(folder)
+        complete = (folder / MANIFEST_FILE).exists()
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        report = self._sizes() | {"config_file": str(self.config_file), "notice": bank.notice}
+        settings = self.settings
+        if self.emit_tasks:
+            simulation.prepare_dataset(bank, prior, self.counts, folder, self.seed, settings)
+            return report | self._write_tasks(report["n_shards"])
+        with executor_of(self.scheduler) as executor:
+            crew = simulation.Crew(workers=self.workers, executor=executor, part=self.shards)
+            manifest = simulation.write_dataset(
+                bank, prior, self.counts, folder, self.seed, settings, crew, progress
+            )
+        if manifest is None:
+            return report | {"shards": [crew.part.start, crew.part.stop]}
+        if self.format == "hdf5":
+            export_published(folder, self.out, overwrite=True)
+        write_toml(self.config_file, self.resolved())
+        return report | {
+            "bytes": manifest.n_bytes,
+            "digest": manifest.digest,
+            "already_complete": complete,
+        }
+
+    def _write_tasks(self, n_shards: int) -> dict:
+        """Write the job file of a cluster, and the configuration it names."""
+        from starsmith.simulator.generation.task_file import Tasks
+
+        write_toml(self.config_file, self.resolved())
+        tasks = Tasks(
+            out=self.dataset,
+            config=self.config_file,
+            n_shards=n_shards,
+            per_task=self.task_shards,
+        )
+        file = tasks.write(self.emit_tasks)
+        return {"task_file": str(file), "n_tasks": len(tasks.spans)}
+
+    def _check(self) -> None:
+        """Refuse options that do not go together."""
+        if self.format == "hdf5" and self.store == "frozen":
+            raise ConfigError(
+                "--format hdf5 holds noiseless flux, --store frozen does not; use --store noiseless"
+            )
+        divided = self.shards or self.scheduler or self.emit_tasks
+        if divided and (self.overwrite or self.format == "hdf5"):
+            raise ConfigError(
+                "--shards, --scheduler and --emit-tasks go with --format zarr and without "
+                "--overwrite: remove the old data set first, export with `specdata convert`"
+            )
+
+    @property
+    def config_file(self) -> Path:
+        """TOML file of the resolved configuration."""
+        return self.out.with_name(f"{self.out.name}.toml")
+
+    @property
+    def dataset(self) -> Path:
+        """Folder of the data set itself: beside the exported files for ``hdf5``."""
+        return self.out / "dataset.zarr" if self.format == "hdf5" else self.out
+
+    def _n_wave(self) -> int:
+        if self.source.bank is not None:
+            return self.source.open().wave.size
+        from starsmith.simulator.instruments import load_instrument
+
+        return load_instrument(self.source.instrument).wave.size
 
 
 @click.command(
@@ -32,54 +263,51 @@ seed_option = click.option(
     ),
     resume="finished shards are kept; run the same command again to continue",
 )
-@click.option("-n", type=Count(), help="Spectra in all: 80 % train, val and test at most 1e4 each.")
-@click.option("--splits", type=SplitCounts(), help="Spectra of each split, instead of -n.")
-@out_option("Where to write the data set.", default="data.zarr")
-@seed_option
-@click.option(
-    "--format",
-    type=click.Choice(["zarr", "hdf5"]),
-    default="zarr",
-    show_default=True,
-    help="hdf5 also exports the published layout: OUT/train.h5, ..., beside OUT/dataset.zarr.",
-)
-@click.option(
-    "--store",
-    type=click.Choice(["noiseless", "frozen", "keys"]),
-    default="noiseless",
-    show_default=True,
-    help="What is stored: noiseless flux; one noisy flux and its error; or only the keys.",
-)
-@click.option(
-    "--shard-rows", type=Count(16), default=2048, show_default=True, help="Spectra in a shard."
-)
-@click.option("--workers", type=click.IntRange(1, 1024), default=2, show_default=True)
-@crew_options
-@click.option("--overwrite", is_flag=True, help="Replace a data set of another configuration.")
-@click.option("--dry-run", is_flag=True, help="Say what would be written, write nothing.")
-@json_option()
-@bank_options
-@prior_options
-@population_options
-@preset_option
-@noise_options
+@takes(Request)
 @config_option()
-def generate(source, prior, dry_run, as_json, **request):
+def generate(options: Request) -> None:
     """Write simulated spectra, divided into train, val and test, as a data set.
 
     The same command gives the same spectra whatever --workers is, and goes on where an
     interrupted one stopped.
     """
-    from starsmith.cli.sim.request import Request, describe
-
-    run = Request.from_options(source=source, prior=prior, **request)
-    if dry_run:
-        report = run.estimate()
+    if options.dry_run:
+        report = options.estimate()
     else:
         with progress_bar("spectra") as progress:
-            report = run.write(progress)
-    if as_json:
+            report = options.write(progress)
+    if options.as_json:
         echo_json("specsim.generate", report)
     else:
         click.echo(describe(report))
         echo_notice(report.get("notice", ""))
+
+
+def requested(words: Sequence[str]) -> Request:
+    """What ``specsim generate`` is asked for by these words."""
+    return parse(generate, Request, words)
+
+
+def describe(report: dict) -> str:
+    """One line on what was, or would be, written."""
+    if "task_file" in report:
+        return (
+            f"{report['n_tasks']} tasks for {report['n_shards']} shards in {report['task_file']}, "
+            "which says how to run it"
+        )
+    if "shards" in report:
+        start, stop = report["shards"]
+        return (
+            f"shards {start}:{stop} of {report['n_shards']} written; when all are, "
+            f"`specdata finish {report['out']}` completes the data set"
+        )
+    splits = " + ".join(f"{count} {split}" for split, count in report["counts"].items())
+    size = f"{report['bytes'] / 1e6:.1f} MB"
+    if report.get("dry_run"):
+        room = f"{report['bytes_free'] / 1e9:.1f} GB free"
+        return (
+            f"would write {splits} spectra in {report['n_shards']} shards, about {size} "
+            f"({room}), to {report['out']}"
+        )
+    state = "already complete" if report["already_complete"] else "written"
+    return f"{splits} spectra, {size}, {state}: {report['out']}"

@@ -1,20 +1,56 @@
 """``specsim snr``: what to expect before any star is simulated."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from starsmith.cli.shared.command import Command, echo_json, json_option
+from starsmith.cli.shared.option_table import grouped, option, takes
 from starsmith.cli.shared.option_types import Range
-from starsmith.cli.sim.planning_options import (
+from starsmith.cli.sim.options import (
     condition_options,
     instrument_option,
+    offset_option,
     plot_option,
-    source_options,
+    reff_option,
 )
 from starsmith.data_contract.text_tables import text_table
 
-__all__ = ["snr"]
+if TYPE_CHECKING:
+    from starsmith.simulator.planning.sed import Sed
+
+__all__ = ["SnrOptions", "snr"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnrOptions:
+    """Options of ``specsim snr``."""
+
+    mag: tuple[float, float] = option(
+        type=Range(),
+        default="20.5..22.5",
+        help="AB magnitude in --mag-band; of a flat source, at all wavelengths.",
+    )
+    mag_step: float = option(
+        type=click.FloatRange(0.01, 10), default=0.5, help="At most so far apart."
+    )
+    sed: str = option(
+        default="flat",
+        help="Source: flat (constant AB), blackbody:KELVIN, or a table of wave [Angstrom] and "
+        "flux.",
+    )
+    mag_band: str = option(
+        default="hsc2017-i",
+        help="Of --mag, where the source is not flat: a speclite filter, or as ab8000.",
+    )
+    conditions: dict[str, float] = grouped(condition_options())
+    reff: float | None = reff_option()
+    offset: float | None = offset_option()
+    instrument: str = instrument_option()
+    plot: Path | None = plot_option()
+    as_json: bool = json_option()
 
 
 @click.command(
@@ -26,35 +62,14 @@ __all__ = ["snr"]
         "specsim snr --instrument b+m+n --sed galaxy.ecsv --mag-band ab8000 --reff 0.3",
     ),
 )
-@click.option(
-    "--mag", type=Range(), default="20.5..22.5", show_default=True,
-    help="AB magnitude in --mag-band; of a flat source, at all wavelengths.",
-)  # fmt: skip
-@click.option(
-    "--mag-step", type=click.FloatRange(0.01, 10), default=0.5, show_default=True,
-    help="At most so far apart.",
-)  # fmt: skip
-@click.option(
-    "--sed", default="flat", show_default=True,
-    help="Source: flat (constant AB), blackbody:KELVIN, or a table of wave [Angstrom] and flux.",
-)  # fmt: skip
-@click.option(
-    "--mag-band", default="hsc2017-i", show_default=True,
-    help="Of --mag, where the source is not flat: a speclite filter, or as ab8000.",
-)  # fmt: skip
-@condition_options()
-@source_options
-@instrument_option
-@plot_option
-@json_option()
-def snr(mag, mag_step, sed, mag_band, name, plot, as_json, **options):
+@takes(SnrOptions)
+def snr(options: SnrOptions) -> None:
     """Forecast S/N against magnitude in every arm, and what the noise consists of.
 
     S/N is that of the coadd: median over an arm's pixels, per pixel, Angstrom and resolution
     element. Then medians of each cause's fraction of the variance.
     """
     from starsmith.data_contract.figure_kit import check_suffix
-    from starsmith.data_contract.quantities import CONDITIONS
     from starsmith.simulator.figures.forecast_figure import plot_forecast
     from starsmith.simulator.instruments import load_instrument, with_source
     from starsmith.simulator.planning.forecast import (
@@ -63,22 +78,23 @@ def snr(mag, mag_step, sed, mag_band, name, plot, as_json, **options):
         observing_conditions,
     )
 
-    check_suffix(plot)
-    conditions = {name: options[name] for name in CONDITIONS}
+    check_suffix(options.plot)
+    name, conditions = options.instrument, options.conditions
     observed = observing_conditions(**conditions)
-    instrument = with_source(load_instrument(name), options["reff"], options["offset"])
-    source = _source(sed, mag_band)
-    forecast = forecast_snr(instrument, magnitude_steps(*mag, mag_step), observed, source)
-    if plot:
-        plot_forecast(plot, forecast, name, sed, conditions)
-    if as_json:
-        report = {"instrument": name, "sed": sed, "conditions": conditions}
+    instrument = with_source(load_instrument(name), options.reff, options.offset)
+    source = _source(options.sed, options.mag_band)
+    mag = magnitude_steps(*options.mag, options.mag_step)
+    forecast = forecast_snr(instrument, mag, observed, source)
+    if options.plot:
+        plot_forecast(options.plot, forecast, name, options.sed, conditions)
+    if options.as_json:
+        report = {"instrument": name, "sed": options.sed, "conditions": conditions}
         echo_json("specsim.snr", {**report, "rows": forecast.rows()})
     else:
         click.echo(text_table(forecast.rows()))
 
 
-def _source(sed: str, mag_band: str):
+def _source(sed: str, mag_band: str) -> "Sed | None":
     """Spectrum named by ``--sed``; None for a flat one."""
     from starsmith.data_contract.errors import ConfigError
     from starsmith.simulator.planning.sed import blackbody, read_sed

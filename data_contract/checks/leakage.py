@@ -11,13 +11,13 @@ import numpy as np
 from starsmith.data_contract.checks.summary import identify
 from starsmith.data_contract.checks.verify import fingerprints
 from starsmith.data_contract.dataset.shards import open_run
-from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.errors import DataError, LeakError
 from starsmith.data_contract.exchange.published import HEADER, open_published, read_published
 from starsmith.data_contract.files.hdf5_check import hdf5_text
 from starsmith.data_contract.files.outside import MOST_TABLE, check_plain
 from starsmith.data_contract.quantities import SPLITS
 
-__all__ = ["IDENTIFIERS", "Shared", "find_shared"]
+__all__ = ["IDENTIFIERS", "Shared", "find_shared", "require_apart"]
 
 IDENTIFIERS = ("targetid", "source_id", "apogee_id", "obj_id", "objid", "obsid")
 """Columns that name a star of a survey, in any case of letters; all that a file has are used."""
@@ -185,3 +185,11 @@ def _as_text(path: Path, name: str, values: np.ndarray) -> np.ndarray:
         kept = np.array([v.decode() if isinstance(v, bytes) else str(v) for v in kept], dtype=str)
     text = np.char.strip(kept.astype(str))
     return text[text != ""]
+
+
+def require_apart(shared: Sequence[Shared]) -> None:
+    """Raise LeakError where a test split has spectra of another split."""
+    leaks = [entry for entry in shared if entry.leak]
+    if leaks:
+        more = f", and {len(leaks) - 1} more" if len(leaks) > 1 else ""
+        raise LeakError(f"{leaks[0]}{more}; leave them out of training, or draw another seed")

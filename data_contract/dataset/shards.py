@@ -49,7 +49,12 @@ from starsmith.data_contract.files.atomic import (
 from starsmith.data_contract.files.interrupts import uninterrupted
 from starsmith.data_contract.files.lock import writer_lock
 from starsmith.data_contract.files.outside import read_json
-from starsmith.data_contract.files.zarr_groups import open_group, read_arrays, write_array
+from starsmith.data_contract.files.zarr_groups import (
+    open_group,
+    read_arrays,
+    schema_of,
+    write_array,
+)
 from starsmith.data_contract.quantities import SPLITS
 
 __all__ = [
@@ -60,6 +65,7 @@ __all__ = [
     "finished_shards",
     "open_run",
     "plan_shards",
+    "remove_dataset",
     "write_shard",
     "writer_lock",
 ]
@@ -350,3 +356,26 @@ def is_skeleton(name: str, header: DatasetHeader) -> bool:
     if top in header.counts:
         return name.endswith("/zarr.json") or name.startswith(f"{top}/wave/")
     return top in {"zarr.json", RUN_FILE, CARD_FILE, "wave", "noise"}
+
+
+def remove_dataset(path: Path) -> None:
+    """Remove the data set at ``path``: all of it or nothing.
+
+    It is renamed first, so that a folder that may not be changed keeps every file, and under
+    the writers' lock, so that nobody is writing it.
+
+    Raises
+    ------
+    DataError
+        If something else is there, or another process is writing it.
+    """
+    empty = path.is_dir() and not any(path.iterdir())
+    if not empty and schema_of(path) != DATASET_SCHEMA:
+        raise DataError(
+            f"{path} is not a data set: --overwrite does not replace it; remove it yourself, or "
+            "choose another place"
+        )
+    aside = partial_name(path)
+    with writer_lock(path):
+        path.rename(aside)
+        shutil.rmtree(aside)

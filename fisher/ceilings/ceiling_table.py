@@ -3,7 +3,7 @@
 import io
 import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -180,6 +180,20 @@ class CeilingTable:
     def row(self, name: str, arm: str = "") -> CeilingRow:
         """Return the row of a bin, e.g. ``all`` or ``5-7``, of all arms or of one."""
         return next(row for row in self.rows if (row.name, row.arm) == (name, arm))
+
+    def pooled(self) -> "CeilingTable":
+        """Return the table without its bins."""
+        return replace(self, rows=tuple(row for row in self.rows if row.name == "all"))
+
+    def arm_scores(self) -> dict[str, dict[str, tuple[float, float, float]]]:
+        """R² of the posterior mean, and two standard errors below and above, arm by arm and bin."""
+        scores: dict[str, dict[str, tuple[float, float, float]]] = {}
+        for row in self.rows:
+            if row.arm:
+                value, error = row.r2.get("posterior_mean", (np.nan, np.nan))
+                curve = scores.setdefault(f"arm {row.arm} alone: posterior mean", {})
+                curve[row.name] = (value, value - 2.0 * error, value + 2.0 * error)
+        return scores
 
     def to_dict(self) -> dict:
         """Plain types only; NaN and infinity as None."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from starsmith.data_contract.dataset.reader import Dataset
 from starsmith.data_contract.dataset.training import TrainingView
 from starsmith.data_contract.errors import ConfigError
 from starsmith.learners.recipe import register_recipe
@@ -26,6 +27,7 @@ __all__ = [
     "kind_of",
     "list_estimators",
     "register_estimator",
+    "with_forward",
 ]
 
 
@@ -56,6 +58,26 @@ class ForwardView:
 
     view: TrainingView
     forward: Forward
+
+
+def with_forward(
+    model: str, view: TrainingView, dataset: Dataset, bank_of: Callable[[Path], "Bank"]
+) -> TrainingView | ForwardView:
+    """Training view, with bank and prior of its data set for the models that compare with them.
+
+    Parameters
+    ----------
+    model : str
+    view : TrainingView
+    dataset : Dataset
+        Which the view is of.
+    bank_of : callable
+        Opens the bank of the data set at a path; asked only where it is needed.
+    """
+    if not kind_of(model).needs_forward:
+        return view
+    prior = {name: tuple(span) for name, span in dataset.header.prior.items()}
+    return ForwardView(view, Forward(bank_of(dataset.path), prior))
 
 
 class ForwardEstimator(Protocol):

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -21,7 +22,15 @@ from starsmith.learners.evaluation.metrics import (
 from starsmith.learners.evaluation.strata import Group, groups_of
 from starsmith.learners.predict import Predictor, predict
 
-__all__ = ["BIN_MINIMUM", "Evaluation", "SnrBin", "compare", "evaluate", "evaluate_predictions"]
+__all__ = [
+    "BIN_MINIMUM",
+    "Evaluation",
+    "SnrBin",
+    "check_predictions",
+    "compare",
+    "evaluate",
+    "evaluate_predictions",
+]
 
 BIN_MINIMUM = 20
 """A bin with fewer spectra is listed without scores."""
@@ -279,6 +288,29 @@ def evaluate(
     """
     check_split(predictor, split, allow_train)
     return evaluate_predictions(predict(predictor, split), label, snr_edges, n_resample, seed)
+
+
+def check_predictions(predictions: Predictions, path: Path, rows: Split) -> Predictions:
+    """Refuse a table of predictions that is not for these very spectra.
+
+    Raises
+    ------
+    DataError
+        If it is for another data set or split, or its keys are not those of the split.
+    """
+    remedy = "predict that split with `speclearn predict --out`"
+    wanted = f"split {rows.name} of {rows.digest[:12]}"
+    if (predictions.dataset, predictions.split) != (rows.digest, rows.name):
+        raise DataError(
+            f"{path}: predictions for split {predictions.split} of data set "
+            f"{predictions.dataset[:12]}, expected {wanted}; {remedy}"
+        )
+    if not np.array_equal(predictions.index, rows.draws.index):
+        raise DataError(
+            f"{path}: its {len(predictions)} draw keys are not the {len(rows)} of {wanted}; "
+            f"{remedy}"
+        )
+    return predictions
 
 
 def check_split(predictor: Predictor, split: Split, allow_train: bool) -> None:

@@ -10,16 +10,18 @@ import numpy as np
 import torch
 
 from starsmith.data_contract.bank.bank_file import Bank
+from starsmith.data_contract.dataset.reader import Dataset
 from starsmith.data_contract.dataset.training import SpectrumView, TrainingSplit
 from starsmith.data_contract.errors import DataError
 from starsmith.learners.online.torch_bank import OF_RECORD, BankOnDevice
 
-__all__ = ["OnlineView", "open_online"]
+__all__ = ["OnlineView", "online_ranges", "open_online"]
 
 N_STATISTICS = 8192
 """Stars that the statistics of input and labels are measured on."""
 
 N_VAL = 1000
+OTHER_NOISE = ("noise_model", "population")
 CHUNK = 128
 
 
@@ -65,6 +67,25 @@ class OnlineView:
             "seed": self.seed,
             "ranges": {name: list(span) for name, span in self.ranges.items()},
         }
+
+
+def online_ranges(
+    dataset: Dataset, chosen: Mapping[str, tuple[float, float]] | None = None
+) -> dict[str, tuple[float, float]]:
+    """Ranges to draw from so that a data set's spectra validate: its own, unless chosen.
+
+    Raises
+    ------
+    DataError
+        If the data set was made with what cannot be drawn online.
+    """
+    header = dataset.header
+    if "preset" in header.config or any(getattr(header, name, {}) for name in OTHER_NOISE):
+        raise DataError(
+            f"{dataset.path}: its noise or its stars are not those of a uniform prior and the "
+            "exposure-time calculator, which is all --online draws; train on the data set"
+        )
+    return {name: tuple(span) for name, span in header.prior.items()} | dict(chosen or {})
 
 
 def open_online(

@@ -7,8 +7,8 @@ import pytest
 from astropy import units
 from astropy.table import Table
 
-from starsmith.cli.learn.learning import read_spectrum
 from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.exchange.spectrum_file import read_spectrum
 from tests.cli.conftest import call
 
 

@@ -26,7 +26,7 @@ def few_stars():
     """Runs that draw their own stars measure themselves on hundreds, not on tens of thousands."""
     few = partial(open_online, n_val=100, n_statistics=400)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("starsmith.cli.learn.training.open_online", few)
+        patch.setattr("starsmith.learners.online.online_view.open_online", few)
         yield
 
 

@@ -3,41 +3,60 @@
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from starsmith.cli.shared.option_types import LABEL_NAMES
+from starsmith.cli.shared.command import Command, echo_json, json_option, out_option
+from starsmith.cli.shared.option_table import OptionGroup, argument, flag, grouped, option, takes
+from starsmith.cli.shared.option_types import Count, Range
 from starsmith.cli.shared.progress import progress_bar
 from starsmith.data_contract.errors import StarsmithError
 
-__all__ = ["FetchRequest", "describe"]
+if TYPE_CHECKING:
+    from starsmith.simulator.grids.download.fetch_plan import FetchPlan
+
+__all__ = ["FetchRequest", "fetch"]
+
+BOX = {
+    "teff": {"required": True, "help": "Effective temperature [K]."},
+    "logg": {"required": True, "help": "Surface gravity log g [dex(cgs)]."},
+    "m_h": {"required": True, "help": "Metallicity [M/H] [dex]."},
+    "a_m": {"default": "0", "show_default": True, "help": "[alpha/M] [dex]."},
+    "c_m": {"default": "0", "show_default": True, "help": "[C/M] [dex]."},
+}
+
+
+def _box() -> list[click.Parameter]:
+    settings: dict[str, dict[str, Any]] = BOX
+    return [click.Option([flag(name)], type=Range(), **own) for name, own in settings.items()]
 
 
 @dataclass(frozen=True, kw_only=True)
 class FetchRequest:
-    """A box of archive files and the folder they go to."""
+    """A box of archive files and the folder they go to: options of ``specsim grid fetch``."""
 
-    release: str
-    ranges: dict[str, tuple[float, float]]
-    resolution: int
-    format: str | None
-    microturbulence: int
-    base_url: str | None
-    out: Path
-    connections: int
+    archive: str = argument(type=click.Choice(["bosz2017", "bosz2024"]))
+    ranges: dict[str, tuple[float, float]] = grouped(OptionGroup("ranges", _box, dict))
+    resolution: int = option(type=Count(), default=50000, help="wave / FWHM.")
+    format: str | None = option(
+        type=click.Choice(["fits", "ascii", "text"]), help="bosz2017: fits (default), ascii."
+    )
+    microturbulence: int = option(type=Count(minimum=0), default=2, help="[km/s]")
+    out: Path = out_option("Folder for the files; goes on with what is there.")
+    base_url: str | None = option(help="A mirror of the archive.  [default: the archive at MAST]")
+    connections: int = option(
+        type=click.IntRange(1, 16), default=4, help="Files on the way at a time."
+    )
+    dry_run: bool = option(is_flag=True, help="Say what would be fetched; open no connection.")
+    as_json: bool = json_option()
 
-    @classmethod
-    def from_options(cls, archive: str, **options) -> "FetchRequest":
-        """Gather the options of the command; ``archive`` is bosz2017 or bosz2024."""
-        ranges = {name: options.pop(name) for name in LABEL_NAMES}
-        return cls(release=archive.removeprefix("bosz"), ranges=ranges, **options)
-
-    def plan(self):
+    def plan(self) -> "FetchPlan":
         """Files of the box."""
         from starsmith.simulator.grids import plan_fetch
 
         return plan_fetch(
-            self.release,
+            self.archive.removeprefix("bosz"),
             self.ranges,
             self.resolution,
             self.format,
@@ -82,7 +101,7 @@ class FetchRequest:
         from starsmith.simulator.grids import fetch_grid
 
         plan = self.plan()
-        with progress_bar(f"bosz{self.release}", "files") as bar:
+        with progress_bar(self.archive, "files") as bar:
 
             def show(n_done: int, n_files: int, n_received: int) -> None:
                 bar(n_done, n_files, _megabytes(n_received))
@@ -107,7 +126,28 @@ class FetchRequest:
         }
 
 
-def describe(report: dict) -> str:
+@click.command(
+    cls=Command,
+    examples=(
+        "specsim grid fetch bosz2017 --teff 3500..6500 --logg 0..5 --m-h -2.5..0.75 --out bosz/",
+        "specsim grid fetch bosz2024 --teff 5000 --logg 4..5 --m-h -1..0.5 --out bosz/ --dry-run",
+    ),
+    resume="whole files are kept and parts continued; run the same command again",
+)
+@takes(FetchRequest)
+def fetch(options: FetchRequest) -> None:
+    """Download a box of BOSZ spectra, ready for `specsim grid import`.
+
+    Models the archive lacks are recorded as holes.
+    """
+    report = options.estimate() if options.dry_run else options.fetch()
+    if options.as_json:
+        echo_json("specsim.grid.fetch", report)
+    else:
+        click.echo(_describe(report))
+
+
+def _describe(report: dict) -> str:
     """What was, or would be, downloaded, in a line or two."""
     absent = f", {report['n_never_computed']} never computed" * bool(report["n_never_computed"])
     if report.get("dry_run"):

@@ -1,23 +1,64 @@
-"""`specdata convert`: which conversion is meant, and what it needs."""
+"""Data sets in another format or store: which conversion is meant, and what it needs."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from starsmith.cli.shared.datasets import export_published, remove_dataset, told_bank
+from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.checks.summary import identify
 from starsmith.data_contract.dataset.manifest import Manifest, read_manifest
-from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.dataset.shards import remove_dataset
+from starsmith.data_contract.errors import ConfigError, DataError
+from starsmith.data_contract.exchange.conversion import (
+    convert_store,
+    exported_header,
+    restore_dataset,
+)
+from starsmith.data_contract.exchange.published import write_published
 from starsmith.data_contract.files.disk_errors import told_of_disk
 from starsmith.data_contract.quantities import SPLITS
-from starsmith.simulator.generation.recorded import open_recorded
+from starsmith.simulator.generation.recorded import open_recorded, recorded_bank
+from starsmith.simulator.generation.remake import BankRemaker
 
-__all__ = ["convert"]
+__all__ = ["convert_dataset", "export_published"]
 
 
-def convert(
-    source: Path, target: Path, layout: str | None, store: str | None, overwrite: bool
+def export_published(source: Path, target: Path, overwrite: bool = False) -> list[Path]:
+    """Write a data set as one HDF5 file per split; DataError where one is there already."""
+    there = [target / f"{split}.h5" for split in SPLITS if (target / f"{split}.h5").exists()]
+    if there and not overwrite:
+        raise DataError(f"{there[0]} exists already; choose another folder or pass --overwrite")
+    return write_published(open_recorded(source), target)
+
+
+def convert_dataset(
+    source: Path,
+    target: Path,
+    layout: str | None = None,
+    store: str | None = None,
+    overwrite: bool = False,
+    bank_of: Callable[[Path], Bank] = recorded_bank,
 ) -> dict:
-    """Convert a data set; return what was written and its digest.
+    """Convert a data set to or from HDF5 files, one per split, or to another store.
+
+    Parameters
+    ----------
+    source : Path
+        Data set, or folder of exported files, or one of them.
+    target : Path
+    layout : str, optional
+        ``hdf5`` or ``zarr``; by default the other one, or zarr with ``store``.
+    store : str, optional
+        ``noiseless``, ``frozen`` or ``keys``.
+    overwrite : bool
+        Replace what is at ``target``.
+    bank_of : callable
+        Opens the bank of the source, where noiseless flux must be made again.
+
+    Returns
+    -------
+    report : dict
+        What was ``written``, and its ``digest``.
 
     Raises
     ------
@@ -43,7 +84,7 @@ def convert(
         raise ConfigError("convert to zarr first, then to another --store")
     if not exported and not store:
         raise ConfigError(f"{source} is zarr already; choose --format hdf5 or a --store")
-    write = _restoring(source) if exported else _storing(source, store)
+    write = _restoring(source) if exported else _storing(source, store, bank_of)
     if overwrite and target.exists():
         remove_dataset(target)
     with told_of_disk(target):
@@ -60,19 +101,16 @@ def _require_apart(source: Path, target: Path) -> None:
 
 def _restoring(source: Path) -> Callable[[Path], Manifest]:
     """What writes the data set again that was exported to ``source``; DataError if nothing can."""
-    from starsmith.data_contract.exchange.conversion import exported_header, restore_dataset
-
     exported_header(source)
-    return lambda target: restore_dataset(source, target)
+    return partial(restore_dataset, source)
 
 
-def _storing(source: Path, store: str) -> Callable[[Path], Manifest]:
+def _storing(
+    source: Path, store: str, bank_of: Callable[[Path], Bank]
+) -> Callable[[Path], Manifest]:
     """What writes a data set in another store; DataError if the noiseless flux cannot be had."""
-    from starsmith.data_contract.exchange.conversion import convert_store
-    from starsmith.simulator.generation.remake import BankRemaker
-
     dataset = open_recorded(source)
     remaker = None
     if dataset.header.store == "frozen" and store == "noiseless":
-        remaker = BankRemaker.of(told_bank(source), dataset.header.run())
-    return lambda target: convert_store(dataset, target, store, remaker)
+        remaker = BankRemaker.of(bank_of(source), dataset.header.run())
+    return partial(convert_store, dataset, store=store, remaker=remaker)

@@ -1,4 +1,4 @@
-"""Executors a command can hand its shards to: dask and MPI."""
+"""Executors on other machines that shards can be handed to: dask and MPI."""
 
 from collections.abc import Iterator
 from concurrent.futures import Executor

@@ -1,34 +1,22 @@
-"""Single spectra: simulated by key, summarised, written as tables."""
+"""Tables of single spectra, written with what they are of."""
 
 from pathlib import Path
 
-import numpy as np
 from astropy.table import Table
 
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.draws import SpectrumBatch
 from starsmith.data_contract.noise.exposures import observe_exposures
-from starsmith.data_contract.noise.view import CALCULATOR, NoiseModel
+from starsmith.data_contract.noise.view import NoiseModel
 from starsmith.data_contract.quantities import CONDITIONS, SOMETIMES
 from starsmith.data_contract.snr_units import snr_factors
 from starsmith.data_contract.tables.table_files import write_table
-from starsmith.simulator.observe import draw_stars, observe
-from starsmith.simulator.prior import Prior
 
-__all__ = ["single_spectrum", "spectrum_summary", "write_exposures", "write_spectrum"]
+__all__ = ["spectrum_summary", "write_exposures", "write_spectrum"]
 
 ASTROPY_UNITS = {"wave": "Angstrom"} | dict.fromkeys(
     ("flux", "error"), "1e-17 erg / (s cm2 Angstrom)"
 )
-
-
-def single_spectrum(
-    bank: Bank, prior: Prior, key: tuple[int, str, int], noise: NoiseModel = CALCULATOR
-) -> SpectrumBatch:
-    """Simulate the one spectrum with this (seed, split, index), bit for bit the data set's."""
-    seed, split, index = key
-    draws = draw_stars(bank, prior, seed, split, np.array([index]))
-    return observe(bank, draws, noise=noise)
 
 
 def spectrum_summary(batch: SpectrumBatch, bank: Bank) -> dict[str, float]:

@@ -1,0 +1,1 @@
+"""Commands of ``specsim grid``, a file each."""

@@ -1,0 +1,48 @@
+"""``specsim grid info``: what a grid covers and where it is from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from starsmith.cli.shared.command import Command, echo_json, json_option
+from starsmith.cli.shared.option_table import PATH, argument, option, takes
+from starsmith.cli.shared.progress import progress_bar
+from starsmith.data_contract.text_tables import text_tree
+
+__all__ = ["InfoOptions", "info"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InfoOptions:
+    """Options of ``specsim grid info``."""
+
+    grid: str = argument()
+    plot: Path | None = option(type=PATH, help="Figure of its coverage.")
+    as_json: bool = json_option()
+
+
+@click.command(
+    cls=Command, examples=("specsim grid info demo", "specsim grid info bosz.zarr --json")
+)
+@takes(InfoOptions)
+def info(options: InfoOptions) -> None:
+    """Show the axes, coverage and origin of a GRID (demo or a grid file)."""
+    from starsmith.data_contract.figure_kit import check_suffix
+    from starsmith.data_contract.grid.error_map import read_error_map
+    from starsmith.simulator.figures.grid_figure import plot_grid
+    from starsmith.simulator.grids import StellarGrid, grid_info, grid_path
+
+    check_suffix(options.plot)
+    with progress_bar(f"grid {options.grid}", "models") as report:
+        opened = StellarGrid.open(options.grid, progress=report)
+    found = grid_info(opened)
+    error_map = read_error_map(grid_path(options.grid))
+    found["interpolation_error"] = error_map.summary() if error_map else None
+    if options.plot:
+        plot_grid(options.plot, opened)
+    if options.as_json:
+        echo_json("specsim.grid.info", found)
+    else:
+        found["holes"] = len(found["holes"])
+        click.echo(text_tree(found))

@@ -1,0 +1,1 @@
+"""Commands of ``specsim instrument``, a file each."""

@@ -1,0 +1,80 @@
+"""Options that the commands of ``specsim`` share."""
+
+from functools import partial
+from typing import Any
+
+import click
+
+from starsmith.cli.shared.option_table import PATH, OptionGroup, flag, option
+from starsmith.cli.shared.option_types import Count
+
+__all__ = [
+    "condition_options",
+    "instrument_option",
+    "offset_option",
+    "plot_option",
+    "reff_option",
+    "seed_option",
+]
+
+CONDITION_OPTIONS = {
+    "exp_time": (float, 900.0, "[s]"),
+    "exp_count": (Count(), 12, "Exposures."),
+    "seeing": (float, 0.8, "FWHM at 800 nm [arcsec]."),
+    "zenith_angle": (float, 35.0, "[deg]"),
+    "field_angle": (float, 0.45, "From the centre [deg]."),
+    "moon_phase": (float, 0.0, "0 new, 0.5 full, 1 new."),
+    "moon_zenith_angle": (float, 45.0, "[deg]"),
+    "moon_target_angle": (float, 60.0, "[deg]"),
+}
+
+
+def _conditions(defaults: bool) -> list[click.Parameter]:
+    return [
+        click.Option(
+            [flag(name)],
+            type=kind,
+            help=meaning,
+            **({"default": default, "show_default": True} if defaults else {}),
+        )
+        for name, (kind, default, meaning) in CONDITION_OPTIONS.items()
+    ]
+
+
+def condition_options(defaults: bool = True) -> OptionGroup:
+    """One option per observing condition; without defaults they are None unless given."""
+    return OptionGroup("conditions", partial(_conditions, defaults), dict)
+
+
+def instrument_option() -> Any:
+    """``--instrument``: the one that is looked at."""
+    return option(
+        default="pfs_mr",
+        help="A built-in instrument, an instrument file, or several joined by +, as b+m+n.",
+    )
+
+
+def plot_option() -> Any:
+    """``--plot``: a figure to write."""
+    return option(type=PATH, help="Figure to write (png, pdf, svg).")
+
+
+def reff_option() -> Any:
+    """``--reff``: how large the source in front of the fibre is."""
+    return option(
+        type=click.FloatRange(min=0),
+        help="Half-light radius of an exponential disc [arcsec].  [default: the instrument's, 0]",
+    )
+
+
+def offset_option() -> Any:
+    """``--offset``: where the source in front of the fibre is."""
+    return option(
+        type=click.FloatRange(min=0),
+        help="Of the source from the fibre's centre [arcsec].  [default: the instrument's]",
+    )
+
+
+def seed_option() -> Any:
+    """``--seed``."""
+    return option(type=click.IntRange(min=0), default=0, help="Random seed.")
