@@ -43,6 +43,7 @@ from .exchange.pfs_files import read_pfs_object as read_pfs_object
 from .exchange.published import Published as Published
 from .exchange.published import read_published as read_published
 from .exchange.published import write_published as write_published
+from .exchange.spectrum_file import read_spectrum as read_spectrum
 from .exchange.specutils_view import to_specutils as to_specutils
 from .grid.error_map import GridErrorMap as GridErrorMap
 from .grid.error_map import read_error_map as read_error_map
@@ -66,6 +67,8 @@ from .observed import usable_pixels as usable_pixels
 from .predictions import Predictions as Predictions
 from .predictions import read_predictions as read_predictions
 from .predictions import write_ecsv as write_ecsv
+from .quality import QUALITY_BITS as QUALITY_BITS
+from .quality import flag_names as flag_names
 from .quantities import CONDITIONS as CONDITIONS
 from .quantities import FLUX_UNIT as FLUX_UNIT
 from .quantities import LABELS as LABELS

@@ -9,6 +9,7 @@ from starsmith.data_contract.described import described
 from starsmith.data_contract.errors import ContractError, DataError
 from starsmith.data_contract.files.atomic import staged_file
 from starsmith.data_contract.files.outside import MOST_TABLE, check_plain
+from starsmith.data_contract.quality import QUALITY_BITS, quality_value
 from starsmith.data_contract.quantities import UNITS
 
 __all__ = ["Predictions", "read_predictions", "write_ecsv", "write_predictions"]
@@ -41,6 +42,8 @@ class Predictions:
         Of the grid behind the data set.
     mag : float64, shape (n_spec,), optional
         AB magnitude of each draw.
+    quality : int64, shape (n_spec,), optional
+        Bits of `QUALITY_BITS`; 0 is an answer without a reservation.
     """
 
     split: str
@@ -56,6 +59,7 @@ class Predictions:
     dataset: str
     notice: str
     mag: np.ndarray | None = None
+    quality: np.ndarray | None = None
 
     def _facts(self) -> dict[str, object]:
         return {
@@ -88,7 +92,7 @@ class Predictions:
 
     def take(self, rows: np.ndarray) -> "Predictions":
         """Return some of the rows."""
-        arrays = ("index", "snr", "truth", "value", "uncertainty", "mag")
+        arrays = ("index", "snr", "truth", "value", "uncertainty", "mag", "quality")
         kept = {name: getattr(self, name) for name in arrays}
         return replace(self, **{n: a if a is None else a[rows] for n, a in kept.items()})
 
@@ -102,8 +106,9 @@ class Predictions:
 def write_ecsv(path: Path | str, predictions: Predictions) -> None:
     """Write predictions as an ECSV table: one row per spectrum, units and origin in its head.
 
-    Columns are ``split, index, snr, mag`` and, for each label, ``logg_true``, ``logg`` and, where
-    there is one, ``logg_uncertainty``.
+    Columns are ``split, index, snr, mag``, for each label ``logg_true``, ``logg`` and, where
+    there is one, ``logg_uncertainty``, and ``quality``: bits that the head names. Predictions of
+    a checkpoint that does not record its limits have no such column, as those of release 0.1.
     """
     from astropy.table import Column, Table
 
@@ -130,6 +135,9 @@ def write_ecsv(path: Path | str, predictions: Predictions) -> None:
         "dataset": predictions.dataset,
         "notice": predictions.notice,
     }
+    if predictions.quality is not None and not _limits_unknown(predictions.quality):
+        table["quality"] = predictions.quality
+        table.meta["quality_bits"] = dict(QUALITY_BITS)
     table.write(path, format="ascii.ecsv", overwrite=True)
 
 
@@ -139,6 +147,10 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
         raise DataError(f"{path}: predictions are written as ECSV; call it {path.stem}.ecsv")
     with staged_file(path) as partial:
         write_ecsv(partial, predictions)
+
+
+def _limits_unknown(quality: np.ndarray) -> bool:
+    return bool((quality & quality_value("limits_unknown")).all())
 
 
 def read_predictions(path: Path | str) -> Predictions:
@@ -185,6 +197,9 @@ def read_predictions(path: Path | str) -> Predictions:
         columns = [table[pattern.format(label)] for label in labels]
         return np.stack([np.asarray(c, dtype=np.float64) for c in columns], axis=1)
 
+    def optional(name: str, kind: type) -> np.ndarray | None:
+        return np.asarray(table[name], dtype=kind) if name in table.colnames else None
+
     return Predictions(
         split=meta["split"],
         seed=meta["seed"],
@@ -200,5 +215,6 @@ def read_predictions(path: Path | str) -> Predictions:
         model=meta["model"],
         dataset=meta["dataset"],
         notice=meta["notice"],
-        mag=np.asarray(table["mag"], dtype=np.float64) if "mag" in table.colnames else None,
+        mag=optional("mag", np.float64),
+        quality=optional("quality", np.int64),
     )

@@ -11,6 +11,7 @@ from .networks.registry import register_model as register_model
 from .predict import Predictor as Predictor
 from .predict import load_checkpoint as load_checkpoint
 from .predict import predict as predict
+from .predict import predict_observed as predict_observed
 from .predict import predict_spectrum as predict_spectrum
 from .recipe import list_recipes as list_recipes
 from .recipe import load_recipe as load_recipe

@@ -94,13 +94,13 @@ def make_card(model: str, labels: tuple[str, ...], recipe: Recipe, view: Trainin
             "unit": UNITS["wave"],
             "sha256": wave_hash(wave),
         },
-        "limits": {"labels": spans, "snr": _span(train.snr)},
+        "limits": {"labels": spans, "snr": _span(train.snr), "velocity": list(train.velocity)},
         "versions": installed(PACKAGES) | {"python": platform.python_version()},
     }
 
 
 def _span(values: np.ndarray) -> list[float]:
-    return [float(np.min(values)), float(np.max(values))]
+    return [float(np.nanmin(values)), float(np.nanmax(values))]
 
 
 def write_checkpoint(

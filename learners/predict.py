@@ -1,7 +1,7 @@
 """Use a trained model: on the spectra of a split, or on one spectrum of your own."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +11,21 @@ from starsmith.data_contract.described import described, span
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.observed import Observed
 from starsmith.data_contract.predictions import Predictions
+from starsmith.data_contract.quality import flag_names
+from starsmith.data_contract.rest_frame import shift_to_rest
 from starsmith.learners.checkpoint import read_checkpoint
 from starsmith.learners.estimators.registry import ForwardEstimator, kind_of
 from starsmith.learners.preprocess import Statistics, iterate_blocks, list_rows, select_labels
+from starsmith.learners.quality import is_at_rest, knows_velocities, quality_of
 
-__all__ = ["LabelEstimate", "Predictor", "load_checkpoint", "predict", "predict_spectrum"]
+__all__ = [
+    "LabelEstimate",
+    "Predictor",
+    "load_checkpoint",
+    "predict",
+    "predict_observed",
+    "predict_spectrum",
+]
 
 PREFIX = "model."
 WAVE_TOLERANCE = 0.01  # Å; a fortieth of a PFS pixel, 0.35 km/s
@@ -46,7 +56,15 @@ class Predictor:
             "model": self.card["model"],
             "labels": " ".join(self.labels),
             "pixels": f"{self.wave.size}, {span(self.wave)} Å",
+            "velocities": self.velocities,
         }
+
+    @property
+    def velocities(self) -> str:
+        """What it knows of stars that move, in words."""
+        if not knows_velocities(self.card):
+            return "stars at rest only"
+        return "{:g}..{:g} km/s".format(*self.card["limits"]["velocity"])
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -191,12 +209,20 @@ class LabelEstimate:
     value : float
     uncertainty : float or None
         1σ.
+    quality : int
+        Bits of `QUALITY_BITS`; 0 is an answer without a reservation.
     """
 
     label: str
     value: float
     uncertainty: float | None
     unit: str
+    quality: int = 0
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Names of the quality bits that are set."""
+        return flag_names(self.quality)
 
 
 def predict_spectrum(
@@ -205,8 +231,11 @@ def predict_spectrum(
     flux: np.ndarray,
     error: np.ndarray | None = None,
     mask: np.ndarray | None = None,
+    rv: float | None = None,
 ) -> tuple[LabelEstimate, ...]:
     """Predict the labels of one spectrum.
+
+    Arrays may be masked, or have a unit; see `Observed`.
 
     Parameters
     ----------
@@ -215,8 +244,11 @@ def predict_spectrum(
         Vacuum [Å]; must be the model's own grid.
     flux, error : float arrays, shape (n_wave,)
         Any linear flux unit.
-    mask : uint32 array, shape (n_wave,), optional
-        0 = good.
+    mask : integer array, shape (n_wave,), optional
+        Flags of any width, 0 = good.
+    rv : float, optional
+        Radial velocity [km/s] that the spectrum is shifted by, to rest, with a cubic spline
+        between pixels; 0 says that the star is at rest.
 
     Returns
     -------
@@ -225,7 +257,7 @@ def predict_spectrum(
     Raises
     ------
     DataError
-        If the grid differs, or the spectrum cannot be used.
+        If the grid differs, the spectrum cannot be used, or too few of its pixels can.
 
     Examples
     --------
@@ -235,25 +267,45 @@ def predict_spectrum(
     >>> logg.unit
     'dex(cm s-2)'
     """
-    return predict_observed(predictor, Observed(wave, flux, error, mask))
+    return predict_observed(predictor, Observed(wave, flux, error, mask), rv)
 
 
-def predict_observed(predictor: Predictor, seen: Observed) -> tuple[LabelEstimate, ...]:
+def predict_observed(
+    predictor: Predictor, seen: Observed, rv: float | None = None
+) -> tuple[LabelEstimate, ...]:
     """Predict the labels of one spectrum that is an `Observed`; see `predict_spectrum`."""
+    seen = in_order_of(predictor.wave, seen if seen.flux.ndim == 1 else seen[0])
     check_wave(predictor, seen.wave, "spectrum")
-    if seen.flux.ndim == 1:
-        seen = seen[None]
-    usable = seen.usable
-    predictor._refuse_few(usable)
-    if not (level := np.median(seen.flux[usable])) > 0:
+    predictor._refuse_few(seen.usable[None])
+    if not (level := np.median(seen.flux[seen.usable])) > 0:
         raise DataError(
             f"spectrum: its median flux, {level:.3g}, is not positive; noise or the sky "
             f"subtraction has drowned the star, and no label can be read off it"
         )
+    seen = shift_to_rest(seen, rv or 0.0)[None]
+    usable = seen.usable
+    predictor._refuse_few(usable)
     value, uncertainty = predictor._answer(seen, usable)
+    statistics = predictor.statistics
+    at_rest = np.array([rv is not None or is_at_rest(statistics, seen)])
+    quality = quality_of(predictor.card, statistics, seen, value, at_rest, bool(rv))
     widths = [None] * len(predictor.labels) if uncertainty is None else uncertainty[0].tolist()
     columns = zip(predictor.labels, value[0].tolist(), widths, predictor.units, strict=True)
-    return tuple(LabelEstimate(*column) for column in columns)
+    return tuple(LabelEstimate(*column, int(quality[0])) for column in columns)
+
+
+def in_order_of(wave: np.ndarray, seen: Observed) -> Observed:
+    """Pixels of a spectrum in the order of those of a model, where they are the same.
+
+    Files order pixels by wavelength, joined arms follow each other.
+    """
+    if seen.wave.shape != wave.shape:
+        return seen
+    place = np.empty(wave.size, dtype=np.int64)
+    place[np.argsort(wave, kind="stable")] = np.argsort(seen.wave, kind="stable")
+    if np.abs(seen.wave[place] - wave).max() > WAVE_TOLERANCE:
+        return seen
+    return replace(seen[place], wave=seen.wave[place])
 
 
 def predict(predictor: Predictor, split: Split) -> Predictions:
@@ -276,12 +328,14 @@ def predict(predictor: Predictor, split: Split) -> Predictions:
     (60, 1)
     """
     check_wave(predictor, split.wave, f"split {split.name!r}")
-    values, widths = [], []
+    values, widths, quality = [], [], []
+    at_rest = getattr(split.draws, "rv", np.zeros(len(split))) == 0.0
     for rows in iterate_blocks(len(split)):
         seen = split.observe(rows)
         usable = seen.usable
         value, width = predictor._answer(seen, usable)
         value[too_few(usable)] = np.nan
+        quality.append(quality_of(predictor.card, predictor.statistics, seen, value, at_rest[rows]))
         values.append(value)
         widths.append(width)
     return Predictions(
@@ -298,4 +352,5 @@ def predict(predictor: Predictor, split: Split) -> Predictions:
         model=predictor.card["model"],
         dataset=split.digest,
         notice=split.header.notice,
+        quality=np.concatenate(quality),
     )

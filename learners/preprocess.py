@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from starsmith.data_contract.dataset.reader import Split
 from starsmith.data_contract.dataset.training import TrainingSplit, TrainingView
 from starsmith.data_contract.errors import DataError
+from starsmith.learners.typical import Typical
 
 __all__ = [
     "MEND_DATA",
@@ -207,11 +208,14 @@ class Statistics:
         Vacuum [Å].
     normaliser : Normaliser
     scale : LabelScale
+    typical : Typical or None
+        What its spectra look like, where that is known.
     """
 
     wave: np.ndarray
     normaliser: Normaliser
     scale: LabelScale
+    typical: Typical | None = None
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Every array by the name it has in a checkpoint."""
@@ -221,6 +225,7 @@ class Statistics:
             "normaliser.std": self.normaliser.std,
             "target.mean": self.scale.mean,
             "target.std": self.scale.std,
+            **(self.typical.tensors() if self.typical else {}),
         }
 
     @classmethod
@@ -230,7 +235,13 @@ class Statistics:
             tensors["wave"],
             Normaliser(tensors["normaliser.mean"], tensors["normaliser.std"]),
             LabelScale(tensors["target.mean"], tensors["target.std"]),
+            Typical.from_tensors(tensors),
         )
+
+    def typical_of(self, view: TrainingView) -> "Statistics":
+        """Return the same with what the spectra of a view look like."""
+        typical = Typical.measure(view, self.normaliser.mean, self.normaliser.std)
+        return replace(self, typical=typical)
 
 
 def refuse_bad_spectra(flux: np.ndarray, split: str, rows: np.ndarray) -> None:
@@ -273,4 +284,4 @@ def select_labels(split: TrainingSplit | Split, labels: tuple[str, ...]) -> np.n
 def measure_statistics(view: TrainingView, labels: tuple[str, ...]) -> Statistics:
     """Measure everything on the training split of a `TrainingView`."""
     scale = LabelScale.fit(select_labels(view.train, labels), labels)
-    return Statistics(view.train.wave, Normaliser.fit(view.train), scale)
+    return Statistics(view.train.wave, Normaliser.fit(view.train), scale).typical_of(view)

@@ -15,6 +15,7 @@ from starsmith.data_contract.text_tables import text_table
 
 if TYPE_CHECKING:
     from starsmith.data_contract.predictions import Predictions
+    from starsmith.learners import Predictor
 
 __all__ = ["PredictOptions", "predict"]
 
@@ -26,6 +27,12 @@ class PredictOptions:
     model: Path = argument(type=EXISTING)
     source: Path = argument(metavar="SPECTRUM|DATA", type=EXISTING)
     split: str = option(type=click.Choice(SPLIT_NAMES), default="test", help="Of a data set.")
+    air: bool = option(is_flag=True, help="Wavelengths of SPECTRUM are those of air.")
+    rv: float | None = option(
+        type=float,
+        help="Radial velocity of the star [km/s]: SPECTRUM is shifted to rest (cubic spline).",
+    )
+    strict: bool = option(is_flag=True, help="Exit with 3 where a prediction has a quality flag.")
     out: Path | None = option(type=PATH, help="Table of the predictions.")
     device: str | None = device_option()
     overwrite: bool = overwrite_option()
@@ -36,6 +43,7 @@ class PredictOptions:
     cls=Command,
     examples=(
         "speclearn predict vit/ my_star.ecsv",
+        "speclearn predict vit/ my_star.fits --rv -32.5 --strict",
         "speclearn predict vit/ data.zarr --split test --out predictions.ecsv",
     ),
 )
@@ -44,38 +52,72 @@ def predict(options: PredictOptions) -> None:
     """Predict labels of one spectrum, or of a split of a data set.
 
     SPECTRUM is an ECSV, CSV or FITS table with columns wave [vacuum Angstrom], flux and, where
-    you have them, error and mask (0 = good), on the model's own wavelengths.
+    you have them, error or ivar, and mask (0 = good), on the model's own wavelengths; or a
+    pfsObject file. Other names and units are understood. The column quality holds named bits; 0
+    is an answer without a reservation.
     """
-    rows = _predicted(options)
-    if options.as_json:
-        echo_json("speclearn.predict", {"source": str(options.source), "predictions": rows})
-        return
-    click.echo(text_table(rows))
+    import numpy as np
 
-
-def _predicted(options: PredictOptions) -> list[dict]:
-    """Predict, and write a table where asked; a row per label, or per spectrum of a split."""
-    from astropy.table import Table
-
-    from starsmith.data_contract.exchange.spectrum_file import read_spectrum
+    from starsmith.data_contract.errors import ContractError
     from starsmith.data_contract.files.atomic import refuse_existing
-    from starsmith.data_contract.predictions import write_predictions
-    from starsmith.data_contract.tables.table_files import write_table
-    from starsmith.learners import load_checkpoint, predict, predict_spectrum
-    from starsmith.simulator.generation.recorded import open_recorded
+    from starsmith.data_contract.quality import describe_quality
+    from starsmith.learners import load_checkpoint
 
+    is_spectrum = options.source.is_file()
+    if not is_spectrum and (options.air or options.rv is not None):
+        raise click.UsageError("--air and --rv are of a spectrum; a data set knows both")
     refuse_existing(options.out, options.overwrite)
     predictor = load_checkpoint(options.model, options.device)
-    if options.source.is_file():
-        seen = read_spectrum(options.source)
-        estimates = predict_spectrum(predictor, seen.wave, seen.flux, seen.error, seen.mask)
-        rows = [
-            {"label": e.label, "value": e.value, "uncertainty": e.uncertainty, "unit": e.unit}
-            for e in estimates
-        ]
-        if options.out:
-            write_table(options.out, Table(rows=[_no_none(row) for row in rows]))
-        return rows
+    rows = _of_spectrum(predictor, options) if is_spectrum else _of_split(predictor, options)
+    quality = np.array([row["quality"] for row in rows[: 1 if is_spectrum else None]])
+    if options.as_json:
+        echo_json("speclearn.predict", {"source": str(options.source), "predictions": rows})
+    else:
+        click.echo(text_table(rows))
+    for sentence in describe_quality(quality):
+        click.echo(f"quality: {sentence}", err=True)
+    if options.strict and quality.any():
+        raise ContractError(
+            f"--strict: {np.count_nonzero(quality)} of {quality.size} predictions have a quality "
+            "flag; drop --strict to accept them"
+        )
+
+
+def _of_spectrum(predictor: "Predictor", options: PredictOptions) -> list[dict]:
+    """Predict a spectrum file, and write a table where asked; a row per label."""
+    from astropy.table import Table
+
+    from starsmith.data_contract.errors import DataError
+    from starsmith.data_contract.exchange.spectrum_file import read_spectrum
+    from starsmith.data_contract.quality import QUALITY_BITS
+    from starsmith.data_contract.rest_frame import RV_METHOD
+    from starsmith.data_contract.tables.table_files import write_table
+    from starsmith.learners import predict_observed
+
+    seen = read_spectrum(options.source, options.air)
+    try:
+        estimates = predict_observed(predictor, seen, options.rv)
+    except DataError as problem:
+        raise DataError(f"{options.source}: {problem}") from None
+    names = ("label", "value", "uncertainty", "unit", "quality")
+    rows = [
+        {name: getattr(e, name) for name in names} | {"flags": " ".join(e.flags)} for e in estimates
+    ]
+    if options.out:
+        table = Table(rows=[_no_none(row) for row in rows])
+        table.meta = {"model": predictor.card["model"], "quality_bits": dict(QUALITY_BITS)}
+        if options.rv is not None:
+            table.meta |= {"rv": options.rv, "rv_shift": RV_METHOD}
+        write_table(options.out, table)
+    return rows
+
+
+def _of_split(predictor: "Predictor", options: PredictOptions) -> list[dict]:
+    """Predict a split of a data set, and write a table where asked; a row per spectrum."""
+    from starsmith.data_contract.predictions import write_predictions
+    from starsmith.learners import predict
+    from starsmith.simulator.generation.recorded import open_recorded
+
     predictions = predict(predictor, open_recorded(options.source).split(options.split))
     if options.out:
         write_predictions(options.out, predictions)
@@ -87,10 +129,13 @@ def _no_none(row: dict) -> dict:
 
 
 def _split_row(predictions: "Predictions", k: int) -> dict:
+    from starsmith.data_contract.quality import flag_names
+
     row = {"index": int(predictions.index[k]), "snr": float(predictions.snr[k])}
     for column, label in enumerate(predictions.labels):
         row[label] = float(predictions.value[k, column])
         if predictions.uncertainty is not None:
             row[f"{label}_uncertainty"] = float(predictions.uncertainty[k, column])
         row[f"{label}_true"] = float(predictions.truth[k, column])
-    return row
+    quality = int(predictions.quality[k])
+    return row | {"quality": quality, "flags": " ".join(flag_names(quality))}

@@ -87,6 +87,8 @@ class TrainingSplit:
         times a normal number in every pixel.
     label_errors : float64, shape (n_spec, n_label), optional
         1σ of ``labels``; None where they are exact.
+    velocity : (float, float)
+        Least and largest radial velocity of the stars [km/s].
     """
 
     name: str
@@ -101,6 +103,7 @@ class TrainingSplit:
     shard_rows: int = SHARD_ROWS
     lend: Callable[[slice], KeyedSpectra] | None = None
     label_errors: np.ndarray | None = None
+    velocity: tuple[float, float] = (0.0, 0.0)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -155,6 +158,7 @@ class TrainingSplit:
             load=load,
             shard_rows=split.header.shard_rows,
             lend=lend if fresh_noise and split.header.noise_terms.plain else None,
+            velocity=(float(split.draws.rv.min()), float(split.draws.rv.max())),
         )
 
 

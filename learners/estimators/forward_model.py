@@ -134,7 +134,8 @@ def train_forward(estimator: type[BankEstimator], task: Task) -> None:
             "seconds": round(time.perf_counter() - start, 3),
         },
     }
-    write_checkpoint(task.out, card, {}, plain_statistics(view.train.wave, len(labels)))
+    statistics = plain_statistics(view.train.wave, len(labels)).typical_of(view)
+    write_checkpoint(task.out, card, {}, statistics)
 
 
 def score_values(value: np.ndarray, truth: np.ndarray, labels: tuple[str, ...]) -> dict:

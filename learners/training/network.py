@@ -290,7 +290,7 @@ def open_session(task: Task) -> Session:
     view, labels, recipe, device = task.view, task.labels, task.recipe, task.device
     network = build_network(view, labels, task.model, recipe).to(device)
     statistics = (
-        start_from(recipe.initial, network, labels, view.train.wave)
+        start_from(recipe.initial, network, labels, view.train.wave).typical_of(view)
         if recipe.initial
         else measure_statistics(view, labels)
     )

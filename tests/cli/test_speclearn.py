@@ -7,6 +7,7 @@ import pytest
 from astropy import units
 from astropy.table import Table
 
+from starsmith.data_contract.air import vacuum_to_air
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.exchange.spectrum_file import read_spectrum
 from tests.cli.conftest import call
@@ -188,3 +189,44 @@ def test_models_lists_what_can_be_trained():
     assert call("speclearn models specvit*").stdout.split() == [
         name for name in listed if name.startswith("specvit")
     ]
+
+
+def test_predictions_say_what_is_wrong_with_them(ridge, spectrum_file):
+    """A flag is in the row and a sentence on stderr; --strict makes it exit with 3."""
+
+    def reversed_in_part(table):
+        table["flux"] = table["flux"][::-1]
+
+    good = call("speclearn predict --json --rv 0", ridge, spectrum_file)
+    (row,) = json.loads(good.stdout)["predictions"]
+    changed = rewritten(spectrum_file, reversed_in_part)
+    told = call("speclearn predict --json", ridge, changed)
+    strict = call("speclearn predict --strict", ridge, changed)
+
+    assert {"quality", "flags"} <= set(row)
+    assert "unknown_velocity" not in row["flags"]
+    (odd,) = json.loads(told.stdout)["predictions"]
+    assert odd["quality"] > 0
+    assert told.exit_code == 0
+    for name in odd["flags"].split():
+        assert f"quality: {name}: " in told.stderr
+    assert strict.exit_code == 3
+    assert "logg" in strict.stdout
+    assert "--strict" in strict.stderr
+
+
+def test_air_and_velocity_are_of_spectra(ridge, dataset, spectrum_file):
+    """Air is converted; a data set knows both by itself; odd velocities are refused."""
+
+    def exactly_in_air(table):
+        table["wave"] = vacuum_to_air(np.asarray(table["wave"]))
+        table.meta.pop("medium")
+
+    plain = json.loads(call("speclearn predict --json --rv 0", ridge, spectrum_file).stdout)
+    air = rewritten(spectrum_file, exactly_in_air)
+    converted = json.loads(call("speclearn predict --json --rv 0 --air", ridge, air).stdout)
+    assert converted["predictions"][0]["value"] == plain["predictions"][0]["value"]
+    assert call("speclearn predict", ridge, air).exit_code == 2
+    for option in ("--air", "--rv 10"):
+        assert call(f"speclearn predict {option}", ridge, dataset).exit_code == 2
+    assert call("speclearn predict --rv 1e5", ridge, spectrum_file).exit_code == 2

@@ -1,0 +1,143 @@
+"""What training spectra look like: principal components, and how far real ones stray from them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import eigh
+
+from starsmith.data_contract.dataset.training import TrainingView
+from starsmith.data_contract.observed import Observed
+
+__all__ = ["Typical"]
+
+N_SAMPLE = 1024  # spectra: percentiles of 0.5 % need some hundred
+N_COMPONENT = 16
+PER_COMPONENT = 8  # spectra a component is measured on, at least
+FEWEST = 20  # validation spectra: of fewer no range is known
+TAIL = 1.0  # percent of the validation spectra beyond each limit
+MARGIN = 1.1  # limits are widened by so much: they are estimates
+PREFIX = "typical."
+MAD_TO_SIGMA = 1.4826
+BLOCK = 256  # spectra at a time: arrays of float64 stay in 10 MB
+
+
+@dataclass(frozen=True, eq=False)
+class Typical:
+    """Components of standardised training spectra z, and limits of three statistics.
+
+    With scores s = z Bᵀ and residual r = z - s B of a spectrum, over its usable pixels:
+
+    * ``distance``: Σ s² / λ, Hotelling's T² (Jackson & Mudholkar 1979, Technometrics 21, 341);
+    * ``residual``: mean of (r / σ)², σ the error of z: 1 where noise alone is left;
+    * ``structure``: mean r² over that of pixel-to-pixel noise, from differences of neighbours.
+
+    Attributes
+    ----------
+    basis : float32, shape (n_component, n_wave)
+        Orthonormal.
+    variance : float64, shape (n_component,)
+        λ, of the scores of training spectra.
+    limits : float64, shape (3,)
+        Of the statistics, in that order: what all but 1 % of the validation spectra stay below.
+    """
+
+    basis: np.ndarray
+    variance: np.ndarray
+    limits: np.ndarray
+
+    @classmethod
+    def measure(cls, view: TrainingView, mean: np.ndarray, std: np.ndarray) -> "Typical | None":
+        """Measure on the first training and validation spectra; None of too few.
+
+        Parameters
+        ----------
+        view : TrainingView
+        mean, std : float64 arrays, shape (n_wave,)
+            Of median-normalised training flux.
+        """
+        n_train, n_val = (min(len(split), N_SAMPLE) for split in (view.train, view.val))
+        n_component = min(N_COMPONENT, n_train // PER_COMPONENT)
+        if n_val < FEWEST or not n_component:
+            return None
+        z, _, _ = _standardised(view.train.observe(slice(0, n_train)), mean, std)
+        gram = z @ z.T
+        values, vectors = eigh(gram, subset_by_index=(n_train - n_component, n_train - 1))
+        values = np.maximum(values, 1e-12 * values[-1])
+        basis = ((vectors / np.sqrt(values)).T @ z).astype(np.float32)
+        plain = cls(basis, values / n_train, np.zeros(3))
+        found = plain.statistics(view.val.observe(slice(0, n_val)), mean, std)
+        known = ~np.isnan(found[:, 0])
+        if not known.any():
+            return None
+        limits = MARGIN * np.nanpercentile(found[known], 100.0 - TAIL, axis=0)
+        return cls(basis, plain.variance, np.where(np.isnan(limits), np.inf, limits))
+
+    def statistics(self, seen: Observed, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
+        """Distance, residual and structure of spectra, float64 (n_spec, 3).
+
+        The residual is NaN without an error; all are of a spectrum without a positive median.
+        """
+        blocks = [slice(start, start + BLOCK) for start in range(0, len(seen), BLOCK)]
+        return np.concatenate([self._of_block(seen[rows], mean, std) for rows in blocks])
+
+    def _of_block(self, seen: Observed, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
+        z, usable, level = _standardised(seen, mean, std)
+        scores = z @ self.basis.T
+        left = np.where(usable, z - scores @ self.basis, 0.0)
+        count = np.maximum(usable.sum(axis=1), 1)
+        steps = np.where(usable[:, 1:] & usable[:, :-1], np.abs(np.diff(left, axis=1)), np.nan)
+        found = np.full((len(z), 3), np.nan)
+        found[:, 0] = (scores**2 / self.variance).sum(axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            if seen.error is not None:
+                sigma = np.where(usable, seen.error, 1.0) / level[:, None] / std
+                found[:, 1] = ((left / sigma) ** 2).sum(axis=1) / count
+            pixel_noise = _row_median(steps) * MAD_TO_SIGMA / np.sqrt(2.0)
+            found[:, 2] = (left**2).sum(axis=1) / count / pixel_noise**2
+        found[~usable.any(axis=1)] = np.nan
+        return found
+
+    def is_unlike(
+        self, seen: Observed, mean: np.ndarray, std: np.ndarray, interpolated: bool = False
+    ) -> np.ndarray:
+        """Whether a statistic of each spectrum is beyond its limit, bool (n_spec,).
+
+        Spectra that were ``interpolated`` have noise in common with their neighbours: nothing
+        follows from their structure.
+        """
+        above = self.statistics(seen, mean, std) > self.limits
+        return above[:, :2].any(axis=1) if interpolated else above.any(axis=1)
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Every array by the name it has in a checkpoint."""
+        return {f"{PREFIX}{name}": getattr(self, name) for name in ("basis", "variance", "limits")}
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, np.ndarray]) -> "Typical | None":
+        """Inverse of `tensors`; None where a checkpoint of before has none."""
+        names = [f"{PREFIX}{name}" for name in ("basis", "variance", "limits")]
+        if not set(names) <= set(tensors):
+            return None
+        return cls(*(tensors[name] for name in names))
+
+
+def _row_median(values: np.ndarray) -> np.ndarray:
+    """Median of each row without its NaN; NaN of a row that has nothing else."""
+    found = np.median(values, axis=1)
+    for row in np.flatnonzero(np.isnan(found)):
+        known = values[row][~np.isnan(values[row])]
+        found[row] = np.median(known) if known.size else np.nan
+    return found
+
+
+def _standardised(
+    seen: Observed, mean: np.ndarray, std: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Z-scores of flux over its median, 0 where unusable; usable pixels; the medians."""
+    usable = seen.usable
+    flux = np.where(usable, seen.flux, np.nan)
+    level = _row_median(flux)
+    usable = usable & (level > 0)[:, None]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        z = np.where(usable, (flux / level[:, None] - mean) / std, 0.0)
+    return z, usable, level
