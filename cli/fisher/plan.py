@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["PlanOptions", "plan"]
 
 PERCENTILES = (10.0, 50.0, 90.0)
+RIVALS = ("star", "mag", "mag_step", "fraction", "n_star")  # of --stars
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +85,7 @@ class PlanOptions:
             raise click.UsageError(
                 f"{flag(self.vary)} is what is looked for; drop it, or --vary the other"
             )
-        rivals = ("star", "mag", "mag_step", "fraction", "n_star")
-        if self.stars and (typed := typed_on_command_line(*rivals)):
+        if self.stars and (typed := typed_on_command_line(*RIVALS)):
             raise click.UsageError(f"--stars has them already; drop {', '.join(map(flag, typed))}")
         if self.by_arm and self.arm:
             raise click.UsageError("--by-arm takes every arm; drop --arm")

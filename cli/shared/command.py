@@ -7,9 +7,10 @@ import shlex
 import sys
 import traceback
 import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -119,7 +120,7 @@ class Command(click.Command):
                     formatter.write(f"{'':{formatter.current_indent}}{line}\n")
         super().format_help_text(ctx, formatter)
 
-    def invoke(self, ctx: click.Context):
+    def invoke(self, ctx: click.Context) -> Any:
         """Run with logging on stderr; Ctrl-C becomes `Interrupted`, whatever it broke."""
         with stoppable() as stopped:
             try:
@@ -136,7 +137,14 @@ class Command(click.Command):
 class OneLineErrors:
     """Ends every failure in one line on stderr and an exit code."""
 
-    def main(self, args=None, prog_name=None, complete_var=None, standalone_mode=True, **extra):
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
         """Run the command line; with ``standalone_mode`` always ends in SystemExit."""
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
@@ -270,12 +278,12 @@ class _StderrHandler(logging.StreamHandler):
         logging.Handler.__init__(self)
 
     @property
-    def stream(self):
+    def stream(self) -> TextIO:
         return sys.stderr
 
 
 @contextmanager
-def log_on_stderr(level: int):
+def log_on_stderr(level: int) -> Iterator[None]:
     """Send starsmith's log (and with -v Python's warnings) to stderr while a command runs."""
     threshold = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO}.get(level, logging.DEBUG)
     handler = _StderrHandler()
@@ -297,7 +305,7 @@ def log_on_stderr(level: int):
                 logger.setLevel(old)
 
 
-def version_option():
+def version_option() -> Callable[[Callable], Callable]:
     """``--version`` of the starsmith distribution."""
     return click.version_option(
         package_name="starsmith", message="%(prog)s (starsmith) %(version)s"

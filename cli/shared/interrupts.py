@@ -38,7 +38,7 @@ class _Stop:
         _silence()
         raise KeyboardInterrupt
 
-    def swallowed(self, unraisable) -> None:
+    def swallowed(self, unraisable: "sys.UnraisableHookArgs") -> None:
         """Try again where the exception fell into a callback that cannot pass it on."""
         if not issubclass(unraisable.exc_type, KeyboardInterrupt):
             sys.__unraisablehook__(unraisable)

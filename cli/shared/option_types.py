@@ -4,8 +4,10 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 from itertools import pairwise
+from typing import Any
 
 import click
+from click import Context, Parameter
 
 from starsmith.data_contract.quantities import LABELS
 
@@ -39,7 +41,7 @@ class Count(click.ParamType):
         self.minimum = minimum
         self.maximum = maximum
 
-    def convert(self, value, param, ctx) -> int:
+    def convert(self, value: Any, param: Parameter | None, ctx: Context | None) -> int:
         """Return the whole number, or fail with how to write one."""
         text = str(value).strip()
         allowed = f"write a whole number from {self.minimum} to {self.maximum}, like 2000 or 1e6"
@@ -56,7 +58,7 @@ class ShardSpan(click.ParamType):
 
     name = "FIRST:STOP"
 
-    def convert(self, value, param, ctx) -> range:
+    def convert(self, value: Any, param: Parameter | None, ctx: Context | None) -> range:
         """Return the numbers, or fail with how to write them."""
         if isinstance(value, range):
             return value
@@ -71,7 +73,9 @@ class Range(click.ParamType):
 
     name = "MIN..MAX"
 
-    def convert(self, value, param, ctx) -> tuple[float, float]:
+    def convert(
+        self, value: Any, param: Parameter | None, ctx: Context | None
+    ) -> tuple[float, float]:
         """Return (min, max), or fail with the range that was probably meant."""
         if isinstance(value, Sequence) and not isinstance(value, str):
             value = "..".join(str(bound) for bound in value)
@@ -98,7 +102,9 @@ class Edges(click.ParamType):
 
     name = "EDGES"
 
-    def convert(self, value, param, ctx) -> tuple[float, ...]:
+    def convert(
+        self, value: Any, param: Parameter | None, ctx: Context | None
+    ) -> tuple[float, ...]:
         """Return the edges, or fail with an example."""
         if isinstance(value, tuple):
             return value
@@ -130,7 +136,7 @@ class SplitCounts(click.ParamType):
 
     name = "train=N,val=N,test=N"
 
-    def convert(self, value, param, ctx) -> dict[str, int]:
+    def convert(self, value: Any, param: Parameter | None, ctx: Context | None) -> dict[str, int]:
         """Return the counts by split, or fail with an example."""
         if isinstance(value, dict):
             value = ",".join(f"{split}={count}" for split, count in value.items())
@@ -154,7 +160,9 @@ class Numbers(click.ParamType):
 
     name = "A,B,..."
 
-    def convert(self, value, param, ctx) -> tuple[float, ...]:
+    def convert(
+        self, value: Any, param: Parameter | None, ctx: Context | None
+    ) -> tuple[float, ...]:
         """Return the numbers, or fail with an example."""
         if isinstance(value, tuple):
             return value
@@ -170,7 +178,7 @@ class Duration(click.ParamType):
 
     name = "TIME"
 
-    def convert(self, value, param, ctx) -> float:
+    def convert(self, value: Any, param: Parameter | None, ctx: Context | None) -> float:
         """Return seconds, or fail with an example."""
         match = re.fullmatch(rf"({PLAIN})\s*([dhms])", str(value).strip(), re.ASCII)
         if match is None or not float(match[1]) > 0.0:
@@ -183,7 +191,7 @@ class Values(click.ParamType):
 
     name = "LABEL=VALUE,..."
 
-    def convert(self, value, param, ctx) -> dict[str, float]:
+    def convert(self, value: Any, param: Parameter | None, ctx: Context | None) -> dict[str, float]:
         """Return the values by label, or fail with an example."""
         if isinstance(value, dict):
             value = ",".join(f"{name}={number}" for name, number in value.items())

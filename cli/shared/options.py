@@ -92,7 +92,15 @@ class BankSource:
         from starsmith.simulator import cached_bank
 
         with progress_bar(f"grid {self.grid}", "models") as report:
-            return cached_bank(self.grid, self.instrument, progress=report, **self._rendering())
+            return cached_bank(
+                self.grid,
+                self.instrument,
+                report,
+                mag_band=self.mag_band or DEFAULT_BAND,
+                interpolation=self.interpolation or "cubic",
+                velocity_step_km_s=self.velocity_step,
+                reddening=bool(self.reddening),
+            )
 
     def rendering(self, chosen: dict) -> "BankSource":
         """Return the source with options of rendering; UsageError if it is rendered already."""
@@ -101,17 +109,6 @@ class BankSource:
             named = ", ".join(map(flag, given))
             raise click.UsageError(f"--bank is rendered already; drop {named} or --bank")
         return replace(self, **given)
-
-    def _rendering(self) -> dict:
-        """Options of `render_bank` that are not left at their defaults."""
-        linear = self.interpolation if self.interpolation != "cubic" else None
-        chosen = {
-            "mag_band": self.mag_band,
-            "velocity_step_km_s": self.velocity_step,
-            "interpolation": linear,
-            "reddening": self.reddening or None,
-        }
-        return {name: value for name, value in chosen.items() if value is not None}
 
     def describe(self) -> dict[str, str]:
         """Return the part of a resolved configuration that names the bank."""

@@ -68,8 +68,8 @@ class ShardFiles:
         )
         if not usual:
             return None
-        rows = array.shards[0], sharding.chunk_shape[0]
-        return cls(folder, array.shape[0], array.shape[1], *rows)
+        n_rows, n_wave = array.shape
+        return cls(folder, n_rows, n_wave, array.shards[0], sharding.chunk_shape[0])
 
     def decode(self, number: int) -> np.ndarray:
         """Spectra of one shard, float32 (n_rows of the shard, n_wave).

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -124,12 +125,20 @@ def _bounds(
     bank: Bank, draws: Draws, target: str, names: tuple[str, ...], options: CeilingOptions
 ) -> StarBounds:
     """Bounds from one arm or all of them, beside the S/N of all."""
-    how = options.normalise, options.nuisances, options.noise, options.noise_term
-    bounds = fisher_information(bank, draws, target, names, *how)
+    bound = partial(
+        fisher_information,
+        draws=draws,
+        target=target,
+        names=names,
+        normalise=options.normalise,
+        nuisances=options.nuisances,
+        noise=options.noise,
+        noise_term=options.noise_term,
+    )
+    bounds = bound(bank)
     if not options.arm:
         return bounds
-    alone = fisher_information(with_arm_alone(bank, options.arm), draws, target, names, *how)
-    return replace(alone, snr=bounds.snr)
+    return replace(bound(with_arm_alone(bank, options.arm)), snr=bounds.snr)
 
 
 def check_population(prior: Prior, options: CeilingOptions) -> None:
@@ -160,8 +169,9 @@ def _posterior(bank: Bank, prior: Prior, draws: Draws, options: CeilingOptions) 
         noise=options.noise,
     )
     own = None if prior.population is None else TableRows.of(bank, prior.population).own(draws)
-    seen = batch.flux, batch.error, draws.conditions
-    return posterior_mean(bank, prior, *seen, amplitude, how, own)
+    return posterior_mean(
+        bank, prior, batch.flux, batch.error, draws.conditions, amplitude, how, own
+    )
 
 
 def _star_record(stars: ScoredStars, target: str) -> StarCeiling:

@@ -167,8 +167,9 @@ def _points(
     log_likelihood = np.empty_like(square)
     cross = np.einsum("nmr,nr->nm", short, stars.cross)
     fill_log_marginal(log_likelihood, cross, square, stars.limits)
-    shape = n_spec, n_line, N_POINT
-    return labels.reshape(*shape, -1), log_likelihood.reshape(shape) + log_weight.reshape(shape)
+    shape = (n_spec, n_line, N_POINT)
+    points = labels.reshape(n_spec, n_line, N_POINT, -1)
+    return points, log_likelihood.reshape(shape) + log_weight.reshape(shape)
 
 
 def _peaks(

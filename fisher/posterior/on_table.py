@@ -73,10 +73,10 @@ def posterior_of_table(
     posterior : TablePosterior
     """
     sums = StarSums.of(basis, stars)
-    scale = rows.values.mean(axis=0), rows.values.std(axis=0)
-    every = (Weighing(sums, *scale),)
+    centre, spread = rows.values.mean(axis=0), rows.values.std(axis=0)
+    every = (Weighing(sums, centre, spread),)
     if own is not None:
-        every += tuple(Weighing(sums, *scale, own=own, temper=temper) for temper in TEMPERS)
+        every += tuple(Weighing(sums, centre, spread, own=own, temper=t) for t in TEMPERS)
     for templates in rows.templates(bank, basis):
         add_to(every, templates)
     moments = every[0].moments()

@@ -119,8 +119,8 @@ def lines_of(bank: Bank, prior: Prior) -> Lines:
         for k in range(len(names)):
             mass *= 1.0 if k == free else shares[k][index[:, k]]
         count = np.full(len(index), free)
-        ends = np.full(len(index), low), np.full(len(index), high)
-        parts.append(_beside_holes(bank, Lines(count, fixed, *ends, mass)))
+        first, last = np.full(len(index), low), np.full(len(index), high)
+        parts.append(_beside_holes(bank, Lines(count, fixed, first, last, mass)))
     lines = Lines(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Lines)))
     if not len(lines):
         raise GridError(f"every star on nodes of grid {bank.grid.get('name')!r} leans on a hole")

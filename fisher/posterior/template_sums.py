@@ -117,10 +117,10 @@ class Weighing:
             [templates.log_weight, (templates.labels - self.centre) / self.spread]
         )
         best = np.full(len(cross), NOBODY, dtype=np.int64)
-        running = self._sums[rows], self._peak[rows], best
-        accumulate(*running, cross, square, standard, self.stars.limits[rows], self._count % 2)
-        better = best != NOBODY
         first = self._count % 2
+        sums, peak, limits = self._sums[rows], self._peak[rows], self.stars.limits[rows]
+        accumulate(sums, peak, best, cross, square, standard, limits, first)
+        better = best != NOBODY
         self.best_labels[rows][better] = templates.labels[best[better] - first]
 
     def moments(self, half: int | None = None) -> Moments:

@@ -106,9 +106,13 @@ def checks(results: Results) -> list:
     for name in ("ridge", "lightgbm"):
         other = by_model.get(name)
         if networks and other and other.run.data == networks[0].run.data:
-            pair = networks[0].predictions, other.predictions
-            choices = {"n_resample": N_RESAMPLE, "pooled_only": True}
-            row = differences(*pair, results.target, **choices)[0]
+            row = differences(
+                networks[0].predictions,
+                other.predictions,
+                results.target,
+                n_resample=N_RESAMPLE,
+                pooled_only=True,
+            )[0]
             found = f"{networks[0].name}: R² {_signed(row.scores['r2'])}"
             found += f", {networks[0].record['samples']:,} samples seen"
             rows.append(_check(f"a network better than {name}", found, row.verdict == "better"))

@@ -344,10 +344,10 @@ def compare(
     label = label or first.labels[0]
     rows = np.flatnonzero(first.found(label) & second.found(label))
     truth = first.truth[rows, first.column(label)]
-    values = first.value[rows, first.column(label)], second.value[rows, second.column(label)]
+    mine, theirs = (one.value[rows, one.column(label)] for one in (first, second))
     threshold = outlier_threshold(label)
     return {
-        name: paired_difference(name, truth, *values, threshold, n_resample, seed)
+        name: paired_difference(name, truth, mine, theirs, threshold, n_resample, seed)
         for name in SCORES
     }
 

@@ -144,9 +144,9 @@ def bootstrap(
     """
     drawn: dict[str, list[np.ndarray]] = {name: [] for name in SCORES}
     for rows in _resamples(truth.size, n_resample, seed):
-        sampled = truth[rows], value[rows]
+        true, predicted = truth[rows], value[rows]
         for name, collected in drawn.items():
-            collected.append(score(name, *sampled, threshold))
+            collected.append(score(name, true, predicted, threshold))
     return {
         name: Interval.of(score(name, truth, value, threshold), np.concatenate(collected))
         for name, collected in drawn.items()

@@ -78,7 +78,6 @@ def differences(
     """
     check_same_draws(first, second)
     label = label or first.labels[0]
-    columns = first.column(label), second.column(label)
     both = first.found(label) & second.found(label)
     whole = Group("all", "all", -np.inf, np.inf, float("nan"), np.arange(len(first)))
     groups = (whole,)
@@ -89,14 +88,11 @@ def differences(
         rows = group.rows[both[group.rows]]
         if rows.size < BIN_MINIMUM:
             continue
-        arrays = (
-            first.truth[rows, columns[0]],
-            first.value[rows, columns[0]],
-            second.value[rows, columns[1]],
-        )
+        truth = first.truth[rows, first.column(label)]
+        mine, theirs = (one.value[rows, one.column(label)] for one in (first, second))
         threshold = outlier_threshold(label)
         scores = {
-            name: paired_difference(name, *arrays, threshold, n_resample, seed)
+            name: paired_difference(name, truth, mine, theirs, threshold, n_resample, seed)
             for name in PAIRED_SCORES
         }
         found.append(
@@ -124,14 +120,19 @@ def best_model(tables: Sequence[Predictions], label: str) -> int:
 
 
 def against_best(
-    tables: Sequence[Predictions], label: str | None = None, **choices
+    tables: Sequence[Predictions],
+    label: str | None = None,
+    snr_edges: tuple[float, ...] = SNR_EDGES,
+    n_resample: int = 1000,
+    seed: int = 0,
+    pooled_only: bool = False,
 ) -> tuple[Difference, ...]:
-    """Compare every model with the one of highest R²; keywords as in `differences`."""
+    """Compare every model with the one of highest R²; the rest as in `differences`."""
     label = label or tables[0].labels[0]
     best = best_model(tables, label)
     return tuple(
         row
         for k, table in enumerate(tables)
         if k != best
-        for row in differences(table, tables[best], label, **choices)
+        for row in differences(table, tables[best], label, snr_edges, n_resample, seed, pooled_only)
     )

@@ -248,8 +248,8 @@ class OnlineFeed:
             for own in mine:
                 some = place[start : start + own.size]
                 stars = index[start : start + own.size]
-                parts_of = (flux.index_select(0, some), truth.index_select(0, some), None)
-                yield Batch(*parts_of, rows=stars, kind="stars")
+                seen, wanted = flux.index_select(0, some), truth.index_select(0, some)
+                yield Batch(seen, wanted, None, rows=stars, kind="stars")
                 start += own.size
 
     def observe(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

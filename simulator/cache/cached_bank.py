@@ -16,6 +16,14 @@ from starsmith.simulator.rendering.render import render_bank
 
 __all__ = ["bank_digest", "cached_bank"]
 
+DEFAULTS = {
+    "mag_band": "hsc2017-i",
+    "interpolation": "cubic",
+    "velocity_step_km_s": None,
+    "reddening": False,
+}
+"""Of `render_bank`; the name of a kept bank tells only of others."""
+
 log = logging.getLogger(__name__)
 
 RENDER_VERSION = 2  # raised whenever rendering or noise tables change
@@ -25,7 +33,11 @@ def cached_bank(
     grid: str | Path = "demo",
     instrument: str | Path = "pfs_mr",
     progress: Callable[[int, int], None] | None = None,
-    **rendering: object,
+    *,
+    mag_band: str = "hsc2017-i",
+    interpolation: str = "cubic",
+    velocity_step_km_s: float | None = None,
+    reddening: bool = False,
 ) -> Bank:
     """Bank of a grid at an instrument's pixels, rendered on first use.
 
@@ -37,8 +49,8 @@ def cached_bank(
         Built-in name or instrument file.
     progress : callable, optional
         Called with (nodes done, nodes in all) while the demo grid is built.
-    **rendering
-        Options of `render_bank` that are not left at their defaults.
+    mag_band, interpolation, velocity_step_km_s, reddening
+        As in `render_bank`.
 
     Returns
     -------
@@ -55,6 +67,13 @@ def cached_bank(
     True
     """
     loaded = load_instrument(instrument)
+    chosen = {
+        "mag_band": mag_band,
+        "interpolation": interpolation,
+        "velocity_step_km_s": velocity_step_km_s,
+        "reddening": reddening,
+    }
+    rendering = {name: value for name, value in chosen.items() if value != DEFAULTS[name]}
     of_grid = demo_cache_key() if str(grid) == "demo" else _fingerprint(Path(grid))
     digest = bank_digest(of_grid, loaded.resolved(), rendering)
     path = cache_folder() / "banks" / f"{digest}.zarr"

@@ -29,7 +29,8 @@ from starsmith.data_contract.noise.view import CALCULATOR, NoiseModel, Response
 from starsmith.data_contract.quantities import SPLITS
 from starsmith.data_contract.random import check_seed
 from starsmith.data_contract.tables.population import Population
-from starsmith.simulator.generation.executors import Crew, Job, run_shards
+from starsmith.simulator.generation.executors import Crew, run_shards
+from starsmith.simulator.generation.job import Job
 from starsmith.simulator.observe import draw_stars, model_flux, signal_to_noise
 from starsmith.simulator.prior import Prior
 from starsmith.simulator.rendering.interpolate import touches_filled

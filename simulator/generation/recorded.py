@@ -77,10 +77,8 @@ def bank_of_run(path: Path, run: dict, progress: Progress | None = None) -> Bank
             )
         return load_bank(Path(file))
     moving, reddened = (any(run["prior"].get(name, ())) for name in SOMETIMES)
-    rendering = ({"velocity_step_km_s": VELOCITY_STEP_KM_S} if moving else {}) | (
-        {"reddening": True} if reddened else {}
-    )
-    return cached_bank(progress=progress, **named, **rendering)
+    step = VELOCITY_STEP_KM_S if moving else None
+    return cached_bank(progress=progress, velocity_step_km_s=step, reddening=reddened, **named)
 
 
 def open_recorded(path: Path | str, progress: Progress | None = None) -> Dataset:

@@ -93,8 +93,8 @@ def _arm_operator(grid_wave: np.ndarray, grid_resolution: float, one: Instrument
         fill_pixel_weights(weight, first, count, row_start[:-1], edge, sigma, grid_wave, cell)
     else:
         kernel = pixel_kernel(one, grid_resolution)
-        samples = grid_wave / ANGSTROM_PER_NM, cell / ANGSTROM_PER_NM
-        weight = kernel_weights(one, kernel, (first, count), *samples)
+        wave_nm, cell_nm = grid_wave / ANGSTROM_PER_NM, cell / ANGSTROM_PER_NM
+        weight = kernel_weights(one, kernel, (first, count), wave_nm, cell_nm)
     column = np.arange(row_start[-1]) - np.repeat(row_start[:-1] - first, count)
     return csr_array((weight, column, row_start), shape=(arm.n_pixel, grid_wave.size))
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from starsmith.simulator.generation.executors import ALIGNMENT, Job, MappedJob
+from starsmith.simulator.generation.job import Job
+from starsmith.simulator.generation.pool import ALIGNMENT, MappedJob
 from starsmith.simulator.prior import Prior
 
 
