@@ -28,18 +28,15 @@ from starsmith.cli.shared.survey_options import (
 from starsmith.cli.sim.options import seed_option
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.files.atomic import write_toml
-from starsmith.data_contract.quantities import CONDITIONS
 
 if TYPE_CHECKING:
+    from starsmith.data_contract.bank.bank_file import Bank
     from starsmith.data_contract.noise.view import NoiseModel
     from starsmith.simulator.generation.generate import Settings
     from starsmith.simulator.prior import Prior
 
 __all__ = ["DIVISION", "Request", "describe", "generate", "requested"]
 
-BYTES_PER_PIXEL = {"noiseless": 1.3, "frozen": 3.1, "keys": 0.0}  # rounded and compressed
-HEADER_BYTES_PER_PIXEL = 650  # wavelengths and noise tables, once
-SCALARS_PER_ROW = 6 + len(CONDITIONS)
 DIVISION = ("shards", "scheduler", "emit_tasks", "task_shards")
 """Options that divide the making of a data set between machines."""
 
@@ -141,12 +138,15 @@ class Request:
         )
 
     def estimate(self) -> dict:
-        """Rows, shards and bytes that would be written, and the room there is."""
-        n_wave = self._n_wave()
-        per_row = SCALARS_PER_ROW * 8 + BYTES_PER_PIXEL[self.store] * n_wave
+        """Refuse what `write` refuses; rows, shards, bytes that would be written, and the room."""
+        from starsmith.simulator.generation.rehearsal import bytes_needed, check_place
+
+        bank, prior = self._opened()
+        settings, published = self.settings, self.format == "hdf5"
+        check_place(bank, prior, self.counts, self.dataset, self.seed, settings, self.overwrite)
         folder = next(parent for parent in self.out.absolute().parents if parent.exists())
         return self._sizes() | {
-            "bytes": int(HEADER_BYTES_PER_PIXEL * n_wave + per_row * sum(self.counts.values())),
+            "bytes": bytes_needed(bank, prior, self.counts, self.seed, settings, published),
             "bytes_free": shutil.disk_usage(folder).free,
             "config": self.resolved(),
             "dry_run": True,
@@ -176,11 +176,8 @@ class Request:
         from starsmith.simulator.generation import generate as simulation
         from starsmith.simulator.generation.conversion import export_published
         from starsmith.simulator.generation.schedulers import executor_of
-        from starsmith.simulator.presets import settle
 
-        self._check()
-        bank = self.source.moving(self.prior.moving).reddened(self.prior.reddened).open()
-        prior = settle(self.preset or "", bank, self.prior)
+        bank, prior = self._opened()
         folder = self.dataset
         if self.overwrite and folder.exists():
             simulation.check_prior(bank, prior, self.noise)  # while the old data are still there
@@ -222,6 +219,14 @@ class Request:
         file = tasks.write(self.emit_tasks)
         return {"task_file": str(file), "n_tasks": len(tasks.spans)}
 
+    def _opened(self) -> "tuple[Bank, Prior]":
+        """Bank and prior, where the options go together."""
+        from starsmith.simulator.presets import settle
+
+        self._check()
+        bank = self.source.moving(self.prior.moving).reddened(self.prior.reddened).open()
+        return bank, settle(self.preset or "", bank, self.prior)
+
     def _check(self) -> None:
         """Refuse options that do not go together."""
         if self.format == "hdf5" and self.store == "frozen":
@@ -244,13 +249,6 @@ class Request:
     def dataset(self) -> Path:
         """Folder of the data set itself: beside the exported files for ``hdf5``."""
         return self.out / "dataset.zarr" if self.format == "hdf5" else self.out
-
-    def _n_wave(self) -> int:
-        if self.source.bank is not None:
-            return self.source.open().wave.size
-        from starsmith.simulator.instruments import load_instrument
-
-        return load_instrument(self.source.instrument).wave.size
 
 
 @click.command(

@@ -133,6 +133,11 @@ def create_dataset(path: Path | str, header: DatasetHeader) -> None:
                 os.rename(fresh, path)
             except OSError:  # another process created it meanwhile
                 shutil.rmtree(fresh)
+    accept_run(path, header)
+
+
+def accept_run(path: Path, header: DatasetHeader) -> None:
+    """Refuse a folder that does not hold a dataset of this run, with a DataError."""
     try:
         found = open_run(path).run()
     except DataError as problem:
@@ -358,6 +363,16 @@ def is_skeleton(name: str, header: DatasetHeader) -> bool:
     return top in {"zarr.json", RUN_FILE, CARD_FILE, "wave", "noise"}
 
 
+def require_replaceable(path: Path) -> None:
+    """Refuse what ``--overwrite`` must not replace: anything but a data set; DataError."""
+    empty = path.is_dir() and not any(path.iterdir())
+    if not empty and schema_of(path) != DATASET_SCHEMA:
+        raise DataError(
+            f"{path} is not a data set: --overwrite does not replace it; remove it yourself, or "
+            "choose another place"
+        )
+
+
 def remove_dataset(path: Path) -> None:
     """Remove the data set at ``path``: all of it or nothing.
 
@@ -369,12 +384,7 @@ def remove_dataset(path: Path) -> None:
     DataError
         If something else is there, or another process is writing it.
     """
-    empty = path.is_dir() and not any(path.iterdir())
-    if not empty and schema_of(path) != DATASET_SCHEMA:
-        raise DataError(
-            f"{path} is not a data set: --overwrite does not replace it; remove it yourself, or "
-            "choose another place"
-        )
+    require_replaceable(path)
     aside = partial_name(path)
     with writer_lock(path):
         path.rename(aside)

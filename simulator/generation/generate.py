@@ -183,6 +183,19 @@ def _make_header(
     )
 
 
+def check_request(
+    bank: Bank, prior: Prior, n: int | Mapping[str, int], seed: int, settings: Settings
+) -> DatasetHeader:
+    """Header of the data set that is asked for; arguments and errors as in `write_dataset`."""
+    counts = split_counts(n) if isinstance(n, int) else dict(n)
+    if set(counts) != set(SPLITS) or min(counts.values()) < 1:
+        raise ConfigError(
+            f"splits {counts}: expected at least one spectrum in each of {list(SPLITS)}"
+        )
+    check_prior(bank, prior, settings.noise)
+    return _make_header(bank, prior, counts, seed, settings)
+
+
 def prepare_dataset(
     bank: Bank,
     prior: Prior,
@@ -192,14 +205,7 @@ def prepare_dataset(
     settings: Settings | None = None,
 ) -> DatasetHeader:
     """Check what is asked for and create the empty data set; arguments as in `write_dataset`."""
-    counts = split_counts(n) if isinstance(n, int) else dict(n)
-    if set(counts) != set(SPLITS) or min(counts.values()) < 1:
-        raise ConfigError(
-            f"splits {counts}: expected at least one spectrum in each of {list(SPLITS)}"
-        )
-    settings = settings or Settings()
-    header = _make_header(bank, prior, counts, seed, settings)
-    check_prior(bank, prior, settings.noise)
+    header = check_request(bank, prior, n, seed, settings or Settings())
     with told_of_disk(Path(out)):
         create_dataset(out, header)
     return header

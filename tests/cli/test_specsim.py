@@ -69,18 +69,52 @@ def test_overwrite_never_deletes_a_folder_of_something_else(bank_file, tmp_path)
     assert (tmp_path / "thesis.tex").exists()
 
 
-def test_dry_run_writes_nothing_and_estimates_the_size(dataset, bank_file, tmp_path):
-    """The estimate is for planning: right within a factor of 1.5."""
-    line = ("--bank", bank_file, "--out", tmp_path / "new" / "data.zarr")
+@pytest.mark.parametrize("store", ["noiseless", "frozen", "keys", "noiseless --format hdf5"])
+def test_dry_run_writes_nothing_and_estimates_the_size(bank_file, tmp_path, store):
+    """Bytes of all files within a tenth, as is promised; rows, shards and room."""
+    out = tmp_path / "new" / "data.zarr"
+    line = (f"specsim generate -n 900 --workers 1 --store {store}", "--bank", bank_file)
 
-    done = call("specsim generate -n 500 --dry-run --json", *line)
+    done = call(*line, "--out", out, "--dry-run", "--json")
+    assert done.exit_code == 0, done.stderr
     report = json.loads(done.stdout)
 
-    assert report["n_spectra"] == 500
-    assert report["n_shards"] == 3
+    assert (report["n_spectra"], report["n_shards"]) == (900, 3)
     assert report["bytes_free"] > 0
-    assert 1 / 1.5 < report["bytes"] / read_manifest(dataset).n_bytes < 1.5
     assert list(tmp_path.iterdir()) == []
+
+    assert call(*line, "--out", out).exit_code == 0
+    written = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
+    assert report["bytes"] == pytest.approx(written, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--seed 8", "holds a dataset of another run: config.seed, seed differ"),
+        ("--teff 3000..6000", "teff"),
+        ("--shards 0:1 --overwrite", "go with --format zarr and without"),
+        ("--format hdf5 --store frozen", "holds noiseless flux"),
+        ("--seeing 0.1..0.2", "seeing"),
+    ],
+)
+def test_dry_run_refuses_what_the_run_refuses(dataset, bank_file, options, said):
+    """In the same words, and the data set that is there stays as it is."""
+    digest = read_manifest(dataset).digest
+    line = f"specsim generate -n 500 --seed 7 --workers 1 {options} --bank {bank_file} --out"
+    told = [call(line, dataset, *dry) for dry in (("--dry-run",), ())]
+    assert [done.exit_code for done in told] == [2, 2], [done.stderr for done in told]
+    assert said in told[0].stderr
+    assert told[0].stderr == told[1].stderr
+    assert read_manifest(dataset).digest == digest
+
+
+def test_dry_run_refuses_to_overwrite_something_else(bank_file, tmp_path):
+    (tmp_path / "thesis.tex").write_text("ten years of work")
+    line = "specsim generate -n 20 --overwrite --dry-run"
+    done = call(line, "--bank", bank_file, "--out", tmp_path)
+    assert done.exit_code == 2
+    assert "is not a data set" in done.stderr
 
 
 @pytest.fixture
