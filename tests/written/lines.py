@@ -22,7 +22,7 @@ SHORT = {  # options added to a line that starts so, where they are not given
     "speclearn train": "--set epochs=1",
     "speclearn train --online": "--epoch-size 400",
     "specfisher ceiling": "--n-star 40 --n-template 1000",
-    "specfisher plan": "--n-star 40",
+    "specfisher plan --mag": "--n-star 40",
 }
 BRING = "files only a reader has; "
 EXCEPTIONS = {  # pattern -> why the line is not run; another test holds it
