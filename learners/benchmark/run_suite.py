@@ -179,7 +179,10 @@ class SuiteFolder:
             n_template=self.suite.n_template,
             statistics=STATISTICS,
         )
-        table = ceiling_of(data, target, options, progress=lambda step: tell(f"ceiling: {step}"))
+        bank = self.access.bank_of(data.path)
+        table = ceiling_of(
+            data, target, options, bank=bank, progress=lambda step: tell(f"ceiling: {step}")
+        )
         write_ceiling_file(path, wanted, table)
         return table
 
