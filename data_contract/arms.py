@@ -1,5 +1,6 @@
 """Arms of a spectrograph: which pixels of a spectrum each of them recorded."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,6 +9,8 @@ import numpy as np
 from starsmith.data_contract.errors import DataError
 
 __all__ = ["ArmSpan", "arm_named", "arm_spans"]
+
+MEDIUM = re.compile(r"(?i)\b(mr|medium)\b|_mr$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,14 @@ class ArmSpan:
     def pixels(self) -> slice:
         """The arm's pixels, to index the last axis with."""
         return slice(self.start, self.stop)
+
+    @property
+    def letter(self) -> str:
+        """The arm as PFS files call it: b, r, m (red at medium resolution) or n.
+
+        Of an arm without a name, as old noise tables of ``pfs_mr`` have, it is m.
+        """
+        return "m" if MEDIUM.search(self.name) or not self.name else self.name[0].lower()
 
     def __len__(self) -> int:
         return self.stop - self.start

@@ -7,6 +7,7 @@ OBSERVATIONS and FLUX_TABLE, which the present one finds by name.
 
 import hashlib
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,12 +34,22 @@ SCIENCE_TARGET = 1
 OLDEST_READABLE = 1  # DAMD_VER without a NOTES table
 BLOCK_ROWS = 256
 
+KEY_IN_NAME = re.compile(r"pfs(?:Sim)?Object-(\d{5}-\d{5}-.*?-[0-9a-f]{16})[-.]")
+
 Progress = Callable[[int, int], None]
 
 
 def njy_per_flux(wave: np.ndarray) -> np.ndarray:
     """f_ν [nJy] of f_λ = 1e-17 erg/s/cm²/Å at vacuum wavelengths [Å], float64 (n_wave,)."""
     return NJY_PER_FLUX * np.square(wave)
+
+
+def object_key(split: str, index: int) -> str:
+    """What names of files say of an object, by the present datamodel: catId-tract-patch-objId.
+
+    The catId is the number of the split, objId the index within it, in hexadecimal digits.
+    """
+    return f"{SPLITS[split]:05d}-{TRACT:05d}-{PATCH}-{index:016x}"
 
 
 def visit_hash(visits: list[int]) -> int:
@@ -69,15 +80,19 @@ class _Objects:
         """Vacuum [Å], increasing."""
         return self.split.wave[self.order]
 
-    def name(self, i: int, prefix: str = "pfsObject") -> str:
-        """File name; catId is the number of the split, objId the index within it."""
-        cat, obj = SPLITS[self.split.name], int(self.draws.index[i])
-        if prefix == "pfsSimObject":
-            return f"{prefix}-{TRACT:05d}-{PATCH}-{cat:03d}-{obj:08d}.fits"
+    def name(self, i: int) -> str:
+        """File name of a pfsObject; its key is that of `object_key`."""
         visits = self.visits(i)
-        word = visit_hash(visits) & 0xFFFFFFFF
-        ending = f"{len(visits) % 100:02d}-0x{word:08x}.fits"
-        return f"{prefix}-{TRACT:05d}-{PATCH}-{cat:03d}-{obj:08d}-{ending}"
+        ending = f"{len(visits) % 1000:03d}-0x{visit_hash(visits):016x}"
+        return f"pfsObject-{self.key(i)}-{ending}.fits"
+
+    def truth_name(self, i: int) -> str:
+        """File name of a pfsSimObject."""
+        return f"pfsSimObject-{self.key(i)}.fits"
+
+    def key(self, i: int) -> str:
+        """What names of files say of an object."""
+        return object_key(self.split.name, int(self.draws.index[i]))
 
     def visits(self, i: int) -> list[int]:
         """Numbers of the exposures, from 1."""
@@ -143,7 +158,7 @@ def export_pfs(
         for i in range(some.size):
             contents = {objects.name(i): _object_hdus(objects, i)}
             if model is not None:
-                contents[objects.name(i, "pfsSimObject")] = _truth_hdus(objects, i, model[i])
+                contents[objects.truth_name(i)] = _truth_hdus(objects, i, model[i])
             for name, hdus in contents.items():
                 files.append(_write(folder / name, hdus))
         if progress:
@@ -153,13 +168,9 @@ def export_pfs(
 
 def _refuse_existing(split: Split, rows: np.ndarray, folder: Path) -> None:
     """DataError, before anything is written, where one of the objects is there already."""
-    cat = f"{TRACT:05d}-{PATCH}-{SPLITS[split.name]:03d}"
-    there = {
-        path.name[: path.name.index(".fits")]: path for path in folder.glob("pfs*Object-*.fits")
-    }
-    wanted = {f"Object-{cat}-{index:08d}" for index in split.draws.index[rows]}
-    for name, path in sorted(there.items()):
-        if any(name.removeprefix("pfs").removeprefix("Sim").startswith(w) for w in wanted):
+    wanted = {object_key(split.name, int(index)) for index in split.draws.index[rows]}
+    for path in sorted(folder.glob("pfs*Object-*.fits*")):
+        if KEY_IN_NAME.match(path.name) and KEY_IN_NAME.match(path.name)[1] in wanted:
             raise DataError(f"{path} exists already; choose another --out or pass --overwrite")
 
 
@@ -238,14 +249,14 @@ def _table(name: str, columns: list[fits.Column], header: fits.Header | None) ->
 def _pixels(
     names: tuple[str, str], nm: np.ndarray, flux: np.ndarray, noise: np.ndarray, mask: np.ndarray
 ) -> list[fits.Column]:
-    """Columns of a table with one row per pixel."""
+    """Columns of a table with one row per pixel; the present datamodel's mask has 64 bits."""
     wave_name, noise_name = names
-    unit = "nJy2" if noise_name == "fluxVariance" else "nJy"
+    is_old = noise_name == "fluxVariance"
     return [
         fits.Column(wave_name, "D", "nm", array=nm),
         fits.Column("flux", "E", "nJy", array=flux),
-        fits.Column(noise_name, "E", unit, array=noise),
-        fits.Column("mask", "J", array=mask),
+        fits.Column(noise_name, "E", "nJy2" if is_old else "nJy", array=noise),
+        fits.Column("mask", "J" if is_old else "K", array=mask),
     ]
 
 
@@ -279,7 +290,7 @@ def _target(objects: _Objects, i: int) -> fits.BinTableHDU:
 
 
 def _observations(objects: _Objects, i: int) -> fits.BinTableHDU:
-    letters = [arm.name[:1] or "m" for arm in objects.split.header.noise.arms]
+    letters = [arm.letter for arm in objects.split.header.noise.arms]
     visits = np.repeat(objects.visits(i), len(letters))
     n = visits.size
     exp_time = objects.draws.conditions[i, CONDITIONS.index("exp_time")]

@@ -187,8 +187,6 @@ def _values(table: UserTable, name: str, column: str, band: str, problems: list[
         values = table.numbers(column)
         if name != "weight":
             values = to_glossary(name, values, table.unit(column), band)
-        elif table.parsed_unit(column) not in (None, ""):
-            raise ValueError(f"a weight has no unit, found {table.unit(column)}")
     except (ValueError, ConfigError) as problem:
         reason = str(problem).removeprefix(f"{table.path} is ").removeprefix(f"{table.path}: ")
         problems.append(f"column {column}: {reason}")

@@ -1,12 +1,11 @@
 """PFS files: structure of a real file, units, bits, and what readers make of them."""
 
-import re
-
 import numpy as np
 import pytest
 from astropy import units
 from astropy.io import fits  # noqa: TID251
 
+from starsmith.data_contract.arms import ArmSpan
 from starsmith.data_contract.dataset.reader import open_dataset
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.exchange.export_pfs import export_pfs, njy_per_flux, visit_hash
@@ -107,10 +106,12 @@ def test_truth_is_apart(split, files):
     np.testing.assert_allclose(flux, split.flux_model([3])[0], rtol=1e-6)
 
 
-def test_specutils_reads_the_files(files):
-    """Its own loader knows the file by name and finds flux, uncertainty and mask."""
+def test_specutils_reads_the_files(files, tmp_path):
+    """Its own loader knows the names of the first datamodel: flux, uncertainty and mask."""
     specutils = pytest.importorskip("specutils")
-    spectrum = specutils.Spectrum.read(str(files[0]))
+    old = tmp_path / "pfsObject-00000-0,0-002-00000003-12-0x12345678.fits"
+    old.write_bytes(files[0].read_bytes())
+    spectrum = specutils.Spectrum.read(str(old))
     again = read_pfs_object(files[0])
     assert spectrum.flux.unit == units.nJy
     np.testing.assert_allclose(
@@ -119,11 +120,47 @@ def test_specutils_reads_the_files(files):
     np.testing.assert_array_equal(spectrum.mask, again.mask != 0)
 
 
-def test_names_follow_the_datamodel(files):
-    """tract-patch-catId-objId-nVisit-hash; the hash is that of the visits, cut to 32 bits."""
-    name = next(f.name for f in files if "pfsObject" in f.name)
-    assert re.fullmatch(r"pfsObject-\d{5}-0,0-002-00000003-12-0x[0-9a-f]{8}\.fits", name)
-    assert int(name[-15:-5], 16) == visit_hash(list(range(1, 13))) & 0xFFFFFFFF
+FORMAT = (
+    "pfsObject-%(catId)05d-%(tract)05d-%(patch)s-%(objId)016x-%(nVisit)03d-0x%(pfsVisitHash)016x"
+    ".fits"
+)
+
+
+def test_the_present_datamodel_finds_the_files(split, files):
+    """Its file name of an identity is there, and what it reads of it: HDUs, columns, cards."""
+    visits = list(range(1, 13))
+    for index in (3, 0):
+        identity = {
+            "catId": 2, "tract": 0, "patch": "0,0", "objId": index,
+            "nVisit": len(visits) % 1000, "pfsVisitHash": visit_hash(visits),
+        }  # fmt: skip
+        path = files[0].parent / (FORMAT % identity)
+        assert path in files
+        with fits.open(path) as hdus:
+            assert hdus["FLUX"].data.shape == hdus["MASK"].data.shape
+            assert hdus[1].header["DAMD_VER"] == 1  # without notes
+            for name in ("SKY", "COVAR", "COVAR2", "WAVELENGTH"):
+                assert hdus[name].data is not None
+            target = hdus["TARGET"]
+            assert {n: target.header[n.upper()] for n in ("catId", "tract", "patch", "objId")} == {
+                n: identity[n] for n in ("catId", "tract", "patch", "objId")
+            }
+            assert {"RA", "DEC", "TARGETTYPE"} <= set(target.header)
+            assert set(target.columns.names) == {"filterName", "fiberFlux"}
+            seen = hdus["OBSERVATIONS"].data
+            assert sorted(set(seen["visit"])) == visits
+            assert hdus["FLUX_TABLE"].columns["mask"].format == "K"
+    truth = {f.name for f in files if "Sim" in f.name}
+    assert truth == {f"pfsSimObject-00002-00000-0,0-{index:016x}.fits" for index in (3, 0)}
+
+
+@pytest.mark.parametrize(
+    ("name", "letter"),
+    [("red-mr", "m"), ("red", "r"), ("blue", "b"), ("nir", "n"), ("", "m"), ("Medium red", "m")],
+)
+def test_arms_have_the_letters_of_the_datamodel(name, letter):
+    """The red arm at medium resolution is m."""
+    assert ArmSpan(name, 0, 1).letter == letter
 
 
 def test_files_are_not_replaced_unasked(split, files):
