@@ -1,5 +1,6 @@
 """BOSZ 2024: air wavelengths by formula, Eddington fluxes, two model atmospheres."""
 
+import gzip
 from itertools import product
 
 import numpy as np
@@ -164,3 +165,16 @@ def test_releases_and_microturbulences_are_not_mixed(tmp_path):
     report = import_bosz(folder, tmp_path / "grid.zarr", 8460.0, 8690.0)
     assert {file for file, _ in report.refused} == strangers
     assert len(report.imported) == 3
+
+
+def test_a_file_that_a_browser_unpacked_is_the_same(tmp_path):
+    """Without .gz, packed or not as its name says: the same spectrum, and imported."""
+    packed = write_node_2024(tmp_path, teff=5000)
+    plain = tmp_path / "plain" / packed.name.removesuffix(".gz")
+    plain.parent.mkdir()
+    plain.write_bytes(gzip.decompress(packed.read_bytes()))
+    np.testing.assert_array_equal(read(plain).flux, read(packed).flux)
+    (plain.parent / "notes.txt").write_text("not of the archive")
+    report = import_bosz(plain.parent, tmp_path / "grid.zarr")
+    assert report.imported == (plain.name,)
+    assert report.ignored == ("notes.txt",)

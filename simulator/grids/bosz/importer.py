@@ -1,6 +1,7 @@
 """Turn a folder of archive files into one grid file, and tell what became of each."""
 
 import hashlib
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -27,6 +28,7 @@ from starsmith.simulator.grids.bosz.staging import LoadedFile, StagedNode, Stagi
 __all__ = ["ImportReport", "import_bosz"]
 
 SUFFIXES = (".fits", ".asc.bz2", ".asc", ".txt.gz")
+UNPACKED = re.compile(r"(.*/)?bosz2024_[^/]*\.txt")  # browsers unpack what they download
 ALWAYS_AXES = ("teff", "logg", "m_h")
 LICENCE = (
     "public data of the MAST archive; no licence is stated with the files: cite the paper and "
@@ -161,8 +163,8 @@ def _archive_files(folder: Path) -> tuple[list[str], tuple[str, ...]]:
     paths = (path for path in folder.rglob("*") if path.is_file())
     files = sorted(path.relative_to(folder).as_posix() for path in paths)
     files.sort(key=lambda file: not file.endswith(".fits"))
-    ignored = tuple(file for file in files if not file.endswith(SUFFIXES))
-    return [file for file in files if file.endswith(SUFFIXES)], ignored
+    ours = [file for file in files if file.endswith(SUFFIXES) or UNPACKED.fullmatch(file)]
+    return ours, tuple(file for file in files if file not in set(ours))
 
 
 def _parse_names(files: list[str]) -> tuple[dict[str, ArchiveName], list[tuple[str, str]]]:

@@ -56,7 +56,7 @@ LAST_VACUUM = 2000.0  # above, wavelengths are those of air [Å]
 NAME = re.compile(
     r"bosz2024_(?P<atmosphere>mp|ms|ap)_t(?P<teff>\d{4,5})_g(?P<logg>[+-]\d\.\d)"
     r"_m(?P<m_h>[+-]\d\.\d\d)_a(?P<a_m>[+-]\d\.\d\d)_c(?P<c_m>[+-]\d\.\d\d)"
-    r"_v(?P<microturbulence>\d)_r(?P<resolution>\d+)_resam\.txt\.gz"
+    r"_v(?P<microturbulence>\d)_r(?P<resolution>\d+)_resam\.txt(?:\.gz)?"
 )
 
 
@@ -106,7 +106,7 @@ def bosz2024_atmosphere(labels: NodeLabels) -> str:
 
 
 def parse_bosz2024(file_name: str) -> ArchiveName:
-    """Labels, resolution and model atmosphere from a 2024 file name.
+    """Labels, resolution and model atmosphere from a 2024 file name, unpacked or not.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def parse_bosz2024(file_name: str) -> ArchiveName:
         microturbulence=float(match["microturbulence"]),
         atmosphere=ATMOSPHERES[match["atmosphere"]],
     )
-    if bosz2024_name(name) != file_name:
+    if bosz2024_name(name) != file_name.removesuffix(".gz") + ".gz":
         raise GridError(f"spelled otherwise than the release would: {bosz2024_name(name)}")
     if name.resolution not in RESOLUTIONS:
         raise GridError(f"r{name.resolution}: the release has R = {RESOLUTIONS}")
@@ -153,9 +153,9 @@ def read_bosz2024(content: bytes, file_name: str, name: ArchiveName) -> ArchiveS
     Parameters
     ----------
     content : bytes
-        The file as downloaded.
+        The file as downloaded, or as a browser unpacked it.
     file_name : str
-        For the sake of one signature with `read_bosz2017`; the format is always the same.
+        Ends in ``.gz`` where it is packed.
     name : ArchiveName
         Its resolution decides the wavelengths.
 
@@ -172,7 +172,8 @@ def read_bosz2024(content: bytes, file_name: str, name: ArchiveName) -> ArchiveS
     from starsmith.simulator.synthesis.air import air_to_vacuum
 
     try:
-        text = unpack(content, "gz", most_text(name.resolution))
+        packed = file_name.endswith(".gz")
+        text = unpack(content, "gz", most_text(name.resolution)) if packed else content
     except ValueError as problem:
         raise DataError(f"archive is damaged ({problem}); fetch it again") from None
     n_wave = SAMPLES_PER_R * name.resolution
