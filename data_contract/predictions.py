@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from starsmith.data_contract.files.atomic import staged_file
 from starsmith.data_contract.files.outside import MOST_TABLE, check_plain
 from starsmith.data_contract.quality import QUALITY_BITS, quality_value
 from starsmith.data_contract.quantities import UNITS
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 __all__ = ["Predictions", "read_predictions", "write_ecsv", "write_predictions"]
 
@@ -164,34 +168,8 @@ def read_predictions(path: Path | str) -> Predictions:
     >>> starsmith.read_predictions("test.ecsv").labels
     ('logg',)
     """
-    from astropy.table import Table
-
-    try:
-        check_plain(path, MOST_TABLE)
-        table = Table.read(path, format="ascii.ecsv")
-    except Exception as problem:  # readers of tables raise what they like on a damaged file
-        raise DataError(f"{path}: not an ECSV table ({problem})") from None
-    meta = table.meta
-    if (meta.get("schema"), meta.get("schema_version")) != (SCHEMA, SCHEMA_VERSION):
-        raise DataError(
-            f"{path}: found {meta.get('schema')} version {meta.get('schema_version')}, expected "
-            f"{SCHEMA} version {SCHEMA_VERSION}; write it with `speclearn predict`"
-        )
-    needed = ("labels", "units", "split", "seed", "model", "dataset", "notice")
-    if missing := [name for name in needed if name not in meta]:
-        raise DataError(
-            f"{path}: its head lacks {', '.join(missing)}, so nobody knows whose predictions "
-            f"these are; write it with `speclearn predict`"
-        )
-    labels = tuple(meta["labels"])
-    columns = {"index", "snr"} | {f"{label}{end}" for label in labels for end in ("", "_true")}
-    if missing := sorted(columns - set(table.colnames)):
-        raise DataError(
-            f"{path}: column(s) {', '.join(missing)} are missing"
-            + "".join(f", so there are no predictions of {n}" for n in missing if n in labels)
-            + ("; without draw keys no two tables can be matched" if "index" in missing else "")
-            + "; write it with `speclearn predict`"
-        )
+    table = _checked_table(path)
+    meta, labels = table.meta, tuple(table.meta["labels"])
 
     def gather(pattern: str) -> np.ndarray:
         columns = [table[pattern.format(label)] for label in labels]
@@ -218,3 +196,36 @@ def read_predictions(path: Path | str) -> Predictions:
         mag=optional("mag", np.float64),
         quality=optional("quality", np.int64),
     )
+
+
+def _checked_table(path: Path | str) -> "Table":
+    """Table of predictions with all that a reader needs; DataError names what it lacks."""
+    from astropy.table import Table
+
+    try:
+        check_plain(path, MOST_TABLE)
+        table = Table.read(path, format="ascii.ecsv")
+    except Exception as problem:  # readers of tables raise what they like on a damaged file
+        raise DataError(f"{path}: not an ECSV table ({problem})") from None
+    meta = table.meta
+    if (meta.get("schema"), meta.get("schema_version")) != (SCHEMA, SCHEMA_VERSION):
+        raise DataError(
+            f"{path}: found {meta.get('schema')} version {meta.get('schema_version')}, expected "
+            f"{SCHEMA} version {SCHEMA_VERSION}; write it with `speclearn predict`"
+        )
+    needed = ("labels", "units", "split", "seed", "model", "dataset", "notice")
+    if missing := [name for name in needed if name not in meta]:
+        raise DataError(
+            f"{path}: its head lacks {', '.join(missing)}, so nobody knows whose predictions "
+            f"these are; write it with `speclearn predict`"
+        )
+    labels = meta["labels"]
+    columns = {"index", "snr"} | {f"{label}{end}" for label in labels for end in ("", "_true")}
+    if missing := sorted(columns - set(table.colnames)):
+        raise DataError(
+            f"{path}: column(s) {', '.join(missing)} are missing"
+            + "".join(f", so there are no predictions of {n}" for n in missing if n in labels)
+            + ("; without draw keys no two tables can be matched" if "index" in missing else "")
+            + "; write it with `speclearn predict`"
+        )
+    return table
