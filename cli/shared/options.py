@@ -248,6 +248,9 @@ def read_config(path: Path) -> dict:
     click.BadParameter
         If it is not TOML.
     """
-    from starsmith.data_contract.files.outside import read_toml
+    from starsmith.data_contract.files.outside import MOST_TOML, read_file, toml_of
 
-    return read_toml(path, click.BadParameter)
+    try:
+        return toml_of(read_file(path, MOST_TOML).decode("utf-8"))
+    except ValueError as problem:
+        raise click.BadParameter(f"{path} is not TOML: {problem}") from None
