@@ -229,7 +229,7 @@ QUANTITIES = (
         "condition",
         "",
         (900.0, 900.0),
-        (0.0, 1e6),
+        (1.0, 1e6),
         "Seconds per exposure",
     ),
     Quantity(

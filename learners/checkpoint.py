@@ -3,34 +3,55 @@
 import hashlib
 import json
 import platform
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import load, save
 
+from starsmith.data_contract.checks.integrity import Finding
+from starsmith.data_contract.checks.verify import Report
 from starsmith.data_contract.dataset.training import TrainingView
 from starsmith.data_contract.errors import ContractError, DataError
-from starsmith.data_contract.files.atomic import staged_file
+from starsmith.data_contract.files.atomic import staged_file, write_json, write_text
+from starsmith.data_contract.files.digests import (
+    FileRecord,
+    changed_files,
+    hash_file,
+    tell_of_no_digest,
+)
+from starsmith.data_contract.files.outside import read_file, read_json, regular_size
 from starsmith.data_contract.quantities import UNITS
+from starsmith.learners.card import check_card, check_tensors
 from starsmith.learners.preprocess import Statistics
 from starsmith.learners.recipe import Recipe, recipe_to_table
 
 __all__ = [
     "CARD",
+    "CARD_SUM",
+    "LOG_FILES",
     "SCHEMA",
     "SCHEMA_VERSION",
     "WEIGHTS",
+    "changed_parts",
+    "close_card",
     "make_card",
     "read_checkpoint",
+    "verify_checkpoint",
     "wave_hash",
     "write_checkpoint",
 ]
 
 SCHEMA, SCHEMA_VERSION = "starsmith.checkpoint", 1
 CARD, WEIGHTS = "card.json", "model.safetensors"
+CARD_SUM = "card.sha256.json"
+MODEL_FILES = ("recipe.toml", "run.json", "trees", "bank.zarr")
+"""Beside the weights, what decides a prediction or says what was trained; where it is there."""
+LOG_FILES = ("metrics.jsonl", "state.safetensors")
+"""What training leaves; listed once it has ended, looked at by `specdata verify` alone."""
 NORMALISATION = (
     "flux over the median of its unmasked pixels; per pixel less the mean of the training "
     "spectra, over their standard deviation; masked pixels are that mean"
@@ -109,7 +130,7 @@ def write_checkpoint(
     """Write weights and card; the card comes last, so a card means a whole checkpoint.
 
     Both are on the disk before the checkpoint that was there gives way: a disk that is full
-    leaves it as it was.
+    leaves it as it was. The card lists size and SHA-256 of every file that decides a prediction.
 
     Parameters
     ----------
@@ -123,47 +144,146 @@ def write_checkpoint(
     tensors = {f"model.{name}": np.ascontiguousarray(value) for name, value in weights.items()}
     tensors |= statistics.tensors()
     content = save(tensors)
-    card = card | {"weights_sha256": hashlib.sha256(content).hexdigest()}
+    digest = hashlib.sha256(content).hexdigest()
+    files = _records(folder, MODEL_FILES) | {WEIGHTS: {"bytes": len(content), "sha256": digest}}
+    text = card_text(card | {"weights_sha256": digest, "files": files})
     with staged_file(folder / CARD) as new_card:
-        new_card.write_text(json.dumps(card, indent=2) + "\n")
+        new_card.write_bytes(text)
         with staged_file(folder / WEIGHTS) as new_weights:
             new_weights.write_bytes(content)
             (folder / CARD).unlink(missing_ok=True)
+            write_sums(folder, text)
+
+
+def card_text(card: dict) -> bytes:
+    """A card as it is stored."""
+    return (json.dumps(card, indent=2) + "\n").encode()
+
+
+def write_sums(folder: Path, *cards: bytes) -> None:
+    """Write the SHA-256 of the card beside it; of two, while one replaces the other."""
+    write_json(folder / CARD_SUM, {CARD: [hashlib.sha256(card).hexdigest() for card in cards]})
+
+
+def _records(folder: Path, names: Iterable[str]) -> dict[str, FileRecord]:
+    """Size and SHA-256 of files, and of those in folders, that are there."""
+    found = {}
+    for name in names:
+        place = folder / name
+        inside = sorted(place.rglob("*")) if place.is_dir() else [place]
+        for file in inside:
+            if file.is_file():
+                found[file.relative_to(folder).as_posix()] = hash_file(file)
+    return found
+
+
+def close_card(folder: Path, finished: dict) -> None:
+    """Write into the card why and when training ended, and digests of what training left."""
+    card = read_json(folder / CARD)
+    before = (folder / CARD).read_bytes()
+    files = card.get("files", {}) | _records(folder, LOG_FILES)
+    after = card_text(card | {"finished": finished, "files": files})
+    write_sums(folder, before, after)  # whichever card a crash leaves is whole
+    write_text(folder / CARD, after.decode())
+    write_sums(folder, after)
 
 
 def read_checkpoint(folder: Path) -> tuple[dict, dict[str, np.ndarray]]:
-    """Read a card and its tensors.
+    """Read a card and its tensors, after both were checked.
 
     Raises
     ------
     DataError
         If the folder is no checkpoint, or one of another version.
     ContractError
-        If the weights are not those the card was written for.
+        If a file is not the one the card was written for, the card's own digest differs, or its
+        entries or arrays are not those of a checkpoint.
     """
     folder = Path(folder)
-    card_path, weights_path = folder / CARD, folder / WEIGHTS
-    if not (card_path.is_file() and weights_path.is_file()):
+    card = _read_card(folder)
+    if "files" not in card:
+        tell_of_no_digest(folder)
+    if problems := list(changed_parts(folder, card, LOG_FILES)):
+        raise ContractError(
+            f"{folder} is damaged: {'; '.join(problems[:5])}: not the weights or files its card "
+            "was written for; copy the folder again or fit the model again"
+        )
+    if "files" in card and not _sum_is_right(folder):
+        raise ContractError(
+            f"{folder / CARD} is damaged: its SHA-256 is not the one in {CARD_SUM}; copy the "
+            "folder again or fit the model again"
+        )
+    weights = folder / WEIGHTS
+    try:
+        tensors = load(read_file(weights, regular_size(weights)))
+    except (SafetensorError, OSError, LookupError, TypeError, ValueError) as problem:
+        raise ContractError(f"{weights}: damaged ({problem}); copy it again") from None
+    check_tensors(card, tensors, str(weights))
+    if wave_hash(tensors["wave"]) != card["wave"]["sha256"]:
+        raise ContractError(f"{weights}: not the wavelengths of its card; copy it again")
+    return card, tensors
+
+
+def _read_card(folder: Path) -> dict:
+    """Card of a checkpoint, checked."""
+    path = folder / CARD
+    if not (path.is_file() and (folder / WEIGHTS).is_file()):
         raise DataError(
             f"{folder}: no checkpoint there (expected {CARD} and {WEIGHTS}); give the folder "
             f"that `speclearn train --out` wrote"
         )
-    try:
-        card = json.loads(card_path.read_text())
-    except ValueError as problem:
-        raise DataError(f"{card_path}: not a card ({problem}); fit the model again") from None
+    card = read_json(path, advice="fit the model again")
     found = (card.get("schema"), card.get("schema_version"))
     if found != (SCHEMA, SCHEMA_VERSION):
         raise DataError(
-            f"{card_path}: found {found[0]} version {found[1]}, this starsmith reads {SCHEMA} "
+            f"{path}: found {found[0]} version {found[1]}, this starsmith reads {SCHEMA} "
             f"version {SCHEMA_VERSION}; fit the model again with this version"
         )
-    if hashlib.sha256(weights_path.read_bytes()).hexdigest() != card["weights_sha256"]:
-        raise ContractError(
-            f"{weights_path}: not the weights its card was written for; copy the folder again "
-            f"or fit the model again"
-        )
+    check_card(card, str(path))
+    return card
+
+
+def _sum_is_right(folder: Path) -> bool:
     try:
-        return card, load_file(weights_path)
-    except SafetensorError as problem:
-        raise ContractError(f"{weights_path}: damaged ({problem}); copy it again") from None
+        sums = read_json(folder / CARD_SUM).get(CARD)
+    except DataError:
+        return False
+    return isinstance(sums, list) and hash_file(folder / CARD)["sha256"] in sums
+
+
+def changed_parts(folder: Path, card: Mapping, but: Iterable[str] = ()) -> Iterator[str]:
+    """Say which files of a checkpoint are not those its card lists, except for some."""
+    files = card.get("files") or {WEIGHTS: None}
+    for name, record in files.items():
+        inside = PurePosixPath(name)
+        if inside.is_absolute() or ".." in inside.parts:
+            yield f"{name[:80]} lies elsewhere"
+        elif name not in but and record is not None:
+            yield from changed_files(folder, {name: record}, thorough=True, alone=False)
+    if files.get(WEIGHTS) is None:
+        found = hash_file(folder / WEIGHTS)
+        if found["sha256"] != card["weights_sha256"]:
+            yield f"{WEIGHTS} was changed"
+
+
+def verify_checkpoint(folder: Path) -> Report:
+    """Check every file of a checkpoint against its card, and that card and arrays fit.
+
+    Raises
+    ------
+    DataError
+        If the folder is no checkpoint.
+    """
+    folder = Path(folder)
+    problems = []
+    card = _read_card(folder)
+    problems += changed_parts(folder, card)
+    if not problems:
+        try:
+            read_checkpoint(folder)
+        except ContractError as problem:
+            problems.append(str(problem))
+    names = [CARD, *card.get("files", {WEIGHTS: None})]
+    sizes = [regular_size(folder / name) for name in names if (folder / name).is_file()]
+    findings = [Finding("", f"{text}; copy the folder again") for text in problems]
+    return Report(folder, findings, len(sizes), sum(sizes), "files" in card)

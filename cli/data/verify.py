@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,9 @@ from starsmith.cli.shared.command import Command, echo_json, json_option
 from starsmith.cli.shared.option_table import EXISTING, argument, grouped, takes
 from starsmith.cli.shared.options import BankSource, bank_options
 from starsmith.cli.shared.progress import progress_bar
+
+if TYPE_CHECKING:
+    from starsmith.data_contract.checks.verify import Report
 
 __all__ = ["VerifyOptions", "verify"]
 
@@ -24,26 +28,48 @@ class VerifyOptions:
     source: BankSource = grouped(bank_options)
 
 
+def report_on(path: Path) -> "Report":
+    """Verify a file of any kind."""
+    from starsmith.data_contract.checks.verify_folder import verify_file
+    from starsmith.data_contract.errors import ContractError, StarsmithError
+
+    if not (path / "card.json").is_file():
+        return verify_file(path)
+    from starsmith.learners import load_checkpoint
+    from starsmith.learners.checkpoint import verify_checkpoint
+
+    report = verify_checkpoint(path)
+    if report.ok:
+        try:
+            load_checkpoint(path)
+        except StarsmithError as problem:
+            raise ContractError(str(problem)) from None
+    return report
+
+
 @click.command(
     cls=Command,
     examples=(
         "specdata verify data.zarr",
         "specdata verify data.zarr --json",
+        "specdata verify bank.zarr",
         "specdata verify data.zarr --remake",
     ),
 )
 @takes(VerifyOptions)
 def verify(options: VerifyOptions) -> None:
-    """Check every byte and every promise of the data set at PATH; exit code 3 if one is broken.
+    """Check every byte and every promise of PATH; exit code 3 if one is broken.
+
+    PATH is a data set, a bank, a grid or a checkpoint.
 
     --remake finds even what was changed before it was hashed; it takes as long as `specsim
     generate`, and the bank recorded in PATH unless another is named.
     """
-    from starsmith.data_contract.checks.verify import verify_dataset
     from starsmith.data_contract.errors import ContractError
+    from starsmith.data_contract.files.digests import NO_DIGEST
 
     path = options.path
-    report = verify_dataset(path)
+    report = report_on(path)
     remade = _other_than_keys(options) if options.remake and report.ok else []
     if options.as_json:
         content = {
@@ -52,13 +78,15 @@ def verify(options: VerifyOptions) -> None:
             "problems": report.problems + remade,
             "n_files": report.n_files,
             "n_bytes": report.n_bytes,
+            "has_digest": report.has_digest,
             "remade": options.remake and report.ok,
         }
         echo_json("specdata.verify", content)
     elif report.ok and not remade:
         again = ", every row what its key makes" if options.remake else ""
         size = f"{report.n_files} files, {report.n_bytes / 1e6:.1f} MB"
-        click.echo(f"{path}: {size}, all intact{again}")
+        state = "all intact" if report.has_digest else f"readable, but no digest: {NO_DIGEST}"
+        click.echo(f"{path}: {size}, {state}{again}")
     report.require()
     if remade:
         raise ContractError(

@@ -15,6 +15,7 @@ from starsmith.data_contract.bank.velocity import VelocityTables, read_velocity,
 from starsmith.data_contract.described import described, span
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.atomic import staged_folder
+from starsmith.data_contract.files.digests import require_digests, write_digests
 from starsmith.data_contract.files.zarr_groups import (
     ArrayKinds,
     StoredGroup,
@@ -26,7 +27,7 @@ from starsmith.data_contract.files.zarr_groups import (
 from starsmith.data_contract.noise.noise_tables import PER_ARM, SHAPES, NoiseTables
 from starsmith.data_contract.quantities import LABELS
 
-__all__ = ["BANK_SCHEMA", "DEGREES", "Bank", "load_bank"]
+__all__ = ["BANK_SCHEMA", "DEGREES", "Bank", "load_bank", "read_bank"]
 
 BANK_SCHEMA = "starsmith.bank"
 BANK_VERSION = 1
@@ -220,6 +221,7 @@ class Bank:
                     "digest": self.digest,
                 }
             )
+            write_digests(staging)
 
 
 def write_noise(group: zarr.Group, noise: NoiseTables) -> None:
@@ -260,6 +262,13 @@ def load_bank(path: Path | str) -> Bank:
     True
     """
     path = Path(path)
+    open_group(path, BANK_SCHEMA, BANK_VERSION)
+    require_digests(path)
+    return read_bank(path)
+
+
+def read_bank(path: Path) -> Bank:
+    """Read a bank file whose digest tree is checked elsewhere; raises as `load_bank` does."""
     group = open_group(path, BANK_SCHEMA, BANK_VERSION)
     names = group.names("label_names", LABELS)
     sizes = axis_sizes(group, names)

@@ -49,12 +49,15 @@ class Report:
         Each names the shard or file; empty if all is well.
     n_files, n_bytes : int
         Files read and their size.
+    has_digest : bool
+        False of files that are older than digests: that they are readable is all that is known.
     """
 
     path: Path
     findings: list[Finding]
     n_files: int
     n_bytes: int
+    has_digest: bool = True
 
     @property
     def problems(self) -> list[str]:

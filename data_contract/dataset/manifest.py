@@ -10,7 +10,8 @@ from starsmith.data_contract.dataset.schema import DatasetHeader
 from starsmith.data_contract.dataset.split_columns import open_column, read_blocks
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.atomic import json_bytes, write_json
-from starsmith.data_contract.files.outside import MOST_JSON, read_file, regular_size
+from starsmith.data_contract.files.digests import FileRecord, hash_file
+from starsmith.data_contract.files.outside import MOST_JSON, read_file
 
 __all__ = [
     "MANIFEST_FILE",
@@ -27,9 +28,6 @@ __all__ = [
 MANIFEST_FILE = "manifest.json"
 MANIFEST_SCHEMA = "starsmith.manifest"
 MANIFEST_VERSION = 1
-
-FileRecord = dict[str, int | str]
-"""{"bytes": size, "sha256": hex}."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,14 +105,6 @@ def read_manifest(path: Path) -> Manifest:
             "shards and writes it again"
         )
     return manifest
-
-
-def hash_file(file: Path) -> FileRecord:
-    """Size and SHA-256 of a file; OSError if it is no regular one."""
-    regular_size(file)
-    with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        return {"bytes": stream.tell(), "sha256": digest}
 
 
 def dataset_files(path: Path) -> Iterator[str]:

@@ -48,6 +48,17 @@ ARRAY_KEYS = {
 DTYPES = {"bool": bool, "int64": int, "float32": float, "float64": float}
 ENDS = ("bytes", "crc32c")
 PLAIN = ("bytes", "blosc", "crc32c")
+OPTIONS = {
+    "bytes": {"endian": ("little", None)},
+    "crc32c": {},
+    "blosc": {
+        "cname": ("lz4",),
+        "clevel": range(10),
+        "shuffle": ("bitshuffle",),
+        "blocksize": (0,),
+    },
+}
+"""Codec -> what its options may be; blosc has all of them, and the size of its numbers."""
 CRC_BYTES = 4
 NEVER_WRITTEN = 2**64 - 1  # in a shard's index
 ENTRY_BYTES = 16  # of a shard's index: offset and length of a chunk
@@ -174,9 +185,9 @@ def _layout(folder: Path, about: dict) -> ArrayLayout:
     shape = _counts("shape", about["shape"], 0)
     grid, keys = about["chunk_grid"], about["chunk_key_encoding"]
     files = _counts("chunk_shape", grid["configuration"]["chunk_shape"], 1)
-    if grid["name"] != "regular" or len(files) != len(shape):
+    if grid != _named("regular", {"chunk_shape": list(files)}) or len(files) != len(shape):
         raise ValueError("its chunk grid is not a regular one of its rank")
-    if keys["name"] != "default" or keys.get("configuration", {}).get("separator", "/") != "/":
+    if keys not in (_named("default", {"separator": "/"}), {"name": "default"}):
         raise ValueError("its chunks are not named in the default way")
     names = about.get("dimension_names")
     if names is not None and not (isinstance(names, list) and len(names) == len(shape)):
@@ -187,6 +198,10 @@ def _layout(folder: Path, about: dict) -> ArrayLayout:
     if math.prod(files) * itemsize >= 2**40 or math.prod(chunks) * itemsize >= 2**31:
         raise ValueError(f"chunks of {chunks} in files of {files} are too large")
     return ArrayLayout(folder, shape, about["data_type"], files, chunks, sharded)
+
+
+def _named(name: str, configuration: dict) -> dict:
+    return {"name": name, "configuration": configuration}
 
 
 def _counts(what: str, found: object, least: int) -> tuple[int, ...]:
@@ -228,13 +243,12 @@ def _check_codecs(codecs: list[dict], names: tuple[str, ...], itemsize: int) -> 
         raise ValueError(f"codecs {str(found)[:80]}, expected {list(names)}")
     for codec in codecs:
         options = codec.get("configuration") or {}
-        if codec["name"] == "bytes" and options.get("endian") not in ("little", None):
-            raise ValueError("its bytes are not little-endian")
-        if codec["name"] == "blosc" and (options["cname"], options["typesize"]) != (
-            "lz4",
-            itemsize,
-        ):
-            raise ValueError(f"blosc packs with {str(options)[:80]}, expected lz4 of its type")
+        allowed = OPTIONS[codec["name"]] | ({"typesize": (itemsize,)} if len(options) > 1 else {})
+        odd = {name: value for name, value in options.items() if value not in allowed.get(name, ())}
+        if odd or set(codec) - {"name", "configuration"}:
+            raise ValueError(f"codec {codec['name']} with {str(odd)[:80]}")
+    if "blosc" in names and len(codecs[1].get("configuration", {})) != len(OPTIONS["blosc"]) + 1:
+        raise ValueError("codec blosc lacks options")
 
 
 def check_chunk(layout: ArrayLayout, place: tuple[int, ...]) -> int:

@@ -105,7 +105,7 @@ def decoded(folder: Path) -> np.ndarray:
     """Decode a whole array that was checked; a damaged chunk is a DataError."""
     try:
         return np.asarray(zarr.open_array(folder, mode="r", zarr_format=3)[...])
-    except (OSError, ValueError, RuntimeError) as problem:
+    except (OSError, ValueError, TypeError, LookupError, RuntimeError) as problem:
         raise DataError(
             f"{folder.parent}: array {folder.name!r} is damaged ({problem}); write it again"
         ) from None

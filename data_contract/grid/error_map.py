@@ -8,6 +8,7 @@ import zarr
 
 from starsmith.data_contract.errors import DataError, GridError
 from starsmith.data_contract.files.atomic import staged_folder
+from starsmith.data_contract.files.digests import read_digests, refuse_changes, write_digests
 from starsmith.data_contract.files.zarr_groups import (
     check_arrays,
     open_group,
@@ -17,7 +18,7 @@ from starsmith.data_contract.files.zarr_groups import (
 from starsmith.data_contract.grid.grid_file import GRID_SCHEMA, GRID_VERSION, axis_kinds
 from starsmith.data_contract.quantities import LABELS
 
-__all__ = ["GridErrorMap", "read_error_map", "write_error_map"]
+__all__ = ["NODES", "PIXELS", "GridErrorMap", "read_error_map", "write_error_map"]
 
 ERROR_MAP_SCHEMA = "starsmith.grid_error_map"
 ERROR_MAP_VERSION = 1
@@ -106,6 +107,7 @@ def write_error_map(path: Path | str, error_map: GridErrorMap) -> None:
                     "order_measured": error_map.measured,
                 }
             )
+            write_digests(staging)
 
 
 def read_error_map(path: Path | str) -> GridErrorMap | None:
@@ -133,6 +135,8 @@ def read_error_map(path: Path | str) -> GridErrorMap | None:
     for name in (PIXELS, NODES):
         groups[name] = open_group(path / name, ERROR_MAP_SCHEMA, ERROR_MAP_VERSION)
         try:
+            if (files := read_digests(path / name)) is not None:
+                refuse_changes(path / name, files)
             arrays[name] = read_arrays(groups[name], kinds[name], of_grid)
         except DataError as problem:
             raise GridError(f"{problem}, by 'specsim grid check {path}'") from None

@@ -11,6 +11,7 @@ import zarr
 
 from starsmith.data_contract.errors import GridError
 from starsmith.data_contract.files.atomic import staged_folder
+from starsmith.data_contract.files.digests import require_digests, write_digests
 from starsmith.data_contract.files.zarr_check import check_files, check_written
 from starsmith.data_contract.files.zarr_groups import (
     ArrayKinds,
@@ -30,6 +31,7 @@ __all__ = [
     "GridWriter",
     "grid_writer",
     "read_grid",
+    "read_whole_grid",
     "write_grid",
 ]
 
@@ -178,6 +180,7 @@ def grid_writer(
         writer = GridWriter(group, shape)
         yield writer
         write_array(group, "valid", writer.valid, names)
+        write_digests(staging)
 
 
 def _create_spectra(
@@ -221,6 +224,13 @@ def read_grid(path: Path | str) -> GridData:
         If its contents contradict each other.
     """
     path = Path(path)
+    open_group(path, GRID_SCHEMA, GRID_VERSION)
+    require_digests(path)
+    return read_whole_grid(path)
+
+
+def read_whole_grid(path: Path) -> GridData:
+    """Read a grid file whose digest tree is checked elsewhere; raises as `read_grid` does."""
     group = open_group(path, GRID_SCHEMA, GRID_VERSION)
     names = group.names("label_names", LABELS)
     arrays = read_arrays(group, axis_kinds(names), needed=axis_kinds(names))

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from starsmith.data_contract.bank.bank_file import Bank, load_bank
-from starsmith.data_contract.errors import ConfigError, DataError
+from starsmith.data_contract.bank.bank_file import Bank, read_bank
+from starsmith.data_contract.errors import ConfigError, ContractError, DataError
 from starsmith.learners.checkpoint import make_card, write_checkpoint
 from starsmith.learners.estimators.registry import Kind, Task
 from starsmith.learners.evaluation.metrics import mae, r2, rmse
 from starsmith.learners.preprocess import LabelScale, Normaliser, Statistics, select_labels
-from starsmith.learners.recipe import PosteriorRecipe, TemplateRecipe
+from starsmith.learners.recipe import PosteriorRecipe, TemplateRecipe, recipe_from_table
 from starsmith.learners.training.run_folder import BANK
 
 __all__ = ["BankEstimator", "forward_kind"]
@@ -167,12 +167,14 @@ def load_forward(
     device: str | None,
 ) -> BankEstimator:
     """Rebuild the estimator of a checkpoint folder; DataError if its bank is not the card's."""
-    bank = load_bank(path / BANK)
+    made_with = recipe_from_table(card["recipe"], str(path))
+    if not {"bank", "ranges"} <= set(card) or not isinstance(made_with, recipe):
+        raise ContractError(f"{path}: its card is not that of such a model; fit the model again")
+    bank = read_bank(path / BANK)
     if bank.digest != card["bank"]:
         raise DataError(
             f"{path / BANK}: bank {bank.digest[:12]}, but the card was written for "
             f"{card['bank'][:12]}; copy the folder again or train again"
         )
     ranges = {name: tuple(bounds) for name, bounds in card["ranges"].items()}
-    table = {key: value for key, value in card["recipe"].items() if key != "kind"}
-    return estimator(bank, ranges, tuple(card["labels"]), recipe(**table))
+    return estimator(bank, ranges, tuple(card["labels"]), made_with)

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from starsmith.data_contract.dataset.training import TrainingSplit
+from starsmith.data_contract.errors import ContractError
 from starsmith.data_contract.files.atomic import write_text
 from starsmith.learners.checkpoint import make_card, write_checkpoint
 from starsmith.learners.estimators.registry import Kind, Task
@@ -164,6 +165,10 @@ def load_ridge(
     folder: Path, card: dict, weights: dict[str, np.ndarray], device: str | None
 ) -> RidgeEstimator:
     """Rebuild the estimator of a checkpoint folder."""
+    shape = (card["wave"]["n_wave"], len(card["labels"]))
+    found = {name: array.shape for name, array in weights.items()}
+    if found != {"weights": shape, "intercept": shape[1:]}:
+        raise ContractError(f"{folder}: its weights are {found}, expected {shape}; fit it again")
     return RidgeEstimator(weights["weights"], weights["intercept"])
 
 

@@ -10,11 +10,13 @@ import lightgbm
 import numpy as np
 
 from starsmith.data_contract.dataset.training import TrainingSplit
-from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.errors import ContractError, DataError
 from starsmith.data_contract.files.atomic import write_text
+from starsmith.data_contract.files.outside import read_file
 from starsmith.learners.checkpoint import make_card, write_checkpoint
 from starsmith.learners.estimators.registry import Kind, Task
 from starsmith.learners.estimators.ridge import noise_copies
+from starsmith.learners.estimators.tree_text import check_tree_text
 from starsmith.learners.preprocess import (
     Normaliser,
     measure_statistics,
@@ -25,6 +27,9 @@ from starsmith.learners.training.run_folder import METRICS, TREES
 from starsmith.learners.training.validation import validation_scores
 
 __all__ = ["KIND", "TreesEstimator", "load_trees", "train_trees"]
+
+MOST_TREES = 2**30  # bytes of one ensemble's text
+MOST_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -151,14 +156,16 @@ def save_trees(folder: Path, labels: tuple[str, ...], estimator: TreesEstimator)
         write_text(folder / f"{name}.txt", text)
 
 
-def load_trees(folder: Path, labels: tuple[str, ...], threads: int) -> TreesEstimator:
+def load_trees(folder: Path, labels: tuple[str, ...], n_wave: int, threads: int) -> TreesEstimator:
     """Read what `save_trees` wrote; raises DataError naming a missing or damaged file."""
     boosters = []
     for name in labels:
         path = folder / f"{name}.txt"
         try:
-            boosters.append(lightgbm.Booster(model_str=path.read_text()))
-        except (OSError, lightgbm.basic.LightGBMError) as problem:
+            content = read_file(path, MOST_TREES)
+            check_tree_text(content, n_wave)
+            boosters.append(lightgbm.Booster(model_str=content.decode()))
+        except (OSError, ValueError, lightgbm.basic.LightGBMError) as problem:
             raise DataError(f"{path}: cannot be read ({problem}); fit the model again") from None
     return TreesEstimator(tuple(boosters), threads)
 
@@ -167,7 +174,10 @@ def load_estimator(
     folder: Path, card: dict, weights: dict[str, np.ndarray], device: str | None
 ) -> TreesEstimator:
     """Rebuild the estimator of a checkpoint folder."""
-    return load_trees(folder / TREES, tuple(card["labels"]), card["recipe"]["threads"])
+    threads = card["recipe"].get("threads")
+    if type(threads) is not int or not 0 <= threads <= MOST_THREADS:
+        raise ContractError(f"{folder}: its card says threads = {threads!r}; fit the model again")
+    return load_trees(folder / TREES, tuple(card["labels"]), card["wave"]["n_wave"], threads)
 
 
 KIND = Kind(recipe=TreesRecipe, fit=train_trees, load=load_estimator)

@@ -23,7 +23,7 @@ from starsmith.data_contract.errors import (
     InputError,
 )
 from starsmith.data_contract.files.atomic import write_text
-from starsmith.learners.checkpoint import make_card, write_checkpoint
+from starsmith.learners.checkpoint import close_card, make_card, write_checkpoint
 from starsmith.learners.device import MEMORY_BYTES, pick_device
 from starsmith.learners.estimators.registry import Kind, Task
 from starsmith.learners.networks import count_parameters, create_model
@@ -36,7 +36,7 @@ from starsmith.learners.training.divergence import Breakdown, lower_rate
 from starsmith.learners.training.feeds import Batch, Feed, open_feed
 from starsmith.learners.training.optimise import AveragedModel, learning_rate, split_uncertainty
 from starsmith.learners.training.resume import Ledger, load_state, save_state
-from starsmith.learners.training.run_folder import METRICS, RESUME, RUNNING, close_run
+from starsmith.learners.training.run_folder import METRICS, RESUME, RUNNING
 from starsmith.learners.training.step import LossLog, Stepper, check_options, fitting_batch
 from starsmith.learners.training.validation import validation_scores
 from starsmith.learners.training.warm_start import start_from
@@ -341,7 +341,7 @@ def train_network(task: Task) -> None:
             (*lower_rate(recipe), "--overwrite"),
         )
     if is_leader():
-        close_run(out, describe_end(ledger, f"{reason}; epoch {ledger.best_epoch} kept"))
+        close_card(out, describe_end(ledger, f"{reason}; epoch {ledger.best_epoch} kept"))
     wait_for_all()
 
 
@@ -358,17 +358,24 @@ def load_network(
     path: Path, card: dict, weights: dict[str, np.ndarray], device: str | None
 ) -> NetworkEstimator:
     """Rebuild the network of a checkpoint folder; ContractError if its weights do not fit."""
-    where, uncertainty = pick_device(device), card["recipe"]["loss"] in UNCERTAIN_LOSSES
-    model = create_model(
-        card["model"],
-        card["labels"],
-        n_wave=card["wave"]["n_wave"],
-        uncertainty=uncertainty,
-        **card["options"],
-    )
+    where, uncertainty = pick_device(device), card["recipe"].get("loss") in UNCERTAIN_LOSSES
+
+    def create() -> nn.Module:
+        n_wave, options = card["wave"]["n_wave"], card["options"]
+        labels = card["labels"]
+        return create_model(
+            card["model"], labels, n_wave=n_wave, uncertainty=uncertainty, **options
+        )
+
+    shapes = {name: tuple(values.shape) for name, values in weights.items()}
     try:
+        with torch.device("meta"):  # no memory: options of a damaged card may ask for any
+            planned = {name: tuple(v.shape) for name, v in create().state_dict().items()}
+        if planned != shapes:
+            raise ValueError("their shapes differ")
+        model = create()
         model.load_state_dict({name: torch.from_numpy(v) for name, v in weights.items()})
-    except RuntimeError as problem:
+    except (RuntimeError, TypeError, ValueError, ArithmeticError, LookupError) as problem:
         raise ContractError(
             f"{path}: the weights do not fit model {card['model']!r} ({problem}); fit it again"
         ) from None

@@ -9,7 +9,7 @@ from starsmith.data_contract.dataset.training import TrainingView
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.files.atomic import write_text
 from starsmith.data_contract.files.outside import read_json
-from starsmith.learners.checkpoint import CARD, WEIGHTS
+from starsmith.learners.checkpoint import CARD, CARD_SUM, WEIGHTS
 from starsmith.learners.recipe import Recipe, recipe_to_table, recipe_to_toml
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "RUNNING",
     "TREES",
     "TrainingResult",
-    "close_run",
     "is_closed",
     "open_run",
     "result_from_card",
@@ -34,7 +33,7 @@ RUN, RECIPE, METRICS, RESUME, TREES, BANK = (
     "bank.zarr",
 )
 RUNNING = "running"
-OWN_FILES = (CARD, WEIGHTS, RUN, RECIPE, METRICS, RESUME, TREES, BANK)
+OWN_FILES = (CARD, CARD_SUM, WEIGHTS, RUN, RECIPE, METRICS, RESUME, TREES, BANK)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,12 +119,6 @@ def remove_run(out: Path) -> None:
             shutil.rmtree(out / name)
         else:
             (out / name).unlink(missing_ok=True)
-
-
-def close_run(out: Path, finished: dict) -> None:
-    """Write into the card why and when training ended; the weights stay as they are."""
-    card = read_json(out / CARD)
-    write_text(out / CARD, json.dumps(card | {"finished": finished}, indent=2) + "\n")
 
 
 def is_closed(out: Path) -> bool:

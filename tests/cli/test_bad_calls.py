@@ -15,6 +15,7 @@ BAD = [
     "specsim generate -n -5 --out x.zarr",
     "specsim generate -n 1e99 --out x.zarr",
     "specsim generate -n 3 --out x.zarr --bank BANK",
+    "specsim generate -n 20 --exp-time 0 --out x.zarr --bank BANK",
     "specsim generate -n 20 --splits train=1,val=1,test=1 --out x.zarr",
     "specsim generate --splits train=20 --out x.zarr",
     "specsim generate -n 20 --mag 23-20 --out x.zarr",

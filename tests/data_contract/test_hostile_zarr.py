@@ -12,14 +12,16 @@ import zarr
 from starsmith.data_contract.bank.bank_file import load_bank
 from starsmith.data_contract.checks.summary import describe
 from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.files.digests import DIGESTS
 from starsmith.data_contract.files.zarr_check import check_blosc
 from starsmith.data_contract.files.zarr_groups import schema_of
 
 
 @pytest.fixture
 def stored(toy_bank, tmp_path):
-    """Folder of a bank that each test damages in its own way."""
+    """Folder of a bank, without digests, that each test damages in its own way."""
     toy_bank.save(tmp_path / "bank.zarr")
+    (tmp_path / "bank.zarr" / DIGESTS).unlink()
     return tmp_path / "bank.zarr"
 
 
