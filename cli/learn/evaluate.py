@@ -10,7 +10,7 @@ from starsmith.cli.learn.options import device_option
 from starsmith.cli.shared.command import Command, echo_json, json_option, overwrite_option
 from starsmith.cli.shared.option_table import EXISTING, PATH, argument, option, takes
 from starsmith.cli.shared.option_types import LABEL_NAMES, SPLIT_NAMES, Count, Edges
-from starsmith.cli.shared.progress import tell_ceiling
+from starsmith.cli.shared.progress import say, tell_ceiling
 from starsmith.data_contract.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ class Inquiry:
     )
     ceiling: bool = option(is_flag=True, help="Beside the exact posterior mean of the same stars.")
     n_template: int = option(type=Count(1000), default=40_000, help="Templates behind --ceiling.")
-    calibration: bool = option(is_flag=True, help="Check stated uncertainties.")
+    calibration: bool = option(
+        is_flag=True, help="Check stated uncertainties, where a model states them."
+    )
     noise_draws: int | None = option(
         type=Count(), help="Average over this many further noise draws."
     )
@@ -118,7 +120,11 @@ class Inquiry:
 
         if not (self.calibration or self.calibration_plot):
             return []
-        return [calibrate(table, label) for table in tables]
+        stating = [table for table in tables if table.uncertainty is not None]
+        for table in tables:
+            if stating and table.uncertainty is None:
+                say(f"{table.model} states no uncertainties: its calibration is not checked")
+        return [calibrate(table, label) for table in stating or tables]
 
     def _verdicts(self, tables: list["Predictions"], label: str, rows: "Split") -> list["Verdict"]:
         from starsmith.fisher import CeilingOptions, ceiling_of
@@ -148,7 +154,8 @@ class Inquiry:
             else:
                 plot_models(tables, self.plot, label)
         if self.calibration_plot:
-            plot_calibration(tables, self.calibration_plot, label)
+            stating = [table for table in tables if table.uncertainty is not None]
+            plot_calibration(stating, self.calibration_plot, label)
 
 
 @click.command(

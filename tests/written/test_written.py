@@ -18,7 +18,7 @@ from tests.written.lines import (
 
 MADE = (  # what lines read: made in this order, in one folder
     "specsim bank --out bank.zarr",
-    "specsim generate -n 400 --seed 7 --bank bank.zarr --out data.zarr",
+    "specsim generate -n 1200 --seed 7 --bank bank.zarr --out data.zarr",
     "speclearn train data.zarr --model specvit_tiny --epochs 1 --out vit",
     "speclearn train data.zarr --model ridge --out ridge",
     "speclearn train data.zarr --model gridposterior --out gp",
@@ -91,9 +91,11 @@ def told(python, jobs):
     return reports
 
 
-def failures(reports):
-    """Lines that did not end well, with what they said."""
-    return "\n".join(f"{r['line']}: {r['code']}: {r['said'][-300:]}" for r in reports if r["code"])
+def require_all(reports):
+    """Fail with the lines that did not end well, and what they said."""
+    bad = [f"{r['line']}: {r['code']}: {r['said'][-300:]}" for r in reports if r["code"]]
+    if bad:
+        pytest.fail("\n".join(bad))
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +103,7 @@ def made(clean_python, tmp_path_factory):
     """Folder with everything the lines read."""
     folder = tmp_path_factory.mktemp("made")
     reports = told(clean_python, [[line, str(folder), {}] for line in MADE])
-    assert not failures(reports)
+    require_all(reports)
     subprocess.run([clean_python, "-c", BY_HAND], cwd=folder, check=True, capture_output=True)
     return folder
 
@@ -113,7 +115,7 @@ def test_the_readme_runs_from_top_to_bottom(clean_python, tmp_path, made):
     (tmp_path / "mock.ecsv").write_bytes((made / "mock.ecsv").read_bytes())  # the reader's own
     reports = told(clean_python, [[shortened(line), str(tmp_path), {}] for line in lines])
     assert len(reports) >= 14
-    assert not failures(reports)
+    require_all(reports)
 
 
 @pytest.mark.slow
@@ -133,4 +135,4 @@ def test_every_line_of_docs_and_help_runs(clean_python, tmp_path, made):
     for report in sorted(reports, key=lambda report: -report["seconds"])[:10]:
         print(report["seconds"], report["line"])
     assert len(reports) > 70
-    assert not failures(reports)
+    require_all(reports)
