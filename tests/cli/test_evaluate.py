@@ -78,6 +78,20 @@ def test_one_call_answers_everything_about_one_model(models, dataset, tmp_path):
     assert figure.stat().st_size > 1000
 
 
+def test_of_several_models_those_are_calibrated_that_state_uncertainties(models, dataset, tmp_path):
+    """The others are named; the figure shows the same ones."""
+    figure = tmp_path / "pit.png"
+    line = "speclearn evaluate --json --calibration"
+    two = (models / "ridge", models / "gridposterior", dataset, "--calibration-plot", figure)
+
+    done = call(line, *two)
+
+    assert done.exit_code == 0, done.stderr
+    assert [c["model"] for c in json.loads(done.stdout)["calibration"]] == ["gridposterior"]
+    assert "ridge states no uncertainties" in done.stderr
+    assert figure.stat().st_size > 1000
+
+
 def test_a_model_that_is_too_good_ends_with_exit_code_3(predictions, dataset, tmp_path):
     """Predictions close to the truth at S/N 7 can only come from a leak."""
     table = Table.read(predictions)
