@@ -8,8 +8,9 @@ import numpy as np
 from starsmith.data_contract.arms import ArmSpan, arm_named
 from starsmith.data_contract.described import described, span
 from starsmith.data_contract.observed import Observed
-from starsmith.data_contract.quantities import CONDITIONS, LABELS, SOMETIMES, STAR
+from starsmith.data_contract.quantities import CONDITIONS, LABELS, STAR
 from starsmith.data_contract.random import DrawKey
+from starsmith.data_contract.unit_conversion import plain_value
 
 __all__ = ["ARRAYS", "Draws", "SpectrumBatch"]
 
@@ -54,9 +55,12 @@ class Draws:
     ebv: np.ndarray | None = None
 
     def __post_init__(self):
-        for name in SOMETIMES:
-            if getattr(self, name) is None:
+        for name in ALONE:
+            given = getattr(self, name)
+            if given is None:
                 object.__setattr__(self, name, np.zeros(len(self.index)))
+            elif hasattr(given, "unit"):
+                object.__setattr__(self, name, plain_value(name, given))
 
     def _facts(self) -> dict[str, object]:
         return {

@@ -8,6 +8,7 @@ from scipy.interpolate import CubicSpline
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.masks import mask_value
 from starsmith.data_contract.observed import Observed
+from starsmith.data_contract.unit_conversion import plain_value
 
 __all__ = ["RV_METHOD", "shift_to_rest"]
 
@@ -32,7 +33,7 @@ def shift_to_rest(observed: Observed, rv: float) -> Observed:
     ----------
     observed : Observed
         One spectrum, shape (n_wave,).
-    rv : float
+    rv : float or Quantity
         Receding positive [km/s].
 
     Returns
@@ -44,6 +45,7 @@ def shift_to_rest(observed: Observed, rv: float) -> Observed:
     DataError
         If the velocity is no star's.
     """
+    rv = plain_value("rv", rv)
     if not abs(rv) <= FASTEST:
         raise DataError(f"a radial velocity of {rv:g} km/s; expected -{FASTEST:g} to {FASTEST:g}")
     if rv == 0.0:

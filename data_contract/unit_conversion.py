@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.quantities import LABELS, named
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ __all__ = [
     "FLUX_CGS",
     "flux_factor",
     "parse_unit",
+    "plain_value",
     "split_unit",
     "to_angstrom",
     "to_glossary",
@@ -197,6 +199,25 @@ def to_glossary(name: str, values: np.ndarray, unit: object, band: str = "") -> 
         return units.Quantity(values, unit).to_value(wanted)
     except (units.UnitConversionError, units.UnitTypeError, TypeError):
         raise ValueError(f"{unit} cannot be converted to {wanted}") from None
+
+
+def plain_value(name: str, value: object) -> object:
+    """Number or array of a quantity in its glossary unit, of a Quantity; others as they are.
+
+    A name is only looked up where there is a unit.
+
+    Raises
+    ------
+    ConfigError
+        If the unit does not fit.
+    """
+    if not hasattr(value, "unit"):
+        return value
+    try:
+        found = to_glossary(name, value.value, value.unit)
+    except ValueError as problem:
+        raise ConfigError(f"{name} = {value}: {problem}") from None
+    return float(found) if found.ndim == 0 else found
 
 
 def _ab_less_vega(band: str) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError, GridError
+from starsmith.data_contract.unit_conversion import plain_value
 from starsmith.fisher.information.grid_nodes import middle_conditions
 from starsmith.simulator.prior import Prior
 from starsmith.simulator.rendering.interpolate import touches_filled
@@ -45,6 +46,7 @@ def stars_at(bank: Bank, prior: Prior, values: Mapping[str, np.ndarray | float])
     draws : Draws
         Keyed as split ``test`` of seed 0; nothing in them is random.
     """
+    values = {name: plain_value(name, value) for name, value in values.items()}
     known = (*bank.label_names, "mag")
     if unknown := sorted(set(values) - set(known)):
         raise ConfigError(f"--star {unknown}: not among {', '.join(known)}; leave them out")

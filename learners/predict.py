@@ -13,6 +13,7 @@ from starsmith.data_contract.observed import Observed
 from starsmith.data_contract.predictions import Predictions
 from starsmith.data_contract.quality import flag_names
 from starsmith.data_contract.rest_frame import shift_to_rest
+from starsmith.data_contract.unit_conversion import plain_value
 from starsmith.learners.checkpoint import read_checkpoint
 from starsmith.learners.estimators.registry import ForwardEstimator, kind_of
 from starsmith.learners.preprocess import Statistics, iterate_blocks, list_rows, select_labels
@@ -282,6 +283,7 @@ def predict_observed(
             f"spectrum: its median flux, {level:.3g}, is not positive; noise or the sky "
             f"subtraction has drowned the star, and no label can be read off it"
         )
+    rv = plain_value("rv", rv)
     seen = shift_to_rest(seen, rv or 0.0)[None]
     usable = seen.usable
     predictor._refuse_few(usable)

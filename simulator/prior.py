@@ -11,6 +11,7 @@ from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.quantities import CONDITIONS, LABELS, SCENE, SOMETIMES, STAR, named
 from starsmith.data_contract.random import DrawKey, uniforms
 from starsmith.data_contract.tables.population import Population
+from starsmith.data_contract.unit_conversion import plain_value
 
 __all__ = ["SPECVIT_RANGES", "Prior"]
 
@@ -26,7 +27,8 @@ class Prior:
     Attributes
     ----------
     ranges : mapping of str to (min, max)
-        Every label, ``mag``, ``rv``, ``ebv`` and every observing condition, in glossary units;
+        Every label, ``mag``, ``rv``, ``ebv`` and every observing condition, in glossary units, or
+        as Quantities, which are converted;
         without ``rv`` stars are at rest, without ``ebv`` nothing dims them.
     population : Population, optional
         Stars are drawn from its rows: what it has columns of keeps no other range than the
@@ -47,7 +49,10 @@ class Prior:
 
     def __post_init__(self):
         at_rest = {name: SPECVIT_RANGES[name] for name in SOMETIMES}
-        ranges = at_rest | dict(self.ranges)
+        ranges = at_rest | {
+            name: tuple(plain_value(name, end) for end in bounds)
+            for name, bounds in self.ranges.items()
+        }
         if self.population is not None:
             ranges |= self.population.ranges
         object.__setattr__(self, "ranges", ranges)

@@ -38,9 +38,10 @@ class SnrOptions:
     )
     sed: str = option(
         default="flat",
-        help="Source: flat (constant AB), blackbody:KELVIN, or a table of wave [Angstrom] and "
-        "flux.",
+        help="Source: flat (constant AB), blackbody:KELVIN, or a table of wave and flux [vacuum "
+        "Angstrom, per Angstrom, or the units that it states].",
     )
+    air: bool = option(is_flag=True, help="Wavelengths of the --sed table are those of air.")
     mag_band: str = option(
         default="hsc2017-i",
         help="Of --mag, where the source is not flat: a speclite filter, or as ab8000.",
@@ -82,7 +83,7 @@ def snr(options: SnrOptions) -> None:
     name, conditions = options.instrument, options.conditions
     observed = observing_conditions(**conditions)
     instrument = with_source(load_instrument(name), options.reff, options.offset)
-    source = _source(options.sed, options.mag_band)
+    source = _source(options.sed, options.mag_band, options.air)
     mag = magnitude_steps(*options.mag, options.mag_step)
     forecast = forecast_snr(instrument, mag, observed, source)
     if options.plot:
@@ -94,11 +95,13 @@ def snr(options: SnrOptions) -> None:
         click.echo(text_table(forecast.rows()))
 
 
-def _source(sed: str, mag_band: str) -> "Sed | None":
+def _source(sed: str, mag_band: str, air: bool) -> "Sed | None":
     """Spectrum named by ``--sed``; None for a flat one."""
     from starsmith.data_contract.errors import ConfigError
     from starsmith.simulator.planning.sed import blackbody, read_sed
 
+    if air and (sed == "flat" or sed.startswith("blackbody:")):
+        raise ConfigError(f"--air is of a table of wavelengths, not of --sed {sed}; drop it")
     kind, _, kelvin = sed.partition(":")
     if sed == "flat":
         return None
@@ -109,4 +112,4 @@ def _source(sed: str, mag_band: str) -> "Sed | None":
             raise ConfigError(
                 f"--sed {sed}: expected blackbody:KELVIN, e.g. blackbody:5000"
             ) from None
-    return read_sed(Path(sed), mag_band)
+    return read_sed(Path(sed), mag_band, air)

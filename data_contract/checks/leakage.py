@@ -14,8 +14,8 @@ from starsmith.data_contract.dataset.shards import open_run
 from starsmith.data_contract.errors import DataError, LeakError
 from starsmith.data_contract.exchange.published import HEADER, open_published, read_published
 from starsmith.data_contract.files.hdf5_check import hdf5_text
-from starsmith.data_contract.files.outside import MOST_TABLE, check_plain
 from starsmith.data_contract.quantities import SPLITS
+from starsmith.data_contract.tables.user_table import is_readable, read_table
 
 __all__ = ["IDENTIFIERS", "Shared", "find_shared", "require_apart"]
 
@@ -23,8 +23,6 @@ IDENTIFIERS = ("targetid", "source_id", "apogee_id", "obj_id", "objid", "obsid")
 """Columns that name a star of a survey, in any case of letters; all that a file has are used."""
 
 EXACT = 2**53  # floating-point numbers beyond it stand for several whole ones
-
-TABLES = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".fits": "fits"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +112,7 @@ def _of_other_seeds(first: list[_Members], second: list[_Members]) -> bool:
 
 
 def _members(path: Path) -> Iterator[_Members]:
-    if path.suffix in TABLES:
+    if is_readable(path):
         yield _of_table(path)
     elif (kind := identify(path)) == "dataset":
         yield from _of_dataset(path)
@@ -151,19 +149,13 @@ def _of_published(path: Path) -> _Members:
 
 
 def _of_table(path: Path) -> _Members:
-    from astropy.table import Table
-
-    try:
-        check_plain(path, MOST_TABLE)
-        table = Table.read(path, format=TABLES[path.suffix])
-    except Exception as problem:  # readers of tables raise what they like on a damaged file
-        raise DataError(f"{path} cannot be read as a table ({problem})") from None
-    return _Members(name=str(path), role="", identities=_identities(path, table))
+    columns = read_table(path, error=DataError).columns
+    return _Members(name=str(path), role="", identities=_identities(path, columns))
 
 
 def _identities(path: Path, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Every column that names stars, as text: files differ in how they store the same name."""
-    spelled = {column.lower(): column for column in columns.keys()}  # noqa: SIM118 of a Table too
+    spelled = {column.lower(): column for column in columns}
     found = [name for name in IDENTIFIERS if name in spelled]
     if not found:
         raise DataError(f"{path}: none of the identifiers {IDENTIFIERS} is among {sorted(spelled)}")

@@ -27,6 +27,7 @@ from starsmith.data_contract.files.hdf5_check import (
     open_hdf5,
 )
 from starsmith.data_contract.noise.view import true_error
+from starsmith.data_contract.observed import Observed
 from starsmith.data_contract.quantities import CONDITIONS, SOMETIMES, SPLITS
 
 __all__ = [
@@ -82,6 +83,11 @@ class Published:
 
     def __len__(self) -> int:
         return len(self.flux)
+
+    @property
+    def observed(self) -> Observed:
+        """Its spectra as every other file's: pixels without an error cannot be used."""
+        return Observed(self.wave, self.flux, self.error)
 
     def label(self, name: str) -> np.ndarray:
         """One label by our name, float64 (n_spec,); DataError if the table lacks it."""

@@ -48,6 +48,6 @@ def to_specutils(batch: SpectrumBatch, row: int | None = None) -> "Spectrum":
         flux=np.asarray(batch.flux[some], dtype=np.float64) * flux_unit,
         spectral_axis=batch.wave * units.AA,
         uncertainty=StdDevUncertainty(np.asarray(batch.error[some], dtype=np.float64)),
-        mask=batch.mask[some] != 0,
+        mask=~batch.usable[some],
         meta=meta,
     )

@@ -212,8 +212,8 @@ def read_table(
     """
     path = Path(path)
     if not is_readable(path):
-        a = f"a {what} is a table" if what else "tables are read"
-        raise error(f"{path}: {a} from a file that ends in {', '.join(READABLE)}, or .gz after it")
+        are = f"a {what} is a table, read" if what else "tables are read"
+        raise error(f"{path}: {are} from files that end in {', '.join(READABLE)}, or .gz after it")
     try:
         content = read_content(path)
     except FileNotFoundError:

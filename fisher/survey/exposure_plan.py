@@ -12,6 +12,7 @@ from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.noise.covariance import variance_line
 from starsmith.data_contract.quantities import CONDITIONS
+from starsmith.data_contract.unit_conversion import plain_value
 from starsmith.fisher.information.crlb import crlb_from_gram
 from starsmith.fisher.information.jacobian import Columns, label_columns
 from starsmith.fisher.stars import free_labels, star_at
@@ -64,6 +65,9 @@ class Goal:
     arm: str = ""
 
     def __post_init__(self):
+        sigma = {name: plain_value(name, value) for name, value in self.sigma.items()}
+        object.__setattr__(self, "sigma", sigma)
+        object.__setattr__(self, "max_time", plain_value("exp_time", self.max_time))
         if not self.sigma or min(self.sigma.values()) <= 0.0:
             raise ConfigError(
                 f"--target-sigma {dict(self.sigma)}: write a label and a positive error, logg=0.3"
@@ -242,6 +246,7 @@ def plan_exposures(
     >>> len(plan.mag)
     2
     """
+    mag = plain_value("mag", mag)
     sample = _sample(bank, prior, goal, star)
     one, longest = exposure_units(prior, goal)
     n_mag = len(mag)

@@ -8,6 +8,7 @@ from starsmith.data_contract.arms import ArmSpan
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.noise.budget import noise_budget
 from starsmith.data_contract.quantities import CONDITIONS
+from starsmith.data_contract.unit_conversion import plain_value
 from starsmith.simulator.constants import ANGSTROM_PER_NM
 from starsmith.simulator.instruments import (
     Instrument,
@@ -156,7 +157,8 @@ def forecast_snr(
     """
     tables = noise_tables(instrument)
     shape = flat_flux(instrument.wave, 0.0) if sed is None else sed.on(instrument)
-    flux = shape * 10.0 ** (-0.4 * np.asarray(mag, dtype=np.float64))[:, None]
+    mag = np.asarray(plain_value("mag", mag), dtype=np.float64)
+    flux = shape * 10.0 ** (-0.4 * mag)[:, None]
     budget = noise_budget(tables, flux, conditions)
     width = [np.full(arm.n_pixel, arm.dispersion_nm * ANGSTROM_PER_NM) for arm in instrument.arms]
     return SnrForecast(
@@ -164,7 +166,7 @@ def forecast_snr(
         wave=instrument.wave,
         pixel_angstrom=np.concatenate(width),
         element_pixel=resolution_element(instrument),
-        mag=np.asarray(mag, dtype=np.float64),
+        mag=mag,
         snr=budget.sensitivity * flux * np.sqrt(budget.n_exposure / budget.variance),
         fractions=budget.fractions(),
     )
