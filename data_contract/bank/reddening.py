@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 import zarr
 
+from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.zarr_groups import StoredGroup, read_arrays, write_array
 
@@ -49,7 +50,9 @@ class ReddeningTables:
     @cached_property
     def _polynomials(self) -> np.ndarray:
         """Matrix from values at the nodes to coefficients of powers of E(B-V) / largest."""
-        return np.linalg.inv(np.vander(self.ebv / self.ebv[-1], increasing=True))
+        return fixed.solve(
+            np.vander(self.ebv / self.ebv[-1], increasing=True), np.eye(self.ebv.size)
+        )
 
     def dimming(self, rows: np.ndarray, weights: np.ndarray, ebv: np.ndarray) -> np.ndarray:
         """Band flux behind dust over band flux without, by the polynomial through ln of it.
@@ -74,12 +77,12 @@ class ReddeningTables:
         self._check(ebv)
         band = np.einsum("ns,ens->ne", weights, self.band_coef[:, rows])
         powers = np.vander(ebv / self.ebv[-1], self.ebv.size, increasing=True)
-        log_ratio = np.log(band / band[:, :1]) @ self._polynomials.T
-        return np.exp((powers * log_ratio).sum(axis=1))
+        log_ratio = fixed.matmul(fixed.log(band / band[:, :1]), self._polynomials.T)
+        return fixed.exp((powers * log_ratio).sum(axis=1))
 
     def transmission(self, ebv: np.ndarray) -> np.ndarray:
         """Fraction of light that passes the dust, float32 (n_spec, n_wave)."""
-        per_mag = (-0.4 * np.log(10.0) * self.extinction).astype(np.float32)
+        per_mag = (-0.4 * fixed.log(10.0) * self.extinction).astype(np.float32)
         return np.exp(ebv.astype(np.float32)[:, None] * per_mag)
 
     def _check(self, ebv: np.ndarray) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import zarr
 from scipy import constants
 
+from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.bank.components import Piece, pieces
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.zarr_groups import StoredGroup, read_arrays, write_array
@@ -95,7 +96,7 @@ class VelocityTables:
         """Lowest and highest radial velocity the samples reach [km/s]."""
         n_tap = self.weights.shape[2]
         shifts = np.array([self.first[-1] + n_tap - self.wave.size, self.first[0]])
-        low, high = LIGHT_SPEED_KM_S * np.expm1(shifts * self.step)
+        low, high = LIGHT_SPEED_KM_S * fixed.expm1(shifts * self.step)
         return float(low), float(high)
 
     def arrays(self) -> dict[str, np.ndarray]:

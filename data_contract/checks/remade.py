@@ -14,7 +14,7 @@ from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.noise.view import NoiseTables
 
-__all__ = ["Remaker", "compare_with_keys", "difference"]
+__all__ = ["TOLERANCE", "Remaker", "compare_with_keys", "difference"]
 
 TOLERANCE = 1e-6  # of labels, conditions and spectra made by other software than the first
 SNR_TOLERANCE = 1e-3  # one rounding step of the median pixel

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.kernels.noise_terms import fill_lost
 from starsmith.data_contract.masks import mask_value
 from starsmith.data_contract.quantities import CONDITIONS
@@ -55,7 +56,7 @@ def lost_exposures(
 def _at_most(chance: np.ndarray, count: np.ndarray) -> np.ndarray:
     """Binomial probability of at most 0, 1, ... hits, float64 (n_spec, MOST_HITS)."""
     terms = np.empty((count.size, MOST_HITS))
-    terms[:, 0] = (1.0 - chance) ** count
+    terms[:, 0] = fixed.power(1.0 - chance, count)
     odds = chance / np.maximum(1.0 - chance, np.finfo(float).tiny)
     for k in range(1, MOST_HITS):
         terms[:, k] = terms[:, k - 1] * odds * np.maximum(count - k + 1, 0.0) / k

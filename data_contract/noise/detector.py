@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.arms import ArmSpan
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.kernels.noise import (
@@ -84,7 +85,7 @@ def _light(tables: NoiseTables, named: dict[str, np.ndarray]) -> Light:
     airmass = 1.0 / np.cos(np.radians(named["zenith_angle"]))
     blurred = named["seeing"]
     if tables.seeing_airmass_power is not None:
-        blurred = blurred * airmass**tables.seeing_airmass_power
+        blurred = blurred * fixed.power(airmass, tables.seeing_airmass_power)
     seeing, seeing_fraction = bracket(tables.seeing, blurred, "seeing")
     energy = tables.encircled_energy
     by_field = [
@@ -94,7 +95,7 @@ def _light(tables: NoiseTables, named: dict[str, np.ndarray]) -> Light:
         for step in (0, 1)
     ]
     aperture = by_field[0] + seeing_fraction[:, None] * (by_field[1] - by_field[0])
-    smooth = aperture * 10.0 ** (-0.4 * tables.extinction * airmass[:, None])
+    smooth = aperture * fixed.power(10.0, -0.4 * tables.extinction * airmass[:, None])
     area = np.interp(named["field_angle"], tables.field_angle, tables.collecting_area)
     first_pixel, fraction = tables.knots
     return Light(

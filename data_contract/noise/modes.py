@@ -5,6 +5,7 @@ With U the modes, one column each, the covariance of a spectrum is C = D + U Uáµ
 
 import numpy as np
 
+from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.kernels.noise_terms import fill_floor_modes
 from starsmith.data_contract.noise.detector import sensitivity, sky_counts
 from starsmith.data_contract.noise.model import NoiseModel
@@ -143,7 +144,7 @@ def _band_depth(wave: np.ndarray, conversion: np.ndarray, low: float, high: floa
     if inside.any() and edges:
         at, level = np.array(edges).T
         ratio = conversion[inside] / np.interp(wave[inside], at, level)
-        depth[inside] = np.maximum(-np.log(ratio), 0.0)
+        depth[inside] = np.maximum(-fixed.log(ratio), 0.0)
     return depth
 
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from starsmith.data_contract import fixed_math as fixed
+
 __all__ = ["is_moonlit", "moon_scattering"]
 
 RAYLEIGH = 2.29e5  # of air, Krisciunas & Schaefer (1991) equation 17
@@ -41,13 +43,15 @@ def moon_scattering(named: Mapping[str, np.ndarray], extinction: float) -> np.nd
         Scattered by molecules and by aerosols [nanolambert]; 0 where the moon does not shine.
     """
     phase_angle = 360.0 * np.abs(named["moon_phase"] % 1.0 - 0.5)
-    moon = 10.0 ** (-0.4 * (3.84 + 0.026 * phase_angle + 4e-9 * phase_angle**4))
+    moon = fixed.power(
+        10.0, -0.4 * (3.84 + 0.026 * phase_angle + 4e-9 * fixed.power(phase_angle, 4))
+    )
     moon *= np.where(phase_angle < 7.0, 1.35 - 0.05 * phase_angle, 1.0)  # opposition effect
     separation = named["moon_target_angle"]
     molecules = RAYLEIGH * (1.06 + np.cos(np.radians(separation)) ** 2)
-    aerosols = 10.0 ** (6.15 - separation / 40.0)
-    reaches = 10.0 ** (-0.4 * extinction * _airmass(named["moon_zenith_angle"]))
-    scatters = 1.0 - 10.0 ** (-0.4 * extinction * _airmass(named["zenith_angle"]))
+    aerosols = fixed.power(10.0, 6.15 - separation / 40.0)
+    reaches = fixed.power(10.0, -0.4 * extinction * _airmass(named["moon_zenith_angle"]))
+    scatters = 1.0 - fixed.power(10.0, -0.4 * extinction * _airmass(named["zenith_angle"]))
     common = np.where(is_moonlit(named), moon * reaches * scatters, 0.0)
     return common[:, None] * np.stack([molecules, aerosols], axis=1)
 

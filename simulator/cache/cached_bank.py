@@ -26,7 +26,7 @@ DEFAULTS = {
 
 log = logging.getLogger(__name__)
 
-RENDER_VERSION = 2  # raised whenever rendering or noise tables change
+RENDER_VERSION = 3  # raised whenever rendering or noise tables change
 
 
 def cached_bank(

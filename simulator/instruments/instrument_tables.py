@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.noise.noise_tables import PER_ARM, NoiseTables
 from starsmith.simulator.constants import (
     ANGSTROM_PER_NM,
@@ -78,7 +79,7 @@ def _smooth_tables(arms: tuple[Instrument, ...]) -> dict[str, np.ndarray | float
     field_angle = np.linspace(
         telescope.field_angle_deg[0], telescope.field_angle_deg[-1], N_FIELD_STEP + 1
     )
-    widest = SEEING_MAX / np.cos(np.radians(ZENITH_ANGLE[-1])) ** power
+    widest = SEEING_MAX / fixed.power(np.cos(np.radians(ZENITH_ANGLE[-1])), power)
     n_step = int(np.ceil((widest - SEEING_MIN) / SEEING_STEP - 1e-9))
     seeing = SEEING_MIN + SEEING_STEP * np.arange(n_step + 1)
     return {

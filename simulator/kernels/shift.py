@@ -5,16 +5,17 @@ import math
 import numpy as np
 from numba import njit, prange
 
+from starsmith.data_contract.kernels.fused import dot, fma
+
 __all__ = ["collect_pixels"]
 
 
-@njit(cache=True, parallel=True, fastmath={"contract", "reassoc"})
+@njit(cache=True, parallel=True)
 def collect_pixels(flux, samples, first, weights, shift):
     """Shift spectra by fractions of a sample and collect them in pixels.
 
     Weights are interpolated linearly between tabulated phases. Each pixel's weights sum to
-    one, so a flat spectrum stays flat. ``reassoc`` lets the sums over taps use vector
-    registers; the order is the same for every spectrum.
+    one, so a flat spectrum stays flat.
 
     Parameters
     ----------
@@ -40,11 +41,6 @@ def collect_pixels(flux, samples, first, weights, shift):
         for j in range(flux.shape[1]):
             start = first[j] - whole
             near = samples[i, start : start + n_tap]
-            before = weights[phase, j]
-            after = weights[phase + 1, j]
-            total_before = np.float32(0.0)
-            total_after = np.float32(0.0)
-            for k in range(n_tap):
-                total_before += before[k] * near[k]
-                total_after += after[k] * near[k]
-            flux[i, j] = earlier * total_before + later * total_after
+            before = dot(weights[phase, j], near)
+            after = dot(weights[phase + 1, j], near)
+            flux[i, j] = fma(earlier, before, later * after)

@@ -3,6 +3,8 @@
 import numpy as np
 from numba import njit, prange
 
+from starsmith.data_contract.kernels.fused import fma
+
 __all__ = ["GROUP", "basis_rows", "combine_rows", "combine_shared"]
 
 TILE = 2048  # pixels; a sum of this width stays in the first-level cache
@@ -59,13 +61,12 @@ def basis_rows(knots, degree, values, slope, first, weights):
             weights[i, r + 1] += share
 
 
-@njit(cache=True, parallel=True, fastmath={"contract"})
+@njit(cache=True, parallel=True)
 def combine_rows(flux, coef, rows, weights, order):
     """Weighted sums of bank rows, tiled over wavelength.
 
     Spectra are taken in the order given, which changes no sum: where neighbours share rows of
-    the bank, these are still in the cache. ``contract`` allows fused multiply-add: one rounding
-    less per term.
+    the bank, these are still in the cache.
 
     Parameters
     ----------
@@ -97,15 +98,12 @@ def combine_rows(flux, coef, rows, weights, order):
                     weight_2 = weights[i, s + 2]
                     weight_3 = weights[i, s + 3]
                     for j in range(stop - start):
-                        total[j] += (
-                            weight_0 * row_0[j]
-                            + weight_1 * row_1[j]
-                            + weight_2 * row_2[j]
-                            + weight_3 * row_3[j]
-                        )
+                        four = fma(weight_0, row_0[j], weight_1 * row_1[j])
+                        four = fma(weight_2, row_2[j], four)
+                        total[j] += fma(weight_3, row_3[j], four)
 
 
-@njit(cache=True, fastmath={"contract"}, inline="always")
+@njit(cache=True, inline="always")
 def _add_four(sums, rows, w_0, w_1, w_2, w_3):
     """Add four weighted rows to the sums of four spectra, each of shape (n_wave,)."""
     sum_0, sum_1, sum_2, sum_3 = sums[0], sums[1], sums[2], sums[3]
@@ -116,13 +114,13 @@ def _add_four(sums, rows, w_0, w_1, w_2, w_3):
     w_30, w_31, w_32, w_33 = w_3[0], w_3[1], w_3[2], w_3[3]
     for j in range(sum_0.size):
         a, b, c, d = row_0[j], row_1[j], row_2[j], row_3[j]
-        sum_0[j] += w_00 * a + w_01 * b + w_02 * c + w_03 * d
-        sum_1[j] += w_10 * a + w_11 * b + w_12 * c + w_13 * d
-        sum_2[j] += w_20 * a + w_21 * b + w_22 * c + w_23 * d
-        sum_3[j] += w_30 * a + w_31 * b + w_32 * c + w_33 * d
+        sum_0[j] += fma(w_03, d, fma(w_02, c, fma(w_00, a, w_01 * b)))
+        sum_1[j] += fma(w_13, d, fma(w_12, c, fma(w_10, a, w_11 * b)))
+        sum_2[j] += fma(w_23, d, fma(w_22, c, fma(w_20, a, w_21 * b)))
+        sum_3[j] += fma(w_33, d, fma(w_32, c, fma(w_30, a, w_31 * b)))
 
 
-@njit(cache=True, parallel=True, fastmath={"contract"})
+@njit(cache=True, parallel=True)
 def combine_shared(flux, coef, rows, weights, order, first):
     """Weighted sums of bank rows for groups of spectra that all touch the same rows.
 

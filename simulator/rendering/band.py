@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.errors import ConfigError, GridError
 from starsmith.data_contract.grid.grid_file import GridData
 from starsmith.simulator.constants import AB_FNU_CGS, LIGHT_SPEED_ANGSTROM_S
@@ -74,7 +75,7 @@ def _box_maggies(wave: np.ndarray, low: float, high: float) -> Maggies:
     """AB magnitude of a box-shaped filter: ∫ f λ dλ / (c f_AB ∫ dλ/λ), by the trapezoid rule."""
     inside = (wave > low) & (wave < high)
     at = np.concatenate([[low], wave[inside], [high]])
-    reference = LIGHT_SPEED_ANGSTROM_S * AB_FNU_CGS * np.log(high / low)
+    reference = LIGHT_SPEED_ANGSTROM_S * AB_FNU_CGS * fixed.log(high / low)
 
     def maggies(spectra: np.ndarray) -> np.ndarray:
         ends = [_between(wave, spectra, edge)[:, None] for edge in (low, high)]

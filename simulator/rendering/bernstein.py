@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import comb
 
 from starsmith.data_contract.bank.splines import spline_degree, spline_knots
+from starsmith.data_contract.fixed_math import matmul, power, solve
 from starsmith.simulator.kernels.spline import basis_rows
 
 __all__ = ["Box", "boxes", "lattice"]
@@ -59,7 +60,9 @@ class Box:
         """
         for k, (nodes, span) in enumerate(zip(axes, self.spans, strict=True)):
             along = _along(nodes, most, self.first[k], span)
-            values = np.moveaxis(np.tensordot(along, values, axes=(1, k)), 0, k)
+            moved = np.moveaxis(values, k, 0)
+            found = matmul(along, moved.reshape(len(moved), int(np.prod(moved.shape[1:]))))
+            values = np.moveaxis(found.reshape(len(along), *moved.shape[1:]), 0, k)
         return np.ascontiguousarray(values)
 
     def halves(self, axis: int) -> tuple["Box", "Box"]:
@@ -109,5 +112,7 @@ def _along(nodes: np.ndarray, most: int, first: int, span: tuple[float, float]) 
         full[begins[0] : begins[0] + degree + 1] = splines[0]
         return full[None, first : first + degree + 1]
     k = np.arange(degree + 1)
-    polynomials = comb(degree, k) * share[:, None] ** k * (1.0 - share[:, None]) ** (degree - k)
-    return np.linalg.solve(polynomials, splines)
+    polynomials = (
+        comb(degree, k) * power(share[:, None], k) * power(1.0 - share[:, None], degree - k)
+    )
+    return solve(polynomials, splines)

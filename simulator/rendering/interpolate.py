@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.bank.splines import spline_degree, spline_knots
 from starsmith.data_contract.bank.velocity import VelocityTables
@@ -54,7 +55,7 @@ def prefilter(values: np.ndarray, axes: tuple[np.ndarray, ...], most: int = 3) -
         for p in range(degree + 1):
             collocation[np.arange(nodes.size), first + p] = weights[:, p]
         moved = np.moveaxis(coef, k, 0)
-        solved = np.linalg.solve(collocation, moved.reshape(nodes.size, -1))
+        solved = fixed.solve(collocation, moved.reshape(nodes.size, -1))
         coef = np.moveaxis(solved.reshape(moved.shape), 0, k)
     return np.ascontiguousarray(coef)
 
@@ -66,7 +67,7 @@ def cardinal_weights(nodes: np.ndarray, value: float) -> np.ndarray:
     along = np.empty((1, degree + 1))
     basis_rows(spline_knots(nodes), degree, np.array([float(value)]), False, first, along)
     columns = prefilter(np.eye(nodes.size), (nodes,))
-    return along[0] @ columns[first[0] : first[0] + degree + 1]
+    return fixed.matmul(along[0], columns[first[0] : first[0] + degree + 1])
 
 
 def _check_inside(bank: Bank, labels: np.ndarray) -> None:
@@ -255,7 +256,7 @@ def interpolate(
     if bank.refused is not None:
         _check_promised(bank, np.asarray(labels, dtype=np.float64), rows)
     maggies = np.einsum("ns,ns->n", weights, bank.band_coef[rows])
-    scale = 10.0 ** (-0.4 * np.asarray(mag, dtype=np.float64)) / maggies
+    scale = fixed.power(10.0, -0.4 * np.asarray(mag, dtype=np.float64)) / maggies
     dusty = np.flatnonzero(ebv) if ebv is not None else np.empty(0, dtype=np.int64)
     if dusty.size:
         dust = dust_tables(bank, ebv)

@@ -8,6 +8,7 @@ is applied pixel by pixel, after the shift, together with the integration over t
 import numpy as np
 from scipy.sparse import csr_array
 
+from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.bank.velocity import VelocityTables
 from starsmith.data_contract.errors import ConfigError, DataError, GridError
@@ -71,7 +72,7 @@ class VelocityGrid:
 
     def _choose_resolution(self, grid_wave: np.ndarray, grid_resolution: float) -> float:
         """R of the samples: coarse enough for both samplings, fine enough for every arm."""
-        step = np.log(grid_wave[-1] / grid_wave[0]) / (grid_wave.size - 1)
+        step = fixed.log(grid_wave[-1] / grid_wave[0]) / (grid_wave.size - 1)
         variance = max((SIGMA_SAMPLES * self.step) ** 2, _variance(grid_resolution) + step**2)
         finest = max(np.max(one.wave / one.lsf_fwhm(one.wave)) for one in self._arms)
         if variance + (SIGMA_SAMPLES * self.step) ** 2 > _variance(finest):
@@ -87,14 +88,14 @@ class VelocityGrid:
         spans = [self._span(one) for one in self._arms]
         reach = 1.0 + REACH_KM_S / LIGHT_SPEED_KM_S
         # every pixel collects as many samples as the one that needs most
-        most = max(np.max(np.log(last / first)) for first, last in spans) + 4 * self.step
+        most = max(np.max(fixed.log(last / first)) for first, last in spans) + 4 * self.step
         low = min(first[0] for first, _ in spans) / reach
-        high = max(first[-1] for first, _ in spans) * np.exp(most) * reach
+        high = max(first[-1] for first, _ in spans) * fixed.exp(most) * reach
         margin = 1.0 + N_SIGMA * FWHM_TO_SIGMA / self.resolution
         low = max(low, grid_wave[0] * margin)
         high = min(high, grid_wave[-1] / margin)
-        n_sample = int(np.log(high / low) / self.step)
-        return low * np.exp(self.step * np.arange(n_sample))
+        n_sample = int(fixed.log(high / low) / self.step)
+        return low * fixed.exp(self.step * np.arange(n_sample))
 
     def _span(self, one: Instrument) -> tuple[np.ndarray, np.ndarray]:
         """First and last wavelength that each pixel of an arm collects at rest [Å]."""
@@ -128,8 +129,8 @@ class VelocityGrid:
 
     def _arm_weights(self, one: Instrument) -> tuple[np.ndarray, np.ndarray]:
         """First sample at rest and the weights of each phase, for the pixels of one arm."""
-        place = np.log(np.array(self._span(one)))
-        low, high = (place - np.log(self.wave[0])) / self.step
+        place = fixed.log(np.array(self._span(one)))
+        low, high = (place - fixed.log(self.wave[0])) / self.step
         first = np.floor(low).astype(np.int64) - 1  # a shift below one sample moves them by one
         n_tap = int(np.max(np.ceil(high) - first)) + 1
         if first[0] < 0 or first[-1] + n_tap > self.wave.size:
@@ -145,7 +146,7 @@ class VelocityGrid:
         weights = np.empty((N_PHASE + 1, first.size, n_tap), dtype=np.float32)
         flat = np.empty(first.size * n_tap)
         for phase in range(N_PHASE + 1):
-            moved = self.wave * np.exp(self.step * phase / N_PHASE)
+            moved = self.wave * fixed.exp(self.step * phase / N_PHASE)
             if kernel is None:
                 fill_pixel_weights(flat, first, count, start, edge, sigma, moved, moved)
             else:
@@ -167,7 +168,7 @@ def _gaussian_operator(grid_wave: np.ndarray, centres: np.ndarray, sigma: np.nda
     row_start = np.concatenate([[0], np.cumsum(count)])
     column = np.arange(row_start[-1]) - np.repeat(row_start[:-1] - first, count)
     offset = (grid_wave[column] - np.repeat(centres, count)) / np.repeat(sigma, count)
-    weight = np.exp(-0.5 * offset**2) * np.gradient(grid_wave)[column]
+    weight = fixed.exp(-0.5 * offset**2) * np.gradient(grid_wave)[column]
     weight /= np.repeat(np.add.reduceat(weight, row_start[:-1]), count)
     return csr_array((weight, column, row_start), shape=(centres.size, grid_wave.size))
 
@@ -211,6 +212,6 @@ def shift_to_pixels(tables: VelocityTables, samples: np.ndarray, rv: np.ndarray)
         Flux density at wave is that at rest at wave / (1 + rv/c).
     """
     flux = np.empty((len(samples), tables.first.size), dtype=np.float32)
-    shift = np.log1p(np.asarray(rv, dtype=np.float64) / LIGHT_SPEED_KM_S) / tables.step
+    shift = fixed.log1p(np.asarray(rv, dtype=np.float64) / LIGHT_SPEED_KM_S) / tables.step
     collect_pixels(flux, samples, tables.first, tables.weights, shift)
     return flux

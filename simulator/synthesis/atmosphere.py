@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.interpolate import CubicSpline, PchipInterpolator, RectBivariateSpline
 
+from starsmith.data_contract import fixed_math as fixed
 from starsmith.simulator.synthesis.atomic_constants import LIGHT_SPEED, SIGMA_SB
 from starsmith.simulator.synthesis.blanketing import blanketed_flux, open_fraction
 from starsmith.simulator.synthesis.composition import composition
@@ -20,10 +21,10 @@ LAW = "temperature_law.csv"
 LAW_TERMS = ("one", "t", "g", "f", "tt", "gg", "ff", "tg", "tf", "gf")
 LAW_RANGE = ((3400.0, 6700.0), (-0.5, 4.75), (-3.0, 0.6))  # Teff, log g, [M/H]
 LAW_SOFTNESS = (0.0, 0.2, 0.1)  # width over which labels level off below the upper edge
-MEAN_WAVE = np.geomspace(1500.0, 2.0e5, 140)  # Rosseland mean [Å]
-TABLE_LOG_T = np.linspace(np.log(1800.0), np.log(16000.0), 56)
-TABLE_LOG_P = np.linspace(np.log(1e-3), np.log(3e7), 48)
-FLUX_WAVE = np.geomspace(2000.0, 1.5e5, 80)  # integrated flux [Å]
+MEAN_WAVE = fixed.geomspace(1500.0, 2.0e5, 140)  # Rosseland mean [Å]
+TABLE_LOG_T = np.linspace(math.log(1800.0), math.log(16000.0), 56)
+TABLE_LOG_P = np.linspace(math.log(1e-3), math.log(3e7), 48)
+FLUX_WAVE = fixed.geomspace(2000.0, 1.5e5, 80)  # integrated flux [Å]
 FLUX_DEPTH = 0.3  # τ below which the flux forms, and the law scatters more than above
 TEMPERATURE_RESPONSE = 3.2  # d ln flux / d ln T of the layers below
 OPACITY_RESPONSE = 0.6  # d ln flux / d ln scale, from the slope of the temperature law
@@ -55,7 +56,7 @@ class Atmosphere:
 
 def depth_grid(n_depth: int = 50) -> np.ndarray:
     """Rosseland optical depths, log τ from -5 to +2, shape (n_depth,)."""
-    return np.logspace(-5.0, 2.0, n_depth)
+    return fixed.geomspace(1e-5, 1e2, n_depth)
 
 
 def temperature_law(tau: np.ndarray, teff: float, logg: float, m_h: float) -> np.ndarray:
@@ -72,9 +73,9 @@ def temperature_law(tau: np.ndarray, teff: float, logg: float, m_h: float) -> np
     t, g, f = (labels[0] - 5777.0) / 1000.0, labels[1] - 4.44, labels[2]
     terms = np.array([1.0, t, g, f, t * t, g * g, f * f, t * g, t * f, g * f])
     knots = numbers(LAW, "log_tau")
-    ratio = np.array([numbers(LAW, term) for term in LAW_TERMS]).T @ terms
+    ratio = fixed.matmul(terms, np.array([numbers(LAW, term) for term in LAW_TERMS]))
     ratio = np.maximum.accumulate(ratio)
-    log_tau = np.log10(tau)
+    log_tau = fixed.log10(tau)
     inside = np.clip(log_tau, knots[0], knots[-1])
     slope_bottom = (ratio[-1] - ratio[-2]) / (knots[-1] - knots[-2])
     beyond = TOP_SLOPE * np.minimum(log_tau - knots[0], 0.0)
@@ -94,11 +95,11 @@ def rosseland_table(m_h: float, a_m: float, c_m: float) -> RectBivariateSpline:
     """Ln κ_Ross [cm²/g] of one composition, cubic spline in (ln T, ln P)."""
     gas = composition(m_h, a_m, c_m)
     log_t, log_p = np.meshgrid(TABLE_LOG_T, TABLE_LOG_P, indexing="ij")
-    state = solve_gas(np.exp(log_t).ravel(), np.exp(log_p).ravel(), gas)
+    state = solve_gas(fixed.exp(log_t).ravel(), fixed.exp(log_p).ravel(), gas)
     opacity = continuum_opacity(MEAN_WAVE, state)
     opacity /= open_fraction(MEAN_WAVE, opacity, state)
     mean = rosseland_mean(MEAN_WAVE, opacity, state.temperature) / state.density
-    return RectBivariateSpline(TABLE_LOG_T, TABLE_LOG_P, np.log(mean).reshape(log_t.shape))
+    return RectBivariateSpline(TABLE_LOG_T, TABLE_LOG_P, fixed.log(mean).reshape(log_t.shape))
 
 
 def build_atmosphere(
@@ -119,11 +120,13 @@ def build_atmosphere(
     deep = tau / (tau + FLUX_DEPTH)
     correction = 0.0  # of ln flux
     for _ in range(N_FLUX_ITERATION):
-        temperature = law * np.exp((1.0 - opacity_share) * correction / TEMPERATURE_RESPONSE * deep)
+        temperature = law * fixed.exp(
+            (1.0 - opacity_share) * correction / TEMPERATURE_RESPONSE * deep
+        )
         log_scale = opacity_share * correction / OPACITY_RESPONSE
         log_pressure = hydrostatic_pressure(tau, temperature, 10.0**logg, teff, table, log_scale)
-        gas = solve_gas(temperature, np.exp(log_pressure), mixture)
-        opacity = np.exp(table.ev(np.log(temperature), log_pressure) + log_scale)
+        gas = solve_gas(temperature, fixed.exp(log_pressure), mixture)
+        opacity = fixed.exp(table.ev(fixed.log(temperature), log_pressure) + log_scale)
         continuum = continuum_opacity(FLUX_WAVE, gas)
         flux = blanketed_flux(tau, FLUX_WAVE, continuum, opacity * gas.density, gas)
         correction += math.log(SIGMA_SB * teff**4 / flux)
@@ -133,7 +136,7 @@ def build_atmosphere(
 @lru_cache(maxsize=2)
 def integration_matrix(n_depth: int) -> np.ndarray:
     """Integral over ln τ from the top of `depth_grid` by cubic splines, (n_depth, n_depth)."""
-    log_tau = np.log(depth_grid(n_depth))
+    log_tau = fixed.log(depth_grid(n_depth))
     return CubicSpline(log_tau, np.eye(n_depth)).antiderivative()(log_tau)
 
 
@@ -150,13 +153,13 @@ def hydrostatic_pressure(
     Radiation pushes back with σTeff⁴/c per unit τ; at least a tenth of gravity is kept, which only
     matters beyond the Eddington limit (log g near 0 above 6000 K).
     """
-    log_t, integral = np.log(temperature), integration_matrix(tau.size)
+    log_t, integral = fixed.log(temperature), integration_matrix(tau.size)
     push = SIGMA_SB * teff**4 / LIGHT_SPEED
-    log_p = np.log(gravity * tau ** (2.0 / 3.0) / 1e-2 * 1e-1 + 1e-2)
+    log_p = fixed.log(gravity * fixed.power(tau, 2.0 / 3.0) / 1e-2 * 1e-1 + 1e-2)
     for _ in range(N_ITERATION):
         inside = np.clip(log_p, TABLE_LOG_P[0], TABLE_LOG_P[-1])
-        weight = gravity / np.exp(table.ev(log_t, inside) + log_scale)
+        weight = gravity / fixed.exp(table.ev(log_t, inside) + log_scale)
         gradient = np.maximum(weight - push, RADIATION_FLOOR * weight) * tau
-        pressure = gradient[0] + integral @ gradient
-        log_p = 0.5 * (log_p + np.log(np.maximum(pressure, 1e-3)))
+        pressure = gradient[0] + fixed.matmul(integral, gradient)
+        log_p = 0.5 * (log_p + fixed.log(np.maximum(pressure, 1e-3)))
     return log_p

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from starsmith.data_contract import fixed_math as fixed
 from starsmith.simulator.kernels.synthesis_bands import band_cross_section
 from starsmith.simulator.kernels.synthesis_transfer import Bands
 from starsmith.simulator.synthesis.atmosphere import Atmosphere
@@ -97,7 +98,7 @@ def band_tables(wave_min: float, step: float, n_wave: int) -> np.ndarray:
     sources = {"CN": cyanogen_lines, "TiO": titanium_oxide_lines}
     for i, (molecule, mass) in enumerate(MOLECULES.items()):
         wavenumber, gf, energy = _fields(sources[molecule]())
-        position = np.log(1e8 / np.maximum(wavenumber, 1.0) / wave_min) / step
+        position = fixed.log(1e8 / np.maximum(wavenumber, 1.0) / wave_min) / step
         inside = (position > -50.0) & (position < n_wave + 50.0)
         # ∫σ dν = πe²/mc f; dν = c ν̃ d(ln λ)
         strength = CLASSICAL_CROSS_SECTION * gf / (LIGHT_SPEED * wavenumber * step) * 1e20
@@ -131,7 +132,7 @@ def band_opacity(atmosphere: Atmosphere, tables: np.ndarray, continuum: np.ndarr
     amount = np.empty((len(MOLECULES), theta.size))
     for i, molecule in enumerate(MOLECULES):
         per_state = found[molecule] / molecular_partition(molecule, gas.temperature)
-        stimulated = -np.expm1(-HC_OVER_K * 1.25e4 / gas.temperature)  # at 800 nm
+        stimulated = -fixed.expm1(-HC_OVER_K * 1.25e4 / gas.temperature)  # at 800 nm
         amount[i] = 1e-20 * per_state * stimulated / (atmosphere.opacity * gas.density)
         strongest = band_peaks(tables, i)[row]
         amount[i] = np.where(amount[i] * strongest > NEGLIGIBLE * continuum, amount[i], 0.0)

@@ -13,6 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from starsmith.data_contract import fixed_math as fixed
 from starsmith.simulator.kernels.synthesis_transfer import flux_from_opacity
 from starsmith.simulator.synthesis.atomic_constants import BOLTZMANN_EV, CLASSICAL_CROSS_SECTION
 from starsmith.simulator.synthesis.composition import composition, log_partition
@@ -61,7 +62,9 @@ def line_forest(wave: np.ndarray, gas: Gas) -> Forest:
     return Forest(
         covered=covered,
         atoms=crowding[:, None] * _strong_line(wave, gas),
-        molecules=np.array(peaks).T @ np.array([density[molecule] for molecule in MOLECULES]),
+        molecules=fixed.matmul(
+            np.array(peaks).T, np.array([density[molecule] for molecule in MOLECULES])
+        ),
     )
 
 
@@ -70,7 +73,7 @@ def _strong_line(wave: np.ndarray, gas: Gas) -> np.ndarray:
     row = gas.composition.index("Fe")
     iron = gas.n_nuclei * gas.composition.ratio[row] * (1.0 - gas.ionised[row])
     energy = STRONG_ENERGY / (BOLTZMANN_EV * gas.temperature)
-    level = iron * np.exp(-energy - log_partition("Fe I", gas.temperature))
+    level = iron * fixed.exp(-energy - log_partition("Fe I", gas.temperature))
     centre = CLASSICAL_CROSS_SECTION * STRONG_GF * wave * 1e-8 / (math.sqrt(math.pi) * DOPPLER)
     return centre[:, None] * level
 
@@ -83,7 +86,7 @@ def _solar_lines(wave: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
     contrast = (_strong_line(grid, sun) / continuum_opacity(grid, sun))[:, 0]
     blocked = np.interp(grid, numbers(SOLAR_TABLE, "wave"), numbers(SOLAR_TABLE, "blocked"))
     covered = np.minimum(blocked / blocking(contrast, ATOM_DECADES), 1.0)
-    factor = np.geomspace(1.0, 1e5, 51)
+    factor = fixed.geomspace(1.0, 1e5, 51)
     crowding = [
         np.interp(b, blocking(c * factor, ATOM_DECADES), factor)
         for b, c in zip(blocked, contrast, strict=True)
@@ -96,15 +99,15 @@ def _peak_cross_section(molecule: str, wave: tuple[float, ...]) -> np.ndarray:
     """Top of a molecule's distribution [cm²]: ln(range) times the mean of an even spread."""
     rows = [i for i, name in enumerate(read_table(MOLECULE_TABLE)["molecule"]) if name == molecule]
     knots = numbers(MOLECULE_TABLE, "wave")[rows]
-    mean = np.log(numbers(MOLECULE_TABLE, "mean")[rows])
-    value = np.exp(np.interp(np.log(wave), np.log(knots), mean, left=-100.0, right=-100.0))
+    mean = fixed.log(numbers(MOLECULE_TABLE, "mean")[rows])
+    value = fixed.exp(np.interp(fixed.log(wave), fixed.log(knots), mean, left=-100.0, right=-100.0))
     return value * MOLECULE_DECADES * math.log(10.0)
 
 
 def blocking(contrast: np.ndarray, decades: float) -> np.ndarray:
     """Mean of η/(1 + η) for η even in ln η over ``decades`` below ``contrast``."""
-    weakest = contrast * 10.0**-decades
-    return (np.log1p(contrast) - np.log1p(weakest)) / (decades * math.log(10.0))
+    weakest = contrast * fixed.power(10.0, -decades)
+    return (fixed.log1p(contrast) - fixed.log1p(weakest)) / (decades * math.log(10.0))
 
 
 def open_fraction(wave: np.ndarray, opacity: np.ndarray, gas: Gas) -> np.ndarray:
@@ -138,8 +141,8 @@ def blanketed_flux(
     table = exponential_integral_table()
     flux, total = np.empty(wave.size), np.zeros(wave.size)
     for atom_place, molecule_place in zip(ATOM_PLACES, MOLECULE_PLACES, strict=True):
-        bands = opacity + forest.molecules * 10.0 ** (-MOLECULE_DECADES * molecule_place)
-        lines = forest.atoms * 10.0 ** (-ATOM_DECADES * atom_place)
+        bands = opacity + forest.molecules * fixed.power(10.0, -MOLECULE_DECADES * molecule_place)
+        lines = forest.atoms * fixed.power(10.0, -ATOM_DECADES * atom_place)
         for share, value in ((1.0 - covered, bands), (covered, bands + lines)):
             relative = np.ascontiguousarray((value / standard).T)
             flux_from_opacity(flux, tau, relative, source, table)

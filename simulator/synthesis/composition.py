@@ -5,6 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from starsmith.data_contract import fixed_math as fixed
 from starsmith.simulator.synthesis.synthesis_tables import numbers, read_table
 
 __all__ = ["Composition", "composition", "log_partition"]
@@ -38,7 +39,7 @@ class Composition:
     @property
     def mass_per_hydrogen(self) -> float:
         """Mass of gas per hydrogen nucleus [u]."""
-        return float(self.ratio @ self.mass)
+        return float(fixed.matmul(self.ratio, self.mass))
 
 
 def composition(m_h: float = 0.0, a_m: float = 0.0, c_m: float = 0.0) -> Composition:
@@ -50,7 +51,7 @@ def composition(m_h: float = 0.0, a_m: float = 0.0, c_m: float = 0.0) -> Composi
     shift[elements.index("C")] += c_m
     return Composition(
         elements=elements,
-        ratio=10.0 ** (numbers("elements.csv", "log_eps") - 12.0 + shift),
+        ratio=fixed.power(10.0, numbers("elements.csv", "log_eps") - 12.0 + shift),
         mass=numbers("elements.csv", "mass"),
         ionisation=numbers("elements.csv", "ionisation_ev"),
     )
@@ -67,5 +68,5 @@ def log_partition(species: str, temperature: np.ndarray) -> np.ndarray:
 
     Irwin (1981): ln U = Σ aᵢ (ln T)ⁱ, held constant outside 1000-16000 K.
     """
-    log_t = np.log(np.clip(temperature, 1000.0, 16000.0))
+    log_t = fixed.log(np.clip(temperature, 1000.0, 16000.0))
     return np.polynomial.polynomial.polyval(log_t, _partition_rows()[species])

@@ -5,6 +5,7 @@ Scattering is counted as absorption (S = B), the usual simplification of LTE syn
 
 import numpy as np
 
+from starsmith.data_contract import fixed_math as fixed
 from starsmith.simulator.synthesis.atomic_constants import (
     BOLTZMANN,
     BOLTZMANN_EV,
@@ -51,8 +52,8 @@ def h_minus_bound_free(wave: np.ndarray) -> np.ndarray:
     """Photodetachment cross-section of H- [cm²] at wavelengths [Å] (John 1988, eq. 4)."""
     micron = np.asarray(wave, dtype=np.float64) * 1e-4
     x = np.maximum(1.0 / micron - 1.0 / H_MINUS_THRESHOLD, 0.0)
-    f = sum(c * x ** (n / 2.0) for n, c in enumerate(BOUND_FREE))
-    return np.where(micron > 0.125, 1e-18 * micron**3 * x**1.5 * f, 0.0)
+    f = sum(c * fixed.power(x, n / 2.0) for n, c in enumerate(BOUND_FREE))
+    return np.where(micron > 0.125, 1e-18 * fixed.power(micron, 3) * fixed.power(x, 1.5) * f, 0.0)
 
 
 def h_minus_free_free(wave: np.ndarray, temperature: np.ndarray) -> np.ndarray:
@@ -64,12 +65,19 @@ def h_minus_free_free(wave: np.ndarray, temperature: np.ndarray) -> np.ndarray:
     micron = np.maximum(np.asarray(wave, dtype=np.float64) * 1e-4, 0.1823)
     theta = 5040.0 / np.clip(temperature, 1400.0, 10080.0)
     powers = np.array(
-        [micron**2, np.ones_like(micron), *(micron ** -float(i) for i in range(1, 5))]
+        [micron**2, np.ones_like(micron), *(fixed.power(micron, -i) for i in range(1, 5))]
     )
-    short, long = FREE_FREE_SHORT @ powers, FREE_FREE_LONG @ powers  # (n, n_wave)
-    series_short = np.array([theta ** (1.0 + 0.5 * n) for n in range(4)])
-    series_long = np.array([theta ** (1.5 + 0.5 * n) for n in range(5)])
-    value = np.where((micron < 0.3645)[:, None], short.T @ series_short, long.T @ series_long)
+    short, long = (
+        fixed.matmul(FREE_FREE_SHORT, powers),
+        fixed.matmul(FREE_FREE_LONG, powers),
+    )  # (n, n_wave)
+    series_short = np.array([fixed.power(theta, 1.0 + 0.5 * n) for n in range(4)])
+    series_long = np.array([fixed.power(theta, 1.5 + 0.5 * n) for n in range(5)])
+    value = np.where(
+        (micron < 0.3645)[:, None],
+        fixed.matmul(short.T, series_short),
+        fixed.matmul(long.T, series_long),
+    )
     return 1e-29 * value
 
 
@@ -81,9 +89,9 @@ def hydrogen_bound_free(wave: np.ndarray, temperature: np.ndarray) -> np.ndarray
     cross_section = np.zeros((wave.size, temperature.size))
     inverse = wave * RYDBERG_EV / 12398.42  # λR, dimensionless
     for n in range(1, N_HYDROGEN_LEVEL + 1):
-        gaunt = 1.0 - 0.3456 / np.cbrt(inverse) * (inverse / n**2 - 0.5)
+        gaunt = 1.0 - 0.3456 / fixed.cbrt(inverse) * (inverse / n**2 - 0.5)
         edge = inverse <= n**2
-        sigma = np.where(edge, 7.907e-18 * n * (inverse / n**2) ** 3 * gaunt, 0.0)
+        sigma = np.where(edge, 7.907e-18 * n * fixed.power(inverse / n**2, 3) * gaunt, 0.0)
         cross_section += sigma[:, None] * hydrogen_level(n, temperature)
     return cross_section
 
@@ -91,7 +99,7 @@ def hydrogen_bound_free(wave: np.ndarray, temperature: np.ndarray) -> np.ndarray
 def hydrogen_level(n: int | np.ndarray, temperature: np.ndarray) -> np.ndarray:
     """Fraction of neutral hydrogen in level ``n``: n² exp(-χ/kT); arguments broadcast."""
     energy = RYDBERG_EV * (1.0 - 1.0 / n**2)
-    return n**2 * np.exp(-energy / (BOLTZMANN_EV * temperature))
+    return n**2 * fixed.exp(-energy / (BOLTZMANN_EV * temperature))
 
 
 def hydrogen_free_free(wave: np.ndarray, temperature: np.ndarray) -> np.ndarray:
@@ -99,8 +107,8 @@ def hydrogen_free_free(wave: np.ndarray, temperature: np.ndarray) -> np.ndarray:
     frequency = (LIGHT_SPEED * 1e8 / wave)[:, None]
     inverse = (wave * RYDBERG_EV / 12398.42)[:, None]
     kinetic = BOLTZMANN_EV * temperature * wave[:, None] / 12398.42
-    gaunt = 1.0 + 0.3456 / np.cbrt(inverse) * (kinetic + 0.5)
-    return 3.692e8 * gaunt / (np.sqrt(temperature) * frequency**3)
+    gaunt = 1.0 + 0.3456 / fixed.cbrt(inverse) * (kinetic + 0.5)
+    return 3.692e8 * gaunt / (np.sqrt(temperature) * fixed.power(frequency, 3))
 
 
 def continuum_opacity(wave: np.ndarray, gas: Gas) -> np.ndarray:
@@ -111,13 +119,13 @@ def continuum_opacity(wave: np.ndarray, gas: Gas) -> np.ndarray:
     """
     wave = np.asarray(wave, dtype=np.float64)
     t = gas.temperature
-    stimulated = -np.expm1(-HC_OVER_K * 1e8 / (wave[:, None] * t))
+    stimulated = -fixed.expm1(-HC_OVER_K * 1e8 / (wave[:, None] * t))
     electron_pressure = gas.n_electron * BOLTZMANN * t
     opacity = h_minus_bound_free(wave)[:, None] * gas.n_h_minus * stimulated
     opacity += h_minus_free_free(wave, t) * gas.n_hydrogen * electron_pressure
     opacity += hydrogen_bound_free(wave, t) * gas.n_hydrogen * stimulated
     opacity += hydrogen_free_free(wave, t) * gas.n_electron * gas.n_proton * stimulated
-    inverse2 = np.maximum(wave, 1215.67 * 1.2)[:, None] ** -2.0
+    inverse2 = fixed.power(np.maximum(wave, 1215.67 * 1.2)[:, None], -2.0)
     atoms = inverse2**2 * (5.799e-13 + inverse2 * (1.422e-6 + inverse2 * 2.784))
     pairs = inverse2**2 * (8.14e-13 + inverse2 * (1.28e-6 + inverse2 * 1.61))
     return opacity + atoms * gas.n_hydrogen + pairs * gas.n_h2 + THOMSON * gas.n_electron
@@ -129,6 +137,6 @@ def rosseland_mean(wave: np.ndarray, opacity: np.ndarray, temperature: np.ndarra
     Trapezoid in ln λ over ``wave`` (n_wave,) [Å]; same unit as ``opacity``.
     """
     x = np.minimum(HC_OVER_K * 1e8 / (wave[:, None] * temperature), 200.0)
-    weight = x**5 * np.exp(-x) / np.expm1(-x) ** 2  # dB_λ/dT · λ
-    log_wave = np.log(wave)
+    weight = fixed.power(x, 5) * fixed.exp(-x) / fixed.expm1(-x) ** 2  # dB_λ/dT · λ
+    log_wave = fixed.log(wave)
     return np.trapezoid(weight, log_wave, axis=0) / np.trapezoid(weight / opacity, log_wave, axis=0)

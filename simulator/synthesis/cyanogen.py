@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from starsmith.data_contract import fixed_math as fixed
 from starsmith.simulator.synthesis.atomic_constants import BOLTZMANN_EV, HC_OVER_K
 from starsmith.simulator.synthesis.franck_condon import franck_condon
 from starsmith.simulator.synthesis.rotational import RotationalLines
@@ -73,9 +74,30 @@ def pi_levels(
     n2 = np.empty((j.size, 2, 2))
     n2[:, 0, 0], n2[:, 1, 1] = x, x - 2.0
     n2[:, 0, 1] = n2[:, 1, 0] = -np.sqrt(x - 1.0)
-    hamiltonian = rotation * n2 - stretch * (n2 @ n2)
+    squared = np.sum(n2[:, :, :, None] * n2[:, None, :, :], axis=2)
+    hamiltonian = rotation * n2 - stretch * squared
     hamiltonian += np.diag([-0.5 * spin_orbit, 0.5 * spin_orbit])
-    return np.linalg.eigh(hamiltonian)
+    return _symmetric_states(hamiltonian)
+
+
+def _symmetric_states(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues (n, 2) and eigenvectors (n, 2, 2) of symmetric matrices (n, 2, 2), by formula.
+
+    λ = m ± r with m = (a + d) / 2, r = hypot((a - d) / 2, b); the vector is (b, λ - a) or
+    (λ - d, b), whichever does not cancel.
+    """
+    a, b, d = matrix[:, 0, 0], matrix[:, 0, 1], matrix[:, 1, 1]
+    half = 0.5 * (a - d)
+    radius = np.hypot(half, b)
+    long = np.abs(half) + radius
+    norm = np.hypot(long, b)
+    major, minor = long / norm, b / norm
+    first = half < 0.0  # the lower state lies mostly along the first basis vector
+    lower = np.where(first, [major, -minor], [-minor, major])
+    upper = np.where(first, [minor, major], [major, minor])
+    middle = 0.5 * (a + d)
+    energy = np.stack([middle - radius, middle + radius], axis=1)
+    return energy, np.stack([lower.T, upper.T], axis=2)
 
 
 @lru_cache(maxsize=1)
@@ -112,7 +134,7 @@ def cyanogen_lines() -> RotationalLines:
             strength = F_00 * overlap[up_v, low_v] / overlap[0, 0] * origin / 9115.0
             columns += _band(j, term + energy, state, lower, GROUND[2] - GROUND[3] * w, strength)
     wavenumber, gf, low_energy = (np.concatenate(part) for part in zip(*columns, strict=True))
-    keep = gf * np.exp(-low_energy / (BOLTZMANN_EV * 4500.0)) > SMALLEST
+    keep = gf * fixed.exp(-low_energy / (BOLTZMANN_EV * 4500.0)) > SMALLEST
     return RotationalLines(wavenumber[keep], gf[keep], low_energy[keep])
 
 

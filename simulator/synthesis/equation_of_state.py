@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from starsmith.data_contract import fixed_math as fixed
 from starsmith.simulator.synthesis.atomic_constants import (
     AMU,
     BOLTZMANN,
@@ -69,12 +70,12 @@ class Gas:
 
 def electron_translation(temperature: np.ndarray) -> np.ndarray:
     """(2π m_e k T/h²)^1.5 [1/cm³]."""
-    return (2.0 * np.pi * ELECTRON_MASS * BOLTZMANN * temperature / PLANCK**2) ** 1.5
+    return fixed.power(2.0 * np.pi * ELECTRON_MASS * BOLTZMANN * temperature / PLANCK**2, 1.5)
 
 
 def h_minus_factor(temperature: np.ndarray) -> np.ndarray:
     """n(H-) / (n(H) n_e) [cm³]; weights are 1 for H- and 2 for H and the electron."""
-    boltzmann = np.exp(H_MINUS_AFFINITY / (BOLTZMANN_EV * temperature))
+    boltzmann = fixed.exp(H_MINUS_AFFINITY / (BOLTZMANN_EV * temperature))
     return 0.25 * boltzmann / electron_translation(temperature)
 
 
@@ -83,7 +84,7 @@ def saha(element: str, energy: float, temperature: np.ndarray) -> np.ndarray:
     log_ratio = log_partition(f"{element} II", temperature) - log_partition(
         f"{element} I", temperature
     )
-    boltzmann = np.exp(log_ratio - energy / (BOLTZMANN_EV * temperature))
+    boltzmann = fixed.exp(log_ratio - energy / (BOLTZMANN_EV * temperature))
     return 2.0 * electron_translation(temperature) * boltzmann
 
 
@@ -119,15 +120,17 @@ def solve_gas(temperature: np.ndarray, pressure: np.ndarray, gas: Composition) -
         nuclei = hydrogen * (1.0 + constants[0] / n_electron) + 2.0 * hydrogen**2 / h2
         return hydrogen, nuclei, ionised
 
-    low, high = np.log(total) - 60.0, np.log(total * 0.5)
+    low, high = fixed.log(total) - 60.0, fixed.log(total * 0.5)
     for _ in range(N_BISECTION):
         middle = 0.5 * (low + high)
-        n_electron = np.exp(middle)
+        n_electron = fixed.exp(middle)
         hydrogen, nuclei, ionised = partition(n_electron)
-        donated = hydrogen * constants[0] / n_electron + nuclei * (metals @ ionised[1:])
+        donated = hydrogen * constants[0] / n_electron + nuclei * (
+            fixed.matmul(metals, ionised[1:])
+        )
         short = donated > n_electron + hydrogen * n_electron * attach
         low, high = np.where(short, middle, low), np.where(short, high, middle)
-    n_electron = np.exp(0.5 * (low + high))
+    n_electron = fixed.exp(0.5 * (low + high))
     hydrogen, nuclei, ionised = partition(n_electron)
     return Gas(
         temperature=temperature,

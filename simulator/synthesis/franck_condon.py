@@ -3,8 +3,9 @@
 from functools import lru_cache
 
 import numpy as np
-from scipy.linalg import eigh_tridiagonal
 
+from starsmith.data_contract import fixed_math as fixed
+from starsmith.simulator.kernels.synthesis_states import lowest_states
 from starsmith.simulator.synthesis.atomic_constants import AMU, ANGSTROM, LIGHT_SPEED, PLANCK
 
 __all__ = ["franck_condon", "morse_states"]
@@ -29,12 +30,11 @@ def morse_states(constants: tuple[float, ...], reduced_mass: float, n_state: int
     equilibrium = np.sqrt(kinetic / be)
     depth, steepness = we**2 / (4.0 * wexe), np.sqrt(wexe / kinetic)
     step = RADII[1] - RADII[0]
-    wall = np.minimum(1.0 - np.exp(-steepness * (RADII - equilibrium)), 40.0)
+    wall = np.minimum(1.0 - fixed.exp(-steepness * (RADII - equilibrium)), 40.0)
     wall = np.maximum(wall, -40.0)
     diagonal = depth * wall**2 + 2.0 * kinetic / step**2
     off_diagonal = np.full(N_GRID - 1, -kinetic / step**2)
-    _, states = eigh_tridiagonal(diagonal, off_diagonal, select="i", select_range=(0, n_state - 1))
-    return states.T
+    return lowest_states(diagonal, off_diagonal, n_state)
 
 
 @lru_cache(maxsize=16)
@@ -44,4 +44,4 @@ def franck_condon(
     """Franck-Condon factors q(v', v''), (n_state, n_state); constants as in `morse_states`."""
     upper = morse_states(up, reduced_mass, n_state)
     lower = morse_states(low, reduced_mass, n_state)
-    return (upper @ lower.T) ** 2
+    return fixed.matmul(upper, lower.T) ** 2

@@ -7,6 +7,7 @@ Hummer & Lanz (1994, A&A 282, 151), their widths matched to the tables of Lemke 
 
 import numpy as np
 
+from starsmith.data_contract import fixed_math as fixed
 from starsmith.simulator.kernels.synthesis_hydrogen import WING, hydrogen_opacity
 from starsmith.simulator.synthesis.atmosphere import Atmosphere
 from starsmith.simulator.synthesis.atomic_constants import (
@@ -39,7 +40,12 @@ def hydrogen_lines(wave_min: float, wave_max: float) -> dict[str, np.ndarray]:
     wave = 12398.41984 / (RYDBERG_EV * term)
     # Kramers' f; its Gaunt factor tends to the bound-free one at the edge (Menzel & Pekeris 1935)
     gaunt = 0.917 - 2.3 / upper**2
-    f = 32.0 / (3.0 * np.sqrt(3.0) * np.pi) * gaunt / (lower**5 * upper**3 * term**3)
+    f = (
+        32.0
+        / (3.0 * np.sqrt(3.0) * np.pi)
+        * gaunt
+        / (fixed.power(lower, 5) * fixed.power(upper, 3) * fixed.power(term, 3))
+    )
     f[0] = H_ALPHA_F
     near = (wave > wave_min - MAX_REACH) & (wave < wave_max + MAX_REACH)
     found = {"wave": wave, "lower": lower, "upper": upper, "f": f}
@@ -48,7 +54,7 @@ def hydrogen_lines(wave_min: float, wave_max: float) -> dict[str, np.ndarray]:
 
 def stark_constant(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
     """Stark displacement per unit field [Å/esu] that reproduces Lemke's profiles."""
-    general = PASCHEN_STARK * (lower * upper) ** 4.0 / (upper**2.0 - lower**2.0)
+    general = PASCHEN_STARK * fixed.power(lower * upper, 4.0) / (upper**2.0 - lower**2.0)
     return np.where(lower == 2, H_ALPHA_STARK, general)
 
 
@@ -69,11 +75,11 @@ def hydrogen_line_opacity(
     lines = hydrogen_lines(wave[0], wave[-1])
     centre = lines["wave"]
     levels = hydrogen_level(lines["lower"][:, None], gas.temperature)
-    stimulated = -np.expm1(-HC_OVER_K * 1e8 / (centre[:, None] * gas.temperature))
+    stimulated = -fixed.expm1(-HC_OVER_K * 1e8 / (centre[:, None] * gas.temperature))
     per_angstrom = CLASSICAL_CROSS_SECTION * lines["f"] * centre**2 * 1e-8 / LIGHT_SPEED
     absorbers = gas.n_hydrogen * levels * stimulated / (atmosphere.opacity * gas.density)
     strength = per_angstrom[:, None] * absorbers
-    field = 1.25e-9 * gas.n_electron ** (2.0 / 3.0)  # Holtsmark's normal field [esu]
+    field = 1.25e-9 * fixed.power(gas.n_electron, 2.0 / 3.0)  # Holtsmark's normal field [esu]
     profile = np.empty((3, centre.size, gas.temperature.size))
     profile[0] = stark_constant(lines["lower"], lines["upper"])[:, None] * field
     thermal = 2.0 * BOLTZMANN * gas.temperature / (1.008 * AMU) * 1e-10
@@ -84,7 +90,7 @@ def hydrogen_line_opacity(
     angstrom = width / (4.0 * np.pi) * centre[:, None] ** 2 * 1e-8 / LIGHT_SPEED
     profile[2] = np.where(is_alpha, angstrom, 0.0)
     contrast = strength / (CUT * continuum)
-    stark = profile[0] ** 0.6 * (WING * contrast) ** 0.4
+    stark = fixed.power(profile[0], 0.6) * fixed.power(WING * contrast, 0.4)
     lorentz = np.sqrt(contrast * profile[2] / np.pi)
     reach = np.minimum(np.maximum(stark, lorentz), MAX_REACH)
     reach = np.where(contrast > profile[0] + profile[1], reach, -1.0)

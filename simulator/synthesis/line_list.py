@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import gamma as gamma_function
 
+from starsmith.data_contract import fixed_math as fixed
 from starsmith.simulator.kernels.synthesis_transfer import Lines
 from starsmith.simulator.synthesis.air import air_to_vacuum
 from starsmith.simulator.synthesis.atmosphere import Atmosphere
@@ -78,7 +79,8 @@ def line_list(wave_min: float, wave_max: float) -> LineList:
     species = tuple(table["species"][row] for row in rows)
     wave, e_low = wave[rows], numbers(TABLE, "e_low")[rows]
     known = {
-        name: 10.0 ** numbers(TABLE, f"log_gamma_{name}")[rows] for name in ("rad", "stark", "vdw")
+        name: fixed.power(10.0, numbers(TABLE, f"log_gamma_{name}")[rows])
+        for name in ("rad", "stark", "vdw")
     }
     guess = estimated_damping(species, wave, e_low)
     abo = np.array(
@@ -92,7 +94,7 @@ def line_list(wave_min: float, wave_max: float) -> LineList:
         species=species,
         wave=wave,
         e_low=e_low,
-        gf=10.0 ** numbers(TABLE, "log_gf")[rows],
+        gf=fixed.power(10.0, numbers(TABLE, "log_gf")[rows]),
         gamma_rad=damping["rad"],
         gamma_stark=damping["stark"],
         gamma_vdw=damping["vdw"],
@@ -130,8 +132,8 @@ def estimated_damping(
     radius2_lower = 2.5 * (n2_lower / charge) ** 2
     return {
         "rad": 2.223e15 / wave**2,
-        "stark": 1.0e-8 * n2_upper**2.5 * np.where(charge == 1.0, 1.0, 0.5),
-        "vdw": 4.5e-9 * np.maximum(radius2_upper - radius2_lower, 1.0) ** 0.4,
+        "stark": 1.0e-8 * fixed.power(n2_upper, 2.5) * np.where(charge == 1.0, 1.0, 0.5),
+        "vdw": 4.5e-9 * fixed.power(np.maximum(radius2_upper - radius2_lower, 1.0), 0.4),
     }
 
 
@@ -165,7 +167,7 @@ def line_opacity(
     damping = total_damping(lines, atmosphere) * lines.wave[:, None] * 1e-13 / (4 * np.pi * doppler)
     per_step = 1.0 / (LIGHT_SPEED_KM_S * grid[1])
     return Lines(
-        position=np.log(lines.wave / grid[0]) / grid[1],
+        position=fixed.log(lines.wave / grid[0]) / grid[1],
         strength=strength,
         width=doppler * per_step,
         damping=damping,
@@ -176,7 +178,7 @@ def line_opacity(
 def window(strength: np.ndarray, damping: np.ndarray, continuum: np.ndarray) -> np.ndarray:
     """Half-width in Doppler widths beyond which a line is below `CUT` of the continuum."""
     contrast = strength / (CUT * continuum)
-    core = np.sqrt(np.log(np.maximum(contrast, 1.0)))
+    core = np.sqrt(fixed.log(np.maximum(contrast, 1.0)))
     wing = np.sqrt(contrast * damping / math.sqrt(math.pi))
     return np.where(contrast > 1.0, np.maximum(core, wing), -1.0)
 
@@ -186,8 +188,8 @@ def populations(lines: LineList, atmosphere: Atmosphere) -> np.ndarray:
     gas = atmosphere.gas
     per_weight = {name: ion_density(name, atmosphere) for name in set(lines.species)}
     ions = np.array([per_weight[name] for name in lines.species])
-    boltzmann = np.exp(-lines.e_low[:, None] / (BOLTZMANN_EV * gas.temperature))
-    stimulated = -np.expm1(-HC_OVER_K * 1e8 / (lines.wave[:, None] * gas.temperature))
+    boltzmann = fixed.exp(-lines.e_low[:, None] / (BOLTZMANN_EV * gas.temperature))
+    stimulated = -fixed.expm1(-HC_OVER_K * 1e8 / (lines.wave[:, None] * gas.temperature))
     return ions * boltzmann * stimulated
 
 
@@ -198,7 +200,7 @@ def ion_density(species: str, atmosphere: Atmosphere) -> np.ndarray:
     row = gas.composition.index(element)
     fraction = gas.ionised[row] if stage == "II" else 1.0 - gas.ionised[row]
     density = gas.n_nuclei * gas.composition.ratio[row] * fraction
-    return density / np.exp(log_partition(species, gas.temperature))
+    return density / fixed.exp(log_partition(species, gas.temperature))
 
 
 def total_damping(lines: LineList, atmosphere: Atmosphere) -> np.ndarray:
@@ -210,7 +212,7 @@ def total_damping(lines: LineList, atmosphere: Atmosphere) -> np.ndarray:
     gas = atmosphere.gas
     warm = gas.temperature / 1e4
     perturbers = gas.n_hydrogen + 0.42 * gas.n_helium + 0.85 * gas.n_h2
-    collisions = lines.gamma_vdw[:, None] * warm**0.3 * perturbers
+    collisions = lines.gamma_vdw[:, None] * fixed.power(warm, 0.3) * perturbers
     known = np.isfinite(lines.abo_sigma)
     composed = composition()
     mass = np.array([composed.mass[composed.index(name.split()[0])] for name in lines.species])
@@ -218,7 +220,7 @@ def total_damping(lines: LineList, atmosphere: Atmosphere) -> np.ndarray:
         values[known, None] for values in (lines.abo_sigma, lines.abo_alpha, mass)
     )
     collisions[known] = abo_width(sigma, alpha, mass, gas.temperature) * perturbers
-    stark = lines.gamma_stark[:, None] * warm ** (1.0 / 6.0) * gas.n_electron
+    stark = lines.gamma_stark[:, None] * fixed.power(warm, 1.0 / 6.0) * gas.n_electron
     return lines.gamma_rad[:, None] + stark + collisions
 
 
@@ -231,5 +233,5 @@ def abo_width(
     """Full width per hydrogen atom [rad cm³/s] for a cross-section [a0²] at 10 km/s."""
     reduced = AMU * mass * 1.008 / (mass + 1.008)
     speed = np.sqrt(8.0 * BOLTZMANN * temperature / (np.pi * reduced))
-    factor = (4.0 / np.pi) ** (alpha / 2.0) * gamma_function(2.0 - alpha / 2.0)
-    return 2.0 * factor * 1e6 * sigma * BOHR_RADIUS**2 * (speed / 1e6) ** (1.0 - alpha)
+    factor = fixed.power(4.0 / np.pi, alpha / 2.0) * gamma_function(2.0 - alpha / 2.0)
+    return 2.0 * factor * 1e6 * sigma * BOHR_RADIUS**2 * fixed.power(speed / 1e6, 1.0 - alpha)

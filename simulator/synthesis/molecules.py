@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from starsmith.data_contract import fixed_math as fixed
 from starsmith.simulator.synthesis.atomic_constants import (
     AMU,
     BOLTZMANN,
@@ -51,13 +52,15 @@ def molecular_partition(molecule: str, temperature: np.ndarray) -> np.ndarray:
         rotation = state["be"] - state["ae"] * v
         x = HC_OVER_K / temperature[..., None]
         rotor = 1.0 / (x * rotation) + 1.0 / 3.0  # Mulholland's expansion
-        total += state["weight"] / state["symmetry"] * np.sum(rotor * np.exp(-energy * x), axis=-1)
+        total += (
+            state["weight"] / state["symmetry"] * np.sum(rotor * fixed.exp(-energy * x), axis=-1)
+        )
     return total
 
 
 def _translation(mass: float, temperature: np.ndarray) -> np.ndarray:
     """(2π m k T/h²)^1.5 for a mass in u [1/cm³]."""
-    return (2.0 * np.pi * mass * AMU * BOLTZMANN * temperature / PLANCK**2) ** 1.5
+    return fixed.power(2.0 * np.pi * mass * AMU * BOLTZMANN * temperature / PLANCK**2, 1.5)
 
 
 def dissociation_constant(molecule: str, temperature: np.ndarray) -> np.ndarray:
@@ -70,7 +73,7 @@ def dissociation_constant(molecule: str, temperature: np.ndarray) -> np.ndarray:
     reduced = mass[0] * mass[1] / (mass[0] + mass[1])
     log_atoms = sum(log_partition(f"{atom} I", temperature) for atom in atoms)
     energy = _states()[molecule][0]["d0"] / (BOLTZMANN_EV * temperature)
-    ratio = np.exp(log_atoms - energy) / molecular_partition(molecule, temperature)
+    ratio = fixed.exp(log_atoms - energy) / molecular_partition(molecule, temperature)
     return _translation(reduced, temperature) * ratio
 
 
@@ -78,12 +81,12 @@ def water_constant(temperature: np.ndarray) -> np.ndarray:
     """n(O) n(H)² / n(H2O) [1/cm⁶], shape of ``temperature``; rigid rotor, harmonic vibrations."""
     temperature = np.asarray(temperature, dtype=np.float64)
     x = HC_OVER_K / temperature
-    vibration = np.prod([-np.expm1(-wave * x) for wave in WATER_VIBRATIONS], axis=0)
-    rotation = np.sqrt(np.pi / np.prod(WATER_ROTATION) / x**3) / 2.0
+    vibration = np.prod([-fixed.expm1(-wave * x) for wave in WATER_VIBRATIONS], axis=0)
+    rotation = np.sqrt(np.pi / np.prod(WATER_ROTATION) / fixed.power(x, 3)) / 2.0
     reduced = np.sqrt(
         1.008**2 * 15.999 / 18.015
     )  # so that translation squared carries m_H² m_O / m
     moving = _translation(reduced, temperature) ** 2
     log_atoms = log_partition("O I", temperature) + 2.0 * log_partition("H I", temperature)
     energy = WATER_ENERGY / (BOLTZMANN_EV * temperature)
-    return moving * np.exp(log_atoms - energy) * vibration / rotation
+    return moving * fixed.exp(log_atoms - energy) * vibration / rotation

@@ -5,6 +5,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import expn
 
+from starsmith.data_contract import fixed_math as fixed
 from starsmith.simulator.kernels.synthesis_transfer import E4_MAX, E4_PER_UNIT
 from starsmith.simulator.synthesis.atomic_constants import HC_OVER_K, LIGHT_SPEED, PLANCK
 
@@ -30,4 +31,10 @@ def exponential_integral_table() -> np.ndarray:
 def planck(wave: np.ndarray, temperature: np.ndarray) -> np.ndarray:
     """Planck function B_λ [erg/s/cm²/Å/sr]; ``wave`` in Å, arguments broadcast."""
     cm = wave * 1e-8
-    return 2e-8 * PLANCK * LIGHT_SPEED**2 / cm**5 / np.expm1(HC_OVER_K / (cm * temperature))
+    return (
+        2e-8
+        * PLANCK
+        * LIGHT_SPEED**2
+        / fixed.power(cm, 5)
+        / fixed.expm1(HC_OVER_K / (cm * temperature))
+    )

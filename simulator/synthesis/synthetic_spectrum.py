@@ -4,7 +4,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import convolve1d
 
+from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.errors import GridError
 from starsmith.simulator.kernels.synthesis_transfer import (
     Bands,
@@ -94,7 +96,7 @@ def wavelength_grid(sampling: Sampling) -> np.ndarray:
     """Output wavelengths, vacuum [Å], shape (n_wave,)."""
     step = math.log1p(sampling.step_km_s / LIGHT_SPEED_KM_S) * sampling.stride
     n_wave = math.ceil(math.log(sampling.wave_max / sampling.wave_min) / step) + 1
-    return sampling.wave_min * np.exp(step * np.arange(n_wave))
+    return sampling.wave_min * fixed.exp(step * np.arange(n_wave))
 
 
 def synthesize(
@@ -142,11 +144,13 @@ def synthesize_atmosphere(atmosphere: Atmosphere, sampling: Sampling) -> Spectru
         atmosphere.tau, smooth, hydrogen, lines, bands, exponential_integral_table(), n_fine
     )
     middle = np.arange(wave.size) * sampling.stride + pad
-    coarse = first * np.exp(step * SMOOTH_STRIDE * np.arange(continuum_flux.size))
+    coarse = first * fixed.exp(step * SMOOTH_STRIDE * np.arange(continuum_flux.size))
     return Spectrum(
         wave=wave,
-        flux=np.convolve(fine, kernel, mode="same")[middle],
-        continuum=np.exp(np.interp(np.log(wave), np.log(coarse), np.log(continuum_flux))),
+        flux=convolve1d(fine, kernel, mode="constant")[middle],
+        continuum=fixed.exp(
+            np.interp(fixed.log(wave), fixed.log(coarse), fixed.log(continuum_flux))
+        ),
         resolution=sampling.resolution,
     )
 
@@ -155,7 +159,7 @@ def gaussian_kernel(sampling: Sampling) -> np.ndarray:
     """Line-spread function on the fine grid, unit sum, odd length."""
     sigma = LIGHT_SPEED_KM_S / sampling.resolution * FWHM_TO_SIGMA / sampling.step_km_s
     offset = np.arange(-math.ceil(N_SIGMA * sigma), math.ceil(N_SIGMA * sigma) + 1)
-    kernel = np.exp(-0.5 * (offset / sigma) ** 2)
+    kernel = fixed.exp(-0.5 * (offset / sigma) ** 2)
     return kernel / kernel.sum()
 
 
@@ -164,7 +168,7 @@ def smooth_parts(
 ) -> tuple[Smooth, np.ndarray]:
     """Continuum and source function on the coarse grid, and the line-free flux there."""
     n_coarse = (n_fine - 1) // SMOOTH_STRIDE + 2
-    wave = first * np.exp(step * SMOOTH_STRIDE * np.arange(n_coarse))
+    wave = first * fixed.exp(step * SMOOTH_STRIDE * np.arange(n_coarse))
     gas = atmosphere.gas
     standard = atmosphere.opacity * gas.density
     opacity = np.ascontiguousarray((continuum_opacity(wave, gas) / standard).T)
@@ -180,11 +184,11 @@ def spectral_parts(
     """Atomic lines, molecular bands and hydrogen lines of an atmosphere."""
     last = first * math.exp(step * (n_fine - 1))
     lines = line_list(first - LINE_MARGIN, last + LINE_MARGIN)
-    cell = np.log(lines.wave / first) / (step * SMOOTH_STRIDE)
+    cell = fixed.log(lines.wave / first) / (step * SMOOTH_STRIDE)
     nearest = np.clip(np.rint(cell).astype(int), 0, smooth.opacity.shape[1] - 1)
     typical = smooth.opacity[:, smooth.opacity.shape[1] // 2]
     n_hydrogen = (n_fine - 1) // HYDROGEN_STRIDE + 2
-    wave = first * np.exp(step * HYDROGEN_STRIDE * np.arange(n_hydrogen))
+    wave = first * fixed.exp(step * HYDROGEN_STRIDE * np.arange(n_hydrogen))
     hydrogen = Smooth(
         opacity=hydrogen_line_opacity(atmosphere, wave, typical),
         source=np.zeros((1, 1)),

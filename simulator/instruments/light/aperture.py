@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.special import j0, j1
 
+from starsmith.data_contract import fixed_math as fixed
 from starsmith.simulator.constants import ARCSEC_PER_RADIAN
 from starsmith.simulator.instruments.parts import Fibre, Telescope
 
@@ -85,14 +86,15 @@ def encircled_energy(
     radius = fibre_radius(telescope, fibre, field_angle)
     wavenumber = 2.0 * np.pi * FREQUENCY
     aperture = radius[:, None] * 2.0 * np.pi * FREQUENCY_STEP * j1(radius[:, None] * wavenumber)
-    aperture *= np.exp(-0.5 * (spot[:, None] * wavenumber) ** 2)
+    aperture *= fixed.exp(-0.5 * (spot[:, None] * wavenumber) ** 2)
     aperture *= j0(fibre.offset_arcsec * wavenumber)
     disc_scale = fibre.reff_arcsec / HALF_LIGHT_PER_SCALE
-    aperture *= (1.0 + (wavenumber * disc_scale) ** 2) ** -1.5
+    aperture *= fixed.power(1.0 + (wavenumber * disc_scale) ** 2, -1.5)
 
     unobscured_m = telescope.diameter_m * (1.0 - telescope.central_obscuration)
     diffraction = _angle_arcsec(1e-3 * wave_nm, unobscured_m)
-    scale = SEEING_SCALE / seeing[:, None] * (wave_nm / 800.0) ** 0.2
-    image = np.exp(-((FREQUENCY / scale[..., None]) ** (5.0 / 3.0)))
-    image *= np.exp(-4.0 / np.pi * np.outer(diffraction, FREQUENCY))
-    return np.einsum("fu,swu->sfw", aperture, image, optimize=True)
+    scale = SEEING_SCALE / seeing[:, None] * fixed.power(wave_nm / 800.0, 0.2)
+    image = fixed.exp(-(fixed.power(FREQUENCY / scale[..., None], 5.0 / 3.0)))
+    image *= fixed.exp(-4.0 / np.pi * np.outer(diffraction, FREQUENCY))
+    fractions = fixed.matmul(aperture, image.reshape(-1, FREQUENCY.size).T)
+    return np.moveaxis(fractions.reshape(len(aperture), *image.shape[:2]), 0, 1)

@@ -9,6 +9,7 @@ from functools import cache
 
 import numpy as np
 
+from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.errors import ConfigError
 from starsmith.simulator.constants import ANGSTROM_PER_NM
 
@@ -27,9 +28,9 @@ def _curve() -> tuple[np.ndarray, np.ndarray]:
     from astropy import units
     from dust_extinction.grain_models import D03
 
-    log_wave = np.arange(np.log(WAVE_NM[0]), np.log(WAVE_NM[1]) + CURVE_STEP, CURVE_STEP)
+    log_wave = np.arange(fixed.log(WAVE_NM[0]), fixed.log(WAVE_NM[1]) + CURVE_STEP, CURVE_STEP)
     model = D03(modelname="MWRV31")
-    relative = model(np.exp(log_wave) / NM_PER_MICRON * units.micron)
+    relative = model(fixed.exp(log_wave) / NM_PER_MICRON * units.micron)
     blue, visual = model(np.array([B_NM, V_NM]) / NM_PER_MICRON * units.micron)
     return log_wave, relative / (blue - visual)
 
@@ -57,13 +58,13 @@ def extinction_per_reddening(
     ConfigError
         If the curve does not cover ``wave``.
     """
-    log_wave, ratio = _curve() if curve is None else (np.log(curve[0]), np.asarray(curve[1]))
-    wanted = np.log(np.asarray(wave, dtype=np.float64) / ANGSTROM_PER_NM)
+    log_wave, ratio = _curve() if curve is None else (fixed.log(curve[0]), np.asarray(curve[1]))
+    wanted = fixed.log(np.asarray(wave, dtype=np.float64) / ANGSTROM_PER_NM)
     if wanted.size and not (wanted.min() >= log_wave[0] and wanted.max() <= log_wave[-1]):
-        low, high = np.exp([log_wave[0], log_wave[-1]])
+        low, high = fixed.exp([log_wave[0], log_wave[-1]])
         raise ConfigError(
-            f"the dust curve spans {low:g}-{high:g} nm, but {np.exp(wanted.min()):g}-"
-            f"{np.exp(wanted.max()):g} nm are asked for; use wavelengths within it"
+            f"the dust curve spans {low:g}-{high:g} nm, but {fixed.exp(wanted.min()):g}-"
+            f"{fixed.exp(wanted.max()):g} nm are asked for; use wavelengths within it"
         )
     return np.interp(wanted, log_wave, ratio)
 
@@ -98,4 +99,4 @@ def attenuation(
     if not np.all(reddening >= 0) or not np.all(np.isfinite(reddening)):
         raise ConfigError(f"E(B-V) is {ebv}, expected magnitudes of at least 0")
     ratio = extinction_per_reddening(wave, curve)
-    return 10.0 ** (-0.4 * reddening[..., None] * ratio)
+    return fixed.power(10.0, -0.4 * reddening[..., None] * ratio)

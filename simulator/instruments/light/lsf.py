@@ -5,11 +5,13 @@ is integrated once, and the width that a grid's spectra already have is divided 
 factors of that transform; the inverse is a kernel tabulated over offsets.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.interpolate import CubicSpline
 
+from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.errors import GridError
 from starsmith.simulator.instruments.instrument import Instrument
 from starsmith.simulator.instruments.light.lsf_table import read_lsf
@@ -110,10 +112,10 @@ def star_profile(instrument: Instrument) -> StarProfile:
     coefficients = arm.lsf_coefficients and instrument.table_path(arm.lsf_coefficients)
     table = read_lsf(instrument.table_path(arm.lsf), coefficients or None)
     offset = table.offset / arm.dispersion_nm if table.unit == "nm" else table.offset
-    waves = np.exp(-2.0j * np.pi * np.outer(offset, NODE))
-    cell = np.gradient(offset)
-    transform = (table.values * cell) @ waves
-    return StarProfile(table.wave_nm, transform / (table.values @ cell)[:, None])
+    phase = 2.0 * np.pi * np.outer(offset, NODE)
+    area = table.values * np.gradient(offset)
+    transform = fixed.matmul(area, np.cos(phase)) - 1.0j * fixed.matmul(area, np.sin(phase))
+    return StarProfile(table.wave_nm, transform / area.sum(axis=1, keepdims=True))
 
 
 def pixel_kernel(
@@ -141,9 +143,9 @@ def pixel_kernel(
     """
     profile = profile or star_profile(instrument)
     dispersion = instrument.arm.dispersion_nm
-    variance = (profile.wave_nm / resolution / dispersion) ** 2 / (8.0 * np.log(2.0))
+    variance = (profile.wave_nm / resolution / dispersion) ** 2 / (8.0 * math.log(2.0))
     size = np.abs(profile.transform)
-    gain = np.exp(np.minimum(2.0 * (np.pi * NODE) ** 2 * variance[:, None], 300.0))
+    gain = fixed.exp(np.minimum(2.0 * (np.pi * NODE) ** 2 * variance[:, None], 300.0))
     known = np.cumsum(size < LEAST_TRANSFORM, axis=1) == 0
     left = np.where(known, profile.transform * gain, 0.0)
     if np.any(np.abs(left) > 1.0 + 1e-6):
@@ -157,7 +159,8 @@ def pixel_kernel(
     phase = 2.0 * np.pi * np.outer(NODE, offset)
     pixelled = 2.0 * NODE_STEP * left * np.sinc(NODE)
     pixelled[:, 0] *= 0.5
-    response = pixelled.real @ np.cos(phase) - pixelled.imag @ np.sin(phase)
+    response = fixed.matmul(pixelled.real, np.cos(phase))
+    response -= fixed.matmul(pixelled.imag, np.sin(phase))
     return PixelKernel(profile.wave_nm, offset, response)
 
 

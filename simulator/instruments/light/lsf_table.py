@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.tables.user_table import UserTable, read_table
 from starsmith.data_contract.unit_conversion import to_angstrom
@@ -124,7 +125,7 @@ def _from_components(
         )
     components = np.array([columns[f"component_{k}"] for k in numbers[0]])
     weights = np.array([amounts[f"coefficient_{k}"] for k in numbers[0]])
-    return wave_nm, mean + weights.T @ components
+    return wave_nm, mean + fixed.matmul(weights.T, components)
 
 
 def _nanometres(table: UserTable, column: str, values: np.ndarray) -> np.ndarray:

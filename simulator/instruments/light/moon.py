@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from starsmith.data_contract import fixed_math as fixed
 from starsmith.simulator.instruments.instrument import Instrument
 from starsmith.simulator.instruments.light.mtf import trace_fraction
 from starsmith.simulator.instruments.light.sky import efficiency
@@ -34,8 +35,8 @@ def moon_continuum(wave_nm: np.ndarray) -> np.ndarray:
     continuum : float64 array, shape (2, n_wave)
         Light scattered by molecules and by aerosols [photon/s/m²/arcsec²/nm per nanolambert].
     """
-    solar = np.expm1(SOLAR_NM / V_NM) / np.expm1(SOLAR_NM / wave_nm)
-    scattered = np.stack([solar * (wave_nm / V_NM) ** power for power in COLOUR_POWERS])
+    solar = fixed.expm1(SOLAR_NM / V_NM) / fixed.expm1(SOLAR_NM / wave_nm)
+    scattered = np.stack([solar * fixed.power(wave_nm / V_NM, power) for power in COLOUR_POWERS])
     return scattered * PHOTONS_OF_MAG_0 / NANOLAMBERT_OF_MAG_0 / V_NM
 
 

@@ -8,6 +8,7 @@ pixel; the inverse transform is a midpoint sum, as in the PFS exposure-time calc
 import numpy as np
 from scipy.special import j1
 
+from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.errors import ConfigError
 from starsmith.simulator.constants import ELECTRONVOLT_NM
 from starsmith.simulator.instruments.parts import Arm
@@ -58,7 +59,7 @@ def silicon_absorption_length_um(wave_nm: np.ndarray, temperature_k: float) -> n
     absorption_per_cm = 1.052e6 * np.sqrt(np.maximum(energy - (3.2 - gap_shift), 0.0))
     for gap, gap_weight in ((1.1557, 323.1), (2.5, 7237.0)):
         for phonon, phonon_weight in ((1.827e-2, 5.5), (5.773e-2, 4.0)):
-            occupation = np.exp(phonon / (boltzmann * temperature_k))
+            occupation = fixed.exp(phonon / (boltzmann * temperature_k))
             absorbed = np.maximum(energy - (gap - gap_shift) + phonon, 0.0) ** 2
             emitted = np.maximum(energy - (gap - gap_shift) - phonon, 0.0) ** 2
             by_phonons = absorbed / (occupation - 1.0) + emitted / (1.0 - 1.0 / occupation)
@@ -71,7 +72,7 @@ def _defocus(arm: Arm, wave_nm: np.ndarray) -> np.ndarray:
     optics = arm.optics
     slab = optics.silicon_thickness_um / SILICON_SLABS
     length = silicon_absorption_length_um(wave_nm, optics.silicon_temperature_k)
-    survived = np.exp(-slab / length)
+    survived = fixed.exp(-slab / length)
     mean_depth = length * (1.0 - (1.0 + slab / length) * survived) / (1.0 - survived)
     index = np.interp(wave_nm, SILICON_INDEX_NM, SILICON_INDEX)
     blurred = np.zeros((wave_nm.size, FREQUENCY.size))
@@ -79,7 +80,7 @@ def _defocus(arm: Arm, wave_nm: np.ndarray) -> np.ndarray:
     for k in range(2 * SILICON_SLABS):  # down through the slabs and back again
         depth = mean_depth + slab * k
         reflected = depth > optics.silicon_thickness_um
-        weight = survived**k * np.where(reflected, REFLECTED_WEIGHT, 1.0)
+        weight = fixed.power(survived, k) * np.where(reflected, REFLECTED_WEIGHT, 1.0)
         radius = depth / (2.0 * index * optics.camera_focal_ratio * optics.pixel_um)
         phase = 2.0 * np.pi * radius[:, None] * FREQUENCY
         # Uniform disc, averaged over six directions.
@@ -125,7 +126,7 @@ def modulation(arm: Arm, wave_nm: np.ndarray, smoothed_nm: float = 0.0) -> np.nd
 
 
 def _gaussian(variance: float | np.ndarray) -> np.ndarray:
-    return np.exp(-2.0 * (np.pi * FREQUENCY) ** 2 * variance)
+    return fixed.exp(-2.0 * (np.pi * FREQUENCY) ** 2 * variance)
 
 
 def optics_modulation(arm: Arm, wave_nm: np.ndarray, smoothed: float = 0.0) -> np.ndarray:
@@ -138,7 +139,7 @@ def optics_modulation(arm: Arm, wave_nm: np.ndarray, smoothed: float = 0.0) -> n
     camera = _gaussian((optics.camera_spot_um / optics.pixel_um) ** 2 - smoothed)
     common = 2.0 * j1(disc_phase) / disc_phase * np.sinc(FREQUENCY) * camera
     scatter = wave_nm / arm.dispersion_nm / optics.grating_line_count
-    scattered = common * np.exp(-scatter[:, None] * FREQUENCY)
+    scattered = common * fixed.exp(-scatter[:, None] * FREQUENCY)
     return scattered * _defocus(arm, wave_nm) if optics.detector == "silicon" else scattered
 
 
@@ -159,11 +160,11 @@ def pixel_response(modulation: np.ndarray, offset_pixel: np.ndarray) -> np.ndarr
     """
     if np.ndim(offset_pixel) == 1:
         waves = np.cos(2.0 * np.pi * np.outer(FREQUENCY, offset_pixel))
-        return 2.0 * FREQUENCY_STEP * (modulation @ waves)
+        return 2.0 * FREQUENCY_STEP * fixed.matmul(modulation, waves)
     response = np.empty(offset_pixel.shape)
     for i in range(len(offset_pixel)):
-        waves = np.cos(2.0 * np.pi * np.outer(offset_pixel[i], FREQUENCY))
-        response[i] = 2.0 * FREQUENCY_STEP * (waves @ modulation[i])
+        waves = np.cos(2.0 * np.pi * np.outer(FREQUENCY, offset_pixel[i]))
+        response[i] = 2.0 * FREQUENCY_STEP * fixed.matmul(modulation[i], waves)
     return response
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.errors import ConfigError
 from starsmith.simulator.constants import PHOTONS_PER_ERG_NM
 from starsmith.simulator.instruments.instrument import Instrument
@@ -43,8 +44,8 @@ def sky_continuum(wave_nm: np.ndarray) -> np.ndarray:
     red = 24.316 - 5.199e-3 * wave_nm + 1.465e-6 * wave_nm**2
     blue = 27.166 - 1.419e-2 * wave_nm + 8.541e-6 * wave_nm**2
     mag = np.where(wave_nm > 600.0, red, blue)
-    mag -= 0.55 * np.exp(-0.005 * (wave_nm - 594.0) ** 2) + 6.14656e9 / wave_nm**4
-    surface = 1e-11 * 0.01089 * 10.0 ** (0.4 * (22.5 - mag)) * 1e6 / wave_nm**2
+    mag -= 0.55 * fixed.exp(-0.005 * (wave_nm - 594.0) ** 2) + 6.14656e9 / fixed.power(wave_nm, 4)
+    surface = 1e-11 * 0.01089 * fixed.power(10.0, 0.4 * (22.5 - mag)) * 1e6 / wave_nm**2
     blue_correction = np.where(wave_nm > 800.0, 1.0, 1.77400498 - 1.02278215e-3 * wave_nm)
     return surface * blue_correction * PHOTONS_PER_ERG_NM * wave_nm
 
@@ -80,7 +81,7 @@ def sky_lines(instrument: Instrument, zenith_angle: np.ndarray) -> np.ndarray:
 
     path = airmass(zenith_angle)[:, None]
     dimming = extinction(instrument.atmosphere, wave) * path
-    emitted = path / sky.line_airmass * 10.0 ** (-0.4 * dimming)
+    emitted = path / sky.line_airmass * fixed.power(10.0, -0.4 * dimming)
     inside = (pixel >= 0) & (pixel < arm.n_pixel)
     rates = np.empty((len(zenith_angle), arm.n_pixel))
     for i in range(len(zenith_angle)):
@@ -120,5 +121,5 @@ def sky_rate(instrument: Instrument, zenith_angle: np.ndarray, telluric: np.ndar
     per_pixel = sky_continuum(wave) * instrument.sky.continuum_scale * arm.dispersion_nm
     per_pixel *= efficiency(instrument, wave) * trace_fraction(arm, wave, n_neighbour=1) * telluric
     dimming = extinction(instrument.atmosphere, wave) * object_airmass(zenith_angle)[:, None]
-    continuum = airmass(zenith_angle)[:, None] * 10.0 ** (-0.4 * dimming) * per_pixel
+    continuum = airmass(zenith_angle)[:, None] * fixed.power(10.0, -0.4 * dimming) * per_pixel
     return sky_lines(instrument, zenith_angle) + continuum
