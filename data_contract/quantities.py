@@ -95,7 +95,7 @@ QUANTITIES = (
         "log g [dex]",
         (1.0, 5.0),
         help="Surface gravity log g [dex(cgs)]",
-        aliases=("log_g", "log(g)", "surface_gravity"),
+        aliases=("log_g", "log(g)", "gravity", "surface_gravity"),
     ),
     Quantity(
         "m_h",
@@ -248,13 +248,13 @@ QUANTITIES = (
         "wave",
         "Angstrom",
         "wavelength of pixel centres",
-        aliases=("wavelength", "lambda", "lam", "wl", "wvl", "wave_vac", "wavelength_vac"),
+        aliases=("wavelength", "lambda", "lam", "wl", "wvl", "wave_vac", "wavelength_vac", "λ"),
     ),
     Quantity(
         "flux",
         FLUX_UNIT,
         "observed flux density",
-        aliases=("flux_density", "flam", "f_lambda", "flux_lambda", "fnu", "flux_nu", "spectrum"),
+        aliases=("flux_density", "flam", "f_lambda", "flux_lambda", "fnu", "flux_nu", "fλ", "fν"),
     ),
     Quantity("flux_model", FLUX_UNIT, "noiseless flux density"),
     Quantity(

@@ -26,7 +26,7 @@ NOISE = {
     "variance": ("var", "flux_variance", "flux_var"),
 }
 MEDIUM = re.compile(r"(?i)\b(air|vacuum|vac)\b")
-PER_FREQUENCY = re.compile(r"(?i)f(lux)?_?nu\b.*")
+PER_FREQUENCY = re.compile(r"(?i)f(lux)?_?(nu\b|ν).*")
 
 
 def read_spectrum(
@@ -67,6 +67,8 @@ def read_spectrum(
             f"{path}: no column {missing}, found {list(table.columns)}; call them wave [vacuum "
             "Angstrom], flux, error, mask"
         )
+    if not wave.size:
+        raise error(f"{path}: it has no rows; a spectrum has a row per pixel")
     mask = table.find("mask")
     try:
         values = _with_unit(table, flux)
@@ -75,14 +77,19 @@ def read_spectrum(
         noise = _noise(table, values)
         seen = Observed(wave, values, noise, None if mask is None else _flags(table, mask))
     except DataError as problem:
-        raise error(f"{path}: {problem}") from None
+        named = str(problem).startswith(str(path))
+        raise error(str(problem) if named else f"{path}: {problem}") from None
     missing = np.isnan(seen.flux) & (seen.mask == 0)
     return replace(seen, mask=np.where(missing, seen.mask.dtype.type(mask_value("BAD")), seen.mask))
 
 
 def _with_unit(table: UserTable, column: str) -> "np.ndarray | units.Quantity":
-    """Numbers of a column with its unit, where it has one."""
+    """Numbers of a column with its unit, where it has one; InputError for magnitudes."""
     values, unit = table.numbers(column), table.parsed_unit(column)
+    if isinstance(unit, units.FunctionUnitBase):
+        raise table.error(
+            f"{table.path}: column {column!r} is in {unit}, a logarithm; convert it to a flux"
+        )
     return values if unit is None else units.Quantity(values, unit)
 
 

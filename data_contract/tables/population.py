@@ -146,6 +146,8 @@ def read_population(path: Path | str, mag_band: str = "") -> Population:
     path = Path(path)
     table = read_table(path, REQUIRED_COLUMNS, what="population")
     found = {name: table.find(name) for name in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)}
+    if found["logg"] is None:
+        found["logg"] = _acceleration(table)
     if missing := [name for name in REQUIRED_COLUMNS if found[name] is None]:
         raise ConfigError(
             f"{path}: column(s) {missing} are missing; a population needs "
@@ -169,6 +171,15 @@ def read_population(path: Path | str, mag_band: str = "") -> Population:
         columns={name: columns[name] for name in STAR if name in columns},
         weight=weight / weight.sum(),
     )
+
+
+def _acceleration(table: UserTable) -> str | None:
+    """Column ``g`` where it has a unit of acceleration: without one it may be a magnitude."""
+    for column in table.columns:
+        unit = table.parsed_unit(column) if column[:1] in "gG" and table.unit(column) else None
+        if getattr(unit, "physical_type", None) == "acceleration":
+            return column
+    return None
 
 
 def reread_population(recorded: Mapping[str, object], mag_band: str) -> Population:

@@ -271,3 +271,35 @@ def test_a_blank_cell_of_a_population_is_named(tmp_path):
     (tmp_path / "a.csv").write_text("teff,logg,m_h,mag\n5000,4,0,20\n5000,,0,20\n")
     with pytest.raises(ConfigError, match=r"logg is missing .* 1 row\(s\), first in row 2"):
         read_population(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize(
+    ("head", "value", "words"),
+    [
+        ("teff,logg,m_h,mag", "", "no rows"),
+        ("teff,g,m_h,mag", "5000,100,0,20", "logg"),  # without a unit it may be a magnitude
+        ("teff,g [m/s2],m_h,mag", "5000,100,0,20", ""),
+        ("teff,GRAVITY [cm/s2],m_h,mag", "5000,10000,0,20", ""),
+    ],
+)
+def test_gravity_itself_is_known_by_its_unit(tmp_path, head, value, words):
+    (tmp_path / "a.csv").write_text(f"{head}\n{value}\n")
+    if words:
+        with pytest.raises(ConfigError, match=words):
+            read_population(tmp_path / "a.csv")
+    else:
+        assert read_population(tmp_path / "a.csv").columns["logg"] == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("wave,flux\n", "no rows"),
+        ("wave,flux [mag(AB)]\n8000,20\n", "a logarithm"),
+        ("λ [Å],F_ν\n8000,20\n", "per frequency and has no unit"),
+    ],
+)
+def test_what_is_no_spectrum_is_told(tmp_path, content, words):
+    (tmp_path / "a.csv").write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=words):
+        read_spectrum(tmp_path / "a.csv")
