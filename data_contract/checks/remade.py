@@ -1,46 +1,22 @@
 """What is stored of a shard against what its keys make: to the bit, or to the last rounding."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from starsmith.data_contract.checks.integrity import Finding
+from starsmith.data_contract.dataset.remaker import Remaker
 from starsmith.data_contract.dataset.schema import DatasetHeader
 from starsmith.data_contract.dataset.shards import Shard, open_run, plan_shards
 from starsmith.data_contract.dataset.split_columns import open_column, read_rows, rounded
-from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.noise.view import NoiseTables
 
-__all__ = ["TOLERANCE", "Remaker", "compare_with_keys", "difference"]
+__all__ = ["TOLERANCE", "compare_with_keys", "difference"]
 
 TOLERANCE = 1e-6  # of labels, conditions and spectra made by other software than the first
 SNR_TOLERANCE = 1e-3  # one rounding step of the median pixel
 ROUNDING_FLIPS = 0.01  # share of pixels that an error of 1e-6 may carry over a rounding step
-
-
-class Remaker(Protocol):
-    """Makes the contents of a dataset again, from its bank and its keys.
-
-    Attributes
-    ----------
-    wave : float64, shape (n_wave,)
-    noise : NoiseTables
-    exact : bool
-        Whether the bank is known to be the one the dataset was made from.
-    """
-
-    wave: np.ndarray
-    noise: NoiseTables
-    exact: bool
-
-    def draws(self, header: DatasetHeader, shard: Shard) -> Draws:
-        """Labels and conditions of a shard's keys."""
-
-    def columns(self, header: DatasetHeader, shard: Shard) -> Mapping[str, np.ndarray]:
-        """All columns of a shard, as `write_shard` takes them."""
 
 
 def difference(

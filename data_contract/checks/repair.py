@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.data_contract.checks.integrity import FileCheck, Finding, check_files, owner_of
-from starsmith.data_contract.checks.remade import Remaker, difference
+from starsmith.data_contract.checks.remade import difference
 from starsmith.data_contract.checks.verify import check_contents, verify_dataset
 from starsmith.data_contract.dataset.manifest import dataset_files, hash_file, read_manifest
+from starsmith.data_contract.dataset.remaker import Remaker
 from starsmith.data_contract.dataset.schema import DatasetHeader, differing_keys
 from starsmith.data_contract.dataset.shards import (
     CARD_FILE,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from starsmith.data_contract.checks.remade import Remaker
 from starsmith.data_contract.dataset.manifest import Manifest
 from starsmith.data_contract.dataset.reader import Dataset, Split
+from starsmith.data_contract.dataset.remaker import Remaker
 from starsmith.data_contract.dataset.schema import STORES, DatasetHeader, stored_bits
 from starsmith.data_contract.dataset.shards import (
     Shard,

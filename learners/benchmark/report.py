@@ -15,11 +15,10 @@ from starsmith.learners.benchmark.report_figures import (
     type_figure,
 )
 from starsmith.learners.benchmark.results import Results
-from starsmith.learners.benchmark.sections import ablation_sections
+from starsmith.learners.benchmark.sections import ablation_sections, interpretation_section
 from starsmith.learners.estimators.registry import kind_of
 from starsmith.learners.evaluation.calibration import calibrate
 from starsmith.learners.evaluation.evaluation_figures import calibration_figure, models_figure
-from starsmith.learners.evaluation.interpret import interpretation_section
 from starsmith.learners.evaluation.leak import Verdict
 
 __all__ = ["build_report"]

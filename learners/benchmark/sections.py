@@ -1,6 +1,8 @@
-"""Sections on one thing changed at a time: seeds, settings, patches, tokenizers, labels, S/N."""
+"""Sections of a report: what networks look at, and one thing changed at a time."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -8,9 +10,12 @@ from starsmith.learners.benchmark.document import Picture, Section, Table
 from starsmith.learners.benchmark.published_values import published, remark, with_error
 from starsmith.learners.benchmark.report_figures import swap_figure
 from starsmith.learners.benchmark.results import N_RESAMPLE, Outcome, Results
+from starsmith.learners.evaluation.interpret import explain, interpretation_figure
 from starsmith.learners.evaluation.pairs import differences
+from starsmith.learners.networks.blocks import Encoder
+from starsmith.learners.predict import load_checkpoint
 
-__all__ = ["ablation_sections"]
+__all__ = ["ablation_sections", "interpretation_section"]
 
 TRAINED = 0.05
 """R² above which a network counts as trained at all."""
@@ -168,3 +173,36 @@ def pair_parts(results: Results, outcomes: Sequence[Outcome]) -> list:
                 }
             )
     return [Table(rows, "Paired over the same stars.")] if rows else []
+
+
+def interpretation_section(results: Results) -> Section:
+    """Explain the best network with attention of the main comparison, else the best network."""
+    networks = [o for o in results.main if o.training_rows()]
+    if not networks:
+        return Section("What networks look at", [])
+    parts: list = []
+    with_attention = [o for o in networks if has_attention(o.folder)]
+    for outcome in dict.fromkeys([*with_attention[:1], networks[0]]):
+        predictor = load_checkpoint(outcome.folder, "cpu")
+        found = replace(
+            explain(predictor, results.example, results.target, results.bank, results.stars),
+            model=outcome.name,
+        )
+        name = f"explain_{outcome.run.model}"
+        caption = f"{outcome.name}: mean spectrum, and where its answer comes from (Fig. 10)"
+        parts += [
+            Picture(name, caption, interpretation_figure(found, results.notice)),
+            Table(
+                found.shares(),
+                "Share of each curve in index bands of known features. Attention says what is "
+                "read, the squared gradient what moves the answer, the information what an "
+                "optimal estimator would use.",
+            ),
+        ]
+    return Section("What networks look at (Fig. 10)", parts)
+
+
+def has_attention(folder: Path) -> bool:
+    """Whether the network of a checkpoint has an encoder."""
+    network = load_checkpoint(folder, "cpu").estimator.model
+    return any(isinstance(m, Encoder) for m in network.modules())

@@ -1,7 +1,6 @@
 """What a network looks at: attention, gradients of its input, and where the information is."""
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,11 +13,9 @@ from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.figure_kit import COLOURS, add_notice, new_figure
 from starsmith.fisher.information.density import FEATURES, information_of_star
-from starsmith.learners.benchmark.document import Picture, Section, Table
-from starsmith.learners.benchmark.results import Results
 from starsmith.learners.estimators.registry import kind_of
 from starsmith.learners.networks.blocks import Encoder, EncoderBlock
-from starsmith.learners.predict import Predictor, load_checkpoint
+from starsmith.learners.predict import Predictor
 from starsmith.learners.preprocess import median_normalise
 
 if TYPE_CHECKING:
@@ -30,7 +27,6 @@ __all__ = [
     "explain",
     "information_shares",
     "interpretation_figure",
-    "interpretation_section",
     "saliency",
 ]
 
@@ -273,36 +269,3 @@ def interpretation_figure(found: Interpretation, notice: str = "") -> "Figure":
     panels[-1].set(xlabel="wavelength, vacuum [Å]", xlim=(found.wave[0], found.wave[-1]))
     add_notice(figure, notice)
     return figure
-
-
-def interpretation_section(results: Results) -> Section:
-    """Explain the best network with attention of the main comparison, else the best network."""
-    networks = [o for o in results.main if o.training_rows()]
-    if not networks:
-        return Section("What networks look at", [])
-    parts: list = []
-    with_attention = [o for o in networks if has_attention(o.folder)]
-    for outcome in dict.fromkeys([*with_attention[:1], networks[0]]):
-        predictor = load_checkpoint(outcome.folder, "cpu")
-        found = replace(
-            explain(predictor, results.example, results.target, results.bank, results.stars),
-            model=outcome.name,
-        )
-        name = f"explain_{outcome.run.model}"
-        caption = f"{outcome.name}: mean spectrum, and where its answer comes from (Fig. 10)"
-        parts += [
-            Picture(name, caption, interpretation_figure(found, results.notice)),
-            Table(
-                found.shares(),
-                "Share of each curve in index bands of known features. Attention says what is "
-                "read, the squared gradient what moves the answer, the information what an "
-                "optimal estimator would use.",
-            ),
-        ]
-    return Section("What networks look at (Fig. 10)", parts)
-
-
-def has_attention(folder: Path) -> bool:
-    """Whether the network of a checkpoint has an encoder."""
-    network = load_checkpoint(folder, "cpu").estimator.model
-    return any(isinstance(m, Encoder) for m in network.modules())
