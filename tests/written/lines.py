@@ -13,7 +13,7 @@ TOOLS = ("specsim", "speclearn", "specfisher", "specdata")
 PAGES = ("README.md", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/*.md")))
 
 SMALLER = {  # what runs for hours as it is written; nothing else of a line is changed
-    r"-n 1e[5-9]": "-n 1200",
+    r"-n 1e[5-9]": "-n 3000",
     r"--model specvit(?=\s)": "--model specvit_tiny",
     r" --recipe paper": "",  # 200 epochs
     r" --compress 1e-4": " --compress 1e-2",
@@ -21,7 +21,7 @@ SMALLER = {  # what runs for hours as it is written; nothing else of a line is c
 SHORT = {  # options added to a line that starts so, where they are not given
     "speclearn train": "--set epochs=1",
     "speclearn train --online": "--epoch-size 400",
-    "specfisher ceiling": "--n-star 120 --n-template 1000",
+    "specfisher ceiling": "--n-star 300 --n-template 1000",
     "specfisher plan --mag": "--n-star 40",
 }
 BRING = "files only a reader has; "

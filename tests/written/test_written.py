@@ -18,7 +18,7 @@ from tests.written.lines import (
 
 MADE = (  # what lines read: made in this order, in one folder
     "specsim bank --out bank.zarr",
-    "specsim generate -n 1200 --seed 7 --bank bank.zarr --out data.zarr",
+    "specsim generate -n 3000 --seed 7 --bank bank.zarr --out data.zarr",
     "speclearn train data.zarr --model specvit_tiny --epochs 1 --out vit",
     "speclearn train data.zarr --model ridge --out ridge",
     "speclearn train data.zarr --model gridposterior --out gp",
