@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,14 @@ from starsmith.fisher.stars import free_labels, stars_at_magnitudes
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
 
-__all__ = ["CeilingOptions", "bin_name", "ceiling", "ceiling_by_arm", "resampled_error"]
+__all__ = [
+    "CeilingOptions",
+    "bin_name",
+    "ceiling",
+    "ceiling_by_arm",
+    "ceiling_table",
+    "resampled_error",
+]
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +46,7 @@ def ceiling(
     target: str = "logg",
     draws: Draws | None = None,
     progress: Callable[[str], None] | None = None,
-    **choices,
+    **choices: Any,
 ) -> CeilingTable:
     """Say how good any estimator of a label could be on stars like these.
 
@@ -67,8 +75,54 @@ def ceiling(
     >>> 0 < table.row("all").r2["posterior_mean"][0] <= 1
     True
     """
+    return ceiling_table(bank, prior, target, draws, CeilingOptions(**choices), progress)
+
+
+def ceiling_by_arm(
+    bank: Bank,
+    prior: Prior,
+    target: str = "logg",
+    draws: Draws | None = None,
+    progress: Callable[[str], None] | None = None,
+    **choices: Any,
+) -> CeilingTable:
+    """Ceilings of all arms together, and of the same stars in each of them by itself.
+
+    Parameters and errors as in `ceiling`; ``arm`` of the rows says which.
+    """
     options = CeilingOptions(**choices)
+    return ceiling_table(bank, prior, target, draws, options, progress, by_arm=True)
+
+
+def ceiling_table(
+    bank: Bank,
+    prior: Prior,
+    target: str,
+    draws: Draws | None,
+    options: CeilingOptions,
+    progress: Callable[[str], None] | None = None,
+    by_arm: bool = False,
+) -> CeilingTable:
+    """As `ceiling`, with its choices as one object; ``by_arm`` adds every arm by itself."""
     tell = progress or log.info
+    together = _ceiling(bank, prior, target, draws, options, tell)
+    arms = [arm.name for arm in bank.noise.arms]
+    rows = list(together.rows)
+    for arm in arms if by_arm and len(arms) > 1 else ():
+        tell(f"arm {arm} by itself")
+        alone = _ceiling(bank, prior, target, draws, replace(options, arm=arm), tell)
+        rows += [replace(row, arm=arm) for row in alone.rows]
+    return replace(together, rows=tuple(rows))
+
+
+def _ceiling(
+    bank: Bank,
+    prior: Prior,
+    target: str,
+    draws: Draws | None,
+    options: CeilingOptions,
+    tell: Callable[[str], None],
+) -> CeilingTable:
     names = free_labels(bank, prior, target)
     check_population(prior, options)
     if draws is None:
@@ -96,29 +150,6 @@ def ceiling(
         stars=_star_record(stars, target),
         notice=bank.notice,
     )
-
-
-def ceiling_by_arm(
-    bank: Bank,
-    prior: Prior,
-    target: str = "logg",
-    draws: Draws | None = None,
-    progress: Callable[[str], None] | None = None,
-    **choices,
-) -> CeilingTable:
-    """Ceilings of all arms together, and of the same stars in each of them by itself.
-
-    Parameters and errors as in `ceiling`; ``arm`` of the rows says which.
-    """
-    together = ceiling(bank, prior, target, draws, progress, **choices)
-    arms = [arm.name for arm in bank.noise.arms] if len(bank.noise.arms) > 1 else []
-    rows = list(together.rows)
-    for arm in arms:
-        if progress:
-            progress(f"arm {arm} by itself")
-        alone = ceiling(bank, prior, target, draws, progress, **{**choices, "arm": arm})
-        rows += [replace(row, arm=arm) for row in alone.rows]
-    return replace(together, rows=tuple(rows))
 
 
 def _bounds(

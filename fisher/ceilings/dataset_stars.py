@@ -12,7 +12,7 @@ from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.noise.view import CALCULATOR, NoiseModel
 from starsmith.data_contract.predictions import read_predictions
-from starsmith.fisher.ceilings.ceiling import ceiling, ceiling_by_arm
+from starsmith.fisher.ceilings.ceiling import ceiling_table
 from starsmith.fisher.ceilings.ceiling_table import CeilingTable
 from starsmith.fisher.ceilings.leak_test import Comparison, leak_verdict
 from starsmith.fisher.ceilings.options import CeilingOptions
@@ -72,9 +72,8 @@ class DatasetStars:
         progress: Progress | None = None,
     ) -> CeilingTable:
         """Ceilings of these stars under their own noise; as `ceiling`."""
-        work = ceiling_by_arm if by_arm else ceiling
-        chosen = vars(replace(options, noise=self.noise))
-        return work(self.bank, self.prior, target, self.draws, progress, **chosen)
+        chosen = replace(options, noise=self.noise)
+        return ceiling_table(self.bank, self.prior, target, self.draws, chosen, progress, by_arm)
 
 
 def ceiling_of(
