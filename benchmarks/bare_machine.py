@@ -27,7 +27,7 @@ __all__ = [
 
 ROOT = Path(__file__).resolve().parents[1]
 REPLACEABLE = (
-    "astropy", "h5py", "lightgbm", "matplotlib", "numba", "numcodecs", "pandas",
+    "astropy", "h5py", "lightgbm", "llvmlite", "matplotlib", "numba", "numcodecs", "pandas",
     "platformdirs", "rich", "safetensors", "scipy", "sklearn", "speclite", "tables", "zarr",
 )  # fmt: skip
 

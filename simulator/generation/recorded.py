@@ -1,6 +1,7 @@
 """What a data set was made from: its bank, prior and stars, found through its configuration."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -129,7 +130,7 @@ def open_recorded(path: Path | str, progress: Progress | None = None) -> Dataset
     if open_run(Path(path)).store != "keys":
         return open_dataset(path)
     bank = recorded_bank(path, progress)
-    return open_dataset(path, regenerate=lambda draws: model_flux(bank, draws))
+    return open_dataset(path, regenerate=partial(model_flux, bank))
 
 
 def recorded_prior(dataset: Dataset, bank: Bank) -> Prior:
