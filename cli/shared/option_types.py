@@ -134,7 +134,11 @@ class Edges(click.ParamType):
 class SplitCounts(click.ParamType):
     """``train=8000,val=1000,test=1000`` -> {split: count}."""
 
-    name = "train=N,val=N,test=N"
+    name = "sizes"
+
+    def get_metavar(self, param: Parameter, ctx: Context) -> str:
+        """How help prints it: as it can be typed."""
+        return "train=N,val=N,test=N"
 
     def convert(self, value: Any, param: Parameter | None, ctx: Context | None) -> dict[str, int]:
         """Return the counts by split, or fail with an example."""
@@ -143,6 +147,7 @@ class SplitCounts(click.ParamType):
         counts = {}
         for part in str(value).split(","):
             split, equals, count = part.strip().partition("=")
+            split = split.lower()
             if not equals or split not in SPLIT_NAMES or split in counts:
                 self.fail(
                     f"{value!r} are not split sizes; write train=8000,val=1000,test=1000",

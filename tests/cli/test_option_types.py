@@ -1,7 +1,9 @@
 """Option types: what they accept, and that rubbish is refused with the fix."""
 
 import contextlib
+import json
 import math
+import re
 
 import click
 import numpy as np
@@ -21,6 +23,7 @@ from starsmith.cli.shared.option_types import (
     Values,
 )
 from starsmith.data_contract.quantities import LABELS, SNR_EDGES, SPLITS
+from tests.cli.conftest import call
 
 
 def parse(kind, text):
@@ -193,3 +196,15 @@ def test_numbers_increase():
     for text in ("21,20", "20,,21", "bright"):
         with pytest.raises(click.BadParameter, match=r"20\.5,21,22"):
             Numbers().convert(text, None, None)
+
+
+def test_split_sizes_are_taken_as_the_help_prints_them(tmp_path, bank_file):
+    """The metavar with numbers in it is a value; so is it in capitals."""
+    help_text = call("specsim generate --help").stdout
+    printed = next(line for line in help_text.splitlines() if "--splits" in line).split()[1]
+    for text in (printed, printed.upper()):
+        sizes = re.sub(r"=N", "=4", text)
+        line = "specsim generate --workers 1 --dry-run --json --splits"
+        done = call(line, sizes, "--bank", bank_file, "--out", tmp_path / "data.zarr")
+        assert done.exit_code == 0, done.stderr
+        assert json.loads(done.stdout)["counts"] == {"train": 4, "val": 4, "test": 4}

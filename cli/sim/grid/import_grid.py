@@ -36,7 +36,7 @@ class ImportOptions:
 @click.command(
     "import",
     cls=Command,
-    examples=("specsim grid import bosz2017/ --out bosz.zarr --wave-min 6900 --wave-max 9100",),
+    examples=("specsim grid import bosz2017/ --out bosz.zarr --wave-min 6400 --wave-max 9100",),
 )
 @takes(ImportOptions)
 def import_grid(options: ImportOptions) -> None:
