@@ -1,12 +1,14 @@
 """Options that the commands of ``specfisher`` share."""
 
 import re
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from starsmith.cli.shared.option_table import PATH, OptionGroup, option
+from starsmith.cli.shared.option_table import PATH, option, takes
 from starsmith.cli.shared.option_types import LABEL_NAMES, Count, Values
+from starsmith.cli.shared.options import seed_option
 from starsmith.data_contract.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ __all__ = [
     "parse_nuisances",
     "plot_option",
     "refuse_moving",
-    "seed_option",
     "star_option",
     "target_option",
 ]
@@ -30,49 +31,26 @@ __all__ = [
 UNUSED_BY_CEILINGS = ("n", "splits", "store", "format", "workers", "overwrite", "out", "seed")
 NUISANCE = r"(?P<name>rv|lsf|sky|continuum)(?::(?P<degree>[1-9]))?(?:=(?P<prior>\d+(?:\.\d+)?))?"
 
-NORMALISE = {
-    "type": click.Choice(["free", "known", "absolute"]),
-    "default": "free",
-    "show_default": True,
-    "help": "Amplitude unknown; its noise-free median known; the magnitude known.",
-}
-SEED = {
-    "type": click.IntRange(min=0),
-    "default": 0,
-    "show_default": True,
-    "help": "Random seed.",
-}
-
 
 def normalise_option() -> Any:
     """``--normalise``: what is known of a spectrum's amplitude."""
-    return option(**NORMALISE)
+    return option(
+        type=click.Choice(["free", "known", "absolute"]),
+        default="free",
+        help="Amplitude unknown; its noise-free median known; the magnitude known.",
+    )
 
 
-def seed_option() -> Any:
-    """``--seed``."""
-    return option(**SEED)
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """How thoroughly ceilings are computed."""
 
-
-def _effort() -> list[click.Parameter]:
-    return [
-        click.Option(["--normalise"], **NORMALISE),
-        click.Option(
-            ["--n-star"],
-            type=Count(30),
-            default=2000,
-            show_default=True,
-            help="Test stars scored.",
-        ),
-        click.Option(
-            ["--n-template"],
-            type=Count(1000),
-            default=40_000,
-            show_default=True,
-            help="Prior draws behind the posterior mean.",
-        ),
-        click.Option(["--seed"], **SEED),
-    ]
+    normalise: str = normalise_option()
+    n_star: int = option(type=Count(30), default=2000, help="Test stars scored.")
+    n_template: int = option(
+        type=Count(1000), default=40_000, help="Prior draws behind the posterior mean."
+    )
+    seed: int = seed_option()
 
 
 def _ceiling_options(chosen: dict[str, Any]) -> "CeilingOptions":
@@ -81,7 +59,7 @@ def _ceiling_options(chosen: dict[str, Any]) -> "CeilingOptions":
     return CeilingOptions(**chosen)
 
 
-effort_options = OptionGroup("effort", _effort, _ceiling_options)
+effort_options = replace(takes(Effort), build=_ceiling_options)
 """``--normalise --n-star --n-template --seed``: one `CeilingOptions`."""
 
 

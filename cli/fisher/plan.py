@@ -11,7 +11,6 @@ from starsmith.cli.fisher.options import (
     UNUSED_BY_CEILINGS,
     normalise_option,
     refuse_moving,
-    seed_option,
 )
 from starsmith.cli.shared.command import Command, finish, json_option, overwrite_option
 from starsmith.cli.shared.option_table import PATH, flag, grouped, option, takes
@@ -21,6 +20,7 @@ from starsmith.cli.shared.options import (
     bank_options,
     config_option,
     prior_options,
+    seed_option,
     typed_on_command_line,
 )
 from starsmith.data_contract.quantities import UNITS

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from starsmith.cli.shared.command import CONFIG_PATH
-from starsmith.cli.shared.option_table import EXISTING, OptionGroup, flag
+from starsmith.cli.shared.option_table import EXISTING, OptionGroup, flag, option
 from starsmith.cli.shared.option_types import Range
 from starsmith.cli.shared.progress import progress_bar
 from starsmith.data_contract.quantities import CONDITIONS, LABELS, named
@@ -26,6 +26,7 @@ __all__ = [
     "flag",
     "prior_options",
     "range_parameters",
+    "seed_option",
     "typed_first",
     "typed_on_command_line",
 ]
@@ -182,6 +183,11 @@ def _prior(ranges: dict[str, tuple[float, float]]) -> "Prior":
 
 prior_options = OptionGroup("prior", range_parameters, _prior)
 """A range per label and condition: one `Prior`."""
+
+
+def seed_option() -> Any:
+    """``--seed``."""
+    return option(type=click.IntRange(min=0), default=0, help="Random seed.")
 
 
 def config_option(*unused: str) -> Callable[[Callable], Callable]:

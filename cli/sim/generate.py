@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +16,21 @@ from starsmith.cli.shared.command import (
     out_option,
     overwrite_option,
 )
-from starsmith.cli.shared.option_table import OptionGroup, grouped, option, parse, takes
+from starsmith.cli.shared.option_table import grouped, option, parse, takes
 from starsmith.cli.shared.option_types import Count, ShardSpan, SplitCounts
-from starsmith.cli.shared.options import BankSource, bank_options, config_option, typed_first
+from starsmith.cli.shared.options import (
+    BankSource,
+    bank_options,
+    config_option,
+    seed_option,
+    typed_first,
+)
 from starsmith.cli.shared.progress import progress_bar
 from starsmith.cli.shared.survey_options import (
     noise_options,
     preset_option,
     survey_prior_options,
 )
-from starsmith.cli.sim.options import seed_option
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.files.atomic import write_toml
 
@@ -41,17 +46,16 @@ DIVISION = ("shards", "scheduler", "emit_tasks", "task_shards")
 """Options that divide the making of a data set between machines."""
 
 
-def _size_parameters() -> list[click.Parameter]:
-    return [
-        click.Option(
-            ["-n"],
-            type=Count(),
-            help="Spectra in all: 80 % train, val and test at most 1e4 each.",
-        ),
-        click.Option(
-            ["--splits"], type=SplitCounts(), help="Spectra of each split, instead of -n."
-        ),
-    ]
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """How many spectra, in all or of each split."""
+
+    n: int | None = option(
+        "-n", type=Count(), help="Spectra in all: 80 % train, val and test at most 1e4 each."
+    )
+    splits: dict[str, int] | None = option(
+        type=SplitCounts(), help="Spectra of each split, instead of -n."
+    )
 
 
 def _counts(given: dict[str, Any]) -> dict[str, int]:
@@ -68,7 +72,7 @@ def _counts(given: dict[str, Any]) -> dict[str, int]:
 class Request:
     """A data set to write: options of ``specsim generate``."""
 
-    counts: dict[str, int] = grouped(OptionGroup("counts", _size_parameters, _counts))
+    counts: dict[str, int] = grouped(replace(takes(Sizes), build=_counts))
     out: Path = out_option("Where to write the data set.", default="data.zarr")
     seed: int = seed_option()
     format: str = option(

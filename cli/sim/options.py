@@ -14,7 +14,6 @@ __all__ = [
     "offset_option",
     "plot_option",
     "reff_option",
-    "seed_option",
 ]
 
 CONDITION_OPTIONS = {
@@ -73,8 +72,3 @@ def offset_option() -> Any:
         type=click.FloatRange(min=0),
         help="Of the source from the fibre's centre [arcsec].  [default: the instrument's]",
     )
-
-
-def seed_option() -> Any:
-    """``--seed``."""
-    return option(type=click.IntRange(min=0), default=0, help="Random seed.")

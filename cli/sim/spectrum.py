@@ -9,14 +9,14 @@ import click
 from starsmith.cli.shared.command import Command, echo_json, json_option, overwrite_option
 from starsmith.cli.shared.option_table import PATH, grouped, option, takes
 from starsmith.cli.shared.option_types import SPLIT_NAMES, Count
-from starsmith.cli.shared.options import BankSource, bank_options, config_option
+from starsmith.cli.shared.options import BankSource, bank_options, config_option, seed_option
 from starsmith.cli.shared.survey_options import (
     noise_options,
     preset_option,
     survey_prior_options,
 )
 from starsmith.cli.sim.generate import DIVISION
-from starsmith.cli.sim.options import plot_option, seed_option
+from starsmith.cli.sim.options import plot_option
 
 if TYPE_CHECKING:
     from starsmith.data_contract.bank.bank_file import Bank

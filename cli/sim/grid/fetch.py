@@ -1,14 +1,14 @@
 """``specsim grid fetch``: what would be, or was, downloaded."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from starsmith.cli.shared.command import Command, echo_json, json_option, out_option
-from starsmith.cli.shared.option_table import OptionGroup, argument, flag, grouped, option, takes
+from starsmith.cli.shared.option_table import argument, grouped, option, takes
 from starsmith.cli.shared.option_types import Count, Range
 from starsmith.cli.shared.progress import progress_bar
 from starsmith.data_contract.errors import StarsmithError
@@ -18,18 +18,20 @@ if TYPE_CHECKING:
 
 __all__ = ["FetchRequest", "fetch"]
 
-BOX = {
-    "teff": {"required": True, "help": "Effective temperature [K]."},
-    "logg": {"required": True, "help": "Surface gravity log g [dex(cgs)]."},
-    "m_h": {"required": True, "help": "Metallicity [M/H] [dex]."},
-    "a_m": {"default": "0", "show_default": True, "help": "[alpha/M] [dex]."},
-    "c_m": {"default": "0", "show_default": True, "help": "[C/M] [dex]."},
-}
 
+@dataclass(frozen=True, kw_only=True)
+class Box:
+    """Ranges of labels, by their names."""
 
-def _box() -> list[click.Parameter]:
-    settings: dict[str, dict[str, Any]] = BOX
-    return [click.Option([flag(name)], type=Range(), **own) for name, own in settings.items()]
+    teff: tuple[float, float] = option(
+        type=Range(), required=True, help="Effective temperature [K]."
+    )
+    logg: tuple[float, float] = option(
+        type=Range(), required=True, help="Surface gravity log g [dex(cgs)]."
+    )
+    m_h: tuple[float, float] = option(type=Range(), required=True, help="Metallicity [M/H] [dex].")
+    a_m: tuple[float, float] = option(type=Range(), default="0", help="[alpha/M] [dex].")
+    c_m: tuple[float, float] = option(type=Range(), default="0", help="[C/M] [dex].")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,7 @@ class FetchRequest:
     """A box of archive files and the folder they go to: options of ``specsim grid fetch``."""
 
     archive: str = argument(type=click.Choice(["bosz2017", "bosz2024"]))
-    ranges: dict[str, tuple[float, float]] = grouped(OptionGroup("ranges", _box, dict))
+    ranges: dict[str, tuple[float, float]] = grouped(replace(takes(Box), build=dict))
     resolution: int = option(type=Count(), default=50000, help="wave / FWHM.")
     format: str | None = option(
         type=click.Choice(["fits", "ascii", "text"]), help="bosz2017: fits (default), ascii."
