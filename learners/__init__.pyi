@@ -1,3 +1,6 @@
+from .benchmark.run_suite import Access as Access
+from .benchmark.run_suite import run_suite as run_suite
+from .benchmark.suite import load_suite as load_suite
 from .estimators.registry import Kind as Kind
 from .estimators.registry import Task as Task
 from .estimators.registry import register_estimator as register_estimator

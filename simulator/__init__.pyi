@@ -1,8 +1,12 @@
 from .cache.cached_bank import cached_bank as cached_bank
+from .generation.conversion import convert_dataset as convert_dataset
 from .generation.generate import Crew as Crew
 from .generation.generate import Settings as Settings
 from .generation.generate import split_counts as split_counts
 from .generation.generate import write_dataset as write_dataset
+from .generation.recorded import open_recorded as open_recorded
+from .generation.recorded import recorded_bank as recorded_bank
+from .generation.schedulers import executor_of as executor_of
 from .grids import StellarGrid as StellarGrid
 from .instruments import Instrument as Instrument
 from .instruments import list_instruments as list_instruments
