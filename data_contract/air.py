@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from starsmith.data_contract.unit_conversion import plain_value
+
 __all__ = ["air_to_vacuum", "vacuum_to_air"]
 
 
@@ -13,7 +15,7 @@ def _refraction(wave_vacuum: np.ndarray) -> np.ndarray:
 
 def vacuum_to_air(wave: np.ndarray) -> np.ndarray:
     """Wavelength in standard air of a vacuum wavelength [Å], any shape."""
-    wave = np.asarray(wave, dtype=np.float64)
+    wave = np.asarray(plain_value("wave", wave), dtype=np.float64)
     return wave / (1.0 + _refraction(wave))
 
 
@@ -22,7 +24,7 @@ def air_to_vacuum(wave: np.ndarray) -> np.ndarray:
 
     The inverse of `vacuum_to_air` by fixed point; three steps leave less than 1e-9 Å.
     """
-    wave = np.asarray(wave, dtype=np.float64)
+    wave = np.asarray(plain_value("wave", wave), dtype=np.float64)
     vacuum = wave
     for _ in range(3):
         vacuum = wave * (1.0 + _refraction(vacuum))

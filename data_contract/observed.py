@@ -121,7 +121,7 @@ class Observed:
 
 def _is_plain(name: str, value: object) -> bool:
     kinds = "iu" if name == "mask" else "f"
-    return value is None or (type(value) is np.ndarray and value.dtype.kind in kinds)
+    return value is None or (type(value) in (np.ndarray, np.memmap) and value.dtype.kind in kinds)
 
 
 def _plain(given: dict[str, object]) -> dict[str, np.ndarray | None]:

@@ -21,6 +21,7 @@ __all__ = [
     "FLUX_CGS",
     "flux_factor",
     "parse_unit",
+    "plain_flux",
     "plain_value",
     "split_unit",
     "to_angstrom",
@@ -218,6 +219,23 @@ def plain_value(name: str, value: object) -> object:
     except ValueError as problem:
         raise ConfigError(f"{name} = {value}: {problem}") from None
     return float(found) if found.ndim == 0 else found
+
+
+def plain_flux(name: str, value: object, wave: np.ndarray) -> object:
+    """Flux density in erg/s/cm²/Å, float32, of a Quantity; others as they are.
+
+    Raises
+    ------
+    ConfigError
+        If it is in no unit of flux density.
+    """
+    if not hasattr(value, "unit"):
+        return value
+    try:
+        factor = flux_factor(parse_unit(value.unit), np.asarray(wave, dtype=np.float64))
+    except ValueError as problem:
+        raise ConfigError(f"{name}: {problem}") from None
+    return (value.value * (factor * 1e-17)).astype(np.float32)
 
 
 def _ab_less_vega(band: str) -> float:

@@ -23,6 +23,7 @@ from starsmith.data_contract.files.zarr_groups import (
     write_array,
 )
 from starsmith.data_contract.quantities import LABELS
+from starsmith.data_contract.unit_conversion import plain_flux, plain_value
 
 __all__ = [
     "GRID_SCHEMA",
@@ -45,7 +46,7 @@ SPECTRA_CODECS = [
 
 @dataclass(frozen=True, kw_only=True)
 class GridData:
-    """Spectra of model stars on a grid of labels.
+    """Spectra of model stars on a grid of labels; Quantities are converted, or refused.
 
     Attributes
     ----------
@@ -80,6 +81,12 @@ class GridData:
     notice: str = ""
 
     def __post_init__(self):
+        given = {"wave": plain_value("wave", self.wave)}
+        given["axes"] = {name: plain_value(name, nodes) for name, nodes in self.axes.items()}
+        for name in ("flux", "continuum"):
+            given[name] = plain_flux(name, getattr(self, name), given["wave"])
+        for name, value in given.items():
+            object.__setattr__(self, name, value)
         shape = tuple(len(nodes) for nodes in self.axes.values())
         order = [name for name in LABELS if name in self.axes]
         if list(self.axes) != order:

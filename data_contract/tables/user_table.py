@@ -18,7 +18,7 @@ import numpy as np
 from starsmith.data_contract.errors import ConfigError, InputError
 from starsmith.data_contract.files.outside import MOST_TABLE, read_file, unpack
 from starsmith.data_contract.quantities import QUANTITIES
-from starsmith.data_contract.unit_conversion import parse_unit, split_unit, to_glossary
+from starsmith.data_contract.unit_conversion import parse_unit, split_unit
 
 if TYPE_CHECKING:
     from astropy.table import Column, Table
@@ -141,13 +141,6 @@ class UserTable:
                 "a row, expected one)"
             )
         return plain
-
-    def quantity(self, name: str, column: str, band: str = "") -> np.ndarray:
-        """Values of a column in the glossary unit of a quantity; InputError for other units."""
-        try:
-            return to_glossary(name, self.numbers(column), self.unit(column), band)
-        except ValueError as problem:
-            raise self.error(f"{self.path}: column {column!r}: {problem}") from None
 
     def parsed_unit(self, column: str) -> object:
         """Unit of a column as astropy has it, or None; InputError where it is no unit."""

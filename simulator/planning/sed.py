@@ -8,6 +8,7 @@ import numpy as np
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.exchange.spectrum_file import read_spectrum
 from starsmith.data_contract.grid.grid_file import GridData
+from starsmith.data_contract.unit_conversion import plain_value
 from starsmith.simulator.constants import ANGSTROM_PER_NM, BOLTZMANN_NM_K, FLUX_UNIT_CGS
 from starsmith.simulator.instruments import Instrument, JoinedInstrument
 from starsmith.simulator.instruments.light.extinction import REACH_PIXEL
@@ -55,7 +56,7 @@ class Sed:
         ConfigError
             If the spectrum does not reach that far.
         """
-        wave = np.asarray(wave, dtype=np.float64)
+        wave = np.asarray(plain_value("wave", wave), dtype=np.float64)
         self._check_covers(wave)
         half = np.full(wave.size + 1, 0.5 * WIDEST_PIXEL)
         if wave.size > 1:

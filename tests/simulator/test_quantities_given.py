@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from astropy import units as u
 
+from starsmith.data_contract.air import vacuum_to_air
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.grid.grid_file import GridData
 from starsmith.fisher.stars import stars_at
 from starsmith.fisher.survey.exposure_plan import Goal
 from starsmith.simulator.instruments import load_instrument
@@ -40,6 +42,24 @@ def test_ranges_and_conditions():
     np.testing.assert_allclose(converted, plain, rtol=1e-12)
     with pytest.raises(ConfigError, match=r"seeing.*s cannot be converted"):
         Prior.default().with_ranges(seeing=(0.5 * u.s, 1.0 * u.s))
+
+
+def test_wavelengths_and_grids():
+    """Air in nm; a grid in nm, kK and W/m2/um; a unit that is none of flux is refused."""
+    wave = np.array([5000.0, 8000.0])
+    np.testing.assert_allclose(vacuum_to_air(wave / 10 * u.nm), vacuum_to_air(wave), rtol=1e-14)
+    axes = {"teff": [4.0, 5.0] * u.kK, "logg": np.array([4.0]), "m_h": np.array([0.0])}
+    parts = {"axes": axes, "resolution": 1e4, "valid": np.ones((2, 1, 1), bool)}
+    flux = np.full((2, 1, 1, 2), 3.0)
+    grid = GridData(
+        name="g", wave=wave / 10 * u.nm, flux=flux * 1e7 * u.Unit("W / (m2 um)") / 1e6, **parts
+    )
+    assert grid.axes["teff"].tolist() == [4000.0, 5000.0]
+    np.testing.assert_allclose(grid.wave, wave, rtol=1e-14)
+    # 1 W/m2/um = 1e7 erg/s per 1e4 cm2 and 1e4 Å
+    np.testing.assert_allclose(grid.flux, 3.0, rtol=1e-6)
+    with pytest.raises(ConfigError, match="flux: K is no unit"):
+        GridData(name="g", wave=wave, flux=flux * u.K, **parts)
 
 
 def test_stars_goals_and_magnitudes(toy_bank):
