@@ -59,7 +59,6 @@ ENTRIES: dict[str, Callable[[object], bool]] = {
     "limits.labels": lambda value: _table(value) and all(map(_span, value.values())),
     "limits.snr": _span,
     "versions": _table,
-    "n_parameters": _count,
     "metrics": _table,
     "finished": _table,
     "finished.reason": _text,
@@ -68,6 +67,7 @@ ENTRIES: dict[str, Callable[[object], bool]] = {
 """Entry of every card, dotted where it lies in a table -> whether a value may be its."""
 
 SOMETIMES = {
+    "n_parameters": _count,
     "ranges": lambda value: _table(value) and all(map(_span, value.values())),
     "bank": _text,
     "files": lambda value: _table(value) and all(map(_table, value.values())),

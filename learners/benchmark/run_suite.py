@@ -220,7 +220,7 @@ class SuiteFolder:
             "id": run.id,
             "dataset": rows.digest,
             "run": described(run),
-            "n_parameters": predictor.card["n_parameters"],
+            "n_parameters": predictor.card.get("n_parameters", 0),
             "n_train": run.n_seen(n_train),
             "metrics": result.metrics,
             "stop_reason": result.stop_reason,
