@@ -79,5 +79,5 @@ def save_figure(figure: "Figure", path: Path | str, notice: str = "") -> None:
     """
     check_suffix(path)
     add_notice(figure, notice)
-    with staged_file(Path(path)) as partial:
+    with staged_file(Path(path), sweep=True) as partial:
         figure.savefig(partial, dpi=DPI, format=Path(path).suffix[1:])

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from starsmith.data_contract.dataset.training import TrainingSplit, TrainingView
 from starsmith.data_contract.errors import ConfigError, DataError
+from starsmith.data_contract.files.lock import writer_lock
 from starsmith.learners.checkpoint import read_checkpoint
 from starsmith.learners.device import MEMORY_BYTES, pick_device
 from starsmith.learners.estimators.registry import ForwardView, Kind, Task, kind_of
@@ -171,13 +173,14 @@ def fit(
     )
     if kind.check is not None:
         kind.check(task)
-    if is_leader():
-        open_run(out, model, labels, recipe, view, resume)
-    wait_for_all()
-    if not is_closed(out):
-        load_if_small(view)
-        kind.fit(task)
-    return result_from_card(out, read_checkpoint(out)[0])
+    with writer_lock(out) if is_leader() else nullcontext():
+        if is_leader():
+            open_run(out, model, labels, recipe, view, resume)
+        wait_for_all()
+        if not is_closed(out):
+            load_if_small(view)
+            kind.fit(task)
+        return result_from_card(out, read_checkpoint(out)[0])
 
 
 def load_if_small(view: TrainingView) -> None:

@@ -231,6 +231,7 @@ def command_again(name: str, args: list[str], options: tuple[str, ...]) -> str:
 def explain(problem: Exception) -> tuple[str, int]:
     """One line and the exit code for an exception; an empty line where nothing is to say."""
     from starsmith.data_contract.errors import StarsmithError
+    from starsmith.data_contract.files.disk_errors import disk_story
 
     if isinstance(problem, click.exceptions.NoArgsIsHelpError):
         problem.show()
@@ -247,6 +248,8 @@ def explain(problem: Exception) -> tuple[str, int]:
     elif isinstance(problem, ModuleNotFoundError) and problem.name in EXTRAS:
         extra = EXTRAS[problem.name]
         text, code = f"{problem.name} is not installed: pip install 'starsmith[{extra}]'", 1
+    elif isinstance(problem, OSError) and (story := disk_story(problem)):
+        text, code = story, 1
     elif isinstance(problem, OSError):
         text, code = f"{problem.filename or 'system'}: {problem.strerror or problem}", 1
     elif isinstance(problem, MemoryError):

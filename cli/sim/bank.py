@@ -57,9 +57,10 @@ class BankOptions:
 @takes(BankOptions)
 def bank(options: BankOptions) -> None:
     """Render a stellar grid to an instrument's pixels, once and for all."""
+    from starsmith.data_contract.bank.bank_file import BANK_SCHEMA
     from starsmith.data_contract.files.atomic import refuse_existing
 
-    refuse_existing(options.out, options.overwrite)
+    refuse_existing(options.out, options.overwrite, BANK_SCHEMA)
     rendering = {name: getattr(options, name) for name in RENDERING}
     rendered = options.source.rendering(rendering).open()
     if options.compress:

@@ -14,8 +14,9 @@ from starsmith.data_contract.bank.reddening import ReddeningTables, read_reddeni
 from starsmith.data_contract.bank.velocity import VelocityTables, read_velocity, write_velocity
 from starsmith.data_contract.described import described, span
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.files.atomic import staged_folder
+from starsmith.data_contract.files.atomic import read_steadily, staged_folder
 from starsmith.data_contract.files.digests import require_digests, write_digests
+from starsmith.data_contract.files.lock import writer_lock
 from starsmith.data_contract.files.zarr_groups import (
     ArrayKinds,
     StoredGroup,
@@ -188,7 +189,7 @@ class Bank:
     def save(self, path: Path | str) -> None:
         """Write the bank; ``path`` appears only when it is complete."""
         path = Path(path)
-        with staged_folder(path) as staging:
+        with writer_lock(path), staged_folder(path, BANK_SCHEMA) as staging:
             group = zarr.open_group(staging, mode="w-")
             for name, nodes in zip(self.label_names, self.axes, strict=True):
                 write_array(group, name, nodes, (name,))
@@ -261,7 +262,10 @@ def load_bank(path: Path | str) -> Bank:
     >>> starsmith.load_bank("bank.zarr").digest == bank.digest
     True
     """
-    path = Path(path)
+    return read_steadily(Path(path), _load)
+
+
+def _load(path: Path) -> Bank:
     open_group(path, BANK_SCHEMA, BANK_VERSION)
     require_digests(path)
     return read_bank(path)

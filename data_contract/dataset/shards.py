@@ -127,7 +127,7 @@ def create_dataset(path: Path | str, header: DatasetHeader) -> None:
     if not path.exists():
         fresh = partial_name(path)
         with uninterrupted():
-            with staged_folder(fresh) as staging:
+            with staged_folder(fresh, DATASET_SCHEMA) as staging:
                 create_skeleton(staging, header)
             try:
                 os.rename(fresh, path)

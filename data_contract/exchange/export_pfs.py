@@ -6,7 +6,6 @@ OBSERVATIONS and FLUX_TABLE, which the present one finds by name.
 """
 
 import hashlib
-import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from starsmith.data_contract.dataset.reader import Split
 from starsmith.data_contract.dataset.training import SpectrumView
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.files.atomic import staged_file
 from starsmith.data_contract.masks import MASK_BITS
 from starsmith.data_contract.noise.detector import sensitivity, sky_counts
 from starsmith.data_contract.quantities import CONDITIONS, SPLITS
@@ -175,12 +175,8 @@ def _refuse_existing(split: Split, rows: np.ndarray, folder: Path) -> None:
 
 
 def _write(path: Path, hdus: fits.HDUList) -> Path:
-    partial = path.with_name(f".{os.getpid()}.partial.fits")
-    try:
+    with staged_file(path) as partial:
         hdus.writeto(partial, overwrite=True, checksum=True)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
     return path
 
 

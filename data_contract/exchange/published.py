@@ -5,11 +5,12 @@ divided alike. That error knows the noiseless spectrum: a network given it score
 observer can. Train from the zarr dataset, whose errors are honest.
 """
 
-import os
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import h5py
 import numpy as np
@@ -19,13 +20,14 @@ from starsmith.data_contract.dataset.reader import Dataset, Split
 from starsmith.data_contract.dataset.schema import DatasetHeader
 from starsmith.data_contract.dataset.split_columns import rounded
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.files.atomic import json_bytes
+from starsmith.data_contract.files.atomic import json_bytes, staged_file
 from starsmith.data_contract.files.hdf5_check import (
     hdf5_array,
     hdf5_attribute,
     hdf5_group,
     open_hdf5,
 )
+from starsmith.data_contract.files.hdf5_write import PatientFile, write_hdf5
 from starsmith.data_contract.noise.view import true_error
 from starsmith.data_contract.observed import Observed
 from starsmith.data_contract.quantities import CONDITIONS, SOMETIMES, SPLITS
@@ -121,20 +123,22 @@ def write_published(dataset: Dataset, folder: Path | str) -> list[Path]:
     files = []
     for name, split in dataset.splits.items():
         file = folder / f"{name}.h5"
-        partial = folder / f".{name}.{os.getpid()}.partial.h5"
-        try:
-            with h5py.File(partial, "w") as root:
-                _write_arrays(root, split, dataset)
-                _write_header(root, dataset.header)
-            table = pandas.DataFrame(_params(split))
-            table.to_hdf(
-                partial, key=PARAMS, mode="a", format="table", data_columns=True, index=False
-            )
-            os.replace(partial, file)
-        finally:
-            partial.unlink(missing_ok=True)
+        table = _table_image(pandas, pandas.DataFrame(_params(split)))
+        with staged_file(file, sweep=True) as partial, write_hdf5(partial) as (root, disk):
+            _write_arrays(root, split, dataset, disk)
+            _write_header(root, dataset.header)
+            with h5py.File(io.BytesIO(table), "r") as stored:
+                stored.copy(PARAMS, root, PARAMS)
         files.append(file)
     return files
+
+
+def _table_image(pandas: ModuleType, table: object) -> bytes:
+    """An HDF5 file with a table as pandas writes it, made in memory: see `write_hdf5`."""
+    options = {"driver": "H5FD_CORE", "driver_core_backing_store": 0}
+    with pandas.HDFStore("table.h5", mode="w", **options) as store:
+        store.put(PARAMS, table, format="table", data_columns=True, index=False, track_times=False)
+        return store._handle.get_file_image()
 
 
 def _import_pandas():
@@ -148,7 +152,7 @@ def _import_pandas():
     return pandas
 
 
-def _write_arrays(root: h5py.File, split: Split, dataset: Dataset) -> None:
+def _write_arrays(root: h5py.File, split: Split, dataset: Dataset, disk: PatientFile) -> None:
     root.attrs["digest"] = dataset.digest
     root.attrs["notice"] = dataset.notice
     root.attrs["flux"] = "noiseless, divided by its median"
@@ -177,6 +181,7 @@ def _write_arrays(root: h5py.File, split: Split, dataset: Dataset) -> None:
         median = np.median(model, axis=1, keepdims=True)
         flux[rows] = rounded(model / median, min(22, split.header.keep_bits + GUARD_BITS))
         error[rows] = rounded(sigma / median, ERROR_BITS)
+        disk.require()
 
 
 def _write_header(root: h5py.File, header: DatasetHeader) -> None:

@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from traceback import walk_tb
 
 from starsmith.data_contract.errors import StarsmithError
 
-__all__ = ["told_of_disk"]
+__all__ = ["disk_story", "told_of_disk"]
 
 ADVICE = {
     errno.ENOSPC: "free some space",
@@ -48,6 +49,26 @@ def told_of_disk(out: Path, kept: str = "finished shards are kept") -> Iterator[
             f"{out}: {os.strerror(number)} ({_place(problem)}); {kept}: {ADVICE[number]}, then run "
             "the same command again to resume"
         ) from None
+
+
+def disk_story(problem: OSError) -> str:
+    """What the disk refused and what to do about it; empty where it is something else."""
+    number = _number(problem)
+    if number not in ADVICE:
+        return ""
+    name = re.sub(r"\.+([^/]+?)(\.[0-9a-f]{12,}\.partial)+.*", r"\1", str(problem.filename or ""))
+    return (
+        f"{name or _unnamed(problem)}: {os.strerror(number)}; nothing half-written is left: "
+        f"{ADVICE[number]}, then run the same command again"
+    )
+
+
+def _unnamed(problem: OSError) -> str:
+    """What could not be written where the system names no file."""
+    frames = [frame.f_code.co_filename for frame, _ in walk_tb(problem.__traceback__)]
+    if any("numba" in name for name in frames):
+        return "numba's folder of compiled functions (NUMBA_CACHE_DIR names another)"
+    return "a file"
 
 
 def _number(problem: OSError) -> int | None:

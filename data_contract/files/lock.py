@@ -2,15 +2,13 @@
 
 import json
 import os
-import re
-import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.files.atomic import partial_name
+from starsmith.data_contract.files.atomic import partial_name, process_exists, sweep_partials
 
 __all__ = ["writer_lock"]
 
@@ -49,7 +47,7 @@ def writer_lock(path: Path | str, part: range | None = None) -> Iterator[None]:
             _remove_stale(other, path)
         yield
         if part is None:
-            _sweep(path)
+            sweep_partials(path, alone=True)
     finally:
         lock.unlink(missing_ok=True)
 
@@ -160,25 +158,7 @@ def _may_live(holder: dict) -> bool:
         return True
     if holder.get("boot", here["boot"]) != here["boot"]:
         return not here["machine"]  # restarted since, or another machine of that name
-    return _exists(here["pid"]) and holder.get("started", here["started"]) == here["started"]
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _sweep(path: Path) -> None:
-    """Remove folders half-made in the place of ``path`` by processes that were killed."""
-    ours = re.compile(rf"\.+{re.escape(path.name)}(\.[0-9a-f]{{12}}\.partial)+")
-    for entry in os.scandir(path.parent):
-        if ours.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
-            shutil.rmtree(entry.path, ignore_errors=True)
+    return process_exists(here["pid"]) and holder.get("started", here["started"]) == here["started"]
 
 
 def _refusal(lock: Path, path: Path, holder: dict) -> str:

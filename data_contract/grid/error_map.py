@@ -9,6 +9,7 @@ import zarr
 from starsmith.data_contract.errors import DataError, GridError
 from starsmith.data_contract.files.atomic import staged_folder
 from starsmith.data_contract.files.digests import read_digests, refuse_changes, write_digests
+from starsmith.data_contract.files.lock import writer_lock
 from starsmith.data_contract.files.zarr_groups import (
     check_arrays,
     open_group,
@@ -89,11 +90,10 @@ def write_error_map(path: Path | str, error_map: GridErrorMap) -> None:
     """
     path = Path(path)
     names = tuple(error_map.pixels)
-    for folder, arrays, dims in (
-        (NODES, error_map.nodes, names),
-        (PIXELS, error_map.pixels, ("wavelength",)),
-    ):
-        with staged_folder(path / folder) as staging:
+    parts = ((NODES, error_map.nodes, names), (PIXELS, error_map.pixels, ("wavelength",)))
+    for folder, arrays, dims in parts:
+        place = path / folder
+        with writer_lock(path), staged_folder(place, ERROR_MAP_SCHEMA) as staging:
             group = zarr.open_group(staging, mode="w-")
             for label, values in arrays.items():
                 write_array(group, label, values, dims)

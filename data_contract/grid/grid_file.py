@@ -10,8 +10,9 @@ import numpy as np
 import zarr
 
 from starsmith.data_contract.errors import GridError
-from starsmith.data_contract.files.atomic import staged_folder
+from starsmith.data_contract.files.atomic import read_steadily, staged_folder
 from starsmith.data_contract.files.digests import require_digests, write_digests
+from starsmith.data_contract.files.lock import writer_lock
 from starsmith.data_contract.files.zarr_check import check_files, check_written
 from starsmith.data_contract.files.zarr_groups import (
     ArrayKinds,
@@ -167,7 +168,7 @@ def grid_writer(
     path = Path(path)
     names = tuple(axes)
     shape = tuple(len(nodes) for nodes in axes.values())
-    with staged_folder(path) as staging:
+    with writer_lock(path), staged_folder(path, GRID_SCHEMA) as staging:
         group = zarr.open_group(staging, mode="w-")
         for name, nodes in axes.items():
             write_array(group, name, np.asarray(nodes, dtype=np.float64), (name,))
@@ -230,7 +231,10 @@ def read_grid(path: Path | str) -> GridData:
     GridError
         If its contents contradict each other.
     """
-    path = Path(path)
+    return read_steadily(Path(path), _read)
+
+
+def _read(path: Path) -> GridData:
     open_group(path, GRID_SCHEMA, GRID_VERSION)
     require_digests(path)
     return read_whole_grid(path)

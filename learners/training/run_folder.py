@@ -7,7 +7,7 @@ from pathlib import Path
 
 from starsmith.data_contract.dataset.training import TrainingView
 from starsmith.data_contract.errors import ConfigError, DataError
-from starsmith.data_contract.files.atomic import write_text
+from starsmith.data_contract.files.atomic import sweep_partials, write_text
 from starsmith.data_contract.files.outside import read_json
 from starsmith.learners.checkpoint import CARD, CARD_SUM, WEIGHTS
 from starsmith.learners.recipe import Recipe, recipe_to_table, recipe_to_toml
@@ -95,6 +95,8 @@ def open_run(
         "dataset": view.digest,
     }
     wanted = json.loads(json.dumps(wanted))  # tuples become lists, as they will be read back
+    for name in OWN_FILES:
+        sweep_partials(out / name, alone=True)
     if (out / RUN).is_file() and resume:
         found = read_json(out / RUN, advice="--overwrite the run")
         if differing := [key for key in wanted if found.get(key) != wanted[key]]:
@@ -108,8 +110,8 @@ def open_run(
     elif out.exists() and any(out.iterdir()):
         raise DataError(f"{out}: exists and is not a training run; choose another --out")
     out.mkdir(parents=True, exist_ok=True)
-    write_text(out / RECIPE, recipe_to_toml(recipe))
     write_text(out / RUN, json.dumps(wanted, indent=2) + "\n")
+    write_text(out / RECIPE, recipe_to_toml(recipe))
 
 
 def remove_run(out: Path) -> None:

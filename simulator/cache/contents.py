@@ -24,7 +24,7 @@ NAMES = {
     "bank": r"[0-9a-f]{20}\.zarr",
     "unfinished grid": r"[0-9a-f]{16}",
 }
-LEFT_BEHIND = r"\.+(demo-[0-9a-f]{16}|[0-9a-f]{20})\.zarr(\.[0-9a-f]{12}\.partial)+"
+LEFT_BEHIND = r"\.+(demo-[0-9a-f]{16}|[0-9a-f]{20})\.zarr(\.[0-9a-f]{12,}\.partial)+"
 NODE_FILE = r"[\d-]+(\.npy|\.\d+\.partial)"
 SCHEMAS = {"grid": "starsmith.grid", "bank": "starsmith.bank"}
 PLAIN = {"mag_band": "hsc2017-i", "interpolation": "cubic"}

@@ -38,14 +38,14 @@ class BuildOptions:
 def build(options: BuildOptions) -> None:
     """Build a demonstration grid, or find it in the cache (3d: 3 minutes on two cores)."""
     from starsmith.data_contract.files.atomic import refuse_existing
-    from starsmith.data_contract.grid.grid_file import write_grid
+    from starsmith.data_contract.grid.grid_file import GRID_SCHEMA, write_grid
     from starsmith.simulator.grids import StellarGrid
     from starsmith.simulator.grids.demo import build_demo_grid, demo_axes
 
     box, out = options.box, options.out
     if out is None and box != "3d":
         raise ConfigError(f"--box {box} is not kept in the cache; say where to write it with --out")
-    refuse_existing(out, options.overwrite)
+    refuse_existing(out, options.overwrite, GRID_SCHEMA)
     n_model = prod(nodes.size for nodes in demo_axes(box).values())
     if loudness() >= 0 and box != "3d":
         minutes = max(1, round(n_model * SECONDS_PER_MODEL / 60.0))

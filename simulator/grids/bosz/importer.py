@@ -17,7 +17,8 @@ import numpy as np
 
 from starsmith.data_contract.errors import GridError, InputError
 from starsmith.data_contract.files.outside import read_file
-from starsmith.data_contract.grid.grid_file import grid_writer
+from starsmith.data_contract.files.zarr_groups import schema_of
+from starsmith.data_contract.grid.grid_file import GRID_SCHEMA, grid_writer
 from starsmith.simulator.grids.bosz.bosz_spectrum import check_physical, most_text
 from starsmith.simulator.grids.bosz.conventions import check_flux_factor, check_medium
 from starsmith.simulator.grids.bosz.names2017 import ArchiveName, NodeLabels
@@ -152,7 +153,7 @@ def import_bosz(
 def _check_out(out: Path, overwrite: bool) -> None:
     if out.exists() and not overwrite:
         raise GridError(f"{out} exists; choose another --out or add --overwrite")
-    if out.exists() and not (out / "zarr.json").exists():
+    if out.exists() and schema_of(out) != GRID_SCHEMA:
         raise GridError(f"{out} is no grid file and is not replaced; choose another --out")
 
 
