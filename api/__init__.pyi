@@ -6,6 +6,8 @@ from . import simulator as simulator
 from .data_contract.bank.bank_file import load_bank as load_bank
 from .data_contract.checks.verify import verify_dataset as verify_dataset
 from .data_contract.dataset.reader import open_dataset as open_dataset
+from .data_contract.exchange.spectrum_file import read_spectrum as read_spectrum
+from .data_contract.observed import Observed as Observed
 from .data_contract.predictions import read_predictions as read_predictions
 from .fisher.ceilings.ceiling import ceiling as ceiling
 from .fisher.ceilings.dataset_stars import ceiling_of as ceiling_of

@@ -63,6 +63,12 @@ class Observed:
         1σ.
     mask : integer, shape of flux
         Flags of any width, 0 = good; all good by default.
+
+    Examples
+    --------
+    >>> seen = starsmith.Observed(np.array([8000.0, 8000.4]), np.array([1.0, np.nan]))
+    >>> seen.usable.tolist()
+    [True, False]
     """
 
     wave: np.ndarray

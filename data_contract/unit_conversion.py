@@ -40,8 +40,9 @@ SPELLINGS = (
     (re.compile(r"(?<![\w.])A(?![A-Za-z])"), "Angstrom"),  # an ampere is in no spectrum
 )
 PIVOT = re.compile(r"ab(\d+(?:\.\d+)?)")
-AB_MAGNITUDES = {"ab", "abmag", "mag(ab)", "mag_ab", "m(ab)", "mag"}
-VEGA_MAGNITUDES = {"vega", "vegamag", "mag(vega)", "mag_vega"}
+AB_MAGNITUDES = {"ab", "abmag", "mag(ab)", "magab", "m(ab)", "mag"}
+VEGA_MAGNITUDES = {"vega", "vegamag", "mag(vega)", "magvega", "m(vega)"}
+ST_MAGNITUDES = {"st", "stmag", "mag(st)", "magst", "m(st)"}
 AB_ZERO_JY = 3631.0
 
 AB_LESS_VEGA = {
@@ -182,8 +183,13 @@ def to_glossary(name: str, values: np.ndarray, unit: object, band: str = "") -> 
     from astropy import units
 
     values = np.asarray(values, dtype=np.float64)
-    if name == "mag" and str(unit or "").lower().replace(" ", "") in VEGA_MAGNITUDES:
-        return values + _ab_less_vega(band)
+    if name == "mag":
+        spelled = str(unit or "").lower().replace(" ", "").replace("_", "")
+        if spelled in AB_MAGNITUDES:
+            return values
+        if spelled in VEGA_MAGNITUDES:
+            return values + _ab_less_vega(band)
+        unit = "mag(ST)" if spelled in ST_MAGNITUDES else unit
     unit, wanted = parse_unit(unit), units.Unit(named(name).unit)
     if unit is None or unit == wanted or (str(unit) in ("", "dex") and name in LABELS):
         return values
@@ -249,11 +255,9 @@ def _ab_less_vega(band: str) -> float:
 
 
 def _ab_magnitude(values: np.ndarray, unit: "UnitBase", band: str) -> np.ndarray:
-    """AB magnitude of AB or ST magnitudes, or of fluxes; NaN where a flux is not positive."""
+    """AB magnitude of ST magnitudes, or of fluxes; NaN where a flux is not positive."""
     from astropy import units
 
-    if str(unit).lower().replace(" ", "") in AB_MAGNITUDES:
-        return values
     is_magnitude = isinstance(unit, units.MagUnit)
     flux = units.Magnitude(values, unit).physical if is_magnitude else values * unit
     if not flux.unit.is_equivalent("Jy"):

@@ -32,7 +32,7 @@ PER_FREQUENCY = re.compile(r"(?i)f(lux)?_?(nu\b|ν).*")
 def read_spectrum(
     path: Path | str, air: bool = False, error: type[InputError] = DataError
 ) -> Observed:
-    """Read wave, flux and, where they are there, error (or ivar, or variance) and mask.
+    r"""Read wave, flux and, where they are there, error (or ivar, or variance) and mask.
 
     Parameters
     ----------
@@ -53,6 +53,13 @@ def read_spectrum(
     ------
     InputError
         If it is no table, ``wave`` or ``flux`` is missing, or a column cannot be used.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> _ = Path("star.csv").write_text("wave [nm],flux [uJy],mask\n800,3,0\n800.04,,0\n")
+    >>> starsmith.read_spectrum("star.csv").usable.tolist()
+    [True, False]
     """
     path = Path(path)
     if is_pfs_object(path):

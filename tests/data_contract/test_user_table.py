@@ -204,6 +204,9 @@ def test_a_damaged_or_endless_file_is_refused(tmp_path, monkeypatch):
         ("mag", 36.31, "uJy", 20.0),
         ("mag", 20.0, "mag(AB)", 20.0),
         ("mag", 20.0, "mag", 20.0),
+        ("mag", 20.0, "ABmag", 20.0),
+        ("mag", 20.0, "AB", 20.0),
+        ("mag", 20.0, "vegamag", 20.02),
         ("mag", 20.0, "mag(Vega)", 20.02),
         ("rv", 5000.0, "m / s", 5.0),
         ("ebv", 0.1, "mag", 0.1),
@@ -218,6 +221,7 @@ def test_labels_of_any_unit(name, value, unit, expected):
 def test_st_magnitudes_need_a_band():
     """ST less AB is 5 log10(pivot / 5475 Å) - 0.0, to 0.01 mag, by the zero points of both."""
     st = to_glossary("mag", np.array([20.0]), "mag(ST)", "ab8000")
+    assert to_glossary("mag", np.array([20.0]), "STmag", "ab8000") == st
     assert 20.0 - st[0] == pytest.approx(5 * np.log10(8000.0 / 5475.0), abs=0.01)
     for unit in ("mag(ST)", "Vega"):
         with pytest.raises(ValueError, match="band"):

@@ -9,6 +9,7 @@ from astropy.utils.masked import Masked
 
 from starsmith.data_contract import read_predictions, write_ecsv
 from starsmith.data_contract.errors import ContractError, DataError
+from starsmith.data_contract.observed import Observed
 from starsmith.data_contract.predictions import Predictions
 from starsmith.learners import (
     fit,
@@ -18,6 +19,7 @@ from starsmith.learners import (
     predict,
     predict_spectrum,
 )
+from starsmith.learners.predict import in_order_of
 from tests.learners.worlds import NOTICE, lines, make_data, uniform_logg
 
 
@@ -202,3 +204,20 @@ def test_figures_are_drawn_with_their_notice(ridge, data, tmp_path, tiny_recipe,
     assert texts == [NOTICE, NOTICE]
     with pytest.raises(DataError, match="only networks"):
         plot_training(ridge, tmp_path / "c.png")
+
+
+def test_pixels_ordered_by_wavelength_are_those_of_joined_arms():
+    """Files sort pixels; a model of arms that overlap finds each again, with its flux."""
+    wave = np.concatenate([np.arange(100.0, 110.0), np.arange(105.5, 115.5)])
+    flux = np.arange(20.0)
+    order = np.argsort(wave, kind="stable")
+    sorted_by_wave = Observed(wave[order], flux[order], 1.0 + flux[order], order.astype(np.int64))
+
+    found = in_order_of(wave, sorted_by_wave)
+
+    np.testing.assert_array_equal(found.wave, wave)
+    np.testing.assert_array_equal(found.flux, flux)
+    np.testing.assert_array_equal(found.error, 1.0 + flux)
+    np.testing.assert_array_equal(found.mask, np.arange(20))
+    other = Observed(wave + 1.0, flux)
+    assert in_order_of(wave, other) is other
