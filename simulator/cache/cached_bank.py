@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from starsmith.data_contract.bank.bank_file import Bank, load_bank
-from starsmith.data_contract.errors import DataError
-from starsmith.simulator.cache.use import cache_folder, hold
+from starsmith.data_contract.errors import GridError
+from starsmith.data_contract.files.outside import MOST_JSON, one_line, read_file
+from starsmith.simulator.cache.kept import kept_or_made
+from starsmith.simulator.cache.use import cache_folder
 from starsmith.simulator.grids import StellarGrid
 from starsmith.simulator.grids.demo import demo_cache_key
 from starsmith.simulator.instruments import load_instrument
@@ -23,8 +24,6 @@ DEFAULTS = {
     "reddening": False,
 }
 """Of `render_bank`; the name of a kept bank tells only of others."""
-
-log = logging.getLogger(__name__)
 
 RENDER_VERSION = 3  # raised whenever rendering or noise tables change
 
@@ -77,17 +76,11 @@ def cached_bank(
     of_grid = demo_cache_key() if str(grid) == "demo" else _fingerprint(Path(grid))
     digest = bank_digest(of_grid, loaded.resolved(), rendering)
     path = cache_folder() / "banks" / f"{digest}.zarr"
-    if path.exists():
-        try:
-            hold(path)
-            return load_bank(path)
-        except (DataError, FileNotFoundError) as problem:
-            log.warning("rendering again: %s", problem)
-    bank = render_bank(StellarGrid.open(grid, progress=progress), loaded, **rendering)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    bank.save(path)
-    hold(path)
-    return bank
+
+    def make() -> Bank:
+        return render_bank(StellarGrid.open(grid, progress=progress), loaded, **rendering)
+
+    return kept_or_made(path, load_bank, make, Bank.save)
 
 
 def bank_digest(
@@ -110,7 +103,11 @@ def _fingerprint(path: Path) -> list:
         for file in path.glob("**/zarr.json")
         if not file.relative_to(path).parts[0].startswith("error_map")  # changes no spectrum
     )
-    return [
-        str(path.resolve()),
-        [(file.read_text(), file.stat().st_mtime_ns) for file in files],
-    ]
+    try:
+        found = [
+            (read_file(file, MOST_JSON).decode(errors="replace"), file.stat().st_mtime_ns)
+            for file in files
+        ]
+    except OSError as problem:
+        raise GridError(f"{path} cannot be read ({one_line(problem)}); copy it again") from None
+    return [str(path.resolve()), found]

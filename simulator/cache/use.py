@@ -2,6 +2,7 @@
 
 import logging
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,8 +24,18 @@ _held: dict[tuple[int, int], int] = {}  # open handles by device and inode
 
 
 def cache_folder() -> Path:
-    """Folder of grids and banks kept between calls: ``$XDG_CACHE_HOME/starsmith`` on Linux."""
-    return user_cache_path("starsmith")
+    """Folder of grids and banks kept between calls: ``$XDG_CACHE_HOME/starsmith`` on Linux.
+
+    In the folder of temporary files for users who have no home.
+    """
+    try:
+        folder = user_cache_path("starsmith")
+    except (RuntimeError, OSError, KeyError):
+        folder = Path("none")
+    if folder.is_absolute():
+        return folder
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    return Path(tempfile.gettempdir()) / f"starsmith-{user}"
 
 
 def hold(path: Path) -> None:
@@ -45,7 +56,7 @@ def hold(path: Path) -> None:
         log.debug("%s: time of use not noted (%s)", path, problem)
     if fcntl is None:
         return
-    handle = os.open(path, os.O_RDONLY)
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
     status = os.fstat(handle)
     key = status.st_dev, status.st_ino
     if key in _held:

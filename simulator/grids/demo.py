@@ -1,6 +1,7 @@
 """The demonstration grid: our own LTE synthesis on label nodes, never to be taken for BOSZ."""
 
 import hashlib
+import io
 import json
 import logging
 import os
@@ -12,13 +13,15 @@ from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 from shutil import rmtree
+from tempfile import TemporaryFile, mkdtemp
 
 import numpy as np
-from platformdirs import user_cache_path
 
 from starsmith.data_contract.errors import GridError
+from starsmith.data_contract.files.outside import read_file
 from starsmith.data_contract.grid.grid_file import GridData
 from starsmith.data_contract.quantities import LABELS
+from starsmith.simulator.cache.use import cache_folder
 from starsmith.simulator.synthesis import PHYSICS_VERSION, Sampling, table_digest
 
 __all__ = ["DEMO_NOTICE", "build_demo_grid", "demo_axes", "demo_cache_key"]
@@ -28,6 +31,9 @@ CITATION = (
     "Temperature law: regression of MARCS models (Gustafsson et al. 2008, A&A 486, 951); "
     "opacities, equation of state and lines as cited in docs/physics_synthesis.md"
 )
+
+MOST_BLOCK = 2**28  # bytes of one block's file
+DIGEST_BYTES = 32  # SHA-256 of the rest, at its end
 
 logger = logging.getLogger(__name__)
 
@@ -122,8 +128,8 @@ def build_demo_grid(
     axes = {k: np.asarray(v, dtype=np.float64) for k, v in (axes or demo_axes(box)).items()}
     _check_axes(axes)
     sampling = sampling or Sampling()
-    folder = Path(cache_dir or user_cache_path("starsmith") / "nodes")
-    folder = folder / demo_cache_key(axes, sampling)
+    folder = Path(cache_dir or cache_folder() / "nodes") / demo_cache_key(axes, sampling)
+    folder = folder if _is_writable(folder) else Path(mkdtemp(prefix="starsmith-nodes-"))
     blocks = list(_blocks(axes, folder))
     n_total = sum(len(block.labels) for block in blocks)
     n_done = 0
@@ -160,8 +166,8 @@ def _blocks(axes: Mapping[str, np.ndarray], folder: Path) -> Iterator[_Block]:
 
 def _finished(blocks: list[_Block], sampling: Sampling, workers: int | None) -> Iterator[_Block]:
     """Yield blocks as their files come to exist: those found first, then those computed."""
-    found = [block for block in blocks if block.path.exists()]
-    missing = [block for block in blocks if not block.path.exists()]
+    found = [block for block in blocks if _read_block(block) is not None]
+    missing = [block for block in blocks if block not in found]
     yield from found
     workers = workers or _available_cores()
     if workers > 1 and len(missing) > 1:
@@ -170,7 +176,7 @@ def _finished(blocks: list[_Block], sampling: Sampling, workers: int | None) -> 
         except BrokenProcessPool:
             logger.warning("worker processes could not start; synthesizing in this process")
     for block in missing:
-        if not block.path.exists():
+        if _read_block(block) is None:
             _compute_block(block, sampling)
             yield block
 
@@ -212,18 +218,43 @@ def _compute_block(block: _Block, sampling: Sampling) -> None:
     values = np.array([[s.flux for s in spectra], [s.continuum for s in spectra]], dtype=np.float32)
     block.path.parent.mkdir(parents=True, exist_ok=True)
     partial = block.path.with_suffix(f".{os.getpid()}.partial")
-    with partial.open("wb") as file:
-        np.save(file, values)
+    content = io.BytesIO()
+    np.save(content, values)
+    digest = hashlib.sha256(content.getvalue()).digest()
+    partial.write_bytes(content.getvalue() + digest)
     partial.replace(block.path)
+
+
+def _read_block(block: _Block) -> np.ndarray | None:
+    """A block's values; None where they are missing, or not those that were written."""
+    try:
+        content = read_file(block.path, MOST_BLOCK)
+    except OSError:
+        return None
+    stored, digest = content[:-DIGEST_BYTES], content[-DIGEST_BYTES:]
+    if hashlib.sha256(stored).digest() != digest:
+        return None
+    return np.load(io.BytesIO(stored), allow_pickle=False)
 
 
 def _load_block(block: _Block, sampling: Sampling) -> np.ndarray:
     """A block's values; another process that built the same grid may have cleared them away."""
-    try:
-        return np.load(block.path)
-    except FileNotFoundError:
+    while (values := _read_block(block)) is None:
+        if block.path.is_dir():
+            rmtree(block.path)
         _compute_block(block, sampling)
-        return np.load(block.path)
+    return values
+
+
+def _is_writable(folder: Path) -> bool:
+    """Whether files can be written in a folder, which is made for it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            return True
+    except OSError as problem:
+        logger.info("%s cannot be written (%s)", folder, problem)
+        return False
 
 
 def _assemble(axes: Mapping[str, np.ndarray], blocks: list[_Block], sampling: Sampling) -> GridData:
