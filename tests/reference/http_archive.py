@@ -101,6 +101,23 @@ def wrong_range(handler, body):
     handler.wfile.write(rest)
 
 
+def absurd_range(handler, body):
+    """Answer with a range whose numbers have thousands of digits."""
+    rest = body[7000:]
+    span = f"bytes 7000-{len(body) - 1}/{'9' * 5000}"
+    handler.head(206, Content_Length=len(rest), Content_Range=span, ETag=etag(body))
+    handler.wfile.write(rest)
+
+
+def drip(handler, body):
+    """Send a byte at a time, slowly, as long as anybody listens."""
+    handler.head(200, Content_Length=len(body), ETag=etag(body))
+    for k in range(len(body)):
+        handler.wfile.write(body[k : k + 1])
+        handler.wfile.flush()
+        time.sleep(0.02)
+
+
 def status(code, **headers):
     """Answer with an empty status."""
     return lambda handler, body: handler.head(code, Content_Length=0, **headers)

@@ -43,12 +43,16 @@ class Patience:
         an archive that asks for a longer pause than that is left alone [s].
     timeout : float
         Silence after which a connection counts as broken [s].
+    least_rate : float
+        A connection that brings less counts as broken too, once it had ``timeout`` seconds
+        [byte/s].
     """
 
     n_tries: int = 7
     first_wait: float = 1.0
     longest_wait: float = 600.0
     timeout: float = 60.0
+    least_rate: float = 1000.0
 
     def wait(self, n_failed: int) -> float:
         """Pause after so many failures in a row [s]."""

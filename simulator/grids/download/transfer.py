@@ -3,12 +3,14 @@
 import io
 import os
 import re
+import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import httpx
 
+from starsmith.data_contract.files.outside import read_file
 from starsmith.simulator.grids.download.remote import NotThere, RemoteArchive, TransferFailed
 
 __all__ = ["PartialFile", "download"]
@@ -16,6 +18,8 @@ __all__ = ["PartialFile", "download"]
 OK, PARTIAL, NO_SUCH_RANGE = 200, 206, 416
 GONE = (404, 410)
 BUSY = (408, 425, 429, 500, 502, 503, 504)
+MOST_DIGITS = 18
+MOST_TAG = 2**13  # bytes
 CONTENT_RANGE = re.compile(r"bytes (?:(?P<start>\d+)-\d+|\*)/(?P<total>\d+|\*)")
 
 
@@ -46,7 +50,11 @@ class PartialFile:
     @property
     def tag(self) -> str:
         """What the archive calls this version of the file; empty if unknown."""
-        return self._tag.read_text() if self._tag.exists() else ""
+        try:
+            tag = read_file(self._tag, MOST_TAG).decode("ascii")
+        except (OSError, ValueError):
+            return ""
+        return tag if tag.isprintable() else ""
 
     def restart(self, tag: str) -> None:
         """Begin anew."""
@@ -124,11 +132,15 @@ def _receive(archive: RemoteArchive, path: str, partial: PartialFile, max_bytes:
 
 
 def _store(archive: RemoteArchive, response: httpx.Response, partial: PartialFile, max_bytes: int):
-    n_bytes = partial.size
+    n_bytes = before = partial.size
+    start, patience = time.monotonic(), archive.patience
     with partial.append() as stream:
         for chunk in response.iter_raw():
             archive.go_on()
             n_bytes += len(chunk)
+            seconds = time.monotonic() - start
+            if seconds > patience.timeout and n_bytes - before < patience.least_rate * seconds:
+                raise _BrokenOff(f"less than {patience.least_rate:g} bytes a second came")
             if n_bytes > max_bytes:
                 partial.discard()
                 raise TransferFailed(f"sends more than {max_bytes} bytes, no file of this release")
@@ -154,9 +166,9 @@ def _expected_size(response: httpx.Response, partial: PartialFile) -> int | None
     if response.status_code == OK:
         partial.restart(_version_tag(response))
         length = response.headers.get("Content-Length", "")
-        return int(length) if length.isdecimal() else None
+        return _count(length) if length.isdecimal() else None
     found = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-    total = int(found["total"]) if found and found["total"] != "*" else None
+    total = _count(found["total"]) if found and found["total"] != "*" else None
     if response.status_code == NO_SUCH_RANGE:
         usable = total == partial.size
     else:
@@ -167,6 +179,13 @@ def _expected_size(response: httpx.Response, partial: PartialFile) -> int | None
     return total
 
 
+def _count(digits: str) -> int:
+    """A number of bytes; TransferFailed for one that no file has."""
+    if len(digits) > MOST_DIGITS:
+        raise TransferFailed(f"claims a length of {len(digits)} digits")
+    return int(digits)
+
+
 def _version_tag(response: httpx.Response) -> str:
     """Return a strong ETag, else the date of change: what If-Range accepts."""
     tag = response.headers.get("ETag", "")
@@ -175,10 +194,10 @@ def _version_tag(response: httpx.Response) -> str:
 
 def _retry_after(value: str) -> float:
     """Seconds of a Retry-After header, a number or a date; 0 if there is none."""
-    if value.isdecimal():
+    if value.isdecimal() and len(value) <= MOST_DIGITS:
         return float(value)
     try:
         date = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return 0.0
     return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

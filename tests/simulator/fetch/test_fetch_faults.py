@@ -58,6 +58,29 @@ def test_another_range_than_asked_for_is_thrown_away(archive, fetch, tmp_path):
     assert len(archive.asked(star.name)) == 3
 
 
+def test_an_absurd_range_ends_one_file_and_not_the_fetch(archive, plan, fetch):
+    """A length of 5000 digits is no number that anybody should read."""
+    name = plan.files[0].name
+    archive.script[name] = [http_archive.cut_at(7000), http_archive.absurd_range]
+
+    report = fetch()
+
+    assert [failed for failed, _ in report.failed] == [name]
+    whole = {k: v for k, v in contents(fetch.out).items() if ".partial" not in k}
+    assert whole == {k: v for k, v in archive.bodies.items() if k != name}
+
+
+def test_an_archive_that_drips_holds_nobody(archive, plan, fetch):
+    """A byte in 20 ms never is silence: the rate is what tells."""
+    name = plan.files[0].name
+    archive.script[name] = [http_archive.drip]
+
+    fetch(patience=Patience(n_tries=4, timeout=0.3, first_wait=0.01))
+
+    assert contents(fetch.out) == archive.bodies
+    assert len(archive.asked(name)) == 2
+
+
 def test_a_file_replaced_in_the_archive_is_not_mixed_with_its_old_beginning(archive, plan, fetch):
     name = plan.files[0].name
     old = text_body("another version")
