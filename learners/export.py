@@ -14,7 +14,7 @@ from torch import nn
 from starsmith.data_contract.errors import ContractError, DataError
 from starsmith.data_contract.files.atomic import staged_file
 from starsmith.learners.estimators.registry import kind_of
-from starsmith.learners.predict import Predictor
+from starsmith.learners.predict import LEAST_USABLE, Predictor
 from starsmith.learners.training.optimise import split_uncertainty
 
 __all__ = ["LabelModel", "export_onnx"]
@@ -58,7 +58,7 @@ class LabelModel(nn.Module):
             self.register_buffer(name, torch.from_numpy(values.astype(np.float32)))
 
     def forward(self, flux: torch.Tensor, bad: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Predict labels, and their 1σ where the network knows it.
+        """Predict labels, and their 1σ where the network knows it; NaN of too few pixels.
 
         Parameters
         ----------
@@ -76,11 +76,13 @@ class LabelModel(nn.Module):
         usable = good & (level > 0) & (count > 0)
         scaled = (torch.where(usable, flux / level, 0.0) - self.mean) / self.std
         output = self.network(torch.where(usable, scaled, 0.0))
+        few = count < LEAST_USABLE * flux.shape[1]
         if not self.uncertain:
-            return (output * self.label_std + self.label_mean,)
+            return (torch.where(few, torch.nan, output * self.label_std + self.label_mean),)
         mean, log_variance = split_uncertainty(output)
+        value = mean * self.label_std + self.label_mean
         sigma = torch.exp(0.5 * log_variance) * self.label_std
-        return mean * self.label_std + self.label_mean, sigma
+        return torch.where(few, torch.nan, value), torch.where(few, torch.nan, sigma)
 
 
 @contextmanager

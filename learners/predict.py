@@ -16,7 +16,7 @@ from starsmith.data_contract.rest_frame import shift_to_rest
 from starsmith.data_contract.unit_conversion import plain_value
 from starsmith.learners.checkpoint import read_checkpoint
 from starsmith.learners.estimators.registry import ForwardEstimator, kind_of
-from starsmith.learners.preprocess import Statistics, iterate_blocks, list_rows, select_labels
+from starsmith.learners.preprocess import Statistics, iterate_blocks, select_labels
 from starsmith.learners.quality import is_at_rest, knows_velocities, quality_of
 
 __all__ = [
@@ -101,15 +101,15 @@ class Predictor:
         Returns
         -------
         value : float64 array, shape (n_spec, n_label)
-            In label units.
+            In label units; NaN of a spectrum that has too few usable pixels.
         uncertainty : float64 array, shape (n_spec, n_label), or None
             1σ, for models that have one.
 
         Raises
         ------
         DataError
-            If shapes differ, too few pixels can be used, or a model is not given the error that
-            it needs.
+            If shapes differ, no spectrum has pixels enough, or a model is not given the error
+            that it needs.
         """
         seen = Observed(self.wave, flux, error, mask)
         if seen.flux.ndim != 2:
@@ -121,7 +121,8 @@ class Predictor:
         return self._answer(seen, usable)
 
     def _answer(self, seen: Observed, usable: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Values and 1σ of spectra in label units, whatever pixels are left."""
+        """Values and 1σ of spectra in label units, NaN where too few pixels are left."""
+        few = too_few(usable)
         flux = np.where(usable, seen.flux, 0).astype(np.float32, copy=False)
         bad = (~usable).astype(np.uint32)
         if kind_of(self.card["model"]).needs_error:
@@ -131,21 +132,25 @@ class Predictor:
                     "of the spectrum (a column named error)"
                 )
             error = np.where(usable, seen.error, 1).astype(np.float32, copy=False)
-            return self.estimator.estimate(flux, error, bad)
-        value, width = self.estimator(self.statistics.normaliser.apply(flux, bad))
-        scale = self.statistics.scale
-        return scale.to_labels(value), None if width is None else scale.to_uncertainty(width)
+            value, width = self.estimator.estimate(flux, error, bad)
+        else:
+            scaled, width = self.estimator(self.statistics.normaliser.apply(flux, bad))
+            value = self.statistics.scale.to_labels(scaled)
+            width = None if width is None else self.statistics.scale.to_uncertainty(width)
+        if few.any():
+            value[few] = np.nan
+            if width is not None:
+                width[few] = np.nan
+        return value, width
 
     def _refuse_few(self, usable: np.ndarray) -> None:
-        """DataError where a spectrum has too few usable pixels for any answer."""
-        count = usable.sum(axis=1)
-        few = np.flatnonzero(too_few(usable))
-        if not few.size:
+        """DataError where every spectrum has too few usable pixels for any answer."""
+        if not too_few(usable).all():
             return
-        which = f"spectrum {list_rows(few)}: " if len(usable) > 1 else ""
-        found = f"{count[few[0]]} usable pixels of {usable.shape[1]}" if count[few[0]] else ""
+        most = int(usable.sum(axis=1).max())
+        found = f"{most} usable pixels of {usable.shape[1]}" if most else "no usable pixel"
         raise DataError(
-            f"{which}{found or 'no usable pixel'}; this model needs {LEAST_USABLE:.0%} of its "
+            f"{found}; this model needs {LEAST_USABLE:.0%} of its "
             f"{self.wave.size} pixels: mask 0, flux finite; an error must be positive and finite"
         )
 
@@ -336,7 +341,6 @@ def predict(predictor: Predictor, split: Split) -> Predictions:
         seen = split.observe(rows)
         usable = seen.usable
         value, width = predictor._answer(seen, usable)
-        value[too_few(usable)] = np.nan
         quality.append(quality_of(predictor.card, predictor.statistics, seen, value, at_rest[rows]))
         values.append(value)
         widths.append(width)

@@ -109,8 +109,10 @@ def test_spectra_without_enough_pixels_are_refused(ridge, data):
     with pytest.raises(DataError, match="31 usable pixels of 128"):
         predict_spectrum(predictor, split.wave, flux, mask=np.arange(128) >= 31)
     assert predict_spectrum(predictor, split.wave, flux, mask=np.arange(128) >= 32)
-    with pytest.raises(DataError, match="spectrum 1: no usable"):
-        predictor.predict(np.stack([flux, np.full(128, np.nan)]))
+    with pytest.raises(DataError, match="no usable"):
+        predictor.predict(np.full((2, 128), np.nan, np.float32))
+    value, _ = predictor.predict(np.stack([flux, np.full(128, np.nan, np.float32)]))
+    assert np.isfinite(value).tolist() == [[True], [False]]
     with pytest.raises(DataError, match="shape"):
         predictor.predict(flux)
     with pytest.raises(DataError, match="not positive"):
