@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from starsmith.data_contract.dataset.schema import MEANINGS, DatasetHeader
+from starsmith.data_contract.dataset.schema import MEANINGS, STORES, DatasetHeader
 from starsmith.data_contract.dataset.split_columns import open_column, read_blocks
 from starsmith.data_contract.quantities import SNR_EDGES, UNITS
 
@@ -15,7 +15,7 @@ N_BIN = 16
 SAMPLED_ROWS = 2**24  # that quartiles and histograms are made of
 BLOCKS = "▁▂▃▄▅▆▇█"
 BAR_WIDTH = 24
-STORES = {
+STORE_TEXTS = {
     "noiseless": "noiseless flux; noisy flux and errors are computed from it when read",
     "frozen": "one noise draw of the flux, and its honest error",
     "keys": "no spectra: they are computed again from the bank when read",
@@ -131,15 +131,19 @@ def card_text(header: DatasetHeader, contents: dict) -> str:
 
 
 def _stored(header: DatasetHeader) -> str:
-    """The spectra of a store and how they are rounded."""
-    names = STORES[header.store]
-    if not names:
-        return "labels, conditions and keys; spectra are made when read"
-    rounded = [
+    """The spectra of a store and how they are rounded.
+
+    The card is hashed: of version 2 it keeps its bytes, where a sentence stood for the columns.
+    """
+    text = STORE_TEXTS[header.store]
+    names = STORES[header.store] if header.schema_version > 2 else text
+    rounded = " and ".join(
         f"{name} with {bits} mantissa bits (relative rounding 2^-{bits + 1})"
         for name, bits in ((name, header.kept_bits(name)) for name in names)
-    ]
-    return f"{' and '.join(rounded)}, in {UNITS['flux']}"
+    )
+    if header.schema_version < 3:
+        return f"{rounded}, in {UNITS['flux']}"
+    return f"{text} ({rounded}, in {UNITS['flux']})" if rounded else text
 
 
 def _name(entry: dict) -> str:

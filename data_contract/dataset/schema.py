@@ -29,9 +29,10 @@ __all__ = [
 ]
 
 DATASET_SCHEMA = "starsmith.dataset"
-DATASET_VERSION = 2
-DATASET_VERSIONS = (1, 2)
-"""Versions read: 1 has no card, and no copy of ``wave`` beside the columns of a split."""
+DATASET_VERSION = 3
+DATASET_VERSIONS = (1, 2, 3)
+"""Versions read: 1 has no card, and no copy of ``wave`` beside the columns of a split; on the card
+of 2 a sentence stands for the columns stored."""
 
 
 STORES = {"noiseless": ("flux_model",), "frozen": ("flux", "error"), "keys": ()}

@@ -10,6 +10,7 @@ from starsmith.data_contract.errors import DataError, LeakError
 from starsmith.data_contract.quantities import SNR_EDGES
 from starsmith.fisher.ceilings.ceiling import bin_name
 from starsmith.fisher.ceilings.ceiling_table import CeilingTable
+from starsmith.fisher.ceilings.closeness import Closeness, closeness, holm
 
 __all__ = [
     "ABOVE_CEILING",
@@ -91,15 +92,17 @@ class ComparisonRow:
 class Comparison:
     """All rows, the pooled one first, then bins of S/N, then of magnitude.
 
-    Bins of fewer than 20 stars have none.
+    Bins of fewer than 20 stars have none. ``close`` counts predictions implausibly near the truth,
+    pooled, by window; empty where the posterior's variance is not known.
     """
 
     rows: tuple[ComparisonRow, ...]
+    close: tuple[Closeness, ...] = ()
 
     @property
     def leak(self) -> bool:
         """True where the model does better than anyone can who sees only the spectrum."""
-        return any(row.too_good for row in self.rows)
+        return any(row.too_good for row in self.rows) or any(row.too_many for row in self.close)
 
     def row(self, name: str) -> ComparisonRow | None:
         """Return the row of a bin; None where it has too few stars."""
@@ -109,16 +112,6 @@ class Comparison:
         """``ABOVE CEILING``, ``ok`` or ``few stars``."""
         row = self.row(name)
         return row.verdict if row else "few stars"
-
-
-def holm(p_values: np.ndarray) -> np.ndarray:
-    """Holm's step-down correction of several tests, float64 of the same shape."""
-    p_values = np.asarray(p_values, dtype=np.float64)
-    order = np.argsort(p_values)
-    factor = p_values.size - np.arange(p_values.size)
-    corrected = np.empty_like(p_values)
-    corrected[order] = np.minimum(np.maximum.accumulate(p_values[order] * factor), 1.0)
-    return corrected
 
 
 def match_keys(keys: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -212,7 +205,8 @@ def compare(
                 **scores,
             )
         )
-    return Comparison(rows=tuple(rows))
+    near = () if best_var is None else closeness(y_true, y_pred, best, np.asarray(best_var))
+    return Comparison(rows=tuple(rows), close=near)
 
 
 def _members(
@@ -325,4 +319,12 @@ def check_leak(comparison: Comparison, model: str) -> None:
             f"mean's {worst.r2_best:.3f} on the same {worst.n} stars (chance "
             f"{worst.p_value:.1e}); look for noiseless flux, the true sigma or training stars "
             "among its inputs"
+        )
+    close = [row for row in comparison.close if row.too_many]
+    if close:
+        worst = min(close, key=lambda row: row.p_value)
+        raise LeakError(
+            f"{model}: {worst.found} of {worst.n} predictions are within {worst.window:g} "
+            f"posterior σ of the truth, where {worst.most:.1f} are the most to be expected (chance "
+            f"{worst.p_value:.1e}); look for test stars among its training stars"
         )

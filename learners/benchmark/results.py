@@ -117,6 +117,16 @@ class Results:
         """Exact ceiling of the stars a run was tested on."""
         return self.ceilings.get(outcome.run.data)
 
+    def best_of(self, outcome: Outcome) -> tuple[float, float]:
+        """R² of the exact posterior mean of a run's stars, and its error: the exact ceiling."""
+        return self.ceilings[outcome.run.data].rows[0].r2["posterior_mean"]
+
+    def share_of(self, outcome: Outcome) -> float | None:
+        """R² of a run over the exact ceiling; None without one."""
+        if outcome.run.id not in self.verdicts:
+            return None
+        return outcome.score("r2").value / self.best_of(outcome)[0]
+
     @cached_property
     def verdicts(self) -> dict[str, Verdict]:
         """Every run beside the exact posterior mean, by run."""

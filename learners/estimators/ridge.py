@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
+from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.dataset.training import TrainingSplit
 from starsmith.data_contract.errors import ContractError
 from starsmith.data_contract.files.atomic import write_text
@@ -50,7 +51,7 @@ class RidgeEstimator:
 
     def __call__(self, scaled: np.ndarray) -> tuple[np.ndarray, None]:
         """Z-scores (n_spec, n_label) of standardised flux (n_spec, n_wave); no uncertainty."""
-        return scaled @ self.weights + self.intercept, None
+        return fixed.matmul(scaled, self.weights) + self.intercept, None
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,14 @@
 """The dataset card, and what other programs see: names, units, coordinates."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from starsmith.data_contract.checks.summary import describe
 from starsmith.data_contract.checks.verify import fingerprints, verify_dataset
 from starsmith.data_contract.dataset.reader import open_dataset
-from starsmith.data_contract.dataset.schema import MEANINGS
+from starsmith.data_contract.dataset.schema import MEANINGS, stored_bits
 from starsmith.data_contract.dataset.shards import (
     create_dataset,
     finish_dataset,
@@ -93,3 +95,21 @@ def test_xarray_opens_a_split_with_wave_as_its_coordinate(pristine, split):
     assert opened["index"].dtype == np.int64
     np.testing.assert_array_equal(flux[5].compute(), stored.flux_model(np.array([5]))[0])
     np.testing.assert_array_equal(flux.coords["wave"], stored.wave)
+
+
+@pytest.mark.parametrize("store", ["noiseless", "frozen", "keys"])
+def test_the_card_is_the_golden_file(noise, tmp_path, store):
+    """A person reads it whole, so it is compared whole; each store says what it keeps."""
+    write_example(tmp_path / "data.zarr", make_header(noise, store=store, **stored_bits(store)))
+    text = (tmp_path / "data.zarr/DATASET.md").read_text()
+    assert text == (Path(__file__).parent / f"golden_card_{store}.md").read_text()
+
+
+def test_the_card_of_a_data_set_of_version_2_keeps_its_bytes(noise, tmp_path):
+    """It is hashed, and a repair writes it again: its sentence by letters stays."""
+    write_example(tmp_path / "data.zarr", make_header(noise, schema_version=2))
+
+    text = (tmp_path / "data.zarr/DATASET.md").read_text()
+
+    assert "Stored: n with 12 mantissa bits (relative rounding 2^-13) and o with 12" in text
+    assert verify_dataset(tmp_path / "data.zarr").ok

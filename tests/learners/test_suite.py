@@ -3,6 +3,8 @@
 import re
 import tomllib
 from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from starsmith.learners.benchmark.cost import cost_of, forward_flops
 from starsmith.learners.benchmark.document import Document, Picture, Section, Table, write_document
 from starsmith.learners.benchmark.learning_curve import first_spectra
 from starsmith.learners.benchmark.published_values import published
+from starsmith.learners.benchmark.report_tables import speed
 from starsmith.learners.benchmark.suite import list_suites, load_suite, suite_from_table
 from starsmith.learners.recipe import NetworkRecipe, RidgeRecipe
 
@@ -179,6 +182,7 @@ def test_the_html_report_needs_nothing_but_a_browser(tmp_path):
     reader = Outside()
     reader.feed(page)
 
+    assert text == (Path(__file__).parent / "golden_report.md").read_text()
     assert reader.fetched == []
     assert reader.open == []
     assert "A &lt;b&gt; title" in page
@@ -186,6 +190,20 @@ def test_the_html_report_needs_nothing_but_a_browser(tmp_path):
     assert "![a caption](figures/dot.png)" in text
     assert "| a\\|b | 0.500 | - | - |" in text
     assert (tmp_path / "figures" / "dot.png").stat().st_size > 100
+
+
+def test_a_rate_below_the_scatter_of_its_timing_is_not_told():
+    """Prediction less observation is a difference of two times: it may be nothing."""
+    times = {"n_test": 2000, "samples": 100, "train_seconds": 5.0, "predict_seconds": 2.0}
+    runs = [
+        SimpleNamespace(name=name, published="", record=times | {"observe_seconds": seconds})
+        for name, seconds in (("fast", 1.9), ("slow", 1.0), ("none", 2.1))
+    ]
+
+    rows = {row["model"]: row for row in speed(SimpleNamespace(main=runs))}
+
+    assert [rows[name]["prediction, spectra/s"] for name in rows] == [None, 2000, None]
+    assert {row["with drawing noise"] for row in rows.values()} == {1000}
 
 
 def test_published_tables_are_consistent():
