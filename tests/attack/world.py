@@ -1,0 +1,52 @@
+"""One small file of every kind that commands read, made by the commands themselves."""
+
+import numpy as np
+from astropy.table import Table
+
+from starsmith.data_contract.grid.grid_file import GridData, write_grid
+from tests.conftest import make_toy_bank, star_flux
+from tests.reference.bosz_archive import star
+from tests.written.driver import run
+
+MADE = (
+    "specsim generate -n 60 --seed 3 --workers 1 --bank bank.zarr --out data.zarr",
+    "specdata convert data.zarr published --format hdf5",
+    "speclearn train data.zarr --model ridge --out ridge",
+    "speclearn train data.zarr --model lightgbm --set rounds=3 --out trees",
+    "speclearn train data.zarr --model specvit_tiny --epochs 1 --out vit",
+    "speclearn train data.zarr --model gridposterior --out gp",
+    "speclearn predict ridge data.zarr --out predictions.ecsv",
+    "specsim spectrum --bank bank.zarr --index 3 --out star.ecsv",
+    "specsim spectrum --bank bank.zarr --index 3 --out star.fits",
+    "specsim spectrum --bank bank.zarr --index 3 --out star.csv",
+    "specsim example population --out mock.ecsv",
+    "specsim example targets --out targets.fits",
+)
+TEXTS = {
+    "run.toml": 'n = 40\nbank = "bank.zarr"\nmag = [20.5, 22.5]\nseed = 5\nworkers = 1\n',
+    "recipe.toml": "epochs = 1\nbatch_size = 20\nlearning_rate = 1e-3\nseed = 1\n",
+}
+
+
+def build(folder):
+    """Fill an empty folder, which is the working directory."""
+    make_toy_bank(128).save(folder / "bank.zarr")
+    axes = {
+        "teff": np.array([4500.0, 5000.0, 5500.0]),
+        "logg": np.array([4.0, 4.5]),
+        "m_h": np.array([-0.5, 0.0]),
+    }
+    wave = np.geomspace(6400.0, 9100.0, 3000)
+    teff, logg, m_h = axes.values()
+    nodes = [[[star_flux(t, g, z, wave) for z in m_h] for g in logg] for t in teff]
+    flux = np.array(nodes, dtype=np.float32)
+    valid = np.ones(flux.shape[:-1], dtype=bool)
+    grid = GridData(name="toy", axes=axes, wave=wave, flux=flux, resolution=2e4, valid=valid)
+    write_grid(folder / "grid.zarr", grid)
+    sed = Table({"wave": wave, "flux": star(wave, 5000.0)[0]}, units={"wave": "Angstrom"})
+    sed.write(folder / "sed.ecsv", format="ascii.ecsv")
+    for name, text in TEXTS.items():
+        (folder / name).write_text(text)
+    for line in MADE:
+        code, said = run(line)
+        assert code == 0, f"{line}: {said}"
