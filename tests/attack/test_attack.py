@@ -5,17 +5,14 @@ interrupted goes on there.
 """
 
 import json
-import os
 import select
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
 from tests.attack.attacks import every, prepare
-from tests.attack.world import build
 
 MOST_BYTES, MOST_SECONDS = 1.5e9, 20.0
 MISSES: dict[str, str] = {}
@@ -73,22 +70,6 @@ def left_over(before, folder, code):
     """New names after a refusal, and partial files after anything."""
     new = {p.name for p in folder.iterdir()} - before
     return sorted(n for n in new if code != 0 or "partial" in n or n.startswith("."))
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory):
-    """Folder of the pristine files and of the answers."""
-    named = os.environ.get("STARSMITH_ATTACK_FOLDER")
-    folder = Path(named) if named else tmp_path_factory.mktemp("attack")
-    pristine = folder / "pristine"
-    if not (pristine / "done").exists():
-        pristine.mkdir(parents=True)
-        before = Path.cwd()
-        os.chdir(pristine)
-        build(pristine)
-        os.chdir(before)
-        (pristine / "done").touch()
-    return folder
 
 
 def test_no_bad_input_is_answered_badly(kept, tmp_path):

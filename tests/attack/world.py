@@ -1,11 +1,13 @@
 """One small file of every kind that commands read, made by the commands themselves."""
 
+from itertools import product
+
 import numpy as np
 from astropy.table import Table
 
 from starsmith.data_contract.grid.grid_file import GridData, write_grid
 from tests.conftest import make_toy_bank, star_flux
-from tests.reference.bosz_archive import star
+from tests.reference.bosz_archive import star, write_node
 from tests.written.driver import run
 
 MADE = (
@@ -45,6 +47,8 @@ def build(folder):
     write_grid(folder / "grid.zarr", grid)
     sed = Table({"wave": wave, "flux": star(wave, 5000.0)[0]}, units={"wave": "Angstrom"})
     sed.write(folder / "sed.ecsv", format="ascii.ecsv")
+    for teff, logg in product((4000.0, 4500.0, 5000.0), (4.0, 4.5)):
+        write_node(folder / "archive", teff=teff, logg=logg)
     for name, text in TEXTS.items():
         (folder / name).write_text(text)
     for line in MADE:
