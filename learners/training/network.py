@@ -367,10 +367,11 @@ def load_network(
             card["model"], labels, n_wave=n_wave, uncertainty=uncertainty, **options
         )
 
-    shapes = {name: tuple(values.shape) for name, values in weights.items()}
+    # a single number, as a BatchNorm's count, is stored as an array of one
+    shapes = {name: tuple(values.shape) or (1,) for name, values in weights.items()}
     try:
         with torch.device("meta"):  # no memory: options of a damaged card may ask for any
-            planned = {name: tuple(v.shape) for name, v in create().state_dict().items()}
+            planned = {name: tuple(v.shape) or (1,) for name, v in create().state_dict().items()}
         if planned != shapes:
             raise ValueError("their shapes differ")
         model = create()
