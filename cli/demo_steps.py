@@ -206,7 +206,7 @@ def score_table(predictions: Mapping[str, Predictions], table: CeilingTable) -> 
                 "S/N": ceiling.name,
                 "n": ceiling.n,
                 **{name: _with_error(r2) for name, r2 in models.items()},
-                "paper_median": f"{ceiling.r2['paper_median'][0]:.3f}",
+                "paper_median": ceiling.score("paper_median"),
                 "bayes_gauss": f"{ceiling.r2['bayes_gauss'][0]:.3f}",
                 "posterior_mean": f"{best:.3f} ± {best_error:.3f}",
                 "verdict": _verdict(verdicts),

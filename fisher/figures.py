@@ -31,7 +31,7 @@ LINES = {
     "bayes_gauss": ("Gaussian prior, linearised", COLOURS[0], "--", 1.6),
     "unbiased_mean": ("unbiased estimators", COLOURS[2], "-.", 1.4),
     "mean_clip": ("mean of clipped bounds", COLOURS[3], ":", 1.4),
-    "paper_median": ("median over nodes (published definition)", COLOURS[1], "-", 1.4),
+    "paper_median": ("median over nodes, p10 to p90 (published definition)", COLOURS[1], "-", 1.4),
     "van_trees": ("van Trees", COLOURS[8], ":", 1.2),
 }
 BAND_COLOURS = (COLOURS[0], COLOURS[2], COLOURS[3])
@@ -53,6 +53,9 @@ def _draw_ceilings(axes, table: CeilingTable) -> None:
         if not np.isfinite(value).any():
             continue
         axes.plot(snr, value, style, color=colour, lw=width, label=text, zorder=3)
+        if name == "paper_median":
+            low, high = np.array([row.paper_spread for row in rows]).T
+            axes.fill_between(snr, low, high, color=colour, alpha=0.08, lw=0, zorder=1)
         if name == "posterior_mean":
             axes.fill_between(
                 snr, value - 2 * error, value + 2 * error, color=colour, alpha=0.12, lw=0

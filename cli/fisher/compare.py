@@ -93,7 +93,7 @@ def _rows(comparison: "Comparison", table: "CeilingTable") -> list[dict]:
                 "posterior_mean": f"{best[0]:.3f}"
                 + (f" ± {best[1]:.3f}" if isfinite(best[1]) else ""),
                 "bayes_gauss": same.r2["bayes_gauss"][0] if same else None,
-                "paper_median": same.r2["paper_median"][0] if same else None,
+                "paper_median": same.score("paper_median") if same else None,
                 "gap": f"{row.gap:.3f} [{row.gap_interval[0]:.3f}, {row.gap_interval[1]:.3f}]",
                 "efficiency": row.efficiency,
                 "verdict": row.verdict,

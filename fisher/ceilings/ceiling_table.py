@@ -90,6 +90,14 @@ class CeilingRow:
     arm: str = ""
     unseen: tuple[float, float] = (float("nan"), float("nan"))
 
+    def score(self, statistic: str) -> str:
+        """R² as a text: with its standard error, or for ``paper_median`` its p10 and p90."""
+        text = _with_error(*self.r2[statistic])
+        if statistic != "paper_median" or not math.isfinite(self.r2[statistic][0]):
+            return text
+        low, high = self.paper_spread
+        return f"{text} ({low:.3f} to {high:.3f})"
+
     def flat(self) -> dict:
         """One level of columns, for tables."""
         out = {
@@ -104,6 +112,7 @@ class CeilingRow:
         for name, (value, error) in self.r2.items():
             out[name] = value
             out[f"{name}_se"] = error
+        out["paper_p10"], out["paper_p90"] = self.paper_spread
         out["realised"], out["realised_se"] = self.realised
         out["step_ratio"], out["step_share"] = self.step_error
         out["noise_gain"] = self.noise_gain
@@ -229,7 +238,8 @@ class CeilingTable:
 
     def to_markdown(self) -> str:
         """Return the table as Markdown, assumptions above it."""
-        lines = [f"**Ceilings for {self.target}** (R², standard error in the last digits)", ""]
+        said = "R² ± standard error; of paper_median p10 to p90 over nodes"
+        lines = [f"**Ceilings for {self.target}** ({said})", ""]
         lines += [f"> {self.notice}", ""] if self.notice else []
         lines += [f"- {name.replace('_', ' ')}: {value}" for name, value in self.header.items()]
         head = ["arm"] if self.arms else []
@@ -240,7 +250,7 @@ class CeilingTable:
             cells = [row.arm or "all"] if self.arms else []
             cells += [row.name, str(row.n), f"{row.snr:.1f}", f"{row.variance:.3f}"]
             cells += [f"{value:.3g}" for value in row.sigma] + [f"{row.rho:.2f}"]
-            cells += [_with_error(*row.r2[name]) for name in self.statistics]
+            cells += [row.score(name) for name in self.statistics]
             lines.append("| " + " | ".join([*cells, ", ".join(row.flags)]) + " |")
         lines += _notes(self.rows)
         lines += ["", *(f"- `{name}`: {MEANING[name]}" for name in self.statistics)]

@@ -1,6 +1,5 @@
 """Tables of the benchmark report, as lists of rows."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 from starsmith.fisher.ceilings.ceiling_table import CeilingTable
@@ -187,17 +186,10 @@ def by_snr(results: Results, ceiling: CeilingTable, outcomes: Sequence[Outcome])
         line = {"S/N": row.name, "n": row.n, "median S/N": f"{row.snr:.1f}"}
         for outcome in outcomes:
             line[outcome.name] = with_error(_bin_score(outcome, row.low, row.high))
-        for name, (value, error) in row.r2.items():
-            line[name] = known(value, error)
+        for name in row.r2:
+            line[name] = row.score(name)
         rows.append(line)
     return rows
-
-
-def known(value: float, error: float) -> str:
-    """A number with its error, as far as they are known."""
-    if not math.isfinite(value):
-        return "-"
-    return f"{value:.3f}" + (f" ± {error:.3f}" if math.isfinite(error) else "")
 
 
 def _bin_score(outcome: Outcome, low: float, high: float) -> Interval | None:

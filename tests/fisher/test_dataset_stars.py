@@ -31,3 +31,13 @@ def test_python_and_the_command_make_the_same_table(path):
 
     assert json.loads(found.to_json()) == json.loads(done.stdout)
     assert json.loads(ceiling_of(path, options=OPTIONS).to_json()) == json.loads(done.stdout)
+
+
+def test_tables_tell_the_spread_of_the_published_statistic(path):
+    """10th and 90th percentile over nodes stand beside the median, in text and in columns."""
+    table = ceiling_of(open_dataset(path), options=OPTIONS)
+    row = table.rows[0]
+    low, high = row.paper_spread
+    assert low <= row.r2["paper_median"][0] <= high
+    assert f"{row.r2['paper_median'][0]:.3f} ({low:.3f} to {high:.3f})" in table.to_markdown()
+    assert (row.flat()["paper_p10"], row.flat()["paper_p90"]) == (low, high)
