@@ -16,7 +16,6 @@ SMALLER = {  # what runs for hours as it is written; nothing else of a line is c
     r"-n 1e[5-9]": "-n 3000",
     r"--model specvit(?=\s)": "--model specvit_tiny",
     r" --recipe paper": "",  # 200 epochs
-    r" --compress 1e-4": " --compress 1e-2",
 }
 SHORT = {  # options added to a line that starts so, where they are not given
     "speclearn train": "--set epochs=1",
@@ -34,6 +33,7 @@ EXCEPTIONS = {  # pattern -> why the line is not run; another test holds it
     r"--a-m": "needs a grid with five labels, as above",
     r"speclearn bench (?!.*--plan)": "minutes of training: tests/cli/test_bench.py",
     r"-emit-tasks|big\.zarr|--scheduler": "needs machines: tests/cli/test_parts.py runs the parts",
+    r"--compress": "minutes of fitting: tests/simulator/test_compress.py",
     r"cache clear": "empties the cache that other tests share: tests/cli/test_cache.py",
     r"specsim grid check|specfisher check": "minutes of work: tests/cli/test_grid_check.py",
     r"onnx": "needs the extra `onnx`: tests/learners/test_export.py",
