@@ -1,5 +1,6 @@
 """Recipes: everything that decides how a model is trained, from one TOML file."""
 
+import math
 import tomllib
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from importlib.resources import files
@@ -345,14 +346,25 @@ def _typed(source: str, key: Field, value: object) -> object:
     default = key.default if key.default is not MISSING else key.default_factory()
     if isinstance(default, float) and type(value) is int:
         return float(value)
-    if isinstance(default, tuple) and isinstance(value, list):
+    numbers = value if isinstance(value, list) else [value]
+    if isinstance(default, tuple) and isinstance(value, list) and _alike(value, default):
         return tuple(value)
-    if type(value) is not type(default):
+    if type(value) is not type(default) or not all(map(_is_finite, numbers)):
         raise ConfigError(
             f"recipe {source}: {key.name} = {value!r} is a {type(value).__name__}; "
             f"expected a {type(default).__name__}, e.g. {default!r}"
         )
     return value
+
+
+def _alike(values: list, default: tuple) -> bool:
+    """Whether all values are numbers, where those of the default are."""
+    numeric = all(type(item) in (int, float) for item in default)
+    return not numeric or all(type(v) in (int, float) and math.isfinite(v) for v in values)
+
+
+def _is_finite(value: object) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def recipe_to_table(recipe: Recipe) -> dict:

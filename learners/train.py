@@ -1,8 +1,8 @@
 """Fit any model to a data set: one call for networks, ridge and trees."""
 
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,16 +11,18 @@ import numpy as np
 from starsmith.data_contract.dataset.training import TrainingSplit, TrainingView
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.files.lock import writer_lock
-from starsmith.learners.checkpoint import read_checkpoint
+from starsmith.learners.checkpoint import CARD, read_checkpoint
 from starsmith.learners.device import MEMORY_BYTES, pick_device
 from starsmith.learners.estimators.registry import ForwardView, Kind, Task, kind_of
 from starsmith.learners.networks import list_models
 from starsmith.learners.recipe import Recipe, load_recipe
 from starsmith.learners.training.distributed import is_leader, wait_for_all
 from starsmith.learners.training.run_folder import (
+    METRICS,
     TrainingResult,
     is_closed,
     open_run,
+    remove_run,
     result_from_card,
 )
 
@@ -178,9 +180,23 @@ def fit(
             open_run(out, model, labels, recipe, view, resume)
         wait_for_all()
         if not is_closed(out):
-            load_if_small(view)
-            kind.fit(task)
+            with removed_if_nothing_came(out):
+                load_if_small(view)
+                kind.fit(task)
         return result_from_card(out, read_checkpoint(out)[0])
+
+
+@contextmanager
+def removed_if_nothing_came(out: Path) -> Iterator[None]:
+    """Remove a run folder whose data could not be read before there was a checkpoint."""
+    try:
+        yield
+    except DataError:
+        if is_leader() and not (out / CARD).exists() and not (out / METRICS).exists():
+            remove_run(out)
+            with suppress(OSError):
+                out.rmdir()
+        raise
 
 
 def load_if_small(view: TrainingView) -> None:

@@ -258,5 +258,5 @@ def read_config(path: Path) -> dict:
 
     try:
         return toml_of(read_file(path, MOST_TOML).decode("utf-8"))
-    except ValueError as problem:
+    except (OSError, ValueError) as problem:
         raise click.BadParameter(f"{path} is not TOML: {problem}") from None

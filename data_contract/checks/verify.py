@@ -132,7 +132,7 @@ def _header_of_noise(path: Path) -> DatasetHeader | None:
     try:
         noise = read_noise(open_group(path, DATASET_SCHEMA, DATASET_VERSIONS))
         return DatasetHeader.from_run(read_json(path / RUN_FILE), noise.wave, noise)
-    except (DataError, LookupError, TypeError, ValueError):
+    except (DataError, LookupError, TypeError, ValueError, ArithmeticError):
         return None
 
 

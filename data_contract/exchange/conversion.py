@@ -17,6 +17,7 @@ from starsmith.data_contract.dataset.shards import (
     finish_dataset,
     finished_shards,
     plan_shards,
+    remove_dataset,
     write_shard,
 )
 from starsmith.data_contract.dataset.split_columns import rounded
@@ -99,7 +100,17 @@ def _scalars(split: Split, rows: slice) -> dict[str, np.ndarray]:
 
 
 def _write(out: Path, header: DatasetHeader, columns: Columns) -> Manifest:
+    is_new = not out.exists()
     create_dataset(out, header)
+    try:
+        return _write_shards(out, header, columns)
+    except DataError:
+        if is_new:  # its source is damaged: there is nothing to go on with
+            remove_dataset(out)
+        raise
+
+
+def _write_shards(out: Path, header: DatasetHeader, columns: Columns) -> Manifest:
     with writer_lock(out):
         done = finished_shards(out)
         for shard in plan_shards(header.counts, header.shard_rows):

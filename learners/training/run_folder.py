@@ -21,6 +21,7 @@ __all__ = [
     "TrainingResult",
     "is_closed",
     "open_run",
+    "remove_run",
     "result_from_card",
 ]
 
