@@ -85,7 +85,7 @@ def check_files(path: Path) -> FileCheck:
     except DataError as problem:
         findings.append(Finding("", str(problem)))
     records = manifest.files if manifest else _sidecar_records(path)
-    found = {name: _record(path / name) for name in dataset_files(path)}
+    found = {name: _record(path / name, records.get(name)) for name in dataset_files(path)}
     findings += _differences(path, records, found)
     if manifest:
         strangers = sorted(set(found) - set(records))
@@ -96,12 +96,12 @@ def check_files(path: Path) -> FileCheck:
     return FileCheck(manifest=manifest, findings=findings, records=records, found=found)
 
 
-def _record(file: Path) -> FileRecord:
+def _record(file: Path, known: FileRecord | None) -> FileRecord:
     """Size and hash of a file; those of none where it is a link, a pipe or cannot be read."""
     try:
         if not file.is_symlink():
-            return hash_file(file)
-    except OSError:
+            return hash_file(file, known)
+    except (OSError, LookupError, TypeError):
         pass
     return {"bytes": 0, "sha256": "no regular file"}
 

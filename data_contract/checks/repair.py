@@ -307,7 +307,7 @@ class _Work:
         write_shard(self.path, self.header, shard, made, only=names)
         files = [shard.sidecar, *shard.files(self.header.columns.values())]
         records = {n: self.files.records[n] for n in files if n in self.files.records}
-        return all(hash_file(self.path / name) == record for name, record in records.items())
+        return all(hash_file(self.path / n, known) == known for n, known in records.items())
 
     def _compare(self, shard: Shard, names: set[str]) -> Mapping[str, np.ndarray]:
         """Make a shard and hold it against its intact columns."""

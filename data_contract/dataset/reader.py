@@ -381,7 +381,7 @@ def _damage(path: Path, manifest: Manifest, name: str) -> str:
     try:
         found = regular_size(path / name)
         if name.endswith(".json"):
-            return "" if hash_file(path / name) == expected else f"{name} was changed"
+            return "" if hash_file(path / name, expected) == expected else f"{name} was changed"
     except FileNotFoundError:
         return f"{name} is missing"
     except OSError as problem:

@@ -34,9 +34,14 @@ FileRecord = dict[str, int | str]
 logger = logging.getLogger(__name__)
 
 
-def hash_file(file: Path) -> FileRecord:
-    """Size and SHA-256 of a file; OSError if it is no regular one."""
-    regular_size(file)
+def hash_file(file: Path, known: FileRecord | None = None) -> FileRecord:
+    """Size and SHA-256 of a file; OSError if it is no regular one.
+
+    Of another size than ``known``, it is another file and is not read, however large it is.
+    """
+    size = regular_size(file)
+    if known is not None and size != known["bytes"]:
+        return {"bytes": size, "sha256": "not read"}
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return {"bytes": stream.tell(), "sha256": digest}
@@ -101,7 +106,7 @@ def changed_files(
             elif not thorough and not name.endswith(".json"):
                 if regular_size(folder / name) != record["bytes"]:
                     yield f"{name} has another size"
-            elif hash_file(folder / name) != record:
+            elif hash_file(folder / name, record) != record:
                 yield f"{name} was changed"
         except FileNotFoundError:
             yield f"{name} is missing"
