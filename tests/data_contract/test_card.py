@@ -102,7 +102,7 @@ def test_the_card_is_the_golden_file(noise, tmp_path, store):
     """A person reads it whole, so it is compared whole; each store says what it keeps."""
     write_example(tmp_path / "data.zarr", make_header(noise, store=store, **stored_bits(store)))
     text = (tmp_path / "data.zarr/DATASET.md").read_text()
-    assert text == (Path(__file__).parent / f"golden_card_{store}.md").read_text()
+    assert text == (Path(__file__).parent / f"golden_card_{store}.txt").read_text()
 
 
 def test_the_card_of_a_data_set_of_version_2_keeps_its_bytes(noise, tmp_path):

@@ -182,7 +182,7 @@ def test_the_html_report_needs_nothing_but_a_browser(tmp_path):
     reader = Outside()
     reader.feed(page)
 
-    assert text == (Path(__file__).parent / "golden_report.md").read_text()
+    assert text == (Path(__file__).parent / "golden_report.txt").read_text()
     assert reader.fetched == []
     assert reader.open == []
     assert "A &lt;b&gt; title" in page
