@@ -50,6 +50,7 @@ EXTRAS = {
 LOUDNESS = "starsmith.loudness"
 CONFIG_PATH = "starsmith.config"  # context entry: the TOML file in use
 INTERRUPTED = 130
+LONGEST_LINE = 1200
 EPIPE_EXIT = 1
 
 
@@ -228,6 +229,13 @@ def command_again(name: str, args: list[str], options: tuple[str, ...]) -> str:
     return shlex.join([name, *kept, *options])
 
 
+def one_line(text: str) -> str:
+    """Text in one line; of a long one, which quotes a file's own words, its two ends."""
+    text = " ".join(text.split())
+    half = LONGEST_LINE // 2
+    return text if len(text) <= LONGEST_LINE else f"{text[:half]} [...] {text[-half:]}"
+
+
 def explain(problem: Exception) -> tuple[str, int]:
     """One line and the exit code for an exception; an empty line where nothing is to say."""
     from starsmith.data_contract.errors import StarsmithError
@@ -257,7 +265,7 @@ def explain(problem: Exception) -> tuple[str, int]:
     else:
         kind = type(problem).__name__
         text, code = f"unexpected {kind}: {problem}; run again with --debug and report it", 1
-    return " ".join(text.split()), code
+    return one_line(text), code
 
 
 def explain_usage(problem: click.ClickException) -> str:

@@ -62,6 +62,14 @@ def test_every_exception_is_one_line_and_an_exit_code(problem, code, says):
     assert says in done.stderr
 
 
+def test_a_message_that_quotes_a_long_text_keeps_its_two_ends():
+    """A hostile file's own words do not fill the terminal."""
+    done = run(DataError(f"spec.ecsv: column {'x' * 100_000} is unknown; call it flux"))
+    assert len(done.stderr) < 1300
+    assert done.stderr.startswith("tool: spec.ecsv: column xxx")
+    assert done.stderr.rstrip().endswith("is unknown; call it flux")
+
+
 @pytest.mark.parametrize(
     ("args", "says"),
     [
