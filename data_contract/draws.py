@@ -130,6 +130,8 @@ class SpectrumBatch(Observed):
         Noiseless flux [1e-17 erg/s/cm²/Å].
     snr : float64, shape (n_spec,)
         Median over pixels of flux_model over the true σ [per pixel].
+    snr_p95 : float64, shape (n_spec,)
+        Its 95th percentile: the statistic that published logs bin by.
     draws : Draws
     arms : tuple of ArmSpan
         Which pixels each arm of the spectrograph recorded.
@@ -137,6 +139,7 @@ class SpectrumBatch(Observed):
 
     flux_model: np.ndarray
     snr: np.ndarray
+    snr_p95: np.ndarray
     draws: Draws
     arms: tuple[ArmSpan, ...] = ()
 
@@ -151,7 +154,7 @@ class SpectrumBatch(Observed):
     def arm(self, name: str) -> "SpectrumBatch":
         """One arm's pixels, by its name or first letter; views, nothing is copied.
 
-        ``snr`` stays that of all arms together; DataError if no arm is called so.
+        ``snr`` and ``snr_p95`` stay those of all arms together; DataError if no arm is called so.
         """
         arm = arm_named(self.arms, name)
         per_spectrum = ("flux_model", "flux", "error", "mask")

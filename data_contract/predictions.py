@@ -33,7 +33,7 @@ class Predictions:
         With ``split`` and ``index``: the draw key of each spectrum.
     index : int64, shape (n_spec,)
     snr : float64, shape (n_spec,)
-        Per pixel.
+        Per pixel, the median over pixels.
     labels, units : tuple of str
     truth, value : float64, shape (n_spec, n_label)
         In ``units``.
@@ -46,6 +46,8 @@ class Predictions:
         Of the grid behind the data set.
     mag : float64, shape (n_spec,), optional
         AB magnitude of each draw.
+    snr_p95 : float64, shape (n_spec,), optional
+        The 95th percentile over pixels; data sets before version 3 lack it.
     quality : int64, shape (n_spec,), optional
         Bits of `QUALITY_BITS`; 0 is an answer without a reservation.
     """
@@ -64,6 +66,7 @@ class Predictions:
     notice: str
     mag: np.ndarray | None = None
     quality: np.ndarray | None = None
+    snr_p95: np.ndarray | None = None
 
     def _facts(self) -> dict[str, object]:
         return {
@@ -96,7 +99,7 @@ class Predictions:
 
     def take(self, rows: np.ndarray) -> "Predictions":
         """Return some of the rows."""
-        arrays = ("index", "snr", "truth", "value", "uncertainty", "mag", "quality")
+        arrays = ("index", "snr", "truth", "value", "uncertainty", "mag", "quality", "snr_p95")
         kept = {name: getattr(self, name) for name in arrays}
         return replace(self, **{n: a if a is None else a[rows] for n, a in kept.items()})
 
@@ -110,9 +113,10 @@ class Predictions:
 def write_ecsv(path: Path | str, predictions: Predictions) -> None:
     """Write predictions as an ECSV table: one row per spectrum, units and origin in its head.
 
-    Columns are ``split, index, snr, mag``, for each label ``logg_true``, ``logg`` and, where
-    there is one, ``logg_uncertainty``, and ``quality``: bits that the head names. Predictions of
-    a checkpoint that does not record its limits have no such column, as those of release 0.1.
+    Columns are ``split, index, snr``, where known ``snr_p95`` and ``mag``, for each label
+    ``logg_true``, ``logg`` and, where there is one, ``logg_uncertainty``, and
+    ``quality``: bits that the head names. Predictions of a checkpoint that does not record its
+    limits have no such column, as those of release 0.1.
     """
     from astropy.table import Column, Table
 
@@ -120,6 +124,8 @@ def write_ecsv(path: Path | str, predictions: Predictions) -> None:
     table["split"] = np.full(len(predictions), predictions.split)
     table["index"] = predictions.index
     table["snr"] = predictions.snr
+    if predictions.snr_p95 is not None:
+        table["snr_p95"] = predictions.snr_p95
     if predictions.mag is not None:
         table["mag"] = Column(predictions.mag, unit=UNITS["mag"])
     for k, (label, unit) in enumerate(zip(predictions.labels, predictions.units, strict=True)):
@@ -195,6 +201,7 @@ def read_predictions(path: Path | str) -> Predictions:
         notice=meta["notice"],
         mag=optional("mag", np.float64),
         quality=optional("quality", np.int64),
+        snr_p95=optional("snr_p95", np.float64),
     )
 
 

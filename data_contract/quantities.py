@@ -13,6 +13,7 @@ __all__ = [
     "QUANTITIES",
     "SCENE",
     "SNR_EDGES",
+    "SNR_STATISTICS",
     "SOMETIMES",
     "SPECVIT_SNR_EDGES",
     "SPLITS",
@@ -27,6 +28,9 @@ SPLITS = {"train": 0, "val": 1, "test": 2}
 
 SNR_EDGES = (0.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 25.0, float("inf"))
 """Default edges of signal-to-noise bins [per pixel]."""
+
+SNR_STATISTICS = ("snr", "snr_p95")
+"""S/N of a spectrum: median and 95th percentile over pixels."""
 
 SPECVIT_SNR_EDGES = (2.5, 3.5, 4.5, 5.5, 6.5, 8.5, 12.5, 18.0, 28.0)
 """Bins of the SpecViT paper's logs; its S/N is another statistic, see docs/ceilings.md."""
@@ -244,6 +248,7 @@ QUANTITIES = (
     ),
     Quantity("index", "1", "draw key within the split"),
     Quantity("snr", "1", "median over pixels of noiseless flux over true noise"),
+    Quantity("snr_p95", "1", "95th percentile over pixels of noiseless flux over true noise"),
     Quantity(
         "wave",
         "Angstrom",

@@ -349,6 +349,7 @@ def predict(predictor: Predictor, split: Split) -> Predictions:
         seed=split.draws.seed,
         index=split.draws.index,
         snr=split.snr,
+        snr_p95=getattr(split, "snr_p95", None),
         mag=split.draws.mag,
         labels=predictor.labels,
         units=predictor.units,

@@ -10,10 +10,11 @@ from starsmith.data_contract.noise.observation import Realisation, spectrum_mask
 from starsmith.data_contract.noise.view import (
     CALCULATOR,
     NoiseModel,
-    median_snr,
     observe_spectra,
+    snr_statistics,
     true_error,
 )
+from starsmith.data_contract.quantities import SNR_STATISTICS
 from starsmith.simulator.prior import Prior
 from starsmith.simulator.rendering.interpolate import interpolate, touches_filled
 
@@ -83,15 +84,16 @@ def model_flux(bank: Bank, draws: Draws, keep_bits: int = KEEP_BITS) -> np.ndarr
 
 def signal_to_noise(
     bank: Bank, flux_model: np.ndarray, draws: Draws, noise: NoiseModel = CALCULATOR
-) -> np.ndarray:
-    """Signal-to-noise of each draw, float64 (n_spec,): median of flux_model / true σ."""
-    snr = np.empty(len(draws))
+) -> dict[str, np.ndarray]:
+    """S/N of each draw: ``snr`` and ``snr_p95``, float64 (n_spec,); see `snr_statistics`."""
+    found = {name: np.empty(len(draws)) for name in SNR_STATISTICS}
     for start in range(0, len(draws), BLOCK):
         rows = slice(start, start + BLOCK)
         part = draws.take(rows)
         sigma = true_error(bank.noise, flux_model[rows], part.conditions, noise, part.key)
-        snr[rows] = median_snr(flux_model[rows], sigma)
-    return snr
+        for name, values in snr_statistics(flux_model[rows], sigma).items():
+            found[name][rows] = values
+    return found
 
 
 def observe(
@@ -137,7 +139,7 @@ def observe(
     flux = np.empty(shape, dtype=np.float32)
     sigma_observed = np.empty(shape, dtype=np.float32)
     mask = np.zeros(shape, dtype=np.uint32)
-    snr = np.empty(len(draws))
+    snr = {name: np.empty(len(draws)) for name in SNR_STATISTICS}
     for start in range(0, len(draws), BLOCK):
         rows = slice(start, start + BLOCK)
         part = draws.take(rows)
@@ -153,14 +155,15 @@ def observe(
         )
         if noise.loses:
             mask[rows] = spectrum_mask(noise, part.conditions, part.key, bank.wave.size, drawn)
-        snr[rows] = median_snr(flux_model[rows], sigma)
+        for name, values in snr_statistics(flux_model[rows], sigma).items():
+            snr[name][rows] = values
     return SpectrumBatch(
         wave=bank.wave,
         flux_model=flux_model,
         flux=flux,
         error=sigma_observed,
         mask=mask,
-        snr=snr,
+        **snr,
         draws=draws,
         arms=bank.noise.arms,
     )

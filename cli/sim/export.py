@@ -10,7 +10,7 @@ from starsmith.cli.shared.command import Command, echo_json, json_option, overwr
 from starsmith.cli.shared.option_table import PATH, argument, option, takes
 from starsmith.cli.shared.option_types import SPLIT_NAMES
 from starsmith.cli.shared.progress import progress_bar
-from starsmith.data_contract.quantities import STAR
+from starsmith.data_contract.quantities import SNR_STATISTICS, STAR
 
 if TYPE_CHECKING:
     import numpy as np
@@ -110,4 +110,6 @@ def _truth_table(split: "Split", rows: "np.ndarray") -> "Table":
 
     draws = split.draws.take(rows)
     star = {name: values for name, values in draws.columns.items() if name in STAR}
-    return Table({"objId": draws.index, **star, "snr": split.snr[rows]})
+    snr = {name: getattr(split, name) for name in SNR_STATISTICS}
+    known = {name: values[rows] for name, values in snr.items() if values is not None}
+    return Table({"objId": draws.index, **star, **known})

@@ -11,6 +11,7 @@ from starsmith.data_contract.dataset.schema import DatasetHeader
 from starsmith.data_contract.dataset.shards import Shard, open_run, plan_shards
 from starsmith.data_contract.dataset.split_columns import open_column, read_rows, rounded
 from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.quantities import SNR_STATISTICS
 
 __all__ = ["TOLERANCE", "compare_with_keys", "difference"]
 
@@ -39,7 +40,7 @@ def difference(
         step = 2.0 ** -header.kept_bits(name) + TOLERANCE
         close = worst <= step and (error > TOLERANCE).mean() <= ROUNDING_FLIPS
     else:
-        close = worst <= (SNR_TOLERANCE if name == "snr" else TOLERANCE)
+        close = worst <= (SNR_TOLERANCE if name in SNR_STATISTICS else TOLERANCE)
     return None if close else worst
 
 

@@ -28,7 +28,7 @@ from starsmith.data_contract.dataset.split_columns import (
 from starsmith.data_contract.errors import ContractError, DataError
 from starsmith.data_contract.files.outside import read_json
 from starsmith.data_contract.files.zarr_groups import open_group
-from starsmith.data_contract.noise.view import median_snr, true_error
+from starsmith.data_contract.noise.view import snr_statistics, true_error
 from starsmith.data_contract.quantities import CONDITIONS, UNITS
 from starsmith.data_contract.random import DrawKey
 
@@ -259,12 +259,13 @@ def _snr_problems(
     key = DrawKey(header.seed, shard.split, values["index"][rows])
     try:
         sigma = true_error(header.noise, flux_model, conditions, header.noise_terms, key)
-        snr = median_snr(flux_model, sigma)
+        found = snr_statistics(flux_model, sigma)
     except DataError as problem:
         yield str(problem)
         return
-    if not np.allclose(snr, values["snr"][rows], rtol=SNR_TOLERANCE):
-        yield "snr is not that of flux_model and its noise tables"
+    for name in sorted(found.keys() & values.keys()):
+        if not np.allclose(found[name], values[name][rows], rtol=SNR_TOLERANCE):
+            yield f"{name} is not that of flux_model and its noise tables"
 
 
 def fingerprints(path: Path, split: str, header: DatasetHeader) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 
 from starsmith.data_contract.dataset.schema import MEANINGS, STORES, DatasetHeader
 from starsmith.data_contract.dataset.split_columns import open_column, read_blocks
-from starsmith.data_contract.quantities import SNR_EDGES, UNITS
+from starsmith.data_contract.quantities import SNR_EDGES, SNR_STATISTICS, UNITS
 
 __all__ = ["card_contents", "card_text"]
 
@@ -31,20 +31,26 @@ def card_contents(path: Path, header: DatasetHeader) -> dict:
         JSON-able. ``quantities``: name -> unit, declared range, range found, quartiles and a
         histogram of 16 bins over the range found, of all splits together (of every k-th row
         where there are more than 16.8 million). ``snr``: split ->
-        number of spectra in each bin of `SNR_EDGES`; ``snr_quartiles``: split -> quartiles.
+        number of spectra in each bin of `SNR_EDGES`; ``snr_quartiles``: split -> quartiles, and
+        ``snr_p95_quartiles`` where the dataset has that column.
     """
     quantities = {}
     for name in header.columns:
-        if len(header.columns[name].dims) > 1 or name in ("index", "snr"):
+        if len(header.columns[name].dims) > 1 or name in ("index", *SNR_STATISTICS):
             continue
         parts = [_Sample.of(path, split, name, header) for split in header.counts]
         quantities[name] = _quantity(name, parts, header)
     snr = {split: _Sample.of(path, split, "snr", header) for split in header.counts}
-    return {
-        "quantities": quantities,
-        "snr": {split: _snr_histogram(sample.in_bins) for split, sample in snr.items()},
-        "snr_quartiles": {split: _quartiles(sample.values) for split, sample in snr.items()},
+    quartiles = {
+        f"{name}_quartiles": {
+            split: _quartiles(_Sample.of(path, split, name, header).values)
+            for split in header.counts
+        }
+        for name in SNR_STATISTICS
+        if name in header.columns
     }
+    histogram = {split: _snr_histogram(sample.in_bins) for split, sample in snr.items()}
+    return {"quantities": quantities, "snr": histogram, **quartiles}
 
 
 @dataclass(frozen=True)
@@ -205,7 +211,10 @@ def _snr_table(contents: dict) -> str:
         ]
         for bin_, total in totals.items()
     ]
-    rows.append(["median", *(f"{contents['snr_quartiles'][s][1]:.2f}" for s in splits), ""])
+    texts = {"snr_quartiles": "median", "snr_p95_quartiles": "p95, median"}
+    for key, text in texts.items():
+        if key in contents:
+            rows.append([text, *(f"{contents[key][s][1]:.2f}" for s in splits), ""])
     return _table(["S/N", *splits, "all"], rows)
 
 

@@ -107,6 +107,13 @@ class Split:
         """Median over pixels of flux_model / true σ, float64 (n_spec,) [per pixel]."""
         return read_rows(open_column(self._path, self.name, "snr"))
 
+    @cached_property
+    def snr_p95(self) -> np.ndarray | None:
+        """95th percentile of the same, float64 (n_spec,); None in data sets before version 3."""
+        if "snr_p95" not in self.header.columns:
+            return None
+        return read_rows(open_column(self._path, self.name, "snr_p95"))
+
     def load(self, cache: Path | str | None = None) -> "Split":
         """Decode all spectra, 16 kB each at 4096 pixels; returns itself.
 

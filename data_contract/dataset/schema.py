@@ -10,7 +10,14 @@ import numpy as np
 
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.noise.view import ERROR_KINDS, NoiseModel, NoiseTables
-from starsmith.data_contract.quantities import CONDITIONS, LABELS, QUANTITIES, SOMETIMES, SPLITS
+from starsmith.data_contract.quantities import (
+    CONDITIONS,
+    LABELS,
+    QUANTITIES,
+    SNR_STATISTICS,
+    SOMETIMES,
+    SPLITS,
+)
 from starsmith.data_contract.random import check_seed
 
 __all__ = [
@@ -32,7 +39,7 @@ DATASET_SCHEMA = "starsmith.dataset"
 DATASET_VERSION = 3
 DATASET_VERSIONS = (1, 2, 3)
 """Versions read: 1 has no card, and no copy of ``wave`` beside the columns of a split; on the card
-of 2 a sentence stands for the columns stored."""
+of 2 a sentence stands for the columns stored; both lack ``snr_p95``."""
 
 
 STORES = {"noiseless": ("flux_model",), "frozen": ("flux", "error"), "keys": ()}
@@ -236,9 +243,10 @@ class DatasetHeader:
 
     @property
     def columns(self) -> dict[str, Column]:
-        """Arrays of every split: draw key, the star's, conditions, snr, spectra."""
+        """Arrays of every split: draw key, the star's, conditions, S/N, spectra."""
         there = [name for name in SOMETIMES if any(self.prior.get(name, ()))]
-        scalars = (*self.label_names, "mag", *there, *CONDITIONS, "snr")
+        snr = SNR_STATISTICS if self.schema_version > 2 else ("snr",)
+        scalars = (*self.label_names, "mag", *there, *CONDITIONS, *snr)
         table = [Column("index", "int64"), *(Column(name, "float64") for name in scalars)]
         table += [Column(s, "float32", ("spectrum", "wavelength")) for s in STORES[self.store]]
         return {column.name: column for column in table}

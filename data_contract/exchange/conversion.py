@@ -96,6 +96,8 @@ def convert_store(
 def _scalars(split: Split, rows: slice) -> dict[str, np.ndarray]:
     draws = split.draws.take(rows)
     columns = draws.columns | {"index": draws.index, "snr": split.snr[rows]}
+    if split.snr_p95 is not None:
+        columns["snr_p95"] = split.snr_p95[rows]
     return {name: values for name, values in columns.items() if name in split.header.columns}
 
 

@@ -205,6 +205,7 @@ def _params(split: Split) -> dict[str, np.ndarray]:
         "mag": draws.mag,
         "redshift": draws.rv / LIGHT_SPEED_KM_S,
         "snr": split.snr,
+        **({} if split.snr_p95 is None else {"snr_p95": split.snr_p95}),
         **{name: draws.condition(name) for name in CONDITIONS},
         "targetid": SPLITS[split.name] * 2**32 + draws.index,
     }

@@ -6,6 +6,7 @@ import numpy as np
 
 from starsmith.data_contract.draws import SpectrumBatch
 from starsmith.data_contract.masks import MASK_BITS
+from starsmith.data_contract.quantities import SNR_STATISTICS
 
 if TYPE_CHECKING:
     from specutils import Spectrum
@@ -41,7 +42,8 @@ def to_specutils(batch: SpectrumBatch, row: int | None = None) -> "Spectrum":
     some = slice(None) if row is None else row
     flux_unit = units.Unit("1e-17 erg / (s cm2 Angstrom)")
     draws = batch.draws
-    meta = {name: values[some] for name, values in (draws.columns | {"snr": batch.snr}).items()}
+    snr = {name: getattr(batch, name) for name in SNR_STATISTICS}
+    meta = {name: values[some] for name, values in (draws.columns | snr).items()}
     meta |= {"seed": draws.seed, "split": draws.split, "index": draws.index[some]}
     meta |= {"medium": "vacuum", "mask_bits": batch.mask[some], "mask_planes": dict(MASK_BITS)}
     return Spectrum(

@@ -6,6 +6,7 @@ when it is read, from the noise tables stored beside it.
 
 import numpy as np
 
+from starsmith.data_contract.kernels.order import median_and_p95
 from starsmith.data_contract.noise.coadd import Coadd
 from starsmith.data_contract.noise.detector import (
     ERROR_KINDS,
@@ -32,6 +33,7 @@ __all__ = [
     "median_snr",
     "observe_spectra",
     "sensitivity",
+    "snr_statistics",
     "true_error",
 ]
 
@@ -152,17 +154,38 @@ def median_snr(flux_model: np.ndarray, sigma: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    flux_model, sigma : float32 arrays, shape (n_spec, n_wave)
+    flux_model, sigma : arrays, shape (n_spec, n_wave)
 
     Returns
     -------
     snr : float64 array, shape (n_spec,) [per pixel]
     """
-    ratio = flux_model / sigma
-    half = ratio.shape[1] // 2
-    # one pivot takes numpy's vectorised path: ten times as fast as np.median, the same bits
-    ratio.partition(half, axis=1)
-    upper = ratio[:, half]
-    if ratio.shape[1] % 2:
-        return upper.astype(np.float64)
-    return (0.5 * (ratio[:, :half].max(axis=1) + upper)).astype(np.float64)
+    return snr_statistics(flux_model, sigma)["snr"]
+
+
+def snr_statistics(flux_model: np.ndarray, sigma: np.ndarray) -> dict[str, np.ndarray]:
+    """Median and 95th percentile over pixels of flux_model / sigma, of each spectrum.
+
+    Parameters
+    ----------
+    flux_model, sigma : arrays, shape (n_spec, n_wave)
+        The kernel is for float32; double precision goes through numpy.
+
+    Returns
+    -------
+    statistics : dict of str to float64 array, shape (n_spec,) [per pixel]
+        ``snr`` and ``snr_p95``, as a data set stores them.
+    """
+    flux, error = np.broadcast_arrays(flux_model, sigma)
+    both = np.empty((len(flux), 2))
+    if flux.dtype == error.dtype == np.float32:
+        median_and_p95(np.ascontiguousarray(flux), np.ascontiguousarray(error), both)
+    else:
+        ratio = flux / error
+        last = ratio.shape[1] - 1
+        for k, percent in enumerate((50, 95)):
+            rank, part = divmod(percent * last, 100)
+            ratio.partition(rank, axis=1)
+            low, high = ratio[:, rank], ratio[:, min(rank + 1, last) :].min(axis=1)
+            both[:, k] = low + part / 100.0 * (high - low)
+    return {"snr": both[:, 0].copy(), "snr_p95": both[:, 1].copy()}

@@ -27,7 +27,7 @@ def spectrum_summary(batch: SpectrumBatch, bank: Bank) -> dict[str, float]:
     shift = {name: float(v[0]) for name in SOMETIMES if (v := getattr(draws, name)).any()}
     factors = snr_factors(bank.instrument, bank.wave, bank.noise.arms)
     snr = {f"snr_{per}": factor * float(batch.snr[0]) for per, factor in factors.items()}
-    snr = {"snr": snr.pop("snr_per_pixel"), **snr}
+    snr = {"snr": snr.pop("snr_per_pixel"), "snr_p95": float(batch.snr_p95[0]), **snr}
     return {**labels, "mag": float(draws.mag[0]), **shift, **snr, **conditions}
 
 

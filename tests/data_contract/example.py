@@ -11,7 +11,12 @@ from starsmith.data_contract.dataset.shards import (
 )
 from starsmith.data_contract.dataset.split_columns import rounded
 from starsmith.data_contract.draws import Draws
-from starsmith.data_contract.noise.view import honest_error, median_snr, observe_spectra, true_error
+from starsmith.data_contract.noise.view import (
+    honest_error,
+    observe_spectra,
+    snr_statistics,
+    true_error,
+)
 from starsmith.data_contract.quantities import CONDITIONS
 from starsmith.data_contract.random import DrawKey, uniforms
 
@@ -88,8 +93,8 @@ def make_columns(header, shard):
     }
     columns = {name: draws.label(name) for name in LABELS}
     columns |= {name: draws.condition(name) for name in CONDITIONS}
-    columns |= {"index": index, "mag": draws.mag, "snr": median_snr(model, sigma)}
-    return columns | {name: spectra[name] for name in spectra if name in header.columns}
+    columns |= {"index": index, "mag": draws.mag} | snr_statistics(model, sigma)
+    return {name: v for name, v in (columns | spectra).items() if name in header.columns}
 
 
 def write_example(path, header, shards=None):

@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 from starsmith.data_contract.dataset.reader import open_dataset
 from starsmith.data_contract.dataset.split_spectra import CACHED_SHARDS, ShardCache
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.noise.view import honest_error, median_snr, observe_spectra, true_error
+from starsmith.data_contract.noise.view import (
+    honest_error,
+    observe_spectra,
+    snr_statistics,
+    true_error,
+)
 from tests.data_contract.example import COUNTS, draw, make_header, model_flux, write_example
 
 
@@ -36,7 +41,8 @@ def test_flux_and_snr_come_back_exactly(dataset):
     expected = model_flux(split.draws, dataset.wave)
     np.testing.assert_array_equal(split.flux_model(), expected)
     sigma = true_error(dataset.noise, expected, split.draws.conditions)
-    np.testing.assert_array_equal(split.snr, median_snr(expected, sigma))
+    for name, values in snr_statistics(expected, sigma).items():
+        np.testing.assert_array_equal(getattr(split, name), values)
 
 
 @settings(max_examples=40, deadline=None)

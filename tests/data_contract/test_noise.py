@@ -13,6 +13,7 @@ from starsmith.data_contract.noise.view import (
     median_snr,
     observe_spectra,
     sensitivity,
+    snr_statistics,
     true_error,
 )
 from tests.data_contract.example import draw, model_flux
@@ -191,3 +192,23 @@ def test_median_snr_is_the_median(n_wave):
     sigma = rng.uniform(0.5, 2.0, (20, n_wave)).astype(np.float32)
     expected = np.median(flux / sigma, axis=1).astype(np.float64)
     np.testing.assert_array_equal(median_snr(flux, sigma), expected)
+
+
+@pytest.mark.parametrize("n_wave", [1, 2, 5, 21, 4096, 4097])
+def test_the_95th_percentile_is_numpys(n_wave):
+    """With ties on the rank, equal pixels, negative ones and infinities as without."""
+    rng = np.random.default_rng(n_wave)
+    flux = rng.normal(1.0, 2.0, (20, n_wave)).astype(np.float32)
+    flux[0], flux[1] = 3.0, np.round(flux[1])
+    flux[2, : n_wave // 2], flux[3, 0], flux[4] = 7.0, np.inf, -np.abs(flux[4])
+    sigma = np.full_like(flux, 1.3)
+    with np.errstate(invalid="ignore"):
+        expected = np.percentile((flux / sigma).astype(np.float64), 95, axis=1)
+    kept = np.isfinite(expected)
+    found = snr_statistics(flux, sigma)["snr_p95"]
+    assert kept.sum() >= 19
+    np.testing.assert_allclose(found[kept], expected[kept], rtol=1e-12)
+    double = (flux[5:].astype(np.float64), sigma[5:].astype(np.float64))
+    for name, percent in (("snr", 50), ("snr_p95", 95)):
+        expected = np.percentile(double[0] / double[1], percent, axis=1)
+        np.testing.assert_allclose(snr_statistics(*double)[name], expected, rtol=1e-12)

@@ -50,6 +50,7 @@ def test_round_trip(dataset, folder, no_pickle):
     for name in dataset.label_names:
         np.testing.assert_array_equal(contents.label(name), split.label(name))
     np.testing.assert_array_equal(contents.params["snr"], split.snr)
+    np.testing.assert_array_equal(contents.params["snr_p95"], split.snr_p95)
     some = read_published(folder / "val.h5", slice(5, 9))
     np.testing.assert_array_equal(some.flux, contents.flux[5:9])
     np.testing.assert_array_equal(some.label("logg"), split.label("logg")[5:9])

@@ -39,6 +39,7 @@ def test_the_first_version_is_read_to_the_same_values(first_version):
     assert dataset.header.schema_version == 1
     np.testing.assert_array_equal(test.labels, expected["labels"])
     np.testing.assert_array_equal(test.snr, expected["snr"])
+    assert test.snr_p95 is None
     np.testing.assert_array_equal(test.flux_model(), expected["flux_model"])
     np.testing.assert_allclose(view.flux, expected["flux"], rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(view.error, expected["error"], rtol=1e-6)

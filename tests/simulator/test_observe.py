@@ -28,7 +28,9 @@ def test_fast_path_equals_the_formulae(toy_bank, draws, batch):
         twin = flux_plainly(toy_bank, draws.labels[i], draws.mag[i])
         np.testing.assert_allclose(batch.flux_model[i], twin, rtol=2**-13 + 2e-6)
         sigma = error_plainly(toy_bank.noise, batch.flux_model[i], draws.conditions[i])
-        assert batch.snr[i] == pytest.approx(np.median(batch.flux_model[i] / sigma), rel=1e-5)
+        ratio = batch.flux_model[i] / sigma
+        assert batch.snr[i] == pytest.approx(np.median(ratio), rel=1e-5)
+        assert batch.snr_p95[i] == pytest.approx(np.percentile(ratio, 95), rel=1e-5)
         honest = error_plainly(toy_bank.noise, batch.flux[i], draws.conditions[i])
         np.testing.assert_allclose(batch.error[i], honest, rtol=2e-6)
 

@@ -1,0 +1,94 @@
+"""Two order statistics of signal over noise, without sorting a pixel.
+
+A count of the pixels below a threshold runs at the width of the processor's registers. The
+threshold is moved by interpolation, and by halves, until it parts the pixels at the rank that is
+asked for. Floats are compared as the integers of their bits: exact, ties and infinities included.
+"""
+
+import numpy as np
+from numba import njit, prange
+
+__all__ = ["median_and_p95"]
+
+LEAST, LARGEST = np.int32(-(2**31)), np.int32(2**31 - 1)
+BELOW_SIGN = np.int32(0x7FFFFFFF)
+
+
+@njit(cache=True, error_model="numpy")
+def _keys(flux, sigma, keys):
+    """Write the ratio's bits, turned so that integers are in the order of the floats."""
+    for j in range(flux.size):
+        ratio = np.float32(flux[j] / sigma[j])
+        bits = np.float32(ratio).view(np.int32)
+        key = np.int32(bits ^ ((bits >> np.int32(31)) & BELOW_SIGN))
+        keys[j] = key if ratio == ratio else LARGEST  # NaN comes last, as in numpy
+
+
+@njit(cache=True)
+def _count(keys, threshold):
+    """Count the keys up to a threshold."""
+    n = np.int32(0)
+    for j in range(keys.size):
+        n = np.int32(n + np.int32(keys[j] <= threshold))
+    return n
+
+
+@njit(cache=True)
+def _extremes(keys, threshold):
+    """Largest key up to a threshold and least one above it."""
+    largest, least = LEAST, LARGEST
+    for j in range(keys.size):
+        key = keys[j]
+        largest = max(largest, key if key <= threshold else LEAST)
+        least = min(least, key if key > threshold else LARGEST)
+    return largest, least
+
+
+@njit(cache=True)
+def _pair(keys, rank):
+    """Keys of a rank, counted from 0, and of the next; the last has itself beside it."""
+    largest, least = _extremes(keys, LARGEST)[0], _extremes(keys, LEAST)[1]
+    if rank + 1 >= keys.size:
+        return largest, largest
+    low, high = np.int64(least) - 1, np.int64(largest)
+    n_low, n_high, step = 0, keys.size, 0
+    while high - low > 1:
+        share = 0.5 if step % 3 == 2 else (rank + 1 - n_low) / (n_high - n_low)
+        middle = low + min(max(np.int64((high - low) * share), 1), high - low - 1)
+        n = _count(keys, np.int32(middle))
+        if n == rank + 1:
+            return _extremes(keys, np.int32(middle))
+        if n < rank + 1:
+            low, n_low = middle, n
+        else:
+            high, n_high = middle, n
+        step += 1
+    return np.int32(high), np.int32(high)  # equal pixels on both sides of the rank
+
+
+@njit(cache=True)
+def _value(key):
+    """Float of a key."""
+    return np.int32(key ^ ((key >> np.int32(31)) & BELOW_SIGN)).view(np.float32)
+
+
+@njit(cache=True, parallel=True)
+def median_and_p95(flux, sigma, out):
+    """Median and 95th percentile over pixels of flux / sigma, as numpy defines both.
+
+    Parameters
+    ----------
+    flux, sigma : float32 arrays, shape (n_spec, n_wave)
+    out : float64 array, shape (n_spec, 2)
+        Overwritten.
+    """
+    last = flux.shape[1] - 1
+    for i in prange(flux.shape[0]):
+        keys = np.empty(flux.shape[1], np.int32)
+        _keys(flux[i], sigma[i], keys)
+        low, high = _pair(keys, last // 2)
+        middle = np.float32(0.5) * np.float32(_value(low) + _value(high))
+        out[i, 0] = middle if last % 2 else _value(low)
+        low, high = _pair(keys, 95 * last // 100)
+        step = np.float64(_value(high)) - np.float64(_value(low))
+        out[i, 1] = np.float64(_value(low)) + (95 * last % 100) / 100.0 * step
