@@ -38,7 +38,7 @@ def build(folder):
         "logg": np.array([4.0, 4.5]),
         "m_h": np.array([-0.5, 0.0]),
     }
-    wave = np.geomspace(6400.0, 9100.0, 3000)
+    wave = np.geomspace(6400.0, 9100.0, 7000)
     teff, logg, m_h = axes.values()
     nodes = [[[star_flux(t, g, z, wave) for z in m_h] for g in logg] for t in teff]
     flux = np.array(nodes, dtype=np.float32)
