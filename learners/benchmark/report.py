@@ -8,6 +8,7 @@ from starsmith.learners.benchmark import report_tables as tables
 from starsmith.learners.benchmark.document import Document, Picture, Section, Table
 from starsmith.learners.benchmark.published_values import remark
 from starsmith.learners.benchmark.report_figures import (
+    FAMILIES,
     bar_figure,
     bin_scores,
     scaling_figure,
@@ -165,7 +166,7 @@ def snr_section(results: Results) -> Section:
         return Section("Signal-to-noise", [])
     names = {(row.low, row.high): row.name for row in ceiling.rows}
     same = [o for o in outcomes if o.run.data == outcomes[0].run.data]
-    shown = [o for o in same if o.run.model != "gridposterior"][:FEW]
+    shown = [o for o in same if o.run.model not in FAMILIES["exact posterior"]][:FEW]
     figure = ceiling_figure(ceiling, bin_scores(shown, names))
     return Section(
         "Signal-to-noise (Fig. 1 right, Table 13)",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "FAMILIES",
     "bar_figure",
     "bin_scores",
     "scaling_figure",

@@ -305,7 +305,7 @@ def labels(results: Results, outcomes: Sequence[Outcome]) -> list[dict]:
     for outcome in outcomes:
         for label in outcome.predictions.labels:
             scored = evaluate_predictions(outcome.predictions, label, n_resample=N_RESAMPLE // 2)
-            known = theirs.get(label, {}) if outcome.run.model == "template" else {}
+            known = theirs.get(label, {}) if outcome.run.model == theirs["model"] else {}
             digits = 1 if label == "teff" else 3
             rows.append(
                 {
@@ -320,7 +320,7 @@ def labels(results: Results, outcomes: Sequence[Outcome]) -> list[dict]:
             )
     note = f"{theirs['failed']} of {theirs['attempted']}"
     for row in rows:
-        row["published failures"] = note if row["model"].startswith("template") else None
+        row["published failures"] = note if row["model"].startswith(theirs["model"]) else None
     return rows
 
 
