@@ -145,7 +145,7 @@ class CeilingRequest:
         "specfisher ceiling --mags 20.5,21,22",
         "specfisher ceiling --preset specvit --mag 19..22.5 --snr-bins specvit",
         "specfisher ceiling --population stars.ecsv --sky-floor correlated --snr-bins",
-        "specfisher ceiling --instrument pfs_b+pfs_r+pfs_n --population stars.ecsv --by-arm",
+        "specfisher ceiling --grid bosz.zarr --instrument b+r+n --population stars.ecsv --by-arm",
     ),
 )
 @takes(CeilingRequest)

@@ -18,7 +18,7 @@ SMALLER = {  # what runs for hours as it is written; nothing else of a line is c
     r" --recipe paper": "",  # 200 epochs
 }
 SHORT = {  # options added to a line that starts so, where they are not given
-    "speclearn train": "--set epochs=1",
+    "speclearn train specvit": "--set epochs=1",
     "speclearn train --online": "--epoch-size 400",
     "specfisher ceiling": "--n-star 300 --n-template 1000",
     "specfisher plan --mag": "--n-star 40",
@@ -30,6 +30,7 @@ EXCEPTIONS = {  # pattern -> why the line is not run; another test holds it
     r"instrument import|instrument validate": BRING + "tests/simulator/test_calculator.py",
     r"mine\.toml|my_suite\.toml": BRING + "tests/simulator/test_instrument_files.py, test_suite.py",
     r"demo5d|five": "minutes of synthesis: benchmarks of five labels",
+    r"--by-arm": "needs a grid of all arms: tests/fisher/test_arms.py",
     r"--a-m": "needs a grid with five labels, as above",
     r"speclearn bench (?!.*--plan)": "minutes of training: tests/cli/test_bench.py",
     r"-emit-tasks|big\.zarr|--scheduler": "needs machines: tests/cli/test_parts.py runs the parts",
@@ -87,6 +88,8 @@ def shortened(line: str) -> str:
     """The line with what makes it short."""
     for pattern, smaller in SMALLER.items():
         line = re.sub(pattern, smaller, line)
+    if line == "speclearn train":
+        return f"{line} --epochs 1"
     for start, more in SHORT.items():
         if all(word in line for word in start.split()) and more.split()[0] not in line:
             line = f"{line} {more}"
@@ -99,4 +102,6 @@ def inputs(line: str) -> set[str]:
     written = {words[k + 1] for k, word in enumerate(words) if word in ("--out", "--plot")}
     if " convert " in line:
         written.add([word for word in words[2:] if not word.startswith("-")][1])
-    return {word.split("/")[0] for word in words[2:] if word not in written}
+    if line == "speclearn train":
+        return {"data.zarr"}  # what `specsim generate` leaves
+    return {re.split("[/:]", word)[0] for word in words[2:] if word not in written}

@@ -18,20 +18,22 @@ from tests.written.lines import (
 
 MADE = (  # what lines read: made in this order, in one folder
     "specsim bank --out bank.zarr",
-    "specsim generate -n 3000 --seed 7 --bank bank.zarr --out data.zarr",
+    "specsim generate -n 3000 --seed 7 --out data.zarr",
     "speclearn train data.zarr --model specvit_tiny --epochs 1 --out vit",
+    "speclearn train data.zarr --model specvit_tiny --epochs 1 --set loss=gaussian_nll --out sure",
     "speclearn train data.zarr --model ridge --out ridge",
     "speclearn train data.zarr --model gridposterior --out gp",
     "speclearn evaluate vit data.zarr --out predictions.ecsv",
     "speclearn evaluate ridge data.zarr --out trees.ecsv",
     "specsim example population --out mock.ecsv",
     "specsim example spectrum --out star.ecsv",
+    "specsim spectrum --index 7 --out star.fits",
     "specsim example targets --out targets.ecsv",
     "specdata convert data.zarr published",
 )
 SAME = {  # names of lines that are others' files
     "stars.ecsv": "mock.ecsv",
-    "survey.ecsv": "mock.ecsv",
+    "my_star.fits": "star.fits",
     "my_star.ecsv": "star.ecsv",
     "spec.ecsv": "star.ecsv",
     "bosz.zarr": "grid.zarr",
@@ -48,6 +50,7 @@ table = Table({"wave": wave, "flux": 1.0 + 0.2 * np.sin(wave / 500.0)})
 table["wave"].unit = "Angstrom"
 for name in ("galaxy.ecsv", "sun.ecsv"):
     table.write(name, format="ascii.ecsv")
+Table({"targetid": np.arange(5)}).write("survey.ecsv", format="ascii.ecsv")
 open("run.toml", "w").write("n = 300\\nmag = [20.5, 22.5]\\n")
 """
 LINES = shown()
@@ -129,7 +132,7 @@ def test_every_line_of_docs_and_help_runs(clean_python, tmp_path, made):
             if (made / SAME.get(name, name)).exists()
         }
         if "models" in inputs(line):
-            sources |= {f"models/{name}": str(made / "vit") for name in ("tiny", "vit")}
+            sources |= {"models/tiny": str(made / "vit"), "models/vit": str(made / "sure")}
         jobs.append([shortened(line), str(tmp_path / f"{k:03d}"), sources])
     reports = told(clean_python, jobs)
     for report in sorted(reports, key=lambda report: -report["seconds"])[:10]:
