@@ -11,7 +11,7 @@ from starsmith.data_contract.errors import ContractError, DataError
 from starsmith.data_contract.files.atomic import staged_file
 from starsmith.data_contract.files.outside import MOST_TABLE, check_plain
 from starsmith.data_contract.quality import QUALITY_BITS, quality_value
-from starsmith.data_contract.quantities import UNITS
+from starsmith.data_contract.quantities import SNR_KINDS, UNITS
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -102,6 +102,24 @@ class Predictions:
         arrays = ("index", "snr", "truth", "value", "uncertainty", "mag", "quality", "snr_p95")
         kept = {name: getattr(self, name) for name in arrays}
         return replace(self, **{n: a if a is None else a[rows] for n, a in kept.items()})
+
+    def with_snr(self, statistic: str) -> "Predictions":
+        """Return the predictions with another S/N to bin by: ``median`` or ``p95`` over pixels.
+
+        Raises
+        ------
+        DataError
+            If the table does not hold it.
+        """
+        if statistic == "median":
+            return self
+        if self.snr_p95 is None:
+            raise DataError(
+                f"{self.model}: its predictions have no {SNR_KINDS[statistic]}, as their data set "
+                "is older than version 3; generate it again, or bin by --snr-statistic median"
+            )
+        said = "S/N of bins: 95th percentile over pixels."
+        return replace(self, snr=self.snr_p95, notice=" ".join(filter(None, (said, self.notice))))
 
     def column(self, label: str) -> int:
         """Position of a label; raises DataError if it was not predicted."""

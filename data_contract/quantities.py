@@ -13,6 +13,7 @@ __all__ = [
     "QUANTITIES",
     "SCENE",
     "SNR_EDGES",
+    "SNR_KINDS",
     "SNR_STATISTICS",
     "SOMETIMES",
     "SPECVIT_SNR_EDGES",
@@ -32,8 +33,11 @@ SNR_EDGES = (0.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 25.0, float("inf"))
 SNR_STATISTICS = ("snr", "snr_p95")
 """S/N of a spectrum: median and 95th percentile over pixels."""
 
+SNR_KINDS = dict(zip(("median", "p95"), SNR_STATISTICS, strict=True))
+"""Statistic over pixels -> the S/N of it."""
+
 SPECVIT_SNR_EDGES = (2.5, 3.5, 4.5, 5.5, 6.5, 8.5, 12.5, 18.0, 28.0)
-"""Bins of the SpecViT paper's logs; its S/N is another statistic, see docs/ceilings.md."""
+"""Bins of the SpecViT paper's logs; their S/N fits `snr_p95`, see docs/ceilings.md."""
 
 FLUX_UNIT = "1e-17 erg s-1 cm-2 Angstrom-1"
 

@@ -33,6 +33,7 @@ from starsmith.cli.shared.survey_options import (
     survey_prior_options,
 )
 from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.quantities import SNR_KINDS
 
 if TYPE_CHECKING:
     from starsmith.data_contract.noise.view import NoiseModel
@@ -57,6 +58,11 @@ class CeilingRequest:
         flag_value="default",
         help="Also in bins of S/N: bare for 0,2,3,4,5,7,10,15,25,inf, `specvit` for the paper's "
         "2.5..28, or your own edges.",
+    )
+    snr_statistic: str = option(
+        type=click.Choice(list(SNR_KINDS)),
+        default="median",
+        help="S/N of the bins: median, or p95 (95th percentile, as published logs), over pixels.",
     )
     mags: tuple[float, ...] = option(
         type=Numbers(), default=(), help="A row per magnitude, instead of S/N bins and --mag."
@@ -107,6 +113,7 @@ class CeilingRequest:
             nuisances=parse_nuisances(self.nuisance),
             derivative=self.derivative,
             noise_term=self.noise_term,
+            snr_statistic=self.snr_statistic,
         )
         if self.statistics is not None:
             names = self.statistics.split(",")

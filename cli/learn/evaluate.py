@@ -12,6 +12,7 @@ from starsmith.cli.shared.option_table import EXISTING, PATH, argument, option, 
 from starsmith.cli.shared.option_types import LABEL_NAMES, SPLIT_NAMES, Count, Edges
 from starsmith.cli.shared.progress import say, tell_ceiling
 from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.quantities import SNR_KINDS
 
 if TYPE_CHECKING:
     from starsmith.data_contract.dataset.reader import Split
@@ -37,6 +38,11 @@ class Inquiry:
     )
     snr_bins: tuple[float, ...] = option(
         type=Edges(), default="default", show_default=False, help="Bin edges, like 0,5,10,inf."
+    )
+    snr_statistic: str = option(
+        type=click.Choice(list(SNR_KINDS)),
+        default="median",
+        help="S/N of the bins: median, or p95 (95th percentile, as published logs), over pixels.",
     )
     mag_bins: tuple[float, ...] | None = option(
         type=Edges(), help="Bin edges.  [default: every half magnitude]"
@@ -71,17 +77,18 @@ class Inquiry:
         rows = open_recorded(self.data).split(self.split or "test")
         tables = unique_names([self._predictions(path, rows) for path in self.models], self.models)
         label = self.target or tables[0].labels[0]
+        binned = [table.with_snr(self.snr_statistic) for table in tables]
         scored = [
-            evaluate_predictions(t, label, self.snr_bins, mag_edges=self.mag_bins) for t in tables
+            evaluate_predictions(t, label, self.snr_bins, mag_edges=self.mag_bins) for t in binned
         ]
         report = ModelReport(
             evaluations=scored,
-            differences=list(against_best(tables, label, snr_edges=self.snr_bins))
+            differences=list(against_best(binned, label, snr_edges=self.snr_bins))
             if len(tables) > 1
             else [],
             calibrations=self._calibrate(tables, label),
             populations=[reweight(t, fractions, label) for t in tables] if fractions else [],
-            verdicts=self._verdicts(tables, label, rows),
+            verdicts=self._verdicts(binned, label, rows),
         )
         self._write(tables, label)
         return report
@@ -137,6 +144,7 @@ class Inquiry:
             n_star=len(rows),
             n_template=self.n_template,
             statistics=("posterior_mean",),
+            snr_statistic=self.snr_statistic,
         )
         found = ceiling_of(self.data, label, options, progress=tell_ceiling)
         return [hold_against(table, found.stars, label, self.snr_bins) for table in tables]

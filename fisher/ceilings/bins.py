@@ -55,6 +55,10 @@ class ScoredStars:
     bounds: StarBounds
     posterior: GridPosterior | None
 
+    def snr(self, statistic: str) -> np.ndarray:
+        """S/N of each star, float64 (n_spec,): ``median`` or ``p95`` over pixels."""
+        return self.bounds.snr_p95 if statistic == "p95" else self.bounds.snr
+
 
 def bin_name(low: float, high: float) -> str:
     """``5-7``, or ``>25`` for the last."""
@@ -140,7 +144,7 @@ def ceiling_rows(
     rows : tuple of CeilingRow
     """
     snr = stars.bounds.snr
-    key = stars.draws.mag if options.mags else snr
+    key = stars.draws.mag if options.mags else stars.snr(options.snr_statistic)
     spans = [(f"mag {m:g}", m, np.nextafter(m, np.inf)) for m in options.mags]
     if not spans:
         spans = [("all", -np.inf, np.inf)]

@@ -147,7 +147,7 @@ def _ceiling(
         unit=UNITS[target],
         header=header_of(bank, prior, draws, names, options, posterior),
         rows=ceiling_rows(bank, prior, stars, nodes, target, options),
-        stars=_star_record(stars, target),
+        stars=_star_record(stars, target, options.snr_statistic),
         notice=bank.notice,
     )
 
@@ -169,7 +169,7 @@ def _bounds(
     bounds = bound(bank)
     if not options.arm:
         return bounds
-    return replace(bound(with_arm_alone(bank, options.arm)), snr=bounds.snr)
+    return replace(bound(with_arm_alone(bank, options.arm)), snr=bounds.snr, snr_p95=bounds.snr_p95)
 
 
 def check_population(prior: Prior, options: CeilingOptions) -> None:
@@ -205,14 +205,14 @@ def _posterior(bank: Bank, prior: Prior, draws: Draws, options: CeilingOptions) 
     )
 
 
-def _star_record(stars: ScoredStars, target: str) -> StarCeiling:
+def _star_record(stars: ScoredStars, target: str, statistic: str) -> StarCeiling:
     unknown = np.full(len(stars.target), np.nan)
     mean, var, ess = stars.posterior.of(target) if stars.posterior else (unknown,) * 3
     return StarCeiling(
         seed=stars.draws.seed,
         split=stars.draws.split,
         index=stars.draws.index,
-        snr=stars.bounds.snr,
+        snr=stars.snr(statistic),
         mag=stars.draws.mag,
         label=stars.target,
         sigma2=stars.bounds.bounds.sigma2,

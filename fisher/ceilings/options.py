@@ -9,7 +9,7 @@ from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.noise.covariance import check_noise
 from starsmith.data_contract.noise.view import CALCULATOR, NoiseModel
-from starsmith.data_contract.quantities import SNR_EDGES
+from starsmith.data_contract.quantities import SNR_EDGES, SNR_KINDS
 from starsmith.fisher.information.bounds import STATISTICS
 from starsmith.fisher.information.jacobian import DERIVATIVES
 from starsmith.fisher.information.nuisances import Nuisances
@@ -26,7 +26,7 @@ class CeilingOptions:
     Attributes
     ----------
     snr_edges : tuple of float
-        Bin edges; a star belongs where low <= snr < high.
+        Bin edges; a star belongs where low <= S/N < high.
     n_star : int
         Test stars; the first so many if draws are given.
     n_template : int
@@ -47,6 +47,8 @@ class CeilingOptions:
     arm : str
         Of several, the only one that sees the stars; S/N stays that of all of them.
         ``paper_median`` is left out.
+    snr_statistic : str
+        S/N of the bins: ``median`` or ``p95``, the 95th percentile, over pixels.
     mags : tuple of float
         Put the stars at each of these magnitudes, a row each, instead of bins of S/N and
         the pooled row; their prior is wider than them all.
@@ -69,12 +71,17 @@ class CeilingOptions:
     derivative: str = "grid"
     arm: str = ""
     mags: tuple[float, ...] = ()
+    snr_statistic: str = "median"
 
     def __post_init__(self):
         if unknown := [name for name in self.statistics if name not in STATISTICS]:
             raise ConfigError(f"--statistic {unknown}: known are {', '.join(STATISTICS)}")
         if len(self.snr_edges) < 2 or np.any(np.diff(self.snr_edges) <= 0):
             raise ConfigError(f"--snr-bins {self.snr_edges}: edges must increase, two at least")
+        if self.snr_statistic not in SNR_KINDS:
+            raise ConfigError(
+                f"--snr-statistic {self.snr_statistic!r} is not one of {', '.join(SNR_KINDS)}"
+            )
         if self.derivative not in DERIVATIVES:
             raise ConfigError(
                 f"--derivative {self.derivative!r} is not one of {', '.join(DERIVATIVES)}"
@@ -129,7 +136,8 @@ def header_of(
         f"{' at each magnitude' if options.mags else ''}, split {draws.split} of seed {draws.seed}",
         "prior": _prior(prior, names),
         "variance_of_target": "of the same stars, bin by bin",
-        "snr": "median over pixels of noiseless flux over true sigma, each star its own",
+        "snr": "median over pixels of noiseless flux over true sigma, each star its own"
+        + ("" if options.snr_statistic == "median" else "; bins over its 95th percentile"),
         "derivative": "analytic, through the bank's cubic spline",
         "paper_median": "grid nodes inside the prior at the middle of its conditions, one "
         "magnitude for all, chosen to give the median node the bin's median S/N; "

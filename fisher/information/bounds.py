@@ -8,7 +8,7 @@ from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.noise.covariance import variance_line
-from starsmith.data_contract.noise.view import CALCULATOR, NoiseModel, median_snr
+from starsmith.data_contract.noise.view import CALCULATOR, NoiseModel, snr_statistics
 from starsmith.fisher.information.crlb import (
     CrlbBatch,
     crlb_from_gram,
@@ -62,6 +62,8 @@ class StarBounds:
         Condition number of the unit-diagonal information matrix.
     plain : float64, shape (n_spec,), optional
         Bounds that leave out what the variance itself tells [label²].
+    snr_p95 : float64, shape (n_spec,), optional
+        95th percentile over pixels, where ``snr`` is the median.
     """
 
     names: tuple[str, ...]
@@ -71,6 +73,7 @@ class StarBounds:
     snr: np.ndarray
     cond: np.ndarray
     plain: np.ndarray | None = None
+    snr_p95: np.ndarray | None = None
 
 
 def scaled_condition(gram: np.ndarray) -> np.ndarray:
@@ -133,17 +136,18 @@ def fisher_information(
             gram += 0.5 * slopes @ slopes.transpose(0, 2, 1)
             bounds = crlb_from_gram(gram, columns.names.index(target))
         total = variance + np.sum(columns.shared**2, axis=1)
-        snr = median_snr(columns.flux, np.sqrt(total))
-        parts.append((gram, bounds, snr, plain.sigma2))
+        snr = snr_statistics(columns.flux, np.sqrt(total))
+        parts.append((gram, bounds, snr["snr"], plain.sigma2, snr["snr_p95"]))
     joined = CrlbBatch(
         *(
             np.concatenate([getattr(part[1], field) for part in parts])
             for field in ("sigma2", "fixed", "rho")
         )
     )
-    gram, snr, plain = (np.concatenate([part[k] for part in parts]) for k in (0, 2, 3))
+    gram, snr, plain, p95 = (np.concatenate([part[k] for part in parts]) for k in (0, 2, 3, 4))
     n_label = sum(name in names for name in columns.names)
-    return StarBounds(columns.names, n_label, gram, joined, snr, scaled_condition(gram), plain)
+    cond = scaled_condition(gram)
+    return StarBounds(columns.names, n_label, gram, joined, snr, cond, plain, p95)
 
 
 def _log_variance(

@@ -30,6 +30,17 @@ def test_stars_known_to_a_tenth_of_sigma_raise_the_alarm():
     assert [row.too_many for row in found][-1]
 
 
+@pytest.mark.parametrize("n", [300, 1500, 5000])
+def test_a_uniform_leak_of_half_a_percent_raises_the_alarm(n):
+    """Every prediction 0.5 % nearer to the truth: too few hits, but errors smaller than any can."""
+    world = World(n, seed=3)
+    predicted = world.mean + 0.005 * (world.truth - world.mean)
+    assert world.alarm(predicted)
+    assert not world.alarm(world.mean)
+    found = closeness(world.truth, predicted, world.mean, world.var)
+    assert not any(row.too_many for row in found)
+
+
 @pytest.mark.parametrize("kind", range(8))
 def test_honest_models_raise_none(kind):
     """Means, draws, fits, rounded or scattered predictions of the spectra alone."""

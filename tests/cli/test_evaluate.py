@@ -174,6 +174,29 @@ def test_the_train_split_of_other_data_is_scored_only_when_named(models, other_d
     assert call("speclearn evaluate --split train", models / "ridge", other_data).exit_code == 0
 
 
+def test_bins_over_the_95th_percentile_of_pixels(models, predictions, dataset, tmp_path):
+    """Predictions carry both statistics; a table without the second is refused."""
+    table = Table.read(predictions, format="ascii.ecsv")
+    edge = float(f"{np.median(table['snr']):.3f}")
+    done = call(
+        f"speclearn evaluate --json --snr-bins 0,{edge},inf --snr-statistic p95",
+        models / "ridge", dataset, "--out", tmp_path / "again.ecsv",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    result = json.loads(done.stdout)
+    counts = [np.sum(table[name] < edge) for name in ("snr_p95", "snr")]
+    assert result["bins"][0]["n_spec"] == counts[0] < counts[1]
+    assert "95th percentile" in result["notice"]
+    again = Table.read(tmp_path / "again.ecsv", format="ascii.ecsv")
+    np.testing.assert_array_equal(again["snr"], table["snr"])
+
+    table.remove_column("snr_p95")
+    table.write(tmp_path / "old.ecsv", format="ascii.ecsv")
+    done = call("speclearn evaluate --snr-statistic p95", tmp_path / "old.ecsv", dataset)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "snr_p95" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

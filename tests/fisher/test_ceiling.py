@@ -13,7 +13,7 @@ from starsmith.data_contract.noise.view import median_snr, true_error
 from starsmith.fisher.ceilings.ceiling import ceiling, resampled_error
 from starsmith.fisher.figures import ceiling_figure, plot_ceiling
 from starsmith.fisher.information.bounds import STATISTICS
-from starsmith.simulator.observe import draw_stars, model_flux
+from starsmith.simulator.observe import draw_stars, model_flux, observe
 
 SMALL = {"n_star": 400, "n_template": 4000, "snr_edges": (0.0, 3.0, 5.0, 10.0, math.inf)}
 
@@ -70,6 +70,20 @@ def test_each_bin_uses_its_own_variance(table):
     assert row.variance == pytest.approx(stars.label[members].var())
     expected = 1.0 - stars.var[members].mean() / stars.label[members].var()
     assert row.r2["posterior_mean"][0] == pytest.approx(expected)
+
+
+def test_bins_may_be_over_the_95th_percentile(toy_bank, prior, table):
+    """The same stars in other bins, each as a data set's ``snr_p95`` puts it."""
+    few = {**SMALL, "statistics": ("unbiased_mean",)}
+    other = ceiling(toy_bank, prior, snr_statistic="p95", **few)
+    draws = draw_stars(toy_bank, prior, 0, "test", np.arange(400))
+    snr = observe(toy_bank, draws).snr_p95
+    np.testing.assert_allclose(other.stars.snr, snr, rtol=1e-3)
+    assert np.all(other.stars.snr > table.stars.snr)
+    assert other.row("3-5").n == np.sum((other.stars.snr >= 3) & (other.stars.snr < 5))
+    assert "95th" in other.header["snr"]
+    with pytest.raises(ConfigError, match="--snr-statistic"):
+        ceiling(toy_bank, prior, snr_statistic="mean", **few)
 
 
 def test_same_seed_same_table(toy_bank, prior):
