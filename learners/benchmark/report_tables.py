@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
-from starsmith.fisher.ceilings.ceiling_table import CeilingTable
+import numpy as np
+
+from starsmith.data_contract.predictions import Predictions
+from starsmith.fisher.ceilings.ceiling_table import CeilingTable, StarCeiling
 from starsmith.learners.benchmark.document import Table
 from starsmith.learners.benchmark.published_values import published, reading, with_error
 from starsmith.learners.benchmark.results import N_RESAMPLE, Outcome, Results
 from starsmith.learners.evaluation.calibration import LEVELS, Calibration
-from starsmith.learners.evaluation.evaluate import evaluate_predictions
-from starsmith.learners.evaluation.metrics import Interval
+from starsmith.learners.evaluation.evaluate import BIN_MINIMUM, evaluate_predictions
+from starsmith.learners.evaluation.metrics import Interval, r2
 from starsmith.learners.evaluation.pairs import against_best, differences
 from starsmith.learners.evaluation.weighting import reweight
 
@@ -31,6 +34,7 @@ __all__ = [
 
 
 TIMING_SCATTER = 0.1  # of a time of seconds, run to run; a smaller difference of two is not told
+NEAR_MAG = 0.25  # stars so far from a magnitude of Table 13 stand beside it
 PAIRED_MOST = 2.0  # standard errors between the posterior mean and the ceiling on the same stars
 """Paired standard errors within which two Monte Carlo posteriors of the same stars agree: either
 has an error of its own, var / (effective templates), and only the ceiling's is taken off."""
@@ -201,10 +205,36 @@ def _bin_score(outcome: Outcome, low: float, high: float) -> Interval | None:
     return None
 
 
-def published_snr() -> list[dict]:
-    """Return the paper's Table 13."""
-    table = published()["table_13"]
-    return [dict(zip(table, values, strict=True)) for values in zip(*table.values(), strict=True)]
+def published_snr(
+    stars: StarCeiling, label: str, predictions: Mapping[str, Predictions]
+) -> list[dict]:
+    """The paper's Table 13, and R² of ours among stars within a quarter of its magnitudes."""
+    table, rows = published()["table_13"], []
+    for mag, snr, *scores in zip(*table.values(), strict=True):
+        near = np.abs(stars.mag - mag) <= NEAR_MAG
+        enough = near.sum() >= BIN_MINIMUM
+        line = {"magnitude": mag, "published S/N": snr}
+        line |= {f"published {n}": r for n, r in zip(list(table)[2:], scores, strict=True)}
+        line |= {
+            "our stars": int(near.sum()),
+            "median S/N": f"{np.median(stars.snr[near]):.1f}" if enough else "-",
+        }
+        line |= {name: _r2_near(one, label, mag) for name, one in predictions.items()}
+        exact = 1.0 - stars.var[near].mean() / stars.label[near].var() if enough else None
+        line["posterior_mean"] = "-" if exact is None else f"{exact:.3f}"
+        rows.append(line)
+    return rows
+
+
+def _r2_near(predictions: Predictions, label: str, mag: float) -> str:
+    """R² of the stars about a magnitude; a dash for too few."""
+    if predictions.mag is None:
+        return "-"
+    column = predictions.column(label)
+    rows = predictions.found(label) & (np.abs(predictions.mag - mag) <= NEAR_MAG)
+    if rows.sum() < BIN_MINIMUM:
+        return "-"
+    return f"{r2(predictions.truth[rows, column], predictions.value[rows, column]):.3f}"
 
 
 def supplementary(results: Results) -> list:

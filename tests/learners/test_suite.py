@@ -11,12 +11,15 @@ import pytest
 from matplotlib.figure import Figure
 
 from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.predictions import Predictions
+from starsmith.data_contract.quantities import UNITS
+from starsmith.fisher.ceilings.ceiling_table import StarCeiling
 from starsmith.learners import fit
 from starsmith.learners.benchmark.cost import cost_of, forward_flops
 from starsmith.learners.benchmark.document import Document, Picture, Section, Table, write_document
 from starsmith.learners.benchmark.learning_curve import first_spectra
 from starsmith.learners.benchmark.published_values import published
-from starsmith.learners.benchmark.report_tables import speed
+from starsmith.learners.benchmark.report_tables import published_snr, speed
 from starsmith.learners.benchmark.suite import list_suites, load_suite, suite_from_table
 from starsmith.learners.recipe import NetworkRecipe, RidgeRecipe
 
@@ -215,3 +218,33 @@ def test_published_tables_are_consistent():
     assert table["table_3"]["template"]["r2"] == table["appendix_h"]["logg"]["r2"]
     assert table["table_9"]["r2"] == table["table_10"]["specvit"]["1000000"]
     assert set(table["remarks"]) <= set(table)
+
+
+def test_table_13_stands_beside_ours_by_magnitude():
+    """Stars within a quarter of a magnitude; none at 20, where nothing is said of ours."""
+    rng = np.random.default_rng(1)
+    n = 300
+    mag, truth = rng.uniform(21.0, 22.5, n), rng.uniform(1.0, 5.0, n)
+    mean, var, snr = truth + 0.3 * rng.normal(size=n), np.full(n, 0.09), np.full(n, 5.0)
+    arrays = {"index": np.arange(n), "snr": snr, "mag": mag}
+    stars = StarCeiling(
+        seed=0, split="test", label=truth, sigma2=var, mean=mean, var=var, ess=snr, **arrays
+    )
+    ours = Predictions(
+        split="test", seed=0, labels=("logg",), units=(UNITS["logg"],), truth=truth[:, None],
+        value=mean[:, None], uncertainty=None, model="m", dataset="d", notice="", **arrays,
+    )  # fmt: skip
+
+    bright, *_, last = published_snr(stars, "logg", {"m": ours})
+
+    assert (bright["magnitude"], bright["published S/N"], bright["published specvit"]) == (
+        20,
+        24,
+        0.9,
+    )
+    assert (bright["our stars"], bright["m"], bright["posterior_mean"]) == (0, "-", "-")
+    near = mag >= 22.25
+    assert last["our stars"] == near.sum()
+    r2 = 1.0 - np.mean((mean - truth)[near] ** 2) / truth[near].var()
+    assert last["m"] == f"{r2:.3f}"
+    assert last["posterior_mean"] == f"{1.0 - 0.09 / truth[near].var():.3f}"
