@@ -40,7 +40,10 @@ def folder(kept, tmp_path):
 def test_four_first_users_fill_one_empty_cache(folder):
     """All render the same bank at once; each gets its spectrum, and one bank is left."""
     cache = folder / "cache"
-    line = "specsim generate -n 20 --workers 1 --grid grid.zarr --out own{}.zarr"
+    line = (
+        "specsim generate -n 20 --workers 1 --grid grid.zarr --out own{}.zarr "
+        "--teff 4500..5500 --logg 4..4.5 --m-h=-0.5..0"
+    )
     users = [started(line.format(k), folder, XDG_CACHE_HOME=str(cache)) for k in range(4)]
     found = ended(users)
     assert [code for code, _ in found] == [0] * 4, found
