@@ -29,9 +29,9 @@ NAMES = re.compile(r'"(?:ridge|lightgbm|gridposterior|template)"|card\["kind"\]'
 NAMED_FOR_THE_READER = {
     "recipe.py": 2,  # kinds of recipes, as files spell them
     "checkpoint.py": 1,  # a package whose version the card tells
-    "benchmark/report.py": 2,  # a package; which curves a figure has room for
+    "benchmark/report.py": 1,  # a package
     "benchmark/report_figures.py": 4,  # colours of families
-    "benchmark/report_tables.py": 5,  # rows that the published tables have
+    "benchmark/report_tables.py": 3,  # rows that the published tables have
 }
 
 
