@@ -266,6 +266,7 @@ def _snr_problems(
     for name in sorted(found.keys() & values.keys()):
         if not np.allclose(found[name], values[name][rows], rtol=SNR_TOLERANCE):
             yield f"{name} is not that of flux_model and its noise tables"
+            return  # one cause, one finding
 
 
 def fingerprints(path: Path, split: str, header: DatasetHeader) -> np.ndarray:
