@@ -100,7 +100,8 @@ def _record(file: Path, known: FileRecord | None) -> FileRecord:
     """Size and hash of a file; those of none where it is a link, a pipe or cannot be read."""
     try:
         if not file.is_symlink():
-            return hash_file(file, known)
+            unknown = {"bytes": -1, "sha256": "not recorded"}  # of another size: not read
+            return hash_file(file, known or unknown)
     except (OSError, LookupError, TypeError):
         pass
     return {"bytes": 0, "sha256": "no regular file"}

@@ -45,7 +45,9 @@ READERS = {  # what reads each input; {} is the input's name
     "targets.fits": ("specfisher plan --target-sigma logg=0.3 --bank bank.zarr --stars {}",),
     "sed.ecsv": ("specsim snr --mag 21 --sed {}",),
     "run.toml": ("specsim generate --config {} --out out.zarr",),
-    "recipe.toml": ("speclearn train data.zarr --model specvit_tiny --recipe {} --out out",),
+    "recipe.toml": (
+        "speclearn train data.zarr --model specvit_tiny --recipe {} --epochs 1 --out out",
+    ),
     "predictions.ecsv": (
         "speclearn evaluate {} data.zarr",
         "specfisher compare {} --data data.zarr --n-template 1000",
