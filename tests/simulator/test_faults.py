@@ -150,7 +150,7 @@ def test_what_the_disk_refuses_is_told_and_the_run_resumes(
     with pytest.raises(StarsmithError, match=f"data.zarr: .*{advice}.*same command again") as told:
         write(toy_bank, out)
     assert told.value.exit_code == 1
-    assert len(finished_shards(out)) == n_call // 15  # arrays of a shard
+    assert len(finished_shards(out)) == n_call // 16  # arrays of a shard
     monkeypatch.undo()
     if number == errno.ENOSPC:
         write(toy_bank, out)
