@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import random
+import re
 import shutil
 import zlib
 from collections.abc import Callable, Iterator
@@ -45,6 +46,7 @@ READERS = {  # what reads each input; {} is the input's name
     "targets.fits": ("specfisher plan --target-sigma logg=0.3 --bank bank.zarr --stars {}",),
     "sed.ecsv": ("specsim snr --mag 21 --sed {}",),
     "run.toml": ("specsim generate --config {} --out out.zarr",),
+    "mine.toml": ("specsim instrument show {}", "specsim snr --mag 21 --instrument {}"),
     "recipe.toml": (
         "speclearn train data.zarr --model specvit_tiny --recipe {} --epochs 1 --out out",
     ),
@@ -102,6 +104,15 @@ def _with(content: bytes, old: str, new: str) -> bytes:
     return content.replace(old.encode(), new.encode())
 
 
+def _number(content: bytes, text: bytes) -> bytes:
+    """The middle number of a text replaced by another."""
+    found = list(re.finditer(rb"(?<=[ :\[=,])-?\d+(\.\d+)?", content))
+    if not found:
+        return content + text
+    start, stop = found[len(found) // 2].span()
+    return content[:start] + text + content[stop:]
+
+
 GENERIC = {
     "empty": _write(b""),
     "half": _edit(lambda content: content[: len(content) // 2]),
@@ -121,6 +132,11 @@ GENERIC = {
     "a link out": _replaced(lambda path: path.symlink_to("/etc/passwd")),
     "gzip bomb": _write(zlib.compress(bytes(64 << 20), 9, 31)),
     "brackets": _write(b"[" * 100_000),
+    "many digits": _edit(partial(_number, text=b"9" * 5000)),
+    "overflow": _edit(partial(_number, text=b"1e999")),
+    "negative": _edit(partial(_number, text=b"-7")),
+    "large": _edit(partial(_number, text=b"1000000000000000")),
+    "not a number": _edit(partial(_number, text=b"NaN")),
     "nul": _edit(lambda content: b"\x00" + content),
 }
 VALUES = (

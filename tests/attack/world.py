@@ -1,5 +1,6 @@
 """One small file of every kind that commands read, made by the commands themselves."""
 
+from importlib.resources import files
 from itertools import product
 
 import numpy as np
@@ -49,6 +50,8 @@ def build(folder):
     sed.write(folder / "sed.ecsv", format="ascii.ecsv")
     for teff, logg in product((4000.0, 4500.0, 5000.0), (4.0, 4.5)):
         write_node(folder / "archive", teff=teff, logg=logg)
+    instrument = files("starsmith.simulator.instruments") / "pfs_mr.toml"
+    (folder / "mine.toml").write_text(instrument.read_text())
     for name, text in TEXTS.items():
         (folder / name).write_text(text)
     for line in MADE:
