@@ -15,7 +15,10 @@ import pytest
 from tests.attack.attacks import every, prepare
 
 MOST_BYTES, MOST_SECONDS = 1.5e9, 20.0
-MISSES: dict[str, str] = {}
+MISSES = {
+    "recipe.toml: large": "a run that diverges leaves its folder, whose log says how; the message "
+    "says how to go on",
+}
 """Attacks that are still answered badly, by name, and why."""
 
 pytestmark = pytest.mark.slow
