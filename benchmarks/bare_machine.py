@@ -190,7 +190,8 @@ def training_view(source, labels: tuple[str, ...], n_spec: int) -> SimpleNamespa
     """What statistics are measured on: stars of record, as `open_online` draws them."""
     from starsmith.learners.online.online_view import drawn_split
 
-    return SimpleNamespace(train=drawn_split(source, "train", n_spec), labels=labels)
+    train, val = (drawn_split(source, split, n_spec) for split in ("train", "val"))
+    return SimpleNamespace(train=train, val=val, labels=labels)
 
 
 def specvit_ranges() -> Mapping[str, tuple[float, float]]:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import eigh
 
 from starsmith.data_contract.dataset.training import TrainingView
 from starsmith.data_contract.observed import Observed
@@ -62,7 +61,9 @@ class Typical:
             return None
         z = _standardised(view.train.observe(slice(0, n_train)), mean, std)[0].astype(np.float64)
         gram = z @ z.T
-        values, vectors = eigh(gram, subset_by_index=(n_train - n_component, n_train - 1))
+        values, vectors = (
+            part[..., -n_component:] for part in np.linalg.eigh(gram)
+        )  # largest last
         values = np.maximum(values, 1e-12 * values[-1])
         basis = ((vectors / np.sqrt(values)).T @ z).astype(np.float32)
         plain = cls(basis, values / n_train, np.zeros(3))

@@ -24,7 +24,8 @@ class LeakageOptions:
     cls=Command,
     examples=(
         "specdata check-leakage data.zarr other.zarr",
-        "specdata check-leakage published/train.h5 published/test.h5 survey.ecsv",
+        "specdata check-leakage published/train.h5 published/test.h5",
+        "specdata check-leakage survey_train.ecsv survey_test.ecsv",
     ),
 )
 @takes(LeakageOptions)

@@ -19,7 +19,7 @@ from tests.written.lines import (
 MADE = (  # what lines read: made in this order, in one folder
     "specsim bank --out bank.zarr",
     "specsim generate -n 3000 --seed 7 --out data.zarr",
-    "speclearn train data.zarr --model specvit_tiny --epochs 1 --out vit",
+    "speclearn train data.zarr --epochs 1 --target logg --target m_h --out vit",
     "speclearn train data.zarr --model specvit_tiny --epochs 1 --set loss=gaussian_nll --out sure",
     "speclearn train data.zarr --model ridge --out ridge",
     "speclearn train data.zarr --model gridposterior --out gp",
@@ -50,7 +50,8 @@ table = Table({"wave": wave, "flux": 1.0 + 0.2 * np.sin(wave / 500.0)})
 table["wave"].unit = "Angstrom"
 for name in ("galaxy.ecsv", "sun.ecsv"):
     table.write(name, format="ascii.ecsv")
-Table({"targetid": np.arange(5)}).write("survey.ecsv", format="ascii.ecsv")
+for k, name in enumerate(("survey_train.ecsv", "survey_test.ecsv")):
+    Table({"targetid": np.arange(5) + 5 * k}).write(name, format="ascii.ecsv")
 open("run.toml", "w").write("n = 300\\nmag = [20.5, 22.5]\\n")
 """
 LINES = shown()
