@@ -6,13 +6,13 @@ import numba
 import numpy as np
 import pytest
 
+from starsmith.data_contract.kernels.lsf import convolve_lsf
+from starsmith.data_contract.kernels.shift import collect_pixels
 from starsmith.data_contract.noise.model import NoiseModel
 from starsmith.data_contract.noise.modes import noise_modes
 from starsmith.fisher.ceilings.ceiling import ceiling
 from starsmith.fisher.kernels.gram import fill_gram
 from starsmith.fisher.posterior.best_fit import FitOptions, best_fit
-from starsmith.simulator.kernels.lsf import convolve_lsf
-from starsmith.simulator.kernels.shift import collect_pixels
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
 from starsmith.simulator.synthesis import Sampling, synthesize

@@ -4,6 +4,7 @@ import numpy as np
 from scipy.sparse import csr_array, vstack
 
 from starsmith.data_contract.errors import GridError
+from starsmith.data_contract.kernels.lsf import FWHM_TO_SIGMA, N_SIGMA, fill_pixel_weights
 from starsmith.simulator.constants import ANGSTROM_PER_NM
 from starsmith.simulator.instruments import Instrument, JoinedInstrument
 from starsmith.simulator.instruments.light.extinction import REACH_PIXEL
@@ -12,7 +13,6 @@ from starsmith.simulator.instruments.light.lsf import (
     kernel_weights,
     pixel_kernel,
 )
-from starsmith.simulator.kernels.lsf import FWHM_TO_SIGMA, N_SIGMA, fill_pixel_weights
 
 __all__ = ["pixel_operator", "remaining_sigma"]
 

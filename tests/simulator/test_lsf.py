@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import GridError
+from starsmith.data_contract.kernels.lsf import FWHM_TO_SIGMA, convolve_lsf
 from starsmith.simulator.instruments import load_instrument
-from starsmith.simulator.kernels.lsf import FWHM_TO_SIGMA, convolve_lsf
 from starsmith.simulator.rendering.render import pixel_operator
 from tests.reference.lsf import convolve_lsf_dense, pixel_average
 
