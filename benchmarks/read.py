@@ -21,8 +21,9 @@ import numpy as np
 import zarr
 
 from benchmarks.timing import machine
-from starsmith.data_contract.dataset.reader import Split, open_dataset
+from starsmith.data_contract.dataset.reader import open_dataset
 from starsmith.data_contract.dataset.shard_file import ShardFiles
+from starsmith.data_contract.dataset.split import Split
 from starsmith.data_contract.dataset.split_columns import open_column, read_rows
 
 BATCH = 256

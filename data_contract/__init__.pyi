@@ -11,7 +11,6 @@ from .checks.verify import verify_dataset as verify_dataset
 from .dataset.manifest import Manifest as Manifest
 from .dataset.manifest import read_manifest as read_manifest
 from .dataset.reader import Dataset as Dataset
-from .dataset.reader import Split as Split
 from .dataset.reader import open_dataset as open_dataset
 from .dataset.schema import DatasetHeader as DatasetHeader
 from .dataset.shards import Shard as Shard
@@ -22,7 +21,8 @@ from .dataset.shards import open_run as open_run
 from .dataset.shards import plan_shards as plan_shards
 from .dataset.shards import write_shard as write_shard
 from .dataset.shards import writer_lock as writer_lock
-from .dataset.training import SpectrumView as SpectrumView
+from .dataset.split import SpectrumView as SpectrumView
+from .dataset.split import Split as Split
 from .dataset.training import TrainingSplit as TrainingSplit
 from .dataset.training import TrainingView as TrainingView
 from .draws import Draws as Draws

@@ -3,14 +3,15 @@ from .benchmark.run_suite import run_suite as run_suite
 from .benchmark.suite import load_suite as load_suite
 from .estimators.registry import Kind as Kind
 from .estimators.registry import Task as Task
+from .estimators.registry import list_models as list_models
 from .estimators.registry import register_estimator as register_estimator
+from .estimators.registry import register_model as register_model
 from .evaluation.evaluate import Evaluation as Evaluation
 from .evaluation.evaluate import compare as compare
 from .evaluation.evaluate import evaluate as evaluate
 from .evaluation.evaluate import evaluate_predictions as evaluate_predictions
+from .evaluation.evaluation_figures import plot_predictions as plot_predictions
 from .networks.registry import create_model as create_model
-from .networks.registry import list_models as list_models
-from .networks.registry import register_model as register_model
 from .predict import Predictor as Predictor
 from .predict import load_checkpoint as load_checkpoint
 from .predict import predict as predict
@@ -18,7 +19,6 @@ from .predict import predict_observed as predict_observed
 from .predict import predict_spectrum as predict_spectrum
 from .recipe import list_recipes as list_recipes
 from .recipe import load_recipe as load_recipe
+from .run_folder import TrainingResult as TrainingResult
 from .train import fit as fit
-from .training.run_folder import TrainingResult as TrainingResult
-from .training_figures import plot_predictions as plot_predictions
-from .training_figures import plot_training as plot_training
+from .training.training_curves import plot_training as plot_training

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from starsmith.data_contract.dataset.reader import Split
+from starsmith.data_contract.dataset.split import Split
 from starsmith.data_contract.described import described, span
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.observed import Observed

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from starsmith.data_contract.dataset.reader import Split
+from starsmith.data_contract.dataset.split import Split
 from starsmith.data_contract.dataset.training import TrainingSplit, TrainingView
 from starsmith.data_contract.errors import DataError
 from starsmith.learners.typical import Typical

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
-from starsmith.data_contract.dataset.reader import Split
+from starsmith.data_contract.dataset.split import Split
 
 __all__ = ["SpectrumDataset", "SpectrumStream"]
 

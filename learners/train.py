@@ -16,8 +16,7 @@ from starsmith.learners.device import MEMORY_BYTES, pick_device
 from starsmith.learners.estimators.registry import ForwardView, Kind, Task, kind_of
 from starsmith.learners.networks import list_models
 from starsmith.learners.recipe import Recipe, load_recipe
-from starsmith.learners.training.distributed import is_leader, wait_for_all
-from starsmith.learners.training.run_folder import (
+from starsmith.learners.run_folder import (
     METRICS,
     TrainingResult,
     is_closed,
@@ -25,6 +24,7 @@ from starsmith.learners.training.run_folder import (
     remove_run,
     result_from_card,
 )
+from starsmith.learners.training.distributed import is_leader, wait_for_all
 
 if TYPE_CHECKING:
     from starsmith.learners.online.online_view import OnlineView

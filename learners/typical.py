@@ -16,8 +16,8 @@ FEWEST = 20  # validation spectra: of fewer no range is known
 TAIL = 1.0  # percent of the validation spectra beyond each limit
 MARGIN = 1.1  # limits are widened by so much: they are estimates
 PREFIX = "typical."
-MAD_TO_SIGMA = 1.4826
 BLOCK = 256  # spectra at a time: arrays stay in the caches
+MAD_TO_SIGMA = 1.4826  # sigma of a Gaussian over its median absolute deviation
 STRIDE = 4  # every fourth pair of neighbours tells the noise of pixels
 
 

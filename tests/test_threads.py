@@ -8,8 +8,8 @@ import pytest
 
 from starsmith.data_contract.kernels.lsf import convolve_lsf
 from starsmith.data_contract.kernels.shift import collect_pixels
+from starsmith.data_contract.noise.covariance import noise_modes
 from starsmith.data_contract.noise.model import NoiseModel
-from starsmith.data_contract.noise.modes import noise_modes
 from starsmith.fisher.ceilings.ceiling import ceiling
 from starsmith.fisher.kernels.gram import fill_gram
 from starsmith.fisher.posterior.best_fit import FitOptions, best_fit

@@ -15,7 +15,7 @@ from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.quantities import SNR_KINDS
 
 if TYPE_CHECKING:
-    from starsmith.data_contract.dataset.reader import Split
+    from starsmith.data_contract.dataset.split import Split
     from starsmith.data_contract.predictions import Predictions
     from starsmith.learners.evaluation.calibration import Calibration
     from starsmith.learners.evaluation.leak import Verdict

@@ -101,8 +101,8 @@ def _entry(entry: "CacheEntry") -> dict:
 
 def _report() -> dict:
     """What is in the cache, as the JSON document has it."""
+    from starsmith.data_contract.files.user_cache import cache_folder
     from starsmith.simulator.cache.contents import list_cache
-    from starsmith.simulator.cache.use import cache_folder
 
     entries, others = list_cache()
     stale = [entry for entry in entries if entry.stale]
@@ -169,8 +169,8 @@ def _clear(age: float | None, everything: bool, dry_run: bool) -> dict:
     everything : bool
     dry_run : bool
     """
+    from starsmith.data_contract.files.user_cache import cache_folder
     from starsmith.simulator.cache.contents import clear_cache, list_cache
-    from starsmith.simulator.cache.use import cache_folder
 
     entries, others = list_cache()
     now = time.time()

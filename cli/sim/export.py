@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from astropy.table import Table
 
-    from starsmith.data_contract.dataset.reader import Split
+    from starsmith.data_contract.dataset.split import Split
 
 __all__ = ["ExportOptions", "export"]
 

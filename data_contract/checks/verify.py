@@ -9,7 +9,6 @@ import numpy as np
 from starsmith.data_contract.bank.bank_file import read_noise
 from starsmith.data_contract.checks.integrity import FileCheck, Finding, check_files
 from starsmith.data_contract.dataset.manifest import Manifest, content_digest
-from starsmith.data_contract.dataset.reader import read_draws
 from starsmith.data_contract.dataset.schema import (
     DATASET_SCHEMA,
     DATASET_VERSIONS,
@@ -18,6 +17,7 @@ from starsmith.data_contract.dataset.schema import (
     differing_keys,
 )
 from starsmith.data_contract.dataset.shards import RUN_FILE, Shard, open_run, plan_shards
+from starsmith.data_contract.dataset.split import read_draws
 from starsmith.data_contract.dataset.split_columns import (
     check_column,
     is_rounded,

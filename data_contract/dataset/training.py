@@ -9,29 +9,15 @@ read everything in them.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from starsmith.data_contract.dataset.schema import SHARD_ROWS
 from starsmith.data_contract.dataset.shuffle import BUFFER_SHARDS, shuffled_batches
+from starsmith.data_contract.dataset.split import SpectrumView, Split
 from starsmith.data_contract.noise.view import true_error
-from starsmith.data_contract.observed import Observed
 
-if TYPE_CHECKING:
-    from starsmith.data_contract.dataset.reader import Split
-
-__all__ = ["KeyedSpectra", "SpectrumView", "TrainingSplit", "TrainingView"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SpectrumView(Observed):
-    """Observed spectra of a split: flux and honest 1σ error [1e-17 erg/s/cm²/Å], and mask.
-
-    ``wave`` is that of the split; a view of toy spectra may leave it out.
-    """
-
-    wave: np.ndarray | None = None
+__all__ = ["KeyedSpectra", "TrainingSplit", "TrainingView"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +105,7 @@ class TrainingSplit:
         return shuffled_batches(len(self), self.shard_rows, size, epoch, seed, buffer_shards)
 
     @classmethod
-    def of(cls, split: "Split", fresh_noise: bool) -> "TrainingSplit":
+    def of(cls, split: Split, fresh_noise: bool) -> "TrainingSplit":
         """Restrict a split; it stays inside functions, out of reach of attributes."""
 
         def observe(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.data_contract.dataset.manifest import Manifest
-from starsmith.data_contract.dataset.reader import Dataset, Split
+from starsmith.data_contract.dataset.reader import Dataset
 from starsmith.data_contract.dataset.remaker import Remaker
 from starsmith.data_contract.dataset.schema import STORES, DatasetHeader, stored_bits
 from starsmith.data_contract.dataset.shards import (
@@ -20,6 +20,7 @@ from starsmith.data_contract.dataset.shards import (
     remove_dataset,
     write_shard,
 )
+from starsmith.data_contract.dataset.split import Split
 from starsmith.data_contract.dataset.split_columns import rounded
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.exchange.published import (

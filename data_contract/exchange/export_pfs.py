@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits  # noqa: TID251
 
-from starsmith.data_contract.dataset.reader import Split
-from starsmith.data_contract.dataset.training import SpectrumView
+from starsmith.data_contract.dataset.split import SpectrumView, Split
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.atomic import staged_file

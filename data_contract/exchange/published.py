@@ -16,8 +16,9 @@ import h5py
 import numpy as np
 
 from starsmith.data_contract.bank.velocity import LIGHT_SPEED_KM_S
-from starsmith.data_contract.dataset.reader import Dataset, Split
+from starsmith.data_contract.dataset.reader import Dataset
 from starsmith.data_contract.dataset.schema import DatasetHeader
+from starsmith.data_contract.dataset.split import Split
 from starsmith.data_contract.dataset.split_columns import rounded
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.atomic import json_bytes, staged_file

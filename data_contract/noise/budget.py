@@ -7,7 +7,6 @@ import numpy as np
 from starsmith.data_contract.noise.coadd import mean_over_exposures
 from starsmith.data_contract.noise.detector import background, sensitivity
 from starsmith.data_contract.noise.model import NoiseModel
-from starsmith.data_contract.noise.modes import distortion_shapes
 from starsmith.data_contract.noise.noise_tables import NoiseTables
 from starsmith.data_contract.noise.terms import TERMS as SWITCHED
 from starsmith.data_contract.noise.view import CALCULATOR
@@ -117,7 +116,7 @@ def noise_budget(
         modes *= n_exposure * np.square(electrons)
         terms[term.budget] = np.minimum(modes, terms["floor"])
         terms["floor"] = terms["floor"] - terms[term.budget]
-    shapes = distortion_shapes(tables, model)
+    shapes = model.shapes(tables)
     for term, _ in model.active("shapes"):
         variance = np.square(shapes[term.stream]).sum(axis=0)
         terms[term.budget] = n_exposure * np.square(signal) * variance

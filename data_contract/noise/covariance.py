@@ -3,11 +3,10 @@
 import numpy as np
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.noise.modes import noise_modes
 from starsmith.data_contract.noise.view import NoiseModel, NoiseTables, background, sensitivity
 from starsmith.data_contract.quantities import CONDITIONS
 
-__all__ = ["check_noise", "covariance_of", "variance_line", "variance_of"]
+__all__ = ["check_noise", "covariance_of", "noise_modes", "variance_line", "variance_of"]
 
 
 def variance_line(tables: NoiseTables, conditions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -37,6 +36,32 @@ def variance_of(tables: NoiseTables, flux_model: np.ndarray, conditions: np.ndar
     """
     floor, slope = variance_line(tables, conditions)
     return floor + slope * np.maximum(flux_model, 0.0)
+
+
+def noise_modes(
+    tables: NoiseTables, model: NoiseModel, flux_model: np.ndarray, conditions: np.ndarray
+) -> np.ndarray:
+    """All correlated modes of a noise model: U of C = D + U Uᵀ.
+
+    Parameters
+    ----------
+    tables : NoiseTables
+    model : NoiseModel
+    flux_model : float array, shape (n_spec, n_wave)
+        Noiseless flux [1e-17 erg/s/cm²/Å].
+    conditions : float64 array, shape (n_spec, 8)
+
+    Returns
+    -------
+    modes : float64 array, shape (n_spec, n_wave, n_mode)
+        [1e-17 erg/s/cm²/Å]; no column where every term is independent. D is the square of
+        `starsmith.data_contract.noise.true_error` with the same model, less their squares.
+    """
+    modes = [np.zeros((*np.shape(flux_model), 0))]
+    modes += [term.modes(tables, conditions) for term, _ in model.active("modes")]
+    for shape in model.shapes(tables).values():
+        modes.append(np.asarray(flux_model)[:, :, None] * shape.T)
+    return np.concatenate(modes, axis=2)
 
 
 def check_noise(model: NoiseModel) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, make_dataclass
 from typing import Any
 
+import numpy as np
+
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.noise import terms
 from starsmith.data_contract.noise.noise_tables import NoiseTables
@@ -88,6 +90,20 @@ class NoiseModel(Entries):
         for term, value in self.active("applied"):
             tables = term.applied(tables, value)
         return tables
+
+    def shapes(self, tables: NoiseTables) -> dict[str, np.ndarray]:
+        """Fractional errors of the flux, as shapes for standard normal amplitudes.
+
+        Returns
+        -------
+        shapes : dict of str to float64 array, shape (n_mode, n_wave)
+            By random stream; only those that the model switches on.
+        """
+        on = list(self.active("shapes"))
+        key = "distortion_shapes", *((term.stream, size) for term, size in on)
+        if key not in tables.remembered:
+            tables.remembered[key] = {term.stream: term.shapes(tables, size) for term, size in on}
+        return tables.remembered[key]
 
     def recorded(self) -> dict:
         """Entries that differ from the default; empty for the calculator's noise."""

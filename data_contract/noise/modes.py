@@ -8,16 +8,13 @@ import numpy as np
 from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.kernels.noise_terms import fill_floor_modes
 from starsmith.data_contract.noise.detector import sensitivity, sky_counts
-from starsmith.data_contract.noise.model import NoiseModel
 from starsmith.data_contract.noise.noise_tables import NoiseTables
 
 __all__ = [
     "FLOOR_MODES",
-    "distortion_shapes",
     "floor_amplitudes",
     "floor_modes",
     "floor_share",
-    "noise_modes",
     "smooth_shapes",
     "telluric_depth",
 ]
@@ -148,26 +145,6 @@ def _band_depth(wave: np.ndarray, conversion: np.ndarray, low: float, high: floa
     return depth
 
 
-def distortion_shapes(tables: NoiseTables, model: NoiseModel) -> dict[str, np.ndarray]:
-    """Fractional errors of the flux, as shapes for standard normal amplitudes.
-
-    Parameters
-    ----------
-    tables : NoiseTables
-    model : NoiseModel
-
-    Returns
-    -------
-    shapes : dict of str to float64 array, shape (n_mode, n_wave)
-        By random stream; only those that the model switches on.
-    """
-    on = list(model.active("shapes"))
-    key = "distortion_shapes", *((term.stream, size) for term, size in on)
-    if key not in tables.remembered:
-        tables.remembered[key] = {term.stream: term.shapes(tables, size) for term, size in on}
-    return tables.remembered[key]
-
-
 def smooth_shapes(tables: NoiseTables, size: float) -> np.ndarray:
     """Errors of the flux scale: Legendre polynomials in wavelength, of equal weight.
 
@@ -187,29 +164,3 @@ def smooth_shapes(tables: NoiseTables, size: float) -> np.ndarray:
     legendre = np.polynomial.legendre.legvander(x, POLYNOMIALS - 1).T
     rms = size / np.sqrt(POLYNOMIALS)
     return rms * np.sqrt(2.0 * order + 1.0)[:, None] * legendre
-
-
-def noise_modes(
-    tables: NoiseTables, model: NoiseModel, flux_model: np.ndarray, conditions: np.ndarray
-) -> np.ndarray:
-    """All correlated modes of a noise model: U of C = D + U Uᵀ.
-
-    Parameters
-    ----------
-    tables : NoiseTables
-    model : NoiseModel
-    flux_model : float array, shape (n_spec, n_wave)
-        Noiseless flux [1e-17 erg/s/cm²/Å].
-    conditions : float64 array, shape (n_spec, 8)
-
-    Returns
-    -------
-    modes : float64 array, shape (n_spec, n_wave, n_mode)
-        [1e-17 erg/s/cm²/Å]; no column where every term is independent. D is the square of
-        `starsmith.data_contract.noise.true_error` with the same model, less their squares.
-    """
-    modes = [np.zeros((*np.shape(flux_model), 0))]
-    modes += [term.modes(tables, conditions) for term, _ in model.active("modes")]
-    for shape in distortion_shapes(tables, model).values():
-        modes.append(np.asarray(flux_model)[:, :, None] * shape.T)
-    return np.concatenate(modes, axis=2)

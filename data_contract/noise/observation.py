@@ -15,7 +15,7 @@ from starsmith.data_contract.kernels.noise_terms import (
 from starsmith.data_contract.noise.coadd import Coadd
 from starsmith.data_contract.noise.cosmic_rays import hit_mask, interpolate_lost
 from starsmith.data_contract.noise.model import NoiseModel
-from starsmith.data_contract.noise.modes import FLOOR_MODES, distortion_shapes, floor_amplitudes
+from starsmith.data_contract.noise.modes import FLOOR_MODES, floor_amplitudes
 from starsmith.data_contract.noise.noise_tables import NoiseTables
 from starsmith.data_contract.quantities import CONDITIONS
 from starsmith.data_contract.random import DrawKey, normals
@@ -91,7 +91,7 @@ def total_error(
     """
     sigma = coadd.response.error(flux_model)
     if model.distorts:
-        shapes = np.concatenate(list(distortion_shapes(tables, model).values()))
+        shapes = np.concatenate(list(model.shapes(tables).values()))
         widen_error(sigma, flux_model, np.square(shapes).sum(axis=0).astype(np.float32))
     return sigma
 
@@ -177,7 +177,7 @@ def _distort(
     realisation: Realisation,
 ) -> None:
     """Add errors in proportion to the flux, and their variance to that of sigma; in place."""
-    by_stream = distortion_shapes(tables, model)
+    by_stream = model.shapes(tables)
     amplitude = [
         normals(key, stream, len(shape), realisation.of_terms)
         for stream, shape in by_stream.items()

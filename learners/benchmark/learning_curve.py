@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from starsmith.data_contract.dataset.training import SpectrumView, TrainingView
+from starsmith.data_contract.dataset.split import SpectrumView
+from starsmith.data_contract.dataset.training import TrainingView
 from starsmith.data_contract.errors import ConfigError
 
 __all__ = ["first_spectra"]

@@ -6,7 +6,7 @@ from importlib.resources import files
 
 from starsmith.learners.benchmark.results import Outcome, Results
 from starsmith.learners.estimators.registry import kind_of
-from starsmith.learners.evaluation.metrics import Interval
+from starsmith.learners.scores.metrics import Interval
 
 __all__ = ["published", "reading", "remark", "with_error"]
 

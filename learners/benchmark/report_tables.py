@@ -11,9 +11,9 @@ from starsmith.learners.benchmark.published_values import published, reading, wi
 from starsmith.learners.benchmark.results import N_RESAMPLE, Outcome, Results
 from starsmith.learners.evaluation.calibration import LEVELS, Calibration
 from starsmith.learners.evaluation.evaluate import BIN_MINIMUM, evaluate_predictions
-from starsmith.learners.evaluation.metrics import Interval, r2
 from starsmith.learners.evaluation.pairs import against_best, differences
 from starsmith.learners.evaluation.weighting import reweight
+from starsmith.learners.scores.metrics import Interval, r2
 
 __all__ = [
     "by_snr",

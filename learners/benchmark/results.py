@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.data_contract.bank.bank_file import Bank
-from starsmith.data_contract.dataset.training import SpectrumView
+from starsmith.data_contract.dataset.split import SpectrumView
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.files.outside import read_json_lines
 from starsmith.data_contract.predictions import Predictions
@@ -16,8 +16,8 @@ from starsmith.fisher.ceilings.ceiling_table import CeilingTable
 from starsmith.learners.benchmark.suite import Run, Suite
 from starsmith.learners.evaluation.evaluate import Evaluation, evaluate_predictions
 from starsmith.learners.evaluation.leak import Verdict, hold_against
-from starsmith.learners.evaluation.metrics import Interval
-from starsmith.learners.training.run_folder import METRICS
+from starsmith.learners.run_folder import METRICS
+from starsmith.learners.scores.metrics import Interval
 
 __all__ = ["N_RESAMPLE", "Outcome", "Results"]
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from starsmith.data_contract.bank.bank_file import Bank
-from starsmith.data_contract.dataset.reader import Dataset, Split, open_dataset
+from starsmith.data_contract.dataset.reader import Dataset, open_dataset
+from starsmith.data_contract.dataset.split import Split
 from starsmith.data_contract.dataset.training import TrainingView
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.files.atomic import write_json

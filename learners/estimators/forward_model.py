@@ -18,10 +18,10 @@ from starsmith.data_contract.bank.bank_file import Bank, read_bank
 from starsmith.data_contract.errors import ConfigError, ContractError, DataError
 from starsmith.learners.checkpoint import make_card, write_checkpoint
 from starsmith.learners.estimators.registry import Kind, Task
-from starsmith.learners.evaluation.metrics import mae, r2, rmse
 from starsmith.learners.preprocess import LabelScale, Normaliser, Statistics, select_labels
 from starsmith.learners.recipe import PosteriorRecipe, TemplateRecipe, recipe_from_table
-from starsmith.learners.training.run_folder import BANK
+from starsmith.learners.run_folder import BANK
+from starsmith.learners.scores.metrics import mae, r2, rmse
 
 __all__ = ["BankEstimator", "forward_kind"]
 

@@ -1,7 +1,9 @@
-"""Estimators by name: what each kind of model needs, how it is fitted, how it is opened."""
+"""Models by name: what each kind needs, how it is fitted and opened, who builds a network."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,6 +17,7 @@ from starsmith.learners.recipe import register_recipe
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from starsmith.data_contract.bank.bank_file import Bank
 
@@ -24,9 +27,12 @@ __all__ = [
     "ForwardView",
     "Kind",
     "Task",
+    "builder_of",
     "kind_of",
     "list_estimators",
+    "list_models",
     "register_estimator",
+    "register_model",
     "with_forward",
 ]
 
@@ -170,10 +176,79 @@ _HOME = {
 
 _ADDED: dict[str, Kind] = {}
 
+FAMILY = {
+    "bilstm": ("bilstm", "bilstm_tiny"),
+    "deep_cnn": ("deep_cnn", "deep_cnn_tiny"),
+    "hybrids": (
+        "convstem_lstm",
+        "convstem_lstm_tiny",
+        "convstem_vit",
+        "convstem_vit_tiny",
+        "lstmformer",
+        "lstmformer_tiny",
+    ),
+    "mlp": ("mlp",),
+    "resnet18": ("resnet18", "resnet18_tiny"),
+    "specvit": ("overlap_vit", "overlap_vit_tiny", "specvit", "specvit_tiny"),
+}
+"""Module -> networks it registers: imported, with torch, when one of them is built."""
+
+_MODULE = {name: module for module, names in FAMILY.items() for name in names}
+_BUILDERS: dict[str, "Callable[..., nn.Module]"] = {}
+
 
 def list_estimators() -> list[str]:
     """Names of the estimators that are no networks, sorted."""
     return sorted((*_HOME, *_ADDED))
+
+
+def builder_of(name: str) -> "Callable[..., nn.Module] | None":
+    """Builder of a network, whose family is imported first; None if no network has the name."""
+    if name in _MODULE:
+        import_module(f"starsmith.learners.networks.{_MODULE[name]}")
+    return _BUILDERS.get(name)
+
+
+def register_model(name: str, **sizes: object) -> Callable:
+    """Make a builder available to `create_model` under a name.
+
+    The builder is called as ``builder(n_wave, n_output, **options)`` and returns a module
+    that maps float32 ``(n_spec, n_wave)`` standardised flux to ``(n_spec, n_output)``; ``sizes``
+    are options of this name, which a call may replace.
+
+    Raises
+    ------
+    ConfigError
+        If the name is taken.
+
+    Examples
+    --------
+    >>> @starsmith.register_model("mean")
+    ... def mean(n_wave, n_output, **options):
+    ...     from torch import nn
+    ...     return nn.Linear(n_wave, n_output)
+    >>> "mean" in starsmith.list_models()
+    True
+    """
+    if builder_of(name) is not None or name in list_estimators():
+        raise ConfigError(f"a model named {name!r} is registered already; choose another name")
+
+    def register(builder: "Callable[..., nn.Module]") -> "Callable[..., nn.Module]":
+        _BUILDERS[name] = partial(builder, **sizes)
+        return builder
+
+    return register
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Names of every model that can be fitted, sorted; ``pattern`` as in ``*_tiny``.
+
+    Examples
+    --------
+    >>> "specvit_tiny" in starsmith.list_models()
+    True
+    """
+    return sorted(n for n in {*_MODULE, *_BUILDERS, *list_estimators()} if fnmatchcase(n, pattern))
 
 
 def kind_of(model: str) -> Kind:
@@ -193,7 +268,7 @@ def register_estimator(name: str, kind: Kind) -> None:
     ConfigError
         If the name is taken.
     """
-    if name in import_module("starsmith.learners.networks.registry").list_models():
+    if name in list_models():
         raise ConfigError(f"a model named {name!r} is registered already; choose another name")
     register_recipe(name, kind.recipe)
     _ADDED[name] = kind

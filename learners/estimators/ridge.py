@@ -24,8 +24,8 @@ from starsmith.learners.preprocess import (
     select_labels,
 )
 from starsmith.learners.recipe import RidgeRecipe
-from starsmith.learners.training.run_folder import METRICS
-from starsmith.learners.training.validation import validation_scores
+from starsmith.learners.run_folder import METRICS
+from starsmith.learners.scores.validation import validation_scores
 
 if TYPE_CHECKING:
     from torch import nn

@@ -23,8 +23,8 @@ from starsmith.learners.preprocess import (
     select_labels,
 )
 from starsmith.learners.recipe import TreesRecipe
-from starsmith.learners.training.run_folder import METRICS, TREES
-from starsmith.learners.training.validation import validation_scores
+from starsmith.learners.run_folder import METRICS, TREES
+from starsmith.learners.scores.validation import validation_scores
 
 __all__ = ["KIND", "TreesEstimator", "load_trees", "train_trees"]
 

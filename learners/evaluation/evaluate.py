@@ -6,21 +6,21 @@ from pathlib import Path
 
 import numpy as np
 
-from starsmith.data_contract.dataset.reader import Split
+from starsmith.data_contract.dataset.split import Split
 from starsmith.data_contract.described import described
 from starsmith.data_contract.errors import DataError, LeakError
 from starsmith.data_contract.files.atomic import json_safe
 from starsmith.data_contract.predictions import Predictions
 from starsmith.data_contract.quantities import SNR_EDGES
-from starsmith.learners.evaluation.metrics import (
+from starsmith.learners.evaluation.strata import Group, groups_of
+from starsmith.learners.predict import Predictor, predict
+from starsmith.learners.scores.metrics import (
     SCORES,
     Interval,
     bootstrap,
     outlier_threshold,
     paired_difference,
 )
-from starsmith.learners.evaluation.strata import Group, groups_of
-from starsmith.learners.predict import Predictor, predict
 
 __all__ = [
     "BIN_MINIMUM",

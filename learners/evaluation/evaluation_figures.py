@@ -1,4 +1,4 @@
-"""Figures on predictions: several models side by side, and the truth of their uncertainties."""
+"""Figures on predictions: one model, several side by side, and the truth of uncertainties."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,8 +11,7 @@ from scipy.stats import binom
 from starsmith.data_contract.figure_kit import add_notice, colour_of, new_figure, save_figure
 from starsmith.data_contract.predictions import Predictions
 from starsmith.learners.evaluation.calibration import N_PIT, calibrate, z_scores
-from starsmith.learners.evaluation.metrics import mae, r2, sigma_robust
-from starsmith.learners.training_figures import local_density
+from starsmith.learners.scores.metrics import mae, r2, sigma_robust
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,8 +22,10 @@ __all__ = [
     "plot_calibration",
     "plot_models",
     "plot_predicted",
+    "plot_predictions",
 ]
 
+DENSITY_BINS = 60  # cells a side of the mesh that points are counted on
 MOST_PANELS = 4
 
 
@@ -199,3 +200,54 @@ def plot_predicted(
     panels[-1].set_ylim(0, 1.3 * panels[-1].get_ylim()[1])  # room for the legend
     panels[-1].legend(fontsize=8, loc="upper right")
     save_figure(figure, path, notice)
+
+
+def local_density(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Count of points in the cell of each point, float64 (n_spec,), on a 60 x 60 mesh."""
+    counts, x_edges, y_edges = np.histogram2d(x, y, bins=DENSITY_BINS)
+    column = np.clip(np.searchsorted(x_edges, x, side="right") - 1, 0, DENSITY_BINS - 1)
+    row = np.clip(np.searchsorted(y_edges, y, side="right") - 1, 0, DENSITY_BINS - 1)
+    return counts[column, row]
+
+
+def plot_predictions(predictions: Predictions, path: Path | str, label: str | None = None) -> None:
+    """Draw predicted against true label, coloured by density, and the errors' histogram.
+
+    Parameters
+    ----------
+    predictions : Predictions
+    path : path
+        Where the figure goes; its suffix says which format.
+    label : str, optional
+        By default the first.
+    """
+    label = label or predictions.labels[0]
+    column = predictions.column(label)
+    truth, value = predictions.truth[:, column], predictions.value[:, column]
+    unit = predictions.units[column]
+    figure = new_figure(9.0, 4.2)
+    scatter, histogram = figure.subplots(1, 2, width_ratios=(1.2, 1.0))
+    density = local_density(truth, value)
+    order = np.argsort(density)
+    points = scatter.scatter(
+        truth[order], value[order], c=density[order], s=4, cmap="viridis", rasterized=True
+    )
+    ends = [min(truth.min(), value.min()), max(truth.max(), value.max())]
+    scatter.plot(ends, ends, color="crimson", lw=1.0, label="1:1")
+    scatter.set(
+        xlabel=f"true {label} [{unit}]", ylabel=f"predicted {label} [{unit}]", aspect="equal"
+    )
+    scatter.legend(loc="upper left", frameon=False)
+    figure.colorbar(points, ax=scatter, label="spectra per cell")
+    scatter.set_title(
+        f"{predictions.model}: R² {r2(truth, value):.3f}, MAE {mae(truth, value):.3g}", fontsize=10
+    )
+    error = value - truth
+    reach = np.percentile(np.abs(error), 99.5)
+    histogram.hist(error, bins=np.linspace(-reach, reach, 61), color="0.35")
+    histogram.axvline(0.0, color="crimson", lw=1.0)
+    histogram.axvline(np.median(error), color="tab:blue", lw=1.0, ls="--", label="median")
+    histogram.set(xlabel=f"predicted - true {label} [{unit}]", ylabel="spectra")
+    histogram.set_title(f"robust σ {sigma_robust(truth, value):.3g}, n {error.size}", fontsize=10)
+    histogram.legend(frameon=False)
+    save_figure(figure, path, predictions.notice)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from starsmith.data_contract.bank.bank_file import Bank
-from starsmith.data_contract.dataset.training import SpectrumView
+from starsmith.data_contract.dataset.split import SpectrumView
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.figure_kit import COLOURS, add_notice, new_figure

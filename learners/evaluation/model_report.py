@@ -8,9 +8,9 @@ from starsmith.data_contract.text_tables import text_table
 from starsmith.learners.evaluation.calibration import LEVELS, Calibration
 from starsmith.learners.evaluation.evaluate import Evaluation
 from starsmith.learners.evaluation.leak import Verdict, refuse_leaks
-from starsmith.learners.evaluation.metrics import Interval
 from starsmith.learners.evaluation.pairs import Difference
 from starsmith.learners.evaluation.weighting import Reweighted
+from starsmith.learners.scores.metrics import Interval
 
 __all__ = ["ModelReport", "unique_names"]
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from starsmith.data_contract.dataset.reader import Split
+from starsmith.data_contract.dataset.split import Split
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.predictions import Predictions
 from starsmith.data_contract.random import DrawKey, normals

@@ -8,8 +8,8 @@ import numpy as np
 from starsmith.data_contract.predictions import Predictions
 from starsmith.data_contract.quantities import SNR_EDGES
 from starsmith.learners.evaluation.evaluate import BIN_MINIMUM, check_same_draws, known_groups
-from starsmith.learners.evaluation.metrics import Interval, outlier_threshold, paired_difference, r2
 from starsmith.learners.evaluation.strata import Group, groups_of
+from starsmith.learners.scores.metrics import Interval, outlier_threshold, paired_difference, r2
 
 __all__ = ["PAIRED_SCORES", "Difference", "against_best", "best_model", "differences"]
 

@@ -8,8 +8,8 @@ import numpy as np
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.files.outside import toml_of
 from starsmith.data_contract.predictions import Predictions
-from starsmith.learners.evaluation.metrics import MAD_TO_SIGMA, Interval, outlier_threshold
 from starsmith.learners.evaluation.strata import STELLAR_TYPES, groups_of
+from starsmith.learners.scores.metrics import MAD_TO_SIGMA, Interval, outlier_threshold
 
 __all__ = [
     "Reweighted",

@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
+from starsmith.learners.estimators.registry import register_model
 from starsmith.learners.networks.blocks import linear_init
-from starsmith.learners.networks.registry import register_model
 
 __all__ = ["DeepCNN"]
 

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from starsmith.learners.estimators.registry import register_model
 from starsmith.learners.networks.blocks import (
     TINY,
     ConvStem,
@@ -13,7 +14,6 @@ from starsmith.learners.networks.blocks import (
     RecurrentContext,
     patch_tokenizer,
 )
-from starsmith.learners.networks.registry import register_model
 
 __all__ = ["HybridViT"]
 

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from starsmith.learners.networks.registry import register_model
+from starsmith.learners.estimators.registry import register_model
 
 __all__ = ["MLP"]
 

@@ -1,88 +1,16 @@
-"""Networks by name: register, list, create."""
+"""Networks by name: create one, count its weights."""
 
-from collections.abc import Callable, Sequence
-from fnmatch import fnmatchcase
-from functools import partial
-from importlib import import_module
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.quantities import LABELS
-from starsmith.learners.estimators.registry import list_estimators
+from starsmith.learners.estimators.registry import builder_of, list_estimators, list_models
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["count_parameters", "create_model", "list_models", "register_model"]
-
-FAMILY = {
-    "bilstm": ("bilstm", "bilstm_tiny"),
-    "deep_cnn": ("deep_cnn", "deep_cnn_tiny"),
-    "hybrids": (
-        "convstem_lstm",
-        "convstem_lstm_tiny",
-        "convstem_vit",
-        "convstem_vit_tiny",
-        "lstmformer",
-        "lstmformer_tiny",
-    ),
-    "mlp": ("mlp",),
-    "resnet18": ("resnet18", "resnet18_tiny"),
-    "specvit": ("overlap_vit", "overlap_vit_tiny", "specvit", "specvit_tiny"),
-}
-"""Module -> networks it registers: imported, with torch, when one of them is built."""
-
-_MODULE = {name: module for module, names in FAMILY.items() for name in names}
-_BUILDERS: dict[str, "Callable[..., nn.Module]"] = {}
-
-
-def _is_built(name: str) -> bool:
-    """Whether a builder is known, after its family was imported."""
-    if name in _MODULE:
-        import_module(f"starsmith.learners.networks.{_MODULE[name]}")
-    return name in _BUILDERS
-
-
-def register_model(name: str, **sizes: object) -> Callable:
-    """Make a builder available to `create_model` under a name.
-
-    The builder is called as ``builder(n_wave, n_output, **options)`` and returns a module
-    that maps float32 ``(n_spec, n_wave)`` standardised flux to ``(n_spec, n_output)``; ``sizes``
-    are options of this name, which a call may replace.
-
-    Raises
-    ------
-    ConfigError
-        If the name is taken.
-
-    Examples
-    --------
-    >>> @starsmith.register_model("mean")
-    ... def mean(n_wave, n_output, **options):
-    ...     from torch import nn
-    ...     return nn.Linear(n_wave, n_output)
-    >>> "mean" in starsmith.list_models()
-    True
-    """
-    if _is_built(name) or name in list_estimators():
-        raise ConfigError(f"a model named {name!r} is registered already; choose another name")
-
-    def register(builder: "Callable[..., nn.Module]") -> "Callable[..., nn.Module]":
-        _BUILDERS[name] = partial(builder, **sizes)
-        return builder
-
-    return register
-
-
-def list_models(pattern: str = "*") -> list[str]:
-    """Names of every model that can be fitted, sorted; ``pattern`` as in ``*_tiny``.
-
-    Examples
-    --------
-    >>> "specvit_tiny" in starsmith.list_models()
-    True
-    """
-    return sorted(n for n in {*_MODULE, *_BUILDERS, *list_estimators()} if fnmatchcase(n, pattern))
+__all__ = ["count_parameters", "create_model"]
 
 
 def create_model(
@@ -129,7 +57,8 @@ def create_model(
     """
     if name in list_estimators():
         raise ConfigError(f"{name!r} is not a network; train it with fit({name!r}, ...)")
-    if not _is_built(name):
+    build = builder_of(name)
+    if build is None:
         raise ConfigError(f"unknown model {name!r}; choose one of {', '.join(list_models())}")
     if unknown := sorted(set(labels) - set(LABELS)):
         raise ConfigError(f"unknown label(s) {unknown}; choose from {', '.join(LABELS)}")
@@ -141,7 +70,7 @@ def create_model(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
-            return _BUILDERS[name](n_wave, n_output, **options)
+            return build(n_wave, n_output, **options)
         except TypeError as problem:
             raise ConfigError(f"model {name!r} does not take these options: {problem}") from problem
 

@@ -4,8 +4,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from starsmith.learners.estimators.registry import register_model
 from starsmith.learners.networks.blocks import linear_init
-from starsmith.learners.networks.registry import register_model
 
 __all__ = ["ResNet18"]
 

@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from starsmith.learners.estimators.registry import register_model
 from starsmith.learners.networks.blocks import TINY, Encoder, EncoderSize, patch_tokenizer
-from starsmith.learners.networks.registry import register_model
 
 __all__ = ["SpecViT"]
 

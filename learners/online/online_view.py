@@ -11,7 +11,8 @@ import torch
 
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.dataset.reader import Dataset
-from starsmith.data_contract.dataset.training import SpectrumView, TrainingSplit
+from starsmith.data_contract.dataset.split import SpectrumView
+from starsmith.data_contract.dataset.training import TrainingSplit
 from starsmith.data_contract.errors import DataError
 from starsmith.learners.online.torch_bank import OF_RECORD, BankOnDevice
 

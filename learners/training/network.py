@@ -30,15 +30,15 @@ from starsmith.learners.networks import count_parameters, create_model
 from starsmith.learners.online.online_view import OnlineView
 from starsmith.learners.preprocess import Statistics, iterate_blocks, measure_statistics
 from starsmith.learners.recipe import UNCERTAIN_LOSSES, NetworkRecipe
+from starsmith.learners.run_folder import METRICS, RESUME, RUNNING
+from starsmith.learners.scores.validation import validation_scores
 from starsmith.learners.training.batch_order import Share
 from starsmith.learners.training.distributed import agree, is_leader, share_of_process, wait_for_all
 from starsmith.learners.training.divergence import Breakdown, lower_rate
 from starsmith.learners.training.feeds import Batch, Feed, open_feed
 from starsmith.learners.training.optimise import AveragedModel, learning_rate, split_uncertainty
 from starsmith.learners.training.resume import Ledger, load_state, save_state
-from starsmith.learners.training.run_folder import METRICS, RESUME, RUNNING
 from starsmith.learners.training.step import LossLog, Stepper, check_options, fitting_batch
-from starsmith.learners.training.validation import validation_scores
 from starsmith.learners.training.warm_start import start_from
 
 __all__ = ["KIND", "NetworkEstimator"]

@@ -8,8 +8,7 @@ from pathlib import Path
 from starsmith.data_contract.bank.bank_file import Bank, load_bank
 from starsmith.data_contract.errors import GridError
 from starsmith.data_contract.files.outside import MOST_JSON, one_line, read_file
-from starsmith.simulator.cache.kept import kept_or_made
-from starsmith.simulator.cache.use import cache_folder
+from starsmith.data_contract.files.user_cache import cache_folder, kept_or_made
 from starsmith.simulator.grids import StellarGrid
 from starsmith.simulator.grids.demo import demo_cache_key
 from starsmith.simulator.instruments import load_instrument

@@ -11,8 +11,8 @@ from pathlib import Path
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.atomic import partial_name
 from starsmith.data_contract.files.outside import read_json
+from starsmith.data_contract.files.user_cache import cache_folder, reserved
 from starsmith.simulator.cache.cached_bank import bank_digest
-from starsmith.simulator.cache.use import cache_folder, reserved
 from starsmith.simulator.grids.demo import demo_axes, demo_cache_key
 from starsmith.simulator.synthesis import PHYSICS_VERSION, table_digest
 

@@ -19,9 +19,9 @@ import numpy as np
 
 from starsmith.data_contract.errors import GridError
 from starsmith.data_contract.files.outside import read_file
+from starsmith.data_contract.files.user_cache import cache_folder
 from starsmith.data_contract.grid.grid_file import GridData
 from starsmith.data_contract.quantities import LABELS
-from starsmith.simulator.cache.use import cache_folder
 from starsmith.simulator.synthesis import PHYSICS_VERSION, Sampling, table_digest
 
 __all__ = ["DEMO_NOTICE", "build_demo_grid", "demo_axes", "demo_cache_key"]

@@ -9,7 +9,7 @@ import numpy as np
 
 from starsmith.data_contract.errors import GridError
 from starsmith.data_contract.grid.grid_file import GridData, read_grid
-from starsmith.simulator.cache.demo_grid import demo_grid, demo_grid_path
+from starsmith.simulator.grids.cached_demo import demo_grid, demo_grid_path
 
 __all__ = ["StellarGrid", "crop", "grid_info", "grid_path", "holes", "subgrid"]
 

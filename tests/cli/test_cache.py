@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from starsmith.simulator.cache import use as cache_use
+from starsmith.data_contract.files import user_cache as cache_use
 from starsmith.simulator.grids.demo import demo_cache_key
 from tests.cli.conftest import call
 from tests.simulator.test_cache import NOW, OLD, put_bank, put_grid

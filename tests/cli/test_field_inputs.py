@@ -8,7 +8,8 @@ from astropy import units
 from astropy.table import Table
 
 from starsmith.data_contract.dataset.reader import open_dataset
-from starsmith.data_contract.dataset.training import SpectrumView, TrainingSplit, TrainingView
+from starsmith.data_contract.dataset.split import SpectrumView
+from starsmith.data_contract.dataset.training import TrainingSplit, TrainingView
 from starsmith.data_contract.exchange.spectrum_file import read_spectrum
 from starsmith.learners import fit, load_checkpoint, predict_spectrum
 from starsmith.learners.recipe import RidgeRecipe

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from starsmith.data_contract.files import user_cache as cache_use
 from starsmith.data_contract.grid.grid_file import GridData, write_grid
-from starsmith.simulator.cache import use as cache_use
 from starsmith.simulator.generation.recorded import open_recorded
 from tests.cli.conftest import call
 

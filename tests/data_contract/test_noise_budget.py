@@ -9,7 +9,7 @@ from starsmith.data_contract.noise.budget import (
     background_terms,
     noise_budget,
 )
-from starsmith.data_contract.noise.modes import noise_modes
+from starsmith.data_contract.noise.covariance import noise_modes
 from starsmith.data_contract.noise.view import (
     NoiseModel,
     background,

@@ -11,11 +11,10 @@ from starsmith.data_contract.kernels.noise_terms import poisson_quantile
 from starsmith.data_contract.masks import mask_value
 from starsmith.data_contract.noise.coadd import Coadd, exposure_conditions, widest_conditions
 from starsmith.data_contract.noise.cosmic_rays import EXTRACTED_CM2, lost_exposures
+from starsmith.data_contract.noise.covariance import noise_modes
 from starsmith.data_contract.noise.modes import (
-    distortion_shapes,
     floor_modes,
     floor_share,
-    noise_modes,
     telluric_depth,
 )
 from starsmith.data_contract.noise.observation import Realisation, spectrum_mask
@@ -116,7 +115,7 @@ def test_switching_a_term_on_leaves_the_others_alone(noise, flux_model, stars):
     before, _, _ = observe(noise, flux_model, stars, TERMS["correlated"])
     both = {**TERMS["correlated"], **TERMS["calibration"]}
     after, _, _ = observe(noise, flux_model, stars, both)
-    shape = distortion_shapes(noise, NoiseModel(**both))["flux_calibration"]
+    shape = NoiseModel(**both).shapes(noise)["flux_calibration"]
     change = (after.astype(float) - before) / flux_model
     fitted = change @ np.linalg.pinv(shape) @ shape
     np.testing.assert_allclose(change, fitted, atol=3e-6)

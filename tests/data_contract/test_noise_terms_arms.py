@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from starsmith.data_contract.noise.modes import distortion_shapes, floor_modes
+from starsmith.data_contract.noise.modes import floor_modes
 from starsmith.data_contract.noise.noise_tables import PER_ARM
 from starsmith.data_contract.noise.view import NoiseModel, observe_spectra, true_error
 from starsmith.data_contract.random import DrawKey
@@ -64,7 +64,7 @@ def test_every_arm_has_its_own_variance_and_residual(arms, counts):
 def test_calibration_is_smooth_across_arms(arms):
     """One polynomial in wavelength: where arms overlap they err alike."""
     joint, _, _ = arms
-    shape = distortion_shapes(joint, NoiseModel(flux_calibration=0.05))["flux_calibration"]
+    shape = NoiseModel(flux_calibration=0.05).shapes(joint)["flux_calibration"]
     at = joint.wave[60:]
     for mode in shape:
         alike = np.interp(at, joint.wave[:60], mode[:60])

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from starsmith.data_contract.dataset.reader import Dataset, Split, open_dataset
+from starsmith.data_contract.dataset.reader import Dataset, open_dataset
+from starsmith.data_contract.dataset.split import Split
 from starsmith.data_contract.noise.view import NoiseTables
 from tests.data_contract.example import make_header, true_sigma, write_example
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.noise.covariance import covariance_of
-from starsmith.data_contract.noise.modes import noise_modes
+from starsmith.data_contract.noise.covariance import covariance_of, noise_modes
 from starsmith.data_contract.noise.view import NoiseModel, true_error
 from starsmith.fisher.ceilings.ceiling import ceiling
 from starsmith.fisher.information.bounds import fisher_information

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from starsmith.data_contract.dataset.training import SpectrumView
+from starsmith.data_contract.dataset.split import SpectrumView
 from starsmith.data_contract.errors import DataError, DivergedError
 from starsmith.learners import fit, load_checkpoint, predict
 from starsmith.learners.recipe import NetworkRecipe, RidgeRecipe

@@ -9,9 +9,9 @@ from sklearn.linear_model import Ridge
 from starsmith.learners import evaluate, fit, load_checkpoint, predict
 from starsmith.learners.estimators.ridge import normal_equations
 from starsmith.learners.estimators.trees import TreesEstimator
-from starsmith.learners.evaluation.metrics import r2
 from starsmith.learners.preprocess import LabelScale, Normaliser, Statistics
 from starsmith.learners.recipe import RidgeRecipe, TreesRecipe
+from starsmith.learners.scores.metrics import r2
 from tests.learners.worlds import lines, make_data, uniform_logg
 
 TREES = TreesRecipe(rounds=40, n_leaves=7, patience=10, learning_rate=0.2)

@@ -10,7 +10,7 @@ from starsmith.data_contract.errors import DataError, LeakError
 from starsmith.data_contract.predictions import Predictions
 from starsmith.data_contract.quantities import SNR_EDGES
 from starsmith.learners import compare, evaluate, evaluate_predictions, fit, load_checkpoint
-from starsmith.learners.evaluation.metrics import r2
+from starsmith.learners.scores.metrics import r2
 from tests.learners.worlds import NOTICE, lines, make_data, uniform_logg
 
 

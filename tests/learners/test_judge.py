@@ -12,7 +12,6 @@ from starsmith.learners import evaluate_predictions, fit, load_checkpoint, predi
 from starsmith.learners.evaluation.calibration import calibrate
 from starsmith.learners.evaluation.evaluation_figures import calibration_figure, models_figure
 from starsmith.learners.evaluation.leak import hold_against, refuse_leaks
-from starsmith.learners.evaluation.metrics import SCORES, bootstrap, score
 from starsmith.learners.evaluation.noise_marginal import marginalise_noise
 from starsmith.learners.evaluation.pairs import against_best, differences
 from starsmith.learners.evaluation.strata import default_mag_edges, groups_of
@@ -23,6 +22,7 @@ from starsmith.learners.evaluation.weighting import (
     weighted_median,
     weighted_scores,
 )
+from starsmith.learners.scores.metrics import SCORES, bootstrap, score
 
 PRIOR_MEAN, PRIOR_STD = 3.0, 1.0
 

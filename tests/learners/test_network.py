@@ -9,9 +9,10 @@ import torch
 
 from starsmith.data_contract.errors import ConfigError, DataError, DivergedError
 from starsmith.learners import evaluate, fit, load_checkpoint, predict
-from starsmith.learners.evaluation.metrics import r2
-from starsmith.learners.networks import register_model, registry
+from starsmith.learners.estimators import registry
+from starsmith.learners.networks import register_model
 from starsmith.learners.recipe import NetworkRecipe, RidgeRecipe
+from starsmith.learners.scores.metrics import r2
 from starsmith.learners.training import network
 from starsmith.learners.training.optimise import AveragedModel
 from tests.learners.worlds import lines, make_data, uniform_logg

@@ -16,9 +16,8 @@ from starsmith.learners import fit, list_models, load_checkpoint, predict, regis
 from starsmith.learners import recipe as recipes
 from starsmith.learners.checkpoint import make_card, write_checkpoint
 from starsmith.learners.estimators import registry
-from starsmith.learners.estimators.registry import Kind, Task, kind_of, list_estimators
+from starsmith.learners.estimators.registry import FAMILY, Kind, Task, kind_of, list_estimators
 from starsmith.learners.networks import create_model
-from starsmith.learners.networks.registry import FAMILY
 from starsmith.learners.preprocess import measure_statistics
 from starsmith.learners.recipe import RidgeRecipe
 from starsmith.simulator.generation.generate import write_dataset

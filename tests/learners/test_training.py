@@ -13,10 +13,10 @@ import torch
 
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.learners import fit, load_checkpoint, predict
-from starsmith.learners.evaluation.metrics import r2
 from starsmith.learners.networks import create_model, list_models
 from starsmith.learners.online.online_view import open_online
 from starsmith.learners.recipe import NetworkRecipe, RidgeRecipe
+from starsmith.learners.scores.metrics import r2
 from starsmith.learners.training.compiled import count_graphs, regions
 from starsmith.learners.training.step import Stepper
 from starsmith.simulator.prior import Prior

@@ -7,9 +7,9 @@ import pytest
 
 from starsmith.learners import fit, load_checkpoint, predict
 from starsmith.learners.estimators.registry import list_estimators
-from starsmith.learners.evaluation.metrics import r2
 from starsmith.learners.networks import list_models
 from starsmith.learners.recipe import load_recipe
+from starsmith.learners.scores.metrics import r2
 from tests.learners.worlds import lines, make_data, uniform_logg
 
 NETWORKS = [name for name in list_models() if name not in list_estimators()]

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from starsmith.data_contract.dataset.training import SpectrumView, TrainingSplit, TrainingView
+from starsmith.data_contract.dataset.split import SpectrumView
+from starsmith.data_contract.dataset.training import TrainingSplit, TrainingView
 from starsmith.data_contract.quantities import SPLITS
 
 DIGEST = "d" * 64

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
+from starsmith.data_contract.files import user_cache as cache_use
 from starsmith.simulator.cache import contents as cache_contents
-from starsmith.simulator.cache import use as cache_use
 from starsmith.simulator.cache.cached_bank import bank_digest
 from starsmith.simulator.cache.contents import clear_cache, list_cache
 from starsmith.simulator.grids.demo import demo_cache_key
@@ -141,7 +141,7 @@ def test_what_a_running_process_uses_stays(folder):
     old = put_grid(folder, "0" * 16, OLD)
     (before,) = list_cache()[0]
     script = (
-        "import sys, pathlib; from starsmith.simulator.cache.use import hold;"
+        "import sys, pathlib; from starsmith.data_contract.files.user_cache import hold;"
         "hold(pathlib.Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.bank.bank_file import Bank, load_bank
-from starsmith.simulator.cache.kept import kept_or_made
-from starsmith.simulator.cache.use import cache_folder, let_go
+from starsmith.data_contract.files.user_cache import cache_folder, kept_or_made, let_go
 from starsmith.simulator.grids.demo import build_demo_grid, demo_cache_key
 from starsmith.simulator.synthesis import Sampling
 
@@ -122,7 +121,9 @@ def test_a_user_without_a_home_has_a_cache(monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", "")
     relative = Path("~/.cache/starsmith")
-    monkeypatch.setattr("starsmith.simulator.cache.use.user_cache_path", lambda name: relative)
+    monkeypatch.setattr(
+        "starsmith.data_contract.files.user_cache.user_cache_path", lambda name: relative
+    )
     assert cache_folder().is_absolute()
     assert "~" not in str(cache_folder())
 

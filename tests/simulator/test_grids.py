@@ -9,8 +9,8 @@ import pytest
 
 from starsmith.data_contract.errors import DataError, GridError
 from starsmith.data_contract.grid.grid_file import GridData, grid_writer, read_grid, write_grid
-from starsmith.simulator.cache import demo_grid as cache
 from starsmith.simulator.grids import StellarGrid, crop, grid_info, holes, subgrid
+from starsmith.simulator.grids import cached_demo as cache
 
 
 def make_grid(name="toy", continuum=True) -> GridData:

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import numpy as np
 
 from starsmith.data_contract.dataset.training import TrainingView
-from starsmith.learners.evaluation.metrics import mae, r2, rmse
 from starsmith.learners.preprocess import (
     Statistics,
     iterate_blocks,
     refuse_bad_spectra,
     select_labels,
 )
+from starsmith.learners.scores.metrics import mae, r2, rmse
 
 __all__ = ["validation_scores"]
 

@@ -3,17 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from starsmith.data_contract.files.user_cache import cache_folder, kept_or_made
 from starsmith.data_contract.grid.grid_file import GridData, read_grid, write_grid
-from starsmith.simulator.cache.kept import kept_or_made
-from starsmith.simulator.cache.use import cache_folder
+from starsmith.simulator.grids.demo import build_demo_grid, demo_cache_key
 
 __all__ = ["demo_grid", "demo_grid_path"]
 
 
 def demo_grid_path() -> Path:
     """Where the demo grid of this version of the synthesizer is kept."""
-    from starsmith.simulator.grids.demo import demo_cache_key
-
     return cache_folder() / "grids" / f"demo-{demo_cache_key()}.zarr"
 
 
@@ -25,7 +23,6 @@ def demo_grid(progress: Callable[[int, int], None] | None = None) -> GridData:
     progress : callable, optional
         Called with (nodes done, nodes in all) while building.
     """
-    from starsmith.simulator.grids.demo import build_demo_grid
 
     def save(grid: GridData, path: Path) -> None:
         write_grid(path, grid)
