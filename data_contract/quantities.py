@@ -4,6 +4,7 @@ Options and their help, the prior, columns, files, cards, figures and the user's
 over it: a quantity of a star or of the sky is added here, and where its physics is.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 __all__ = [
@@ -21,7 +22,9 @@ __all__ = [
     "STAR",
     "UNITS",
     "Quantity",
+    "moving",
     "named",
+    "reddened",
 ]
 
 SPLITS = {"train": 0, "val": 1, "test": 2}
@@ -311,3 +314,13 @@ def named(name: str) -> Quantity:
 
 
 _BY_NAME = {quantity.name: quantity for quantity in QUANTITIES}
+
+
+def moving(ranges: Mapping[str, Sequence[float]]) -> bool:
+    """Whether stars drawn from these ranges have radial velocities."""
+    return any(ranges.get("rv", ()))
+
+
+def reddened(ranges: Mapping[str, Sequence[float]]) -> bool:
+    """Whether there is dust before stars drawn from these ranges."""
+    return any(ranges.get("ebv", ()))

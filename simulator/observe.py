@@ -16,7 +16,7 @@ from starsmith.data_contract.noise.view import (
 )
 from starsmith.data_contract.quantities import SNR_STATISTICS
 from starsmith.simulator.prior import Prior
-from starsmith.simulator.rendering.interpolate import interpolate, touches_filled
+from starsmith.simulator.rendering.interpolate import flux_of, touches_filled
 
 __all__ = ["KEEP_BITS", "draw_stars", "model_flux", "observe", "signal_to_noise"]
 
@@ -77,7 +77,7 @@ def model_flux(bank: Bank, draws: Draws, keep_bits: int = KEEP_BITS) -> np.ndarr
     -------
     flux_model : float32 array, shape (n_spec, n_wave) [1e-17 erg/s/cm²/Å]
     """
-    flux_model = interpolate(bank, draws.labels, draws.mag, draws.rv, draws.ebv)
+    flux_model = flux_of(bank, draws)
     round_mantissa(flux_model.view(np.uint32), keep_bits)
     return flux_model
 

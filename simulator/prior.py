@@ -8,7 +8,16 @@ import numpy as np
 from starsmith.data_contract.described import described
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.quantities import CONDITIONS, LABELS, SCENE, SOMETIMES, STAR, named
+from starsmith.data_contract.quantities import (
+    CONDITIONS,
+    LABELS,
+    SCENE,
+    SOMETIMES,
+    STAR,
+    moving,
+    named,
+    reddened,
+)
 from starsmith.data_contract.random import DrawKey, uniforms
 from starsmith.data_contract.tables.population import Population
 from starsmith.data_contract.unit_conversion import plain_value
@@ -83,12 +92,12 @@ class Prior:
     @property
     def moving(self) -> bool:
         """Whether stars have radial velocities."""
-        return any(self.ranges["rv"])
+        return moving(self.ranges)
 
     @property
     def reddened(self) -> bool:
         """Whether there is dust before the stars."""
-        return any(self.ranges["ebv"])
+        return reddened(self.ranges)
 
     def recorded(self) -> dict[str, list[float]]:
         """Ranges as files record them; ``rv`` and ``ebv`` only where they are not zero."""

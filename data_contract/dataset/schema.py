@@ -17,6 +17,8 @@ from starsmith.data_contract.quantities import (
     SNR_STATISTICS,
     SOMETIMES,
     SPLITS,
+    moving,
+    reddened,
 )
 from starsmith.data_contract.random import check_seed
 
@@ -224,12 +226,12 @@ class DatasetHeader:
     @property
     def moving(self) -> bool:
         """Whether stars have radial velocities; without, there is no column for them."""
-        return any(self.prior.get("rv", ()))
+        return moving(self.prior)
 
     @property
     def reddened(self) -> bool:
         """Whether there is dust before the stars; without, there is no column for it."""
-        return any(self.prior.get("ebv", ()))
+        return reddened(self.prior)
 
     def kept_bits(self, name: str) -> int:
         """Mantissa bits kept of a column of spectra."""

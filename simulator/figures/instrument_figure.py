@@ -7,21 +7,9 @@ from matplotlib.axes import Axes
 
 from starsmith.data_contract.figure_kit import WAVE_AXIS, colour_of, new_figure, save_figure
 from starsmith.simulator.figures.spectrum_figure import mark_features
-from starsmith.simulator.instruments import EtcComparison
+from starsmith.simulator.instruments.pfs_etc.validate import SETTINGS, EtcComparison
 
 __all__ = ["plot_comparison"]
-
-SHORT = {
-    "mag": "AB {:g}",
-    "exp_count": "{:g} exposures",
-    "exp_time": "{:g} s each",
-    "seeing": 'seeing {:g}"',
-    "zenith_angle": "zenith {:g}°",
-    "field_angle": "field {:g}°",
-    "offset": 'offset {:g}"',
-    "reff": 'disc {:g}"',
-    "ebv": "E(B-V) {:g}",
-}
 
 
 def plot_comparison(path: Path, comparison: EtcComparison) -> None:
@@ -36,10 +24,8 @@ def plot_comparison(path: Path, comparison: EtcComparison) -> None:
     both.legend(fontsize=8, loc="upper right", ncols=2)
     inside = f"{100 * comparison.snr_within_5_percent:.1f} % of pixels within 5 %"
     both.text(0.01, 0.92, inside, transform=both.transAxes, fontsize=8)
-    named = {**comparison.settings, "ebv": comparison.settings.get("ebv") or None}
-    words = [
-        text.format(named[name]) for name, text in SHORT.items() if named.get(name) is not None
-    ]
+    stated = comparison.settings
+    words = [s.text.format(stated[name]) for name, s in SETTINGS.items() if name in stated]
     both.set_title(", ".join(words), fontsize=9, pad=14)
     mark_features(both, wave)
     _deviation(signal, wave, comparison.signal / comparison.etc_signal - 1.0, "signal")

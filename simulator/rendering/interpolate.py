@@ -6,6 +6,7 @@ from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.bank.splines import spline_degree, spline_knots
 from starsmith.data_contract.bank.velocity import VelocityTables
+from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import GridError
 from starsmith.simulator.kernels.spline import GROUP, basis_rows, combine_rows, combine_shared
 from starsmith.simulator.rendering.positivity import refuse_undershoot, refuse_unpromised
@@ -14,6 +15,7 @@ from starsmith.simulator.rendering.velocity_shift import shift_to_pixels, tables
 
 __all__ = [
     "cardinal_weights",
+    "flux_of",
     "interpolate",
     "prefilter",
     "spline_degree",
@@ -211,6 +213,11 @@ def combine_moving(bank: Bank, rows: np.ndarray, weights: np.ndarray, rv: np.nda
         samples = _spectra(tables, rows[some], weights[some])
         flux[some] = shift_to_pixels(tables, samples, rv[some])
     return flux
+
+
+def flux_of(bank: Bank, draws: Draws) -> np.ndarray:
+    """Noiseless spectra of drawn stars; see `interpolate`."""
+    return interpolate(bank, draws.labels, draws.mag, draws.rv, draws.ebv)
 
 
 def interpolate(

@@ -25,21 +25,38 @@ from starsmith.simulator.instruments.instrument import (
 from starsmith.simulator.instruments.instrument_tables import noise_tables
 from starsmith.simulator.instruments.light.dust import attenuation
 
-__all__ = ["EtcComparison", "compare_with_etc", "flat_flux"]
+__all__ = ["SETTINGS", "EtcComparison", "Setting", "compare_with_etc", "flat_flux"]
 
-# How the file's first comments state each setting.
+
+@dataclass(frozen=True)
+class Setting:
+    """What a spectrum of the calculator was computed for.
+
+    Attributes
+    ----------
+    pattern : str
+        How the first comments of its file state it.
+    text : str
+        How a figure states it.
+    optional : bool
+        Whether a file may leave it out; it is zero then.
+    """
+
+    pattern: str
+    text: str
+    optional: bool = False
+
+
 SETTINGS = {
-    "mag": r"flat AB ([\d.]+)",
-    "exp_count": r"(\d+) ?x ?[\d.]+ s",
-    "exp_time": r"\d+ ?x ?([\d.]+) s",
-    "seeing": r"seeing ([\d.]+)",
-    "zenith_angle": r"(?:ZA|zenith angle) ([\d.]+)",
-    "field_angle": r"field(?: angle)? ([\d.]+)",
-}
-OPTIONAL_SETTINGS = {
-    "offset": r"offset ([\d.]+)",
-    "reff": r"(?:r_?eff\w*|effective radius)[ =]*([\d.]+)",
-    "ebv": r"E\(B-V\) ?= ?([\d.]+)",
+    "mag": Setting(r"flat AB ([\d.]+)", "AB {:g}"),
+    "exp_count": Setting(r"(\d+) ?x ?[\d.]+ s", "{:g} exposures"),
+    "exp_time": Setting(r"\d+ ?x ?([\d.]+) s", "{:g} s each"),
+    "seeing": Setting(r"seeing ([\d.]+)", 'seeing {:g}"'),
+    "zenith_angle": Setting(r"(?:ZA|zenith angle) ([\d.]+)", "zenith {:g}°"),
+    "field_angle": Setting(r"field(?: angle)? ([\d.]+)", "field {:g}°"),
+    "offset": Setting(r"offset ([\d.]+)", 'offset {:g}"', optional=True),
+    "reff": Setting(r"(?:r_?eff\w*|effective radius)[ =]*([\d.]+)", 'disc {:g}"', optional=True),
+    "ebv": Setting(r"E\(B-V\) ?= ?([\d.]+)", "E(B-V) {:g}", optional=True),
 }
 NO_MOON = {"moon_zenith_angle": 90.0, "moon_target_angle": 90.0, "moon_phase": 0.0}
 COLUMNS = ("snr_coadd", "signal_e_per_exp", "noise_var_noobj_e2_per_exp")
@@ -222,13 +239,13 @@ def _read_etc(
     rows = [line for line in lines if not line.startswith("#")]
     found = {
         name: float(match[1].rstrip("."))
-        for name, pattern in {**SETTINGS, **OPTIONAL_SETTINGS}.items()
-        if (match := re.search(pattern, header))
+        for name, setting in SETTINGS.items()
+        if (match := re.search(setting.pattern, header))
     }
     settings = {**NO_MOON, **found, **given}
     names = rows[0].split(",") if rows else []
     names = ["snr_coadd" if SNR_COLUMN.fullmatch(name) else name for name in names]
-    missing = [name for name in SETTINGS if name not in settings]
+    missing = [name for name, s in SETTINGS.items() if not s.optional and name not in settings]
     missing += [name for name in COLUMNS if name not in names]
     if missing:
         raise DataError(
