@@ -1,0 +1,1 @@
+"""Observed spectra brought to common pixels, step by step, each recorded."""
