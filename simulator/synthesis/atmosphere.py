@@ -18,12 +18,13 @@ from starsmith.simulator.synthesis.synthesis_tables import numbers
 __all__ = ["Atmosphere", "build_atmosphere", "depth_grid", "rosseland_table", "temperature_law"]
 
 LAW = "temperature_law.csv"
+# t: Teff, g: log g, f: [M/H], each less the Sun's
 LAW_TERMS = ("one", "t", "g", "f", "tt", "gg", "ff", "tg", "tf", "gf")
 LAW_RANGE = ((3400.0, 6700.0), (-0.5, 4.75), (-3.0, 0.6))  # Teff, log g, [M/H]
 LAW_SOFTNESS = (0.0, 0.2, 0.1)  # width over which labels level off below the upper edge
 MEAN_WAVE = fixed.geomspace(1500.0, 2.0e5, 140)  # Rosseland mean [Å]
-TABLE_LOG_T = np.linspace(math.log(1800.0), math.log(16000.0), 56)
-TABLE_LOG_P = np.linspace(math.log(1e-3), math.log(3e7), 48)
+TABLE_LOG_T = np.linspace(math.log(1800.0), math.log(16000.0), 56)  # 1800-16000 K
+TABLE_LOG_P = np.linspace(math.log(1e-3), math.log(3e7), 48)  # 1e-3 to 3e7 dyn/cm²
 FLUX_WAVE = fixed.geomspace(2000.0, 1.5e5, 80)  # integrated flux [Å]
 FLUX_DEPTH = 0.3  # τ below which the flux forms, and the law scatters more than above
 TEMPERATURE_RESPONSE = 3.2  # d ln flux / d ln T of the layers below
@@ -70,14 +71,15 @@ def temperature_law(tau: np.ndarray, teff: float, logg: float, m_h: float) -> np
         level_off(value, *edges, width)
         for value, edges, width in zip((teff, logg, m_h), LAW_RANGE, LAW_SOFTNESS, strict=True)
     ]
+    # the Sun is the origin; Teff in thousands of kelvin
     t, g, f = (labels[0] - 5777.0) / 1000.0, labels[1] - 4.44, labels[2]
     terms = np.array([1.0, t, g, f, t * t, g * g, f * f, t * g, t * f, g * f])
-    knots = numbers(LAW, "log_tau")
+    knots = numbers(LAW, "log_tau")  # log10 τ
     ratio = fixed.matmul(terms, np.array([numbers(LAW, term) for term in LAW_TERMS]))
-    ratio = np.maximum.accumulate(ratio)
+    ratio = np.maximum.accumulate(ratio)  # T never falls inwards, whatever the regression says
     log_tau = fixed.log10(tau)
     inside = np.clip(log_tau, knots[0], knots[-1])
-    slope_bottom = (ratio[-1] - ratio[-2]) / (knots[-1] - knots[-2])
+    slope_bottom = (ratio[-1] - ratio[-2]) / (knots[-1] - knots[-2])  # T/Teff per dex
     beyond = TOP_SLOPE * np.minimum(log_tau - knots[0], 0.0)
     beyond += slope_bottom * np.maximum(log_tau - knots[-1], 0.0)
     return teff * (PchipInterpolator(knots, ratio)(inside) + beyond)
@@ -86,7 +88,7 @@ def temperature_law(tau: np.ndarray, teff: float, logg: float, m_h: float) -> np
 def level_off(value: float, low: float, high: float, width: float) -> float:
     """The value between ``low`` and ``high``, tending to ``high`` over a ``width`` above zero."""
     if width > 0.0:
-        value = high - width * float(np.logaddexp(0.0, (high - value) / width))
+        value = high - width * float(np.logaddexp(0.0, (high - value) / width))  # a soft minimum
     return min(max(value, low), high)
 
 
@@ -97,8 +99,9 @@ def rosseland_table(m_h: float, a_m: float, c_m: float) -> RectBivariateSpline:
     log_t, log_p = np.meshgrid(TABLE_LOG_T, TABLE_LOG_P, indexing="ij")
     state = solve_gas(fixed.exp(log_t).ravel(), fixed.exp(log_p).ravel(), gas)
     opacity = continuum_opacity(MEAN_WAVE, state)
+    # lines close part of each interval: more opacity
     opacity /= open_fraction(MEAN_WAVE, opacity, state)
-    mean = rosseland_mean(MEAN_WAVE, opacity, state.temperature) / state.density
+    mean = rosseland_mean(MEAN_WAVE, opacity, state.temperature) / state.density  # [cm²/g]
     return RectBivariateSpline(TABLE_LOG_T, TABLE_LOG_P, fixed.log(mean).reshape(log_t.shape))
 
 
@@ -116,8 +119,9 @@ def build_atmosphere(
     law = temperature_law(tau, teff, logg, m_h)
     mixture = composition(m_h, a_m, c_m)
     table = rosseland_table(m_h, a_m, c_m)
+    # 1 where molecules rule the opacity, 0 in warm stars
     opacity_share = 1.0 / (1.0 + math.exp((teff - COOL_LIMIT[0]) / COOL_LIMIT[1]))
-    deep = tau / (tau + FLUX_DEPTH)
+    deep = tau / (tau + FLUX_DEPTH)  # 0 at the surface, 1 where the flux forms
     correction = 0.0  # of ln flux
     for _ in range(N_FLUX_ITERATION):
         temperature = law * fixed.exp(
@@ -129,7 +133,7 @@ def build_atmosphere(
         opacity = fixed.exp(table.ev(fixed.log(temperature), log_pressure) + log_scale)
         continuum = continuum_opacity(FLUX_WAVE, gas)
         flux = blanketed_flux(tau, FLUX_WAVE, continuum, opacity * gas.density, gas)
-        correction += math.log(SIGMA_SB * teff**4 / flux)
+        correction += math.log(SIGMA_SB * teff**4 / flux)  # flux asked for over flux found
     return Atmosphere(tau=tau, opacity=opacity, gas=gas)
 
 
@@ -154,12 +158,15 @@ def hydrostatic_pressure(
     matters beyond the Eddington limit (log g near 0 above 6000 K).
     """
     log_t, integral = fixed.log(temperature), integration_matrix(tau.size)
-    push = SIGMA_SB * teff**4 / LIGHT_SPEED
+    push = SIGMA_SB * teff**4 / LIGHT_SPEED  # F/c: what light takes off dP/dτ [dyn/cm²]
+    # first guess; only its order of magnitude matters
     log_p = fixed.log(gravity * fixed.power(tau, 2.0 / 3.0) / 1e-2 * 1e-1 + 1e-2)
     for _ in range(N_ITERATION):
         inside = np.clip(log_p, TABLE_LOG_P[0], TABLE_LOG_P[-1])
-        weight = gravity / fixed.exp(table.ev(log_t, inside) + log_scale)
-        gradient = np.maximum(weight - push, RADIATION_FLOOR * weight) * tau
+        weight = gravity / fixed.exp(table.ev(log_t, inside) + log_scale)  # dP/dτ = g/κ [dyn/cm²]
+        gradient = np.maximum(weight - push, RADIATION_FLOOR * weight) * tau  # dP/d ln τ
+        # above the first layer P grows as τ
         pressure = gradient[0] + fixed.matmul(integral, gradient)
+        # damped: κ rises with P, full steps overshoot
         log_p = 0.5 * (log_p + fixed.log(np.maximum(pressure, 1e-3)))
     return log_p

@@ -36,8 +36,8 @@ MOLECULES = {"CN": 26.018, "TiO": 63.866}  # mass [u]
 TABLE = "bands.csv"
 THETA = np.arange(0.7, 3.0, 0.1)  # 5040/T of the tables' rows
 EV_PER_WAVENUMBER = BOLTZMANN_EV * HC_OVER_K  # [eV cm]
-J_MAX = 150
-V_MAX = 6
+J_MAX = 150  # beyond, Boltzmann factors at 7000 K are negligible
+V_MAX = 6  # vibrational levels of each state
 NEGLIGIBLE = 1e-3  # bands weaker than this fraction of the continuum are left out
 
 
@@ -53,12 +53,13 @@ def _component_lines(c: dict[str, float]) -> tuple[np.ndarray, np.ndarray, np.nd
     """Wavenumbers, gf and lower energies of one spin component."""
     low = (c["we_low"], c["wexe_low"], c["be_low"], c["ae_low"])
     up = (c["we_up"], c["wexe_up"], c["be_up"], c["ae_up"])
-    overlap = franck_condon(low, up, 48.0 * 16.0 / 64.0, V_MAX)
+    overlap = franck_condon(low, up, 48.0 * 16.0 / 64.0, V_MAX)  # reduced mass of 48Ti 16O [u]
     v = np.arange(V_MAX)
     vibration = [s[0] * v - s[1] * v * (v + 1.0) for s in (low, up)]  # above v = 0
-    rotation = [s[2] - s[3] * (v + 0.5) for s in (low, up)]
+    rotation = [s[2] - s[3] * (v + 0.5) for s in (low, up)]  # B of each level [1/cm]
+    # D = 4 B³/ω² (Kratzer)
     stretch = [4.0 * b**3 / s[0] ** 2 for b, s in zip(rotation, (low, up), strict=True)]
-    j = np.arange(3.0, J_MAX)
+    j = np.arange(3.0, J_MAX)  # ³Δ₃ begins at J = 3
     jj = j * (j + 1.0)
     rotor = rotation[0][:, None] * jj - stretch[0][:, None] * jj**2
     weight = 2.0  # Λ doublet
@@ -68,7 +69,7 @@ def _component_lines(c: dict[str, float]) -> tuple[np.ndarray, np.ndarray, np.nd
             band = c["origin"] + vibration[1][up_v] - vibration[0][low_v]
             strength = c["f"] * overlap[up_v, low_v] * band / c["origin"]
             for step, share in enumerate(honl_london(j, c["lambda_low"], c["lambda_up"]), start=-1):
-                k = j + step
+                k = j + step  # J of the upper level
                 upper = rotation[1][up_v] * k * (k + 1.0) - stretch[1][up_v] * (k * (k + 1.0)) ** 2
                 wavenumber.append(band + upper - rotor[low_v])
                 gf.append(strength * weight * (2.0 * j + 1.0) * share)
@@ -78,8 +79,8 @@ def _component_lines(c: dict[str, float]) -> tuple[np.ndarray, np.ndarray, np.nd
 
 def honl_london(j: np.ndarray, lower: float, upper: float) -> list[np.ndarray]:
     """Shares of the P, Q and R lines leaving level J, summing to one, for Λ' = Λ'' ± 1."""
-    m = lower if upper > lower else -lower
-    total = 2.0 * (2.0 * j + 1.0)
+    m = lower if upper > lower else -lower  # ΔΛ = +1, or -1 with the sign of Λ turned
+    total = 2.0 * (2.0 * j + 1.0)  # the three branches sum to one
     p = (j - 1.0 - m) * (j - m) / j
     q = (j + 1.0 + m) * (j - m) * (2.0 * j + 1.0) / (j * (j + 1.0))
     r = (j + 2.0 + m) * (j + 1.0 + m) / (j + 1.0)
@@ -93,15 +94,19 @@ def band_tables(wave_min: float, step: float, n_wave: int) -> np.ndarray:
     The grid starts at ``wave_min`` [Å] with ``step`` in ln λ; rows are `THETA`, molecules in the
     order of `MOLECULES`; the unit is 1e-20 cm².
     """
-    temperature = 5040.0 / THETA
+    temperature = 5040.0 / THETA  # [K]
     tables = np.empty((len(MOLECULES), THETA.size, n_wave), dtype=np.float32)
     sources = {"CN": cyanogen_lines, "TiO": titanium_oxide_lines}
     for i, (molecule, mass) in enumerate(MOLECULES.items()):
         wavenumber, gf, energy = _fields(sources[molecule]())
+        # in steps of the grid; 1e8: 1/cm to Å
         position = fixed.log(1e8 / np.maximum(wavenumber, 1.0) / wave_min) / step
+        # lines 50 steps outside still reach in
         inside = (position > -50.0) & (position < n_wave + 50.0)
         # ∫σ dν = πe²/mc f; dν = c ν̃ d(ln λ)
+        # 1e20: float32 tables hold it without underflow
         strength = CLASSICAL_CROSS_SECTION * gf / (LIGHT_SPEED * wavenumber * step) * 1e20
+        # Doppler [km/s]; 1e-10: cm²/s² to km²/s²
         speed = np.sqrt(2.0 * BOLTZMANN * temperature / (mass * AMU) * 1e-10 + MICROTURBULENCE**2)
         tables[i] = band_cross_section(
             position[inside],
@@ -126,13 +131,16 @@ def band_opacity(atmosphere: Atmosphere, tables: np.ndarray, continuum: np.ndarr
     """
     gas = atmosphere.gas
     found = molecule_densities(gas)
+    # just below the last row, so that row + 1 exists
     theta = np.clip(5040.0 / gas.temperature, THETA[0], THETA[-1] - 1e-9)
     place = (theta - THETA[0]) / (THETA[1] - THETA[0])
+    # linear interpolation in θ between row and row + 1
     row = np.minimum(place.astype(np.int64), THETA.size - 2)
     amount = np.empty((len(MOLECULES), theta.size))
     for i, molecule in enumerate(MOLECULES):
         per_state = found[molecule] / molecular_partition(molecule, gas.temperature)
         stimulated = -fixed.expm1(-HC_OVER_K * 1.25e4 / gas.temperature)  # at 800 nm
+        # undoes the 1e20 of the tables
         amount[i] = 1e-20 * per_state * stimulated / (atmosphere.opacity * gas.density)
         strongest = band_peaks(tables, i)[row]
         amount[i] = np.where(amount[i] * strongest > NEGLIGIBLE * continuum, amount[i], 0.0)
@@ -142,4 +150,5 @@ def band_opacity(atmosphere: Atmosphere, tables: np.ndarray, continuum: np.ndarr
 def band_peaks(tables: np.ndarray, molecule: int) -> np.ndarray:
     """Largest cross-section of each temperature row, the cooler or hotter neighbour included."""
     peak = tables[molecule].max(axis=1).astype(np.float64)
+    # of either row that a layer interpolates
     return np.maximum(peak, np.append(peak[1:], peak[-1]))

@@ -24,12 +24,13 @@ from starsmith.simulator.synthesis.synthesis_tables import numbers, read_table
 
 __all__ = ["Forest", "blanketed_flux", "line_forest", "open_fraction"]
 
-ATOM_DECADES = 6.0
-MOLECULE_DECADES = 3.0
-STRONG_GF = 1.0
+ATOM_DECADES = 6.0  # strengths of lines spread evenly in logarithm over so many decades
+MOLECULE_DECADES = 3.0  # fewer: lines of a band are alike
+STRONG_GF = 1.0  # of the strongest line of an interval
 STRONG_ENERGY = 1.5  # [eV]
 DOPPLER = 2.4e5  # [cm/s], Fe at 5700 K with 2 km/s of microturbulence
 SOLAR_LAYER = (5700.0, 1e5)  # where the Sun's continuum forms [K], [dyn/cm²]
+# measured in the Sun, computed from the bands
 SOLAR_TABLE, MOLECULE_TABLE = "line_blocking.csv", "molecular_blocking.csv"
 MOLECULES = ("TiO", "H2O", "CN", "CO")
 # places in the distributions, 0 strongest, paired so that atoms and molecules are independent
@@ -57,7 +58,7 @@ class Forest:
 def line_forest(wave: np.ndarray, gas: Gas) -> Forest:
     """Line opacities of a gas at wavelengths [Å], shape (n_wave,)."""
     covered, crowding = _solar_lines(tuple(wave))
-    density = molecule_densities(gas, n_sweep=12)
+    density = molecule_densities(gas, n_sweep=12)  # enough: blanketing is good to percents
     peaks = [_peak_cross_section(molecule, tuple(wave)) for molecule in MOLECULES]
     return Forest(
         covered=covered,
@@ -71,9 +72,11 @@ def line_forest(wave: np.ndarray, gas: Gas) -> Forest:
 def _strong_line(wave: np.ndarray, gas: Gas) -> np.ndarray:
     """Central opacity of a strong Fe I line anywhere in the spectrum [1/cm], (n_wave, n_point)."""
     row = gas.composition.index("Fe")
+    # Fe I stands for all metals [1/cm³]
     iron = gas.n_nuclei * gas.composition.ratio[row] * (1.0 - gas.ionised[row])
     energy = STRONG_ENERGY / (BOLTZMANN_EV * gas.temperature)
     level = iron * fixed.exp(-energy - log_partition("Fe I", gas.temperature))
+    # cross-section at line centre [cm²]; 1e-8: Å to cm
     centre = CLASSICAL_CROSS_SECTION * STRONG_GF * wave * 1e-8 / (math.sqrt(math.pi) * DOPPLER)
     return centre[:, None] * level
 
@@ -85,8 +88,9 @@ def _solar_lines(wave: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
     sun = solve_gas(*(np.array([value]) for value in SOLAR_LAYER), composition())
     contrast = (_strong_line(grid, sun) / continuum_opacity(grid, sun))[:, 0]
     blocked = np.interp(grid, numbers(SOLAR_TABLE, "wave"), numbers(SOLAR_TABLE, "blocked"))
+    # the Sun shows this much; lines cover no more than all
     covered = np.minimum(blocked / blocking(contrast, ATOM_DECADES), 1.0)
-    factor = fixed.geomspace(1.0, 1e5, 51)
+    factor = fixed.geomspace(1.0, 1e5, 51)  # how many more lines than one
     crowding = [
         np.interp(b, blocking(c * factor, ATOM_DECADES), factor)
         for b, c in zip(blocked, contrast, strict=True)
@@ -99,6 +103,7 @@ def _peak_cross_section(molecule: str, wave: tuple[float, ...]) -> np.ndarray:
     """Top of a molecule's distribution [cm²]: ln(range) times the mean of an even spread."""
     rows = [i for i, name in enumerate(read_table(MOLECULE_TABLE)["molecule"]) if name == molecule]
     knots = numbers(MOLECULE_TABLE, "wave")[rows]
+    # log-log interpolation: cross-sections span decades
     mean = fixed.log(numbers(MOLECULE_TABLE, "mean")[rows])
     value = fixed.exp(np.interp(fixed.log(wave), fixed.log(knots), mean, left=-100.0, right=-100.0))
     return value * MOLECULE_DECADES * math.log(10.0)
@@ -106,7 +111,8 @@ def _peak_cross_section(molecule: str, wave: tuple[float, ...]) -> np.ndarray:
 
 def blocking(contrast: np.ndarray, decades: float) -> np.ndarray:
     """Mean of η/(1 + η) for η even in ln η over ``decades`` below ``contrast``."""
-    weakest = contrast * fixed.power(10.0, -decades)
+    weakest = contrast * fixed.power(10.0, -decades)  # of the weakest line of the distribution
+    # ∫ c/(1 + c) d log c over the decades
     return (fixed.log1p(contrast) - fixed.log1p(weakest)) / (decades * math.log(10.0))
 
 
@@ -115,7 +121,7 @@ def open_fraction(wave: np.ndarray, opacity: np.ndarray, gas: Gas) -> np.ndarray
     forest = line_forest(wave, gas)
     atoms = forest.covered[:, None] * blocking(forest.atoms / opacity, ATOM_DECADES)
     molecules = blocking(forest.molecules / opacity, MOLECULE_DECADES)
-    return (1.0 - atoms) * (1.0 - molecules)
+    return (1.0 - atoms) * (1.0 - molecules)  # independent: they overlap at random
 
 
 def blanketed_flux(
@@ -146,5 +152,6 @@ def blanketed_flux(
         for share, value in ((1.0 - covered, bands), (covered, bands + lines)):
             relative = np.ascontiguousarray((value / standard).T)
             flux_from_opacity(flux, tau, relative, source, table)
+            # the mean over eight places of the distribution
             total += share * flux / ATOM_PLACES.size
     return float(np.trapezoid(total, wave))

@@ -50,9 +50,11 @@ FREE_FREE_LONG = np.array(
 
 def h_minus_bound_free(wave: np.ndarray) -> np.ndarray:
     """Photodetachment cross-section of H- [cm²] at wavelengths [Å] (John 1988, eq. 4)."""
-    micron = np.asarray(wave, dtype=np.float64) * 1e-4
+    micron = np.asarray(wave, dtype=np.float64) * 1e-4  # John gives λ in µm
+    # 0 beyond the threshold: no photon detaches
     x = np.maximum(1.0 / micron - 1.0 / H_MINUS_THRESHOLD, 0.0)
     f = sum(c * fixed.power(x, n / 2.0) for n, c in enumerate(BOUND_FREE))
+    # the fit begins at 0.125 µm [cm²]
     return np.where(micron > 0.125, 1e-18 * fixed.power(micron, 3) * fixed.power(x, 1.5) * f, 0.0)
 
 
@@ -62,8 +64,8 @@ def h_minus_free_free(wave: np.ndarray, temperature: np.ndarray) -> np.ndarray:
     ``wave`` (n_wave,) [Å] and ``temperature`` (n_point,) [K] give (n_wave, n_point); stimulated
     emission is included. 1400-10080 K; temperatures outside are clipped.
     """
-    micron = np.maximum(np.asarray(wave, dtype=np.float64) * 1e-4, 0.1823)
-    theta = 5040.0 / np.clip(temperature, 1400.0, 10080.0)
+    micron = np.maximum(np.asarray(wave, dtype=np.float64) * 1e-4, 0.1823)  # the tables begin there
+    theta = 5040.0 / np.clip(temperature, 1400.0, 10080.0)  # range of the fit: θ = 0.5 to 3.6
     powers = np.array(
         [micron**2, np.ones_like(micron), *(fixed.power(micron, -i) for i in range(1, 5))]
     )
@@ -71,14 +73,15 @@ def h_minus_free_free(wave: np.ndarray, temperature: np.ndarray) -> np.ndarray:
         fixed.matmul(FREE_FREE_SHORT, powers),
         fixed.matmul(FREE_FREE_LONG, powers),
     )  # (n, n_wave)
+    # θ^((n + 1)/2), n = 1 to 4
     series_short = np.array([fixed.power(theta, 1.0 + 0.5 * n) for n in range(4)])
-    series_long = np.array([fixed.power(theta, 1.5 + 0.5 * n) for n in range(5)])
+    series_long = np.array([fixed.power(theta, 1.5 + 0.5 * n) for n in range(5)])  # n = 2 to 6
     value = np.where(
         (micron < 0.3645)[:, None],
         fixed.matmul(short.T, series_short),
         fixed.matmul(long.T, series_long),
     )
-    return 1e-29 * value
+    return 1e-29 * value  # [cm⁴/dyn]: times electron pressure and n(H I)
 
 
 def hydrogen_bound_free(wave: np.ndarray, temperature: np.ndarray) -> np.ndarray:
@@ -89,8 +92,10 @@ def hydrogen_bound_free(wave: np.ndarray, temperature: np.ndarray) -> np.ndarray
     cross_section = np.zeros((wave.size, temperature.size))
     inverse = wave * RYDBERG_EV / 12398.42  # λR, dimensionless
     for n in range(1, N_HYDROGEN_LEVEL + 1):
+        # Menzel & Pekeris (1935), bound-free
         gaunt = 1.0 - 0.3456 / fixed.cbrt(inverse) * (inverse / n**2 - 0.5)
         edge = inverse <= n**2
+        # Kramers, hydrogenic [cm²]
         sigma = np.where(edge, 7.907e-18 * n * fixed.power(inverse / n**2, 3) * gaunt, 0.0)
         cross_section += sigma[:, None] * hydrogen_level(n, temperature)
     return cross_section
@@ -98,7 +103,7 @@ def hydrogen_bound_free(wave: np.ndarray, temperature: np.ndarray) -> np.ndarray
 
 def hydrogen_level(n: int | np.ndarray, temperature: np.ndarray) -> np.ndarray:
     """Fraction of neutral hydrogen in level ``n``: n² exp(-χ/kT); arguments broadcast."""
-    energy = RYDBERG_EV * (1.0 - 1.0 / n**2)
+    energy = RYDBERG_EV * (1.0 - 1.0 / n**2)  # above the ground state [eV]
     return n**2 * fixed.exp(-energy / (BOLTZMANN_EV * temperature))
 
 
@@ -106,8 +111,9 @@ def hydrogen_free_free(wave: np.ndarray, temperature: np.ndarray) -> np.ndarray:
     """Free-free per electron and proton [cm⁵], (n_wave, n_point), before stimulated emission."""
     frequency = (LIGHT_SPEED * 1e8 / wave)[:, None]
     inverse = (wave * RYDBERG_EV / 12398.42)[:, None]
-    kinetic = BOLTZMANN_EV * temperature * wave[:, None] / 12398.42
+    kinetic = BOLTZMANN_EV * temperature * wave[:, None] / 12398.42  # kT/hν
     gaunt = 1.0 + 0.3456 / fixed.cbrt(inverse) * (kinetic + 0.5)
+    # Kramers; times n_e n_p it is [1/cm]
     return 3.692e8 * gaunt / (np.sqrt(temperature) * fixed.power(frequency, 3))
 
 
@@ -120,13 +126,16 @@ def continuum_opacity(wave: np.ndarray, gas: Gas) -> np.ndarray:
     wave = np.asarray(wave, dtype=np.float64)
     t = gas.temperature
     stimulated = -fixed.expm1(-HC_OVER_K * 1e8 / (wave[:, None] * t))
-    electron_pressure = gas.n_electron * BOLTZMANN * t
+    electron_pressure = gas.n_electron * BOLTZMANN * t  # [dyn/cm²]
     opacity = h_minus_bound_free(wave)[:, None] * gas.n_h_minus * stimulated
     opacity += h_minus_free_free(wave, t) * gas.n_hydrogen * electron_pressure
     opacity += hydrogen_bound_free(wave, t) * gas.n_hydrogen * stimulated
     opacity += hydrogen_free_free(wave, t) * gas.n_electron * gas.n_proton * stimulated
+    # held at 1.2 x Lyman α: the series diverge there
     inverse2 = fixed.power(np.maximum(wave, 1215.67 * 1.2)[:, None], -2.0)
+    # Rayleigh, H I: Dalgarno, λ in Å [cm²]
     atoms = inverse2**2 * (5.799e-13 + inverse2 * (1.422e-6 + inverse2 * 2.784))
+    # Rayleigh, H2: Dalgarno & Williams (1962) [cm²]
     pairs = inverse2**2 * (8.14e-13 + inverse2 * (1.28e-6 + inverse2 * 1.61))
     return opacity + atoms * gas.n_hydrogen + pairs * gas.n_h2 + THOMSON * gas.n_electron
 
@@ -136,6 +145,7 @@ def rosseland_mean(wave: np.ndarray, opacity: np.ndarray, temperature: np.ndarra
 
     Trapezoid in ln λ over ``wave`` (n_wave,) [Å]; same unit as ``opacity``.
     """
+    # capped: e^-x would underflow
     x = np.minimum(HC_OVER_K * 1e8 / (wave[:, None] * temperature), 200.0)
     weight = fixed.power(x, 5) * fixed.exp(-x) / fixed.expm1(-x) ** 2  # dB_λ/dT · λ
     log_wave = fixed.log(wave)

@@ -19,13 +19,13 @@ __all__ = ["cyanogen_lines", "pi_levels", "wigner_3j"]
 # ωe, ωexe, Be, αe and centrifugal distortion De [1/cm]
 GROUND = (2068.648, 13.0971, 1.899783, 0.017372)
 EXCITED = (1813.288, 12.7779, 1.715770, 0.017166)
-GROUND_STRETCH, EXCITED_STRETCH = 6.40e-6, 6.15e-6
-EXCITED_TERM = 9243.296
-SPIN_ORBIT = -52.65
-F_00 = 2.37e-3
-REDUCED_MASS = 12.0 * 14.003 / 26.003
-V_LOW, V_UP = 7, 10
-J_MAX = 90
+GROUND_STRETCH, EXCITED_STRETCH = 6.40e-6, 6.15e-6  # [1/cm]
+EXCITED_TERM = 9243.296  # Te of A²Π above X²Σ+ [1/cm]
+SPIN_ORBIT = -52.65  # A: inverted doublet [1/cm]
+F_00 = 2.37e-3  # oscillator strength of the 0-0 band
+REDUCED_MASS = 12.0 * 14.003 / 26.003  # of 12C 14N [u]
+V_LOW, V_UP = 7, 10  # vibrational levels taken of X and A
+J_MAX = 90  # rotational levels of each, J = 1/2, 3/2, ...
 SMALLEST = 1e-9  # lines with less than this gf times Boltzmann factor at 4500 K are dropped
 
 
@@ -37,7 +37,7 @@ def wigner_3j(j1: float, j2: float, j3: float, m1: float, m2: float, m3: float) 
         return 0.0
 
     def log_factorial(x: float) -> float:
-        return math.lgamma(x + 1.0)
+        return math.lgamma(x + 1.0)  # Racah sum in logarithms: factorials of 180 overflow
 
     triangle = log_factorial(j1 + j2 - j3) + log_factorial(j1 - j2 + j3)
     triangle += log_factorial(-j1 + j2 + j3) - log_factorial(j1 + j2 + j3 + 1)
@@ -70,10 +70,11 @@ def pi_levels(
     H = A L·S + B N² - D N⁴ with N² = [[x, -√(x-1)], [-√(x-1), x-2]], x = (J + 1/2)²; states are
     columns, lowest energy first.
     """
-    x = (j + 0.5) ** 2
+    x = (j + 0.5) ** 2  # Hund case (a) basis: Ω = 1/2, 3/2
     n2 = np.empty((j.size, 2, 2))
     n2[:, 0, 0], n2[:, 1, 1] = x, x - 2.0
-    n2[:, 0, 1] = n2[:, 1, 0] = -np.sqrt(x - 1.0)
+    n2[:, 0, 1] = n2[:, 1, 0] = -np.sqrt(x - 1.0)  # spin uncoupling mixes the two
+    # N² N²: centrifugal distortion is quadratic in N²
     squared = np.sum(n2[:, :, :, None] * n2[:, None, :, :], axis=2)
     hamiltonian = rotation * n2 - stretch * squared
     hamiltonian += np.diag([-0.5 * spin_orbit, 0.5 * spin_orbit])
@@ -87,7 +88,7 @@ def _symmetric_states(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     (λ - d, b), whichever does not cancel.
     """
     a, b, d = matrix[:, 0, 0], matrix[:, 0, 1], matrix[:, 1, 1]
-    half = 0.5 * (a - d)
+    half = 0.5 * (a - d)  # eigenvectors in closed form: LAPACK differs in bits between machines
     radius = np.hypot(half, b)
     long = np.abs(half) + radius
     norm = np.hypot(long, b)
@@ -108,7 +109,7 @@ def direction_amplitudes() -> np.ndarray:
         j = i + 0.5
         for s in range(3):
             k = j + s - 1
-            if k < 0.5:
+            if k < 0.5:  # no such level
                 continue
             scale = math.sqrt((2 * k + 1) * (2 * j + 1))
             sign = (-1) ** round(k - 0.5)
@@ -121,16 +122,18 @@ def cyanogen_lines() -> RotationalLines:
     """Rotational lines of all bands v' < 10, v'' < 7 of the red system."""
     j = np.arange(J_MAX) + 0.5
     overlap = franck_condon(GROUND, EXCITED, REDUCED_MASS, max(V_LOW, V_UP))
+    # zero-point energy of X: energies count from v = 0 [1/cm]
     zero = 0.5 * GROUND[0] - 0.25 * GROUND[1]
     columns: list[tuple[np.ndarray, ...]] = []
     for up_v in range(V_UP):
-        v = up_v + 0.5
+        v = up_v + 0.5  # Dunham expansion in v + 1/2
         term = EXCITED_TERM + EXCITED[0] * v - EXCITED[1] * v**2 - zero
         energy, state = pi_levels(j, EXCITED[2] - EXCITED[3] * v, EXCITED_STRETCH, SPIN_ORBIT)
         for low_v in range(V_LOW):
             w = low_v + 0.5
             lower = GROUND[0] * w - GROUND[1] * w**2 - zero
-            origin = term - lower
+            origin = term - lower  # of the band [1/cm]
+            # f scales with Franck-Condon factor and wavenumber; 9115 is that of 0-0 [1/cm]
             strength = F_00 * overlap[up_v, low_v] / overlap[0, 0] * origin / 9115.0
             columns += _band(j, term + energy, state, lower, GROUND[2] - GROUND[3] * w, strength)
     wavenumber, gf, low_energy = (np.concatenate(part) for part in zip(*columns, strict=True))
@@ -151,12 +154,14 @@ def _band(
     amplitudes = direction_amplitudes()
     for parity in (1.0, -1.0):  # e: N = J - 1/2, f: N = J + 1/2
         n = j - 0.5 * parity
+        # lower levels of X [1/cm]
         rotor = rotation * n * (n + 1.0) - GROUND_STRETCH * (n * (n + 1.0)) ** 2
         for s in range(3):
             row = np.arange(max(0, 1 - s), J_MAX - max(0, s - 1))
             up = row + s - 1
             for level in range(2):
                 mixed = state[up, 1, level] * amplitudes[row, s, 1]
+                # sum over both Ω, relative sign is the parity
                 mixed = mixed + parity * state[up, 0, level] * amplitudes[row, s, 0]
                 gf = 0.5 * strength * mixed**2  # Σ mixed² = 2 (2J + 1)
                 lines.append(

@@ -75,7 +75,9 @@ def electron_translation(temperature: np.ndarray) -> np.ndarray:
 
 def h_minus_factor(temperature: np.ndarray) -> np.ndarray:
     """n(H-) / (n(H) n_e) [cm³]; weights are 1 for H- and 2 for H and the electron."""
+    # the level lies below the continuum: plus sign
     boltzmann = fixed.exp(H_MINUS_AFFINITY / (BOLTZMANN_EV * temperature))
+    # weights 1 (H-) over 2 (H) x 2 (e-)
     return 0.25 * boltzmann / electron_translation(temperature)
 
 
@@ -85,7 +87,7 @@ def saha(element: str, energy: float, temperature: np.ndarray) -> np.ndarray:
         f"{element} I", temperature
     )
     boltzmann = fixed.exp(log_ratio - energy / (BOLTZMANN_EV * temperature))
-    return 2.0 * electron_translation(temperature) * boltzmann
+    return 2.0 * electron_translation(temperature) * boltzmann  # 2: spin of the electron
 
 
 def solve_gas(temperature: np.ndarray, pressure: np.ndarray, gas: Composition) -> Gas:
@@ -105,29 +107,32 @@ def solve_gas(temperature: np.ndarray, pressure: np.ndarray, gas: Composition) -
     temperature, pressure = np.broadcast_arrays(
         np.asarray(temperature, dtype=np.float64), np.asarray(pressure, dtype=np.float64)
     )
-    total = pressure / (BOLTZMANN * temperature)
-    constants = np.array(
+    total = pressure / (BOLTZMANN * temperature)  # all particles [1/cm³]
+    constants = np.array(  # n(II) n_e / n(I), shape (n_element, n_layer) [1/cm³]
         [saha(e, x, temperature) for e, x in zip(gas.elements, gas.ionisation, strict=True)]
     )
-    h2 = dissociation_constant("H2", temperature)
+    h2 = dissociation_constant("H2", temperature)  # n(H)² / n(H2) [1/cm³]
     attach = h_minus_factor(temperature)
-    metals = gas.ratio[1:]
+    metals = gas.ratio[1:]  # hydrogen is row 0
 
     def partition(n_electron: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Neutral H, hydrogen nuclei and ionised fractions at a trial electron density."""
         ionised = constants / (constants + n_electron)
         hydrogen = neutral_hydrogen(total - n_electron, constants[0] / n_electron, h2, metals.sum())
+        # H I + H II + 2 H2
         nuclei = hydrogen * (1.0 + constants[0] / n_electron) + 2.0 * hydrogen**2 / h2
         return hydrogen, nuclei, ionised
 
+    # at most half of all particles are electrons
     low, high = fixed.log(total) - 60.0, fixed.log(total * 0.5)
     for _ in range(N_BISECTION):
-        middle = 0.5 * (low + high)
+        middle = 0.5 * (low + high)  # in ln n_e: electrons span twenty decades
         n_electron = fixed.exp(middle)
         hydrogen, nuclei, ionised = partition(n_electron)
         donated = hydrogen * constants[0] / n_electron + nuclei * (
             fixed.matmul(metals, ionised[1:])
         )
+        # charge: donors must pay for free electrons and for H-
         short = donated > n_electron + hydrogen * n_electron * attach
         low, high = np.where(short, middle, low), np.where(short, high, middle)
     n_electron = fixed.exp(0.5 * (low + high))
@@ -153,8 +158,9 @@ def neutral_hydrogen(
     h (1 + φ)(1 + A) + (h²/K)(1 + 2A) = heavy, with φ protons per atom, K of H2 and A other nuclei
     per hydrogen nucleus.
     """
-    a = (1.0 + 2.0 * others) / h2
+    a = (1.0 + 2.0 * others) / h2  # of a x² + b x = heavy, with x = n(H I)
     b = (1.0 + proton_ratio) * (1.0 + others)
+    # the root that does not cancel where molecules are few
     return 2.0 * heavy / (b + np.sqrt(b**2 + 4.0 * a * heavy))
 
 
@@ -168,18 +174,24 @@ def molecule_densities(state: Gas, n_sweep: int = 30) -> dict[str, np.ndarray]:
     k = {m: dissociation_constant(m, t) for m in ("CO", "CN", "TiO", "OH", "CH", "NH", "N2")}
     k |= {m: dissociation_constant(m, t) for m in ("C2", "SiO")}
     gas = state.composition
+    # in whatever form [1/cm³]
     nuclei = {e: state.n_nuclei * gas.ratio[gas.index(e)] for e in ("C", "N", "O", "Si", "Ti")}
+    # all free nuclei of an element per neutral atom
     ions = {e: 1.0 / (1.0 - state.ionised[gas.index(e)]) for e in nuclei}
+    # neutral atoms; the first guess knows no molecules
     free = {e: nuclei[e] / ions[e] for e in nuclei}
-    water = h**2 / water_constant(t)
+    water = h**2 / water_constant(t)  # n(H2O) per free O I
+    # bound in hydrides, per free atom
     hydrides = {"C": h / k["CH"], "N": h / k["NH"], "O": h / k["OH"] + water}
-    for _ in range(n_sweep):
+    for _ in range(n_sweep):  # each element in turn, the others as they were
         free["Si"] = nuclei["Si"] / (ions["Si"] + free["O"] / k["SiO"])
         free["Ti"] = nuclei["Ti"] / (ions["Ti"] + free["O"] / k["TiO"])
         alone = ions["N"] + hydrides["N"] + free["C"] / k["CN"]
+        # N2 makes it quadratic
         free["N"] = 2.0 * nuclei["N"] / (alone + np.sqrt(alone**2 + 8.0 * nuclei["N"] / k["N2"]))
         carbon = ions["C"] + hydrides["C"] + free["N"] / k["CN"] + 2.0 * free["C"] / k["C2"]
         oxygen = ions["O"] + hydrides["O"] + free["Si"] / k["SiO"] + free["Ti"] / k["TiO"]
+        # CO locks up the scarcer of the two: solved together
         free["C"], free["O"] = _solve_pair(nuclei["C"], nuclei["O"], carbon, oxygen, k["CO"])
     pairs = {"CO": ("C", "O"), "CN": ("C", "N"), "TiO": ("Ti", "O"), "SiO": ("Si", "O")}
     found = {m: free[a] * free[b] / k[m] for m, (a, b) in pairs.items()}
@@ -193,5 +205,6 @@ def _solve_pair(
     """Free x, y with a x + x y/k = n_a and b y + x y/k = n_b, without cancellation."""
     half = a * b * k + n_b - n_a
     root = np.sqrt(half**2 + 4.0 * a * b * k * n_a)
+    # whichever form of the root does not cancel
     x = np.where(half > 0.0, 2.0 * b * k * n_a / (half + root), (root - half) / (2.0 * a))
     return x, n_b / (b + x / k)
