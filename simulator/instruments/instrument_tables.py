@@ -28,8 +28,8 @@ N_FIELD_STEP = 24  # a multiple of 4: the quarters of the field, where figures k
 # Below 0.4 arcsec the encircled-energy sum of the exposure-time calculator exceeds one.
 SEEING_STEP = 0.01
 SEEING_MIN, SEEING_MAX = 0.4, 2.0
-ZENITH_ANGLE = np.arange(61.0)
-KNOT_STEP_NM = 5.0
+ZENITH_ANGLE = np.arange(61.0)  # [deg], every degree
+KNOT_STEP_NM = 5.0  # extinction and aperture losses are smooth over it
 
 
 def noise_tables(instrument: Instrument | JoinedInstrument) -> NoiseTables:
@@ -56,6 +56,7 @@ def noise_tables(instrument: Instrument | JoinedInstrument) -> NoiseTables:
         per_arm = {name: float(values[0]) for name, values in per_arm.items()}
         edge = None
     else:
+        # first pixel of every arm, and the end
         edge = np.cumsum([0.0, *(arm.n_pixel for arm in instrument.arms)])
     return NoiseTables(
         wave=instrument.wave,
@@ -79,7 +80,9 @@ def _smooth_tables(arms: tuple[Instrument, ...]) -> dict[str, np.ndarray | float
     field_angle = np.linspace(
         telescope.field_angle_deg[0], telescope.field_angle_deg[-1], N_FIELD_STEP + 1
     )
+    # seeing grows with airmass: the table must reach it
     widest = SEEING_MAX / fixed.power(np.cos(np.radians(ZENITH_ANGLE[-1])), power)
+    # 1e-9: rounding must not add a step
     n_step = int(np.ceil((widest - SEEING_MIN) / SEEING_STEP - 1e-9))
     seeing = SEEING_MIN + SEEING_STEP * np.arange(n_step + 1)
     return {
@@ -99,6 +102,7 @@ def _extinction(arms: tuple[Instrument, ...], knot: np.ndarray) -> np.ndarray:
     values = np.empty(knot.size)
     for one in reversed(arms):
         inside = (knot >= one.arm.wave_min_nm) & (knot <= one.arm.wave_max_nm)
+        # where arms overlap the first arm has the word
         values[inside] = extinction(one.atmosphere, knot[inside])
     return values
 
@@ -106,18 +110,23 @@ def _extinction(arms: tuple[Instrument, ...], knot: np.ndarray) -> np.ndarray:
 def _arm_tables(instrument: Instrument) -> dict[str, np.ndarray | float]:
     """Tables of one arm's pixels, and the figures of its detector."""
     arm, sky = instrument.arm, instrument.sky
+    # light of the star falls beside the pixel centre
     star = arm.wave_nm + arm.star_shift_pixel * arm.dispersion_nm
+    # per second, m² and Å, of one unit of flux
     photons = FLUX_UNIT_CGS * CM2_PER_M2 * PHOTONS_PER_ERG_NM * star
-    pixel_width = arm.dispersion_nm * ANGSTROM_PER_NM
+    pixel_width = arm.dispersion_nm * ANGSTROM_PER_NM  # [Å]
     electrons = efficiency(instrument, star) * trace_fraction(arm, star)
     electrons *= telluric(instrument, arm.star_shift_pixel)
+    # distance of neighbouring fibres [pixel]
     trace_pitch = arm.optics.trace_separation_um / arm.optics.pixel_um
     return {
         "conversion": photons * pixel_width * electrons,
         "sky_rate": sky_rate(instrument, ZENITH_ANGLE, telluric(instrument)),
         "moon_rate": moon_rate(instrument),
+        # [electron² per pixel of the spectrum]
         "read_variance": arm.read_noise_electron**2 * arm.trace_width_pixel,
-        "dark_rate": arm.dark_electron_per_s * arm.trace_width_pixel,
+        "dark_rate": arm.dark_electron_per_s * arm.trace_width_pixel,  # [electron/s]
+        # share of all light that a trace's pixels catch
         "stray_fraction": sky.stray_fraction * arm.trace_width_pixel / trace_pitch,
         "floor_fraction": sky.floor_fraction,
         "variance_factor": arm.variance_factor,

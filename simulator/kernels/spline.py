@@ -33,20 +33,22 @@ def basis_rows(knots, degree, values, slope, first, weights):
     weights : float64 array, shape (n_spec, degree + 1)
         Overwritten [1, or 1/label unit].
     """
-    n_basis = knots.size - degree - 1
+    n_basis = knots.size - degree - 1  # per axis
     basis = np.empty(degree + 1)
     lower = np.empty(degree + 1)
     for i in range(values.size):
         x = values[i]
+        # knot interval; ends extrapolate their last polynomial
         span = min(max(np.searchsorted(knots, x, side="right") - 1, degree), n_basis - 1)
         first[i] = span - degree
-        basis[0] = 1.0
+        basis[0] = 1.0  # de Boor's triangle, degree by degree
         for p in range(1, degree + 1):
             lower[:p] = basis[:p]
             basis[p] = 0.0
             for r in range(p - 1, -1, -1):
                 left = knots[span + 1 + r - p]
                 right = knots[span + 1 + r]
+                # of the lower basis function that each neighbour receives
                 share = lower[r] / (right - left)
                 basis[r + 1] = (x - left) * share + (basis[r + 1] if r + 1 < p else 0.0)
                 basis[r] = (right - x) * share
@@ -54,7 +56,7 @@ def basis_rows(knots, degree, values, slope, first, weights):
             weights[i] = basis
             continue
         # B'_{j,p} = p (B_{j,p-1} / (t_{j+p} - t_j) - B_{j+1,p-1} / (t_{j+p+1} - t_{j+1}))
-        weights[i] = 0.0
+        weights[i] = 0.0  # sums of the degree below, with either sign
         for r in range(degree):
             share = degree * lower[r] / (knots[span + 1 + r] - knots[span + 1 + r - degree])
             weights[i, r] -= share
@@ -86,7 +88,7 @@ def combine_rows(flux, coef, rows, weights, order):
             stop = min(start + TILE, n_wave)
             for k in range(block * BLOCK, min((block + 1) * BLOCK, n_spec)):
                 i = order[k]
-                total = flux[i, start:stop]
+                total = flux[i, start:stop]  # a view: sums stay in the cache while rows pass
                 total[:] = 0.0
                 for s in range(0, rows.shape[1], 4):
                     row_0 = coef[rows[i, s], start:stop]
@@ -98,6 +100,7 @@ def combine_rows(flux, coef, rows, weights, order):
                     weight_2 = weights[i, s + 2]
                     weight_3 = weights[i, s + 3]
                     for j in range(stop - start):
+                        # order of sums is fixed, so bits do not depend on the machine
                         four = fma(weight_0, row_0[j], weight_1 * row_1[j])
                         four = fma(weight_2, row_2[j], four)
                         total[j] += fma(weight_3, row_3[j], four)
@@ -144,9 +147,10 @@ def combine_shared(flux, coef, rows, weights, order, first):
     n_wave = flux.shape[1]
     n_support = rows.shape[1]
     for group in prange(first.size - 1):
-        here = first[group]
+        here = first[group]  # first spectrum of the group
         n_here = first[group + 1] - here
         copied = np.empty((DEEP, min(WIDE, n_wave)), dtype=np.float32)
+        # three rows more: spectra are taken in fours
         sums = np.empty((n_here + 3, min(WIDE, n_wave)), dtype=np.float32)
         for start in range(0, n_wave, WIDE):
             width = min(WIDE, n_wave - start)
@@ -157,6 +161,7 @@ def combine_shared(flux, coef, rows, weights, order, first):
                     copied[s, :width] = coef[rows[group, top + s], start : start + width]
                 for k in range(0, n_here, 4):
                     w_0 = weights[order[here + k]]
+                    # beyond the last the last again; its sum is thrown away
                     w_1 = weights[order[here + min(k + 1, n_here - 1)]]
                     w_2 = weights[order[here + min(k + 2, n_here - 1)]]
                     w_3 = weights[order[here + min(k + 3, n_here - 1)]]

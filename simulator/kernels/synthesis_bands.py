@@ -36,13 +36,13 @@ def band_cross_section(position, strength, energy, inverse_kt, width, n_wave):
     """
     cross_section = np.zeros((inverse_kt.size, n_wave))
     for row in prange(inverse_kt.size):
-        reach = N_WIDTH * width[row]
-        norm = 1.0 / (math.sqrt(math.pi) * width[row])
+        reach = N_WIDTH * width[row]  # [grid steps]
+        norm = 1.0 / (math.sqrt(math.pi) * width[row])  # unit area per line
         for i in range(position.size):
             first = max(0, math.ceil(position[i] - reach))
             last = min(n_wave - 1, math.floor(position[i] + reach))
             peak = strength[i] * math.exp(-energy[i] * inverse_kt[row]) * norm
             for j in range(first, last + 1):
-                x = (j - position[i]) / width[row]
+                x = (j - position[i]) / width[row]  # pure Doppler: bands blend, wings do not matter
                 cross_section[row, j] += peak * math.exp(-x * x)
     return cross_section

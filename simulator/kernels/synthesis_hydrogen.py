@@ -31,12 +31,13 @@ def stark_profile(beta, doppler):
     float64
     """
     width = math.sqrt(CORE * CORE + 4.0 * doppler * doppler)
-    ratio = beta / width
+    ratio = beta / width  # β in units of the widened core
+    # fixes the wing at 3 β^(-5/2), whatever the width
     height = WING / (width * width * math.sqrt(width))
     quasi_static = height / (1.0 + ratio * ratio * math.sqrt(ratio))
-    area = (CORE / width) ** 1.5
+    area = (CORE / width) ** 1.5  # share of the quasi-static part; Doppler takes the rest
     x = beta / doppler
-    if x > 6.0 or area > 0.999999:
+    if x > 6.0 or area > 0.999999:  # the Gaussian is below 3e-16
         return quasi_static
     return quasi_static + (1.0 - area) * math.exp(-x * x) / (math.sqrt(math.pi) * doppler)
 
@@ -69,12 +70,14 @@ def hydrogen_opacity(wave, centre, strength, profile, reach):
         for i in range(n_line):
             if reach[i, k] <= 0.0:
                 continue
+            # [Å] each
             field, doppler, lorentz = profile[0, i, k], profile[1, i, k], profile[2, i, k]
             first = np.searchsorted(wave, centre[i] - reach[i, k])
             last = np.searchsorted(wave, centre[i] + reach[i, k])
             for j in range(first, last):
-                distance = abs(wave[j] - centre[i])
-                stark = stark_profile(distance / field, doppler / field) / field
+                distance = abs(wave[j] - centre[i])  # [Å]
+                stark = stark_profile(distance / field, doppler / field) / field  # per Å
+                # blunted where Doppler broadening rules
                 wing = lorentz / (math.pi * (distance * distance + 4.0 * doppler * doppler))
                 opacity[k, j] += strength[i, k] * (stark + wing)
     return opacity

@@ -16,6 +16,7 @@ def _count_below(diagonal, off_diagonal, value):
     count = 0
     pivot = 1.0
     for i in range(diagonal.size):
+        # Sturm sequence: signs of pivots of T - λ count eigenvalues below λ
         coupled = off_diagonal[i - 1] * off_diagonal[i - 1] / pivot if i > 0 else 0.0
         pivot = diagonal[i] - value - coupled
         if pivot == 0.0:
@@ -33,15 +34,15 @@ def _inverse_step(state, diagonal, off_diagonal, value):
     for i in range(n):
         pivot[i] = diagonal[i] - value
         if i > 0:
-            share = off_diagonal[i - 1] / pivot[i - 1]
+            share = off_diagonal[i - 1] / pivot[i - 1]  # forward elimination
             pivot[i] -= share * off_diagonal[i - 1]
             state[i] -= share * state[i - 1]
         if pivot[i] == 0.0:
             pivot[i] = TINY
-    length = 0.0
+    length = 0.0  # largest element: scaled first, or squares overflow
     for i in range(n - 1, -1, -1):
         if i < n - 1:
-            state[i] -= off_diagonal[i] * state[i + 1]
+            state[i] -= off_diagonal[i] * state[i + 1]  # back substitution
         state[i] /= pivot[i]
         length = max(length, abs(state[i]))
     total = 0.0
@@ -67,13 +68,13 @@ def lowest_states(diagonal, off_diagonal, n_state):
     states : float64 array, shape (n_state, n)
         Of unit length, lowest eigenvalue first, of either sign.
     """
-    reach = 2.0 * np.abs(off_diagonal).max()
+    reach = 2.0 * np.abs(off_diagonal).max()  # Gershgorin: all eigenvalues lie within
     states = np.ones((n_state, diagonal.size))
     for k in range(n_state):
         low, high = diagonal.min() - reach, diagonal.max() + reach
         for _ in range(N_BISECTION):
             middle = 0.5 * (low + high)
-            if middle <= low or middle >= high:
+            if middle <= low or middle >= high:  # neighbouring doubles: nothing left to halve
                 break
             if _count_below(diagonal, off_diagonal, middle) > k:
                 high = middle
@@ -82,5 +83,6 @@ def lowest_states(diagonal, off_diagonal, n_state):
         for i in range(diagonal.size):  # no symmetry, so that every state is in it
             states[k, i] = 1.0 + i % 7
         for _ in range(N_INVERSE):
+            # shifted by the eigenvalue: its state grows fastest
             _inverse_step(states[k], diagonal, off_diagonal, low)
     return states

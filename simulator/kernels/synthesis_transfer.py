@@ -58,9 +58,11 @@ def emergent_flux(tau, smooth, hydrogen, lines, bands, e4_table, n_wave):
     for i in prange(n_chunk):
         start = i * CHUNK
         stop = min(start + CHUNK, n_wave)
+        # relative to the Rosseland mean, shape (n_depth, chunk)
         opacity = np.zeros((tau.size, stop - start))
         source = np.zeros((tau.size, stop - start))
-        add_smooth(opacity, smooth.opacity, smooth.stride, start)
+        add_smooth(opacity, smooth.opacity, smooth.stride, start)  # continuum
+        # Planck function, interpolated as the continuum is
         add_smooth(source, smooth.source, smooth.stride, start)
         add_smooth(opacity, hydrogen.opacity, hydrogen.stride, start)
         add_bands(opacity, bands, start)
@@ -77,12 +79,13 @@ def add_smooth(values, coarse, stride, start):
     for k in range(n_depth):
         j = 0
         while j < n:
+            # coarse cell of this step; the last is extended
             cell = min((start + j) // stride, last_cell)
             stop = n if cell == last_cell else min(n, (cell + 1) * stride - start)
             left, right = coarse[k, cell], coarse[k, cell + 1]
             if left != 0.0 or right != 0.0:
                 slope = (right - left) / stride
-                origin = left + slope * (start - cell * stride)
+                origin = left + slope * (start - cell * stride)  # value at step 0 of the chunk
                 for i in range(j, stop):
                     values[k, i] += origin + slope * i
             j = stop
@@ -95,11 +98,11 @@ def add_bands(opacity, bands, start):
     for band in range(bands.amount.shape[0]):
         for k in range(opacity.shape[0]):
             amount = bands.amount[band, k]
-            if amount <= 0.0:
+            if amount <= 0.0:  # a band too weak to be seen
                 continue
             cool = bands.table[band, bands.row[k], start:stop]
             hot = bands.table[band, bands.row[k] + 1, start:stop]
-            weight_hot = amount * bands.fraction[k]
+            weight_hot = amount * bands.fraction[k]  # linear in θ between two rows of the table
             weight_cool = amount - weight_hot
             for j in range(stop - start):
                 opacity[k, j] += weight_cool * cool[j] + weight_hot * hot[j]
@@ -110,11 +113,11 @@ def add_lines(opacity, lines, start):
     """Add Voigt profiles, each within its reach, to ``opacity`` (n_depth, n) from ``start`` on."""
     n_depth, n = opacity.shape
     for i in range(lines.position.size):
-        centre = lines.position[i] - start
+        centre = lines.position[i] - start  # in steps of the chunk
         for k in range(n_depth):
             reach = lines.reach[i, k]
             first = max(0, math.ceil(centre - reach))
-            last = min(n - 1, math.floor(centre + reach))
+            last = min(n - 1, math.floor(centre + reach))  # no steps if reach is -1
             strength, a = lines.strength[i, k], lines.damping[i, k]
             per_width = 1.0 / lines.width[i, k]
             for j in range(first, last + 1):
@@ -142,20 +145,21 @@ def flux_from_opacity(flux, tau, opacity, source, e4_table):
     depth = np.empty(n)
     e4_above = np.empty(n)
     for j in range(n):
-        depth[j] = opacity[0, j] * tau[0]
+        depth[j] = opacity[0, j] * tau[0]  # above the first layer opacity is that of the first
         e4_above[j] = exponential_integral(depth[j], e4_table)
-        flux[j] = 0.5 * source[0, j]
+        flux[j] = 0.5 * source[0, j]  # ∫ S E2 dτ by parts: S(0)/2 + Σ dS/dτ ΔE4
     for k in range(1, n_depth):
-        half_step = 0.5 * (tau[k] - tau[k - 1])
+        half_step = 0.5 * (tau[k] - tau[k - 1])  # trapezoid in τ
         for j in range(n):
             step = half_step * (opacity[k - 1, j] + opacity[k, j])
             depth[j] += step
             e4_below = exponential_integral(depth[j], e4_table)
+            # source is linear in optical depth between layers
             slope = (source[k, j] - source[k - 1, j]) / step
             flux[j] += slope * (e4_above[j] - e4_below)
             e4_above[j] = e4_below
     for j in range(n):
-        flux[j] *= 2.0 * math.pi
+        flux[j] *= 2.0 * math.pi  # F = 2π ∫ S E2 dτ
 
 
 @njit(cache=True, inline="always")

@@ -28,16 +28,16 @@ def voigt(a, x):
     float64
     """
     x = abs(x)
-    s = x + a
+    s = x + a  # regions of Humlíček (1982, JQSRT 27, 437)
     y2 = x * x
-    if s > 15.0:
+    if s > 15.0:  # region I: two poles
         real = a * a - y2 + 0.5
         return INV_SQRT_PI * a * (a * a + y2 + 0.5) / (real * real + 4.0 * a * a * y2)
-    t = complex(a, -x)
+    t = complex(a, -x)  # w(z) with z = x + ia is a function of a - ix
     u = t * t
-    if s > 5.5:
+    if s > 5.5:  # region II
         return (t * (1.410474 + u * 0.5641896) / (0.75 + u * (3.0 + u))).real
-    if a > 0.195 * x - 0.176:
+    if a > 0.195 * x - 0.176:  # region III
         top = 16.4955 + t * (20.20933 + t * (11.96482 + t * (3.778987 + t * 0.5642236)))
         bottom = 16.4955 + t * (38.82363 + t * (39.27121 + t * (21.69274 + t * (6.699398 + t))))
         return (top / bottom).real
@@ -53,5 +53,6 @@ def voigt(a, x):
         24322.84
         - u * (9022.228 - u * (2186.181 - u * (364.2191 - u * (61.57037 - u * (1.841439 - u)))))
     )
+    # region IV: near the real axis the Gaussian is split off
     core = math.exp(a * a - y2) * math.cos(2.0 * a * x)
     return core - (top / bottom).real

@@ -46,11 +46,13 @@ def composition(m_h: float = 0.0, a_m: float = 0.0, c_m: float = 0.0) -> Composi
     """Abundances of a star with [M/H], [α/M] (O, Mg, Si, S, Ca, Ti) and [C/M] [dex]."""
     elements = read_table("elements.csv")["element"]
     shift = np.full(len(elements), float(m_h))
+    # [M/H] moves metals, not hydrogen and helium
     shift[[elements.index("H"), elements.index("He")]] = 0.0
-    shift += a_m * numbers("elements.csv", "alpha")
+    shift += a_m * numbers("elements.csv", "alpha")  # 1 for α elements, 0 for others
     shift[elements.index("C")] += c_m
     return Composition(
         elements=elements,
+        # number per hydrogen nucleus
         ratio=fixed.power(10.0, numbers("elements.csv", "log_eps") - 12.0 + shift),
         mass=numbers("elements.csv", "mass"),
         ionisation=numbers("elements.csv", "ionisation_ev"),
@@ -68,5 +70,5 @@ def log_partition(species: str, temperature: np.ndarray) -> np.ndarray:
 
     Irwin (1981): ln U = Σ aᵢ (ln T)ⁱ, held constant outside 1000-16000 K.
     """
-    log_t = fixed.log(np.clip(temperature, 1000.0, 16000.0))
+    log_t = fixed.log(np.clip(temperature, 1000.0, 16000.0))  # range of the polynomials [K]
     return np.polynomial.polynomial.polyval(log_t, _partition_rows()[species])

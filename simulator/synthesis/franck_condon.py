@@ -10,7 +10,7 @@ from starsmith.simulator.synthesis.atomic_constants import AMU, ANGSTROM, LIGHT_
 
 __all__ = ["franck_condon", "morse_states"]
 
-N_GRID = 1500
+N_GRID = 1500  # 0.0015 Å apart
 RADII = np.linspace(0.7, 3.0, N_GRID)  # internuclear distance [Å]
 
 
@@ -27,11 +27,13 @@ def morse_states(constants: tuple[float, ...], reduced_mass: float, n_state: int
     """
     we, wexe, be, _ = constants
     kinetic = PLANCK / (8.0 * np.pi**2 * LIGHT_SPEED * reduced_mass * AMU * ANGSTROM**2)  # [Å²/cm]
-    equilibrium = np.sqrt(kinetic / be)
-    depth, steepness = we**2 / (4.0 * wexe), np.sqrt(wexe / kinetic)
-    step = RADII[1] - RADII[0]
+    equilibrium = np.sqrt(kinetic / be)  # r_e from B = ħ/(4πcμr²) [Å]
+    depth, steepness = we**2 / (4.0 * wexe), np.sqrt(wexe / kinetic)  # Morse: D [1/cm], a [1/Å]
+    step = RADII[1] - RADII[0]  # [Å]
+    # the inner wall is steep: bounded, it stays within double precision
     wall = np.minimum(1.0 - fixed.exp(-steepness * (RADII - equilibrium)), 40.0)
     wall = np.maximum(wall, -40.0)
+    # three-point second derivative: a tridiagonal Hamiltonian [1/cm]
     diagonal = depth * wall**2 + 2.0 * kinetic / step**2
     off_diagonal = np.full(N_GRID - 1, -kinetic / step**2)
     return lowest_states(diagonal, off_diagonal, n_state)

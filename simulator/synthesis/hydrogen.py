@@ -25,7 +25,7 @@ from starsmith.simulator.synthesis.line_list import CUT, MICROTURBULENCE, abo_wi
 __all__ = ["hydrogen_line_opacity", "hydrogen_lines"]
 
 PASCHEN_LAST = 40  # higher lines have merged into the continuum at every pressure met here
-H_ALPHA_F = 0.64074
+H_ALPHA_F = 0.64074  # exact, in place of Kramers
 H_ALPHA_STARK = 8.3e-3  # [Å/esu]; electrons broaden it by impacts, so its wings are half as strong
 PASCHEN_STARK = 7.1e-5  # [Å/esu], times n⁴m⁴/(m² - n²)
 H_ALPHA_ABO = (1180.0, 0.677)  # Barklem, Piskunov & O'Mara (2000, A&A 363, 1091)
@@ -34,10 +34,10 @@ MAX_REACH = 300.0  # [Å]
 
 def hydrogen_lines(wave_min: float, wave_max: float) -> dict[str, np.ndarray]:
     """Vacuum wavelength [Å], levels and f of Hα and the Paschen lines near a range."""
-    lower = np.array([2] + [3] * (PASCHEN_LAST - 7))
+    lower = np.array([2] + [3] * (PASCHEN_LAST - 7))  # Hα, then Paschen from P8
     upper = np.array([3, *range(8, PASCHEN_LAST + 1)])
-    term = 1.0 / lower**2 - 1.0 / upper**2
-    wave = 12398.41984 / (RYDBERG_EV * term)
+    term = 1.0 / lower**2 - 1.0 / upper**2  # Rydberg formula
+    wave = 12398.41984 / (RYDBERG_EV * term)  # hc [eV Å]
     # Kramers' f; its Gaunt factor tends to the bound-free one at the edge (Menzel & Pekeris 1935)
     gaunt = 0.917 - 2.3 / upper**2
     f = (
@@ -47,6 +47,7 @@ def hydrogen_lines(wave_min: float, wave_max: float) -> dict[str, np.ndarray]:
         / (fixed.power(lower, 5) * fixed.power(upper, 3) * fixed.power(term, 3))
     )
     f[0] = H_ALPHA_F
+    # wings from outside the range count
     near = (wave > wave_min - MAX_REACH) & (wave < wave_max + MAX_REACH)
     found = {"wave": wave, "lower": lower, "upper": upper, "f": f}
     return {name: value[near] for name, value in found.items()}
@@ -74,24 +75,33 @@ def hydrogen_line_opacity(
     gas = atmosphere.gas
     lines = hydrogen_lines(wave[0], wave[-1])
     centre = lines["wave"]
+    # n(level) / n(H I), shape (n_line, n_depth)
     levels = hydrogen_level(lines["lower"][:, None], gas.temperature)
     stimulated = -fixed.expm1(-HC_OVER_K * 1e8 / (centre[:, None] * gas.temperature))
+    # ∫σ dλ = πe²/mc f λ²/c; 1e-8: Å to cm
     per_angstrom = CLASSICAL_CROSS_SECTION * lines["f"] * centre**2 * 1e-8 / LIGHT_SPEED
+    # relative to the Rosseland opacity
     absorbers = gas.n_hydrogen * levels * stimulated / (atmosphere.opacity * gas.density)
     strength = per_angstrom[:, None] * absorbers
     field = 1.25e-9 * fixed.power(gas.n_electron, 2.0 / 3.0)  # Holtsmark's normal field [esu]
     profile = np.empty((3, centre.size, gas.temperature.size))
+    # [Å]: Δλ = constant x field x β
     profile[0] = stark_constant(lines["lower"], lines["upper"])[:, None] * field
+    # [km²/s²]; 1e-10: cm² to km²
     thermal = 2.0 * BOLTZMANN * gas.temperature / (1.008 * AMU) * 1e-10
     velocity = np.sqrt(thermal + MICROTURBULENCE**2)
-    profile[1] = centre[:, None] * velocity / LIGHT_SPEED_KM_S
+    profile[1] = centre[:, None] * velocity / LIGHT_SPEED_KM_S  # [Å]
+    # resonance broadening only where its cross-section is known
     is_alpha = (lines["lower"] == 2)[:, None]
     width = abo_width(*H_ALPHA_ABO, 1.008, gas.temperature) * gas.n_hydrogen
+    # half-width [Å] from a rate [rad/s]
     angstrom = width / (4.0 * np.pi) * centre[:, None] ** 2 * 1e-8 / LIGHT_SPEED
     profile[2] = np.where(is_alpha, angstrom, 0.0)
     contrast = strength / (CUT * continuum)
+    # where the β^(-5/2) wing meets the cut
     stark = fixed.power(profile[0], 0.6) * fixed.power(WING * contrast, 0.4)
-    lorentz = np.sqrt(contrast * profile[2] / np.pi)
+    lorentz = np.sqrt(contrast * profile[2] / np.pi)  # where the Lorentz wing meets it
     reach = np.minimum(np.maximum(stark, lorentz), MAX_REACH)
+    # -1: too weak at its very centre
     reach = np.where(contrast > profile[0] + profile[1], reach, -1.0)
     return hydrogen_opacity(wave, centre, strength, profile, reach)

@@ -58,7 +58,7 @@ class LineList:
         Collisions with hydrogen: cross-section at 10 km/s [a0²], velocity exponent; NaN if unknown.
     """
 
-    species: tuple[str, ...]
+    species: tuple[str, ...]  # such as Fe I
     wave: np.ndarray
     e_low: np.ndarray
     gf: np.ndarray
@@ -73,7 +73,7 @@ class LineList:
 def line_list(wave_min: float, wave_max: float) -> LineList:
     """Packaged lines between two vacuum wavelengths [Å]; missing damping is estimated."""
     table = read_table(TABLE)
-    wave = air_to_vacuum(numbers(TABLE, "wave_air"))
+    wave = air_to_vacuum(numbers(TABLE, "wave_air"))  # tables of optical lines state air
     rows = np.flatnonzero((wave >= wave_min) & (wave <= wave_max))
     rows = rows[np.argsort(wave[rows], kind="stable")]
     species = tuple(table["species"][row] for row in rows)
@@ -86,7 +86,7 @@ def line_list(wave_min: float, wave_max: float) -> LineList:
     abo = np.array(
         [
             [float(part) for part in text.split(".")] if text else [np.nan] * 2
-            for text in table["abo"]
+            for text in table["abo"]  # σ.α in one number, as Barklem & O'Mara print it
         ]
     )[rows]
     damping = {name: np.where(np.isnan(known[name]), guess[name], known[name]) for name in known}
@@ -99,7 +99,7 @@ def line_list(wave_min: float, wave_max: float) -> LineList:
         gamma_stark=damping["stark"],
         gamma_vdw=damping["vdw"],
         abo_sigma=abo[:, 0],
-        abo_alpha=abo[:, 1] / 1000.0,
+        abo_alpha=abo[:, 1] / 1000.0,  # printed in thousandths
     )
 
 
@@ -118,21 +118,26 @@ def estimated_damping(
             strict=True,
         )
     )
+    # of the core that the electron sees
     charge = np.array([1.0 if name.endswith(" I") else 2.0 for name in species])
-    limit = np.array(
+    limit = np.array(  # ionisation energy [eV]; 16 where none is listed
         [
             energies[name.split()[0]] if z == 1.0 else SECOND_IONISATION.get(name.split()[0], 16.0)
             for name, z in zip(species, charge, strict=True)
         ]
     )
+    # binding energy of a level; 0.3 keeps autoionising ones finite [eV]
     lower = np.maximum(limit - e_low, 0.3)
-    upper = np.maximum(lower - 12398.42 / wave, 0.3)
+    upper = np.maximum(lower - 12398.42 / wave, 0.3)  # 12398.42: hc [eV Å]
+    # effective quantum numbers squared
     n2_upper, n2_lower = RYDBERG_EV * charge**2 / upper, RYDBERG_EV * charge**2 / lower
-    radius2_upper = 2.5 * (n2_upper / charge) ** 2
+    radius2_upper = 2.5 * (n2_upper / charge) ** 2  # <r²> of the level [a0²], hydrogenic
     radius2_lower = 2.5 * (n2_lower / charge) ** 2
     return {
-        "rad": 2.223e15 / wave**2,
+        "rad": 2.223e15 / wave**2,  # classical damping, 0.2223/λ² with λ in cm
+        # per electron at 10⁴ K (Cowley 1971)
         "stark": 1.0e-8 * fixed.power(n2_upper, 2.5) * np.where(charge == 1.0, 1.0, 0.5),
+        # per H atom at 10⁴ K (Unsöld)
         "vdw": 4.5e-9 * fixed.power(np.maximum(radius2_upper - radius2_lower, 1.0), 0.4),
     }
 
@@ -157,15 +162,17 @@ def line_opacity(
     """
     gas = atmosphere.gas
     elements = [name.split()[0] for name in lines.species]
-    mass = np.array([gas.composition.mass[gas.composition.index(e)] for e in elements])
+    mass = np.array([gas.composition.mass[gas.composition.index(e)] for e in elements])  # [u]
     thermal = 2.0 * BOLTZMANN * gas.temperature / (mass[:, None] * AMU) * 1e-10  # [km²/s²]
     doppler = np.sqrt(thermal + MICROTURBULENCE**2)  # (n_line, n_depth) [km/s]
-    lower = populations(lines, atmosphere)
+    lower = populations(lines, atmosphere)  # [1/cm³]
     standard = (atmosphere.opacity * gas.density)[None, :]
+    # 1e-13: Å to cm and km to cm
     cross_section = CLASSICAL_CROSS_SECTION * lines.gf * lines.wave * 1e-13 / math.sqrt(math.pi)
     strength = cross_section[:, None] / doppler * lower / standard
+    # Voigt a = γλ/(4πv)
     damping = total_damping(lines, atmosphere) * lines.wave[:, None] * 1e-13 / (4 * np.pi * doppler)
-    per_step = 1.0 / (LIGHT_SPEED_KM_S * grid[1])
+    per_step = 1.0 / (LIGHT_SPEED_KM_S * grid[1])  # steps of the grid per km/s
     return Lines(
         position=fixed.log(lines.wave / grid[0]) / grid[1],
         strength=strength,
@@ -177,9 +184,10 @@ def line_opacity(
 
 def window(strength: np.ndarray, damping: np.ndarray, continuum: np.ndarray) -> np.ndarray:
     """Half-width in Doppler widths beyond which a line is below `CUT` of the continuum."""
-    contrast = strength / (CUT * continuum)
+    contrast = strength / (CUT * continuum)  # line centre over the cut
+    # exp(-x²) falls to the cut here [Doppler widths]
     core = np.sqrt(fixed.log(np.maximum(contrast, 1.0)))
-    wing = np.sqrt(contrast * damping / math.sqrt(math.pi))
+    wing = np.sqrt(contrast * damping / math.sqrt(math.pi))  # and a/(√π x²) here
     return np.where(contrast > 1.0, np.maximum(core, wing), -1.0)
 
 
@@ -198,6 +206,7 @@ def ion_density(species: str, atmosphere: Atmosphere) -> np.ndarray:
     gas = atmosphere.gas
     element, stage = species.split()
     row = gas.composition.index(element)
+    # third stages are too few to count
     fraction = gas.ionised[row] if stage == "II" else 1.0 - gas.ionised[row]
     density = gas.n_nuclei * gas.composition.ratio[row] * fraction
     return density / fixed.exp(log_partition(species, gas.temperature))
@@ -210,8 +219,10 @@ def total_damping(lines: LineList, atmosphere: Atmosphere) -> np.ndarray:
     helium and H2 count as 0.42 and 0.85 of an atom.
     """
     gas = atmosphere.gas
-    warm = gas.temperature / 1e4
+    warm = gas.temperature / 1e4  # in 10⁴ K
+    # H with He and H2 by polarisability and speed [1/cm³]
     perturbers = gas.n_hydrogen + 0.42 * gas.n_helium + 0.85 * gas.n_h2
+    # relative speed to the 0.6 is T^0.3
     collisions = lines.gamma_vdw[:, None] * fixed.power(warm, 0.3) * perturbers
     known = np.isfinite(lines.abo_sigma)
     composed = composition()
@@ -219,6 +230,7 @@ def total_damping(lines: LineList, atmosphere: Atmosphere) -> np.ndarray:
     sigma, alpha, mass = (
         values[known, None] for values in (lines.abo_sigma, lines.abo_alpha, mass)
     )
+    # quantum theory replaces Unsöld where it exists
     collisions[known] = abo_width(sigma, alpha, mass, gas.temperature) * perturbers
     stark = lines.gamma_stark[:, None] * fixed.power(warm, 1.0 / 6.0) * gas.n_electron
     return lines.gamma_rad[:, None] + stark + collisions
@@ -231,7 +243,8 @@ def abo_width(
     temperature: np.ndarray,
 ) -> np.ndarray:
     """Full width per hydrogen atom [rad cm³/s] for a cross-section [a0²] at 10 km/s."""
-    reduced = AMU * mass * 1.008 / (mass + 1.008)
-    speed = np.sqrt(8.0 * BOLTZMANN * temperature / (np.pi * reduced))
+    reduced = AMU * mass * 1.008 / (mass + 1.008)  # [g]
+    speed = np.sqrt(8.0 * BOLTZMANN * temperature / (np.pi * reduced))  # mean relative speed [cm/s]
     factor = fixed.power(4.0 / np.pi, alpha / 2.0) * gamma_function(2.0 - alpha / 2.0)
+    # full width per perturber [rad cm³/s]; σ holds at 10⁴ m/s
     return 2.0 * factor * 1e6 * sigma * BOHR_RADIUS**2 * fixed.power(speed / 1e6, 1.0 - alpha)

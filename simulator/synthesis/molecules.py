@@ -45,12 +45,12 @@ def molecular_partition(molecule: str, temperature: np.ndarray) -> np.ndarray:
     temperature = np.asarray(temperature, dtype=np.float64)
     total = np.zeros_like(temperature)
     v = np.arange(N_VIBRATION) + 0.5
-    ground = _states()[molecule][0]
+    ground = _states()[molecule][0]  # energies count from its v = 0
     zero = 0.5 * ground["we"] - 0.25 * ground["wexe"]
     for state in _states()[molecule]:
         energy = state["te"] + state["we"] * v - state["wexe"] * v**2 - zero
         rotation = state["be"] - state["ae"] * v
-        x = HC_OVER_K / temperature[..., None]
+        x = HC_OVER_K / temperature[..., None]  # [cm]: hc/kT
         rotor = 1.0 / (x * rotation) + 1.0 / 3.0  # Mulholland's expansion
         total += (
             state["weight"] / state["symmetry"] * np.sum(rotor * fixed.exp(-energy * x), axis=-1)
@@ -70,9 +70,9 @@ def dissociation_constant(molecule: str, temperature: np.ndarray) -> np.ndarray:
     atoms = [read_table(TABLE)[column][row] for column in ("atom1", "atom2")]
     gas = composition()
     mass = [gas.mass[gas.index(atom)] for atom in atoms]
-    reduced = mass[0] * mass[1] / (mass[0] + mass[1])
+    reduced = mass[0] * mass[1] / (mass[0] + mass[1])  # [u]
     log_atoms = sum(log_partition(f"{atom} I", temperature) for atom in atoms)
-    energy = _states()[molecule][0]["d0"] / (BOLTZMANN_EV * temperature)
+    energy = _states()[molecule][0]["d0"] / (BOLTZMANN_EV * temperature)  # D0 in units of kT
     ratio = fixed.exp(log_atoms - energy) / molecular_partition(molecule, temperature)
     return _translation(reduced, temperature) * ratio
 
@@ -81,12 +81,14 @@ def water_constant(temperature: np.ndarray) -> np.ndarray:
     """n(O) n(H)² / n(H2O) [1/cm⁶], shape of ``temperature``; rigid rotor, harmonic vibrations."""
     temperature = np.asarray(temperature, dtype=np.float64)
     x = HC_OVER_K / temperature
+    # 1/Q of three harmonic oscillators
     vibration = np.prod([-fixed.expm1(-wave * x) for wave in WATER_VIBRATIONS], axis=0)
+    # asymmetric top, symmetry number 2
     rotation = np.sqrt(np.pi / np.prod(WATER_ROTATION) / fixed.power(x, 3)) / 2.0
     reduced = np.sqrt(
         1.008**2 * 15.999 / 18.015
     )  # so that translation squared carries m_H² m_O / m
     moving = _translation(reduced, temperature) ** 2
     log_atoms = log_partition("O I", temperature) + 2.0 * log_partition("H I", temperature)
-    energy = WATER_ENERGY / (BOLTZMANN_EV * temperature)
+    energy = WATER_ENERGY / (BOLTZMANN_EV * temperature)  # in units of kT
     return moving * fixed.exp(log_atoms - energy) * vibration / rotation

@@ -19,10 +19,11 @@ def exponential_integral_table() -> np.ndarray:
     Value and slope (-E3) are exact at the cell edges, so differences over a small step keep their
     relative accuracy.
     """
-    edges = np.arange(int(E4_MAX * E4_PER_UNIT) + 1) / E4_PER_UNIT
-    value, slope = expn(4, edges), -expn(3, edges) / E4_PER_UNIT
+    edges = np.arange(int(E4_MAX * E4_PER_UNIT) + 1) / E4_PER_UNIT  # cell borders in optical depth
+    value, slope = expn(4, edges), -expn(3, edges) / E4_PER_UNIT  # dE4/dx = -E3
     left, right = value[:-1], value[1:]
     rise = right - left
+    # cubic Hermite: value and slope are right at both ends
     square = 3.0 * rise - 2.0 * slope[:-1] - slope[1:]
     cube = slope[:-1] + slope[1:] - 2.0 * rise
     return np.ascontiguousarray(np.array([left, slope[:-1], square, cube]).T)
@@ -30,9 +31,9 @@ def exponential_integral_table() -> np.ndarray:
 
 def planck(wave: np.ndarray, temperature: np.ndarray) -> np.ndarray:
     """Planck function B_λ [erg/s/cm²/Å/sr]; ``wave`` in Å, arguments broadcast."""
-    cm = wave * 1e-8
+    cm = wave * 1e-8  # Å to cm
     return (
-        2e-8
+        2e-8  # 2hc²/λ⁵ per cm; 1e-8 makes it per Å [erg/s/cm²/Å/sr]
         * PLANCK
         * LIGHT_SPEED**2
         / fixed.power(cm, 5)

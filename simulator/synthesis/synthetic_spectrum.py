@@ -51,13 +51,14 @@ class Sampling:
         Fine steps per output point.
     """
 
-    wave_min: float = 6400.0
+    wave_min: float = 6400.0  # [Å], vacuum
     wave_max: float = 9000.0
     step_km_s: float = 1.0
     resolution: float = 20000.0
     stride: int = 5
 
     def __post_init__(self) -> None:
+        # points of the output per FWHM
         per_fwhm = LIGHT_SPEED_KM_S / self.resolution / (self.step_km_s * self.stride)
         if not 5000.0 <= self.wave_min < self.wave_max <= 10000.0:
             raise GridError(
@@ -134,16 +135,17 @@ def synthesize_atmosphere(atmosphere: Atmosphere, sampling: Sampling) -> Spectru
     """Spectrum of a given atmosphere."""
     wave = wavelength_grid(sampling)
     step = math.log1p(sampling.step_km_s / LIGHT_SPEED_KM_S)
-    kernel = gaussian_kernel(sampling)
+    kernel = gaussian_kernel(sampling)  # of the resolution asked for, on fine steps
     pad = (kernel.size // 2 // SMOOTH_STRIDE + 1) * SMOOTH_STRIDE  # fine steps on either side
-    first = wave[0] * math.exp(-pad * step)
+    first = wave[0] * math.exp(-pad * step)  # the convolution must not feel the ends
     n_fine = (wave.size - 1) * sampling.stride + 2 * pad + 1
     smooth, continuum_flux = smooth_parts(atmosphere, first, step, n_fine)
     lines, bands, hydrogen = spectral_parts(atmosphere, smooth, first, step, n_fine)
     fine = emergent_flux(
         atmosphere.tau, smooth, hydrogen, lines, bands, exponential_integral_table(), n_fine
     )
-    middle = np.arange(wave.size) * sampling.stride + pad
+    middle = np.arange(wave.size) * sampling.stride + pad  # fine steps that are kept
+    # wavelengths of the continuum [Å]
     coarse = first * fixed.exp(step * SMOOTH_STRIDE * np.arange(continuum_flux.size))
     return Spectrum(
         wave=wave,
@@ -157,6 +159,7 @@ def synthesize_atmosphere(atmosphere: Atmosphere, sampling: Sampling) -> Spectru
 
 def gaussian_kernel(sampling: Sampling) -> np.ndarray:
     """Line-spread function on the fine grid, unit sum, odd length."""
+    # [fine steps]
     sigma = LIGHT_SPEED_KM_S / sampling.resolution * FWHM_TO_SIGMA / sampling.step_km_s
     offset = np.arange(-math.ceil(N_SIGMA * sigma), math.ceil(N_SIGMA * sigma) + 1)
     kernel = fixed.exp(-0.5 * (offset / sigma) ** 2)
@@ -167,10 +170,10 @@ def smooth_parts(
     atmosphere: Atmosphere, first: float, step: float, n_fine: int
 ) -> tuple[Smooth, np.ndarray]:
     """Continuum and source function on the coarse grid, and the line-free flux there."""
-    n_coarse = (n_fine - 1) // SMOOTH_STRIDE + 2
+    n_coarse = (n_fine - 1) // SMOOTH_STRIDE + 2  # one cell beyond the end
     wave = first * fixed.exp(step * SMOOTH_STRIDE * np.arange(n_coarse))
     gas = atmosphere.gas
-    standard = atmosphere.opacity * gas.density
+    standard = atmosphere.opacity * gas.density  # of the τ scale [1/cm]
     opacity = np.ascontiguousarray((continuum_opacity(wave, gas) / standard).T)
     source = planck(wave[None, :], gas.temperature[:, None])
     flux = np.empty(n_coarse)
@@ -185,7 +188,9 @@ def spectral_parts(
     last = first * math.exp(step * (n_fine - 1))
     lines = line_list(first - LINE_MARGIN, last + LINE_MARGIN)
     cell = fixed.log(lines.wave / first) / (step * SMOOTH_STRIDE)
+    # continuum point beside each line
     nearest = np.clip(np.rint(cell).astype(int), 0, smooth.opacity.shape[1] - 1)
+    # mid-range continuum: decides only which lines are kept
     typical = smooth.opacity[:, smooth.opacity.shape[1] // 2]
     n_hydrogen = (n_fine - 1) // HYDROGEN_STRIDE + 2
     wave = first * fixed.exp(step * HYDROGEN_STRIDE * np.arange(n_hydrogen))
