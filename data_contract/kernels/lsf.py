@@ -30,18 +30,18 @@ def convolve_lsf(flux, fwhm):
     n_spec, n_wave = flux.shape
     smeared = np.empty_like(flux)
     for j in prange(n_wave):
-        sigma = FWHM_TO_SIGMA * fwhm[j]
+        sigma = FWHM_TO_SIGMA * fwhm[j]  # [pixel], of the pixel that receives
         reach = math.ceil(N_SIGMA * sigma)
         first = max(0, j - reach)
         stop = min(n_wave, j + reach + 1)
         weight = np.empty(stop - first)
         for k in range(first, stop):
             weight[k - first] = math.exp(-0.5 * ((k - j) / sigma) ** 2)
-        norm = weight.sum()
+        norm = weight.sum()  # edges: the kernel is normalised over pixels that exist
         for i in range(n_spec):
             weighted = 0.0
             for k in range(first, stop):
-                weighted += weight[k - first] * flux[i, k]
+                weighted += weight[k - first] * flux[i, k]  # one kernel serves all spectra
             smeared[i, j] = weighted / norm
     return smeared
 
@@ -70,10 +70,10 @@ def fill_pixel_weights(weight, first, count, start, edge, sigma, wave, cell):
         norm = 0.0
         for k in range(count[j]):
             at = wave[first[j] + k]
-            upper = math.erf((edge[j + 1] - at) * scale)
+            upper = math.erf((edge[j + 1] - at) * scale)  # Gaussian integrated over the pixel
             lower = math.erf((edge[j] - at) * scale)
             value = (upper - lower) * cell[first[j] + k]
             weight[start[j] + k] = value
             norm += value
         for k in range(count[j]):
-            weight[start[j] + k] /= norm
+            weight[start[j] + k] /= norm  # flat spectra stay flat

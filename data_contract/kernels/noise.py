@@ -85,22 +85,24 @@ class Quiet(NamedTuple):
 def _sensitivity_row(sensitivity, light, i):
     smooth, exposure = light.smooth[i], light.exposure[i]
     for knot in range(smooth.size - 1):
-        low = smooth[knot]
+        low = smooth[knot]  # area, extinction and aperture at the knot
         rise = smooth[knot + 1] - low
+        # pixels between two knots
         pixels = slice(light.first_pixel[knot], light.first_pixel[knot + 1])
         electrons, fraction = sensitivity[pixels], light.knot_fraction[pixels]
         conversion = light.conversion[pixels]
         for j in range(electrons.size):
-            electrons[j] = exposure * conversion[j] * (low + fraction[j] * rise)
+            electrons[j] = exposure * conversion[j] * (low + fraction[j] * rise)  # per unit of flux
 
 
 @njit(cache=True, error_model="numpy")
 def _sky_row(sky, quiet, i):
-    below = quiet.sky_rate[quiet.zenith_node[i]]
+    below = quiet.sky_rate[quiet.zenith_node[i]]  # tables on either side of the zenith angle
     above = quiet.sky_rate[quiet.zenith_node[i] + 1]
     fraction, exposure = quiet.zenith_fraction[i], quiet.exposure[i]
     for j in range(sky.size):
-        sky[j] = exposure * (below[j] + fraction * (above[j] - below[j]))
+        sky[j] = exposure * (below[j] + fraction * (above[j] - below[j]))  # [electron per exposure]
+    # two scatterers, each with a spectrum of its own
     molecules, aerosols = exposure * quiet.moon[i, 0], exposure * quiet.moon[i, 1]
     if molecules > 0.0:
         for j in range(sky.size):
@@ -111,13 +113,14 @@ def _sky_row(sky, quiet, i):
 def _mean(values):
     """Mean of float64 numbers, shape (n_wave,), summed in 16 lanes side by side, then in 4."""
     n = values.size
-    whole, quarters = n // 16 * 16, n // 4 * 4
+    whole, quarters = n // 16 * 16, n // 4 * 4  # sixteen sums at once
     lanes = np.zeros(16)
     for start in range(0, whole, 16):
         for k in range(16):
             lanes[k] += values[start + k]
     for k in range(4):
         lanes[k] = ((lanes[k + 4] + lanes[k]) + lanes[k + 8]) + lanes[k + 12]
+    # one fixed order: the mean has the same bits everywhere
     lanes[0] = (lanes[0] + lanes[2]) + (lanes[1] + lanes[3])
     lanes[1:4] = 0.0
     for start in range(whole, quarters, 4):
@@ -133,20 +136,23 @@ def _mean(values):
 def _background_row(background, sky, quiet, i):
     _sky_row(sky, quiet, i)
     factor, floor, stray, constant = quiet.scalars[i]
-    constant += stray * _mean(sky)
+    constant += stray * _mean(sky)  # light scattered all over the detector
     last = sky.size - 1
+    # the floor follows the brightest of three neighbours, as the calculator's
     background[0] = max(sky[0], sky[min(1, last)])
     background[last] = max(sky[max(last - 1, 0)], sky[last])
     for j in range(1, last):
         background[j] = max(max(sky[j - 1], sky[j]), sky[j + 1])
     for j in range(sky.size):
+        # [electron² per exposure]
         background[j] = factor * (sky[j] + (floor * background[j]) ** 2 + constant)
 
 
 @njit(cache=True, error_model="numpy")
 def _error_row(error, flux, sensitivity, background, sample_factor, n_exposure):
     for j in range(error.size):
-        electrons = max(sensitivity[j] * flux[j], 0.0)
+        electrons = max(sensitivity[j] * flux[j], 0.0)  # negative flux counts as none
+        # of the mean of all exposures
         variance = (sample_factor * electrons + background[j]) / n_exposure
         error[j] = np.sqrt(variance) / sensitivity[j]
 
@@ -154,7 +160,7 @@ def _error_row(error, flux, sensitivity, background, sample_factor, n_exposure):
 @njit(cache=True, error_model="numpy")
 def _smooth_row(smooth, row, half_width):
     n_wave = row.size
-    total = np.empty(n_wave + 1)
+    total = np.empty(n_wave + 1)  # running sums: a mean over any window is one difference
     total[0] = 0.0
     for j in range(n_wave):
         total[j + 1] = total[j] + row[j]
@@ -166,7 +172,7 @@ def _smooth_row(smooth, row, half_width):
         first = max(knot - half_width, 0)
         last = min(knot + half_width + 1, n_wave)
         mean = (total[last] - total[first]) / (last - first)
-        slope = (mean - left_mean) / (knot - left)
+        slope = (mean - left_mean) / (knot - left)  # means at knots, straight lines between
         for j in range(left + 1, knot + 1):
             smooth[j] = left_mean + slope * (j - left)
         left, left_mean = knot, mean
@@ -309,6 +315,7 @@ def fill_observation(flux, error, sigma, flux_model, light, quiet, half_width):
         n = light.n_exposure[i]
         _error_row(sigma[i], flux_model[i], sensitivity, background, light.sample_factor, n)
         for j in range(n_wave):
+            # flux holds standard normals before
             flux[i, j] = flux[i, j] * sigma[i, j] + flux_model[i, j]
         if half_width:
             _smooth_row(scratch, flux[i], half_width)

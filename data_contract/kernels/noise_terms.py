@@ -66,12 +66,13 @@ def add_sky_residual(noise, sigma, sky, sensitivity, scale, shift, amplitude):
     last = n_wave - 1
     for i in prange(n_spec):
         a, b = amplitude[i, 0], amplitude[i, 1]
-        half = 0.5 * shift
+        half = 0.5 * shift  # centred difference per pixel
         for j in range(n_wave):
             per_electron = 1.0 / sensitivity[i, j]
             step = sky[i, min(j + 1, last)] - sky[i, max(j - 1, 0)]
-            bright = scale * sky[i, j] * per_electron
+            bright = scale * sky[i, j] * per_electron  # in units of flux, as all below
             moved = half * step * per_electron
+            # what the modes leave is independent: the variance stays
             rest = sigma[i, j] * sigma[i, j] - bright * bright - moved * moved
             noise[i, j] = math.sqrt(max(rest, 0.0)) * noise[i, j] + a * bright + b * moved
 
@@ -93,7 +94,7 @@ def add_distortion(flux, flux_model, shapes, amplitude):
     n_spec, n_wave = flux.shape
     n_mode = len(shapes)
     for i in prange(n_spec):
-        total = amplitude[i, 0] * shapes[0]
+        total = amplitude[i, 0] * shapes[0]  # float32 (n_wave,): sum over modes
         for k in range(1, n_mode):
             size = amplitude[i, k]
             shape = shapes[k]
@@ -139,16 +140,17 @@ def poisson_quantile(mean, normal):
     if mean <= 0.0:
         return 0.0
     if mean < FEW:
+        # Φ(z): the quantile keeps the normal's keys
         probability = 0.5 * math.erfc(-normal / math.sqrt(2.0))
         term = math.exp(-mean)
         total = term
         count = 0.0
-        while total < probability and count < 200.0:
+        while total < probability and count < 200.0:  # 200: far beyond what any double can ask for
             count += 1.0
-            term *= mean / count
+            term *= mean / count  # next Poisson term by recursion
             total += term
         return count
-    w = normal
+    w = normal  # Cornish-Fisher expansion of the quantile
     root = math.sqrt(mean)
     value = mean + root * w + 1.0 / 3.0 + w * w / 6.0
     value += (-w / 36.0 - w**3 / 72.0) / root
@@ -186,15 +188,16 @@ def fill_counts(noise, rest, flux, sensitivity, photons, factors, sigma, n_expos
     of_star, of_background = factors
     for i in prange(n_spec):
         for j in range(n_wave):
-            electrons = n_exposure[i, j] * sensitivity[i, j]
+            electrons = n_exposure[i, j] * sensitivity[i, j]  # per unit of flux, all exposures
             star = max(electrons * flux[i, j], 0.0)
             background = n_exposure[i, j] * photons[i, j]
             mean = star + background
-            variance = of_star * star + of_background * background
-            total = (sigma[i, j] * electrons) ** 2
-            gain = variance / mean if mean > 0.0 else 1.0
+            variance = of_star * star + of_background * background  # of counting alone [electron²]
+            total = (sigma[i, j] * electrons) ** 2  # of everything [electron²]
+            gain = variance / mean if mean > 0.0 else 1.0  # > 1: electrons come in lumps of so many
             lumps = mean / gain
             counted = gain * (poisson_quantile(lumps, noise[i, j]) - lumps)
+            # read noise, dark, floor: normal
             other = math.sqrt(max(total - variance, 0.0)) * rest[i, j]
             noise[i, j] = (counted + other) / electrons
 
@@ -217,14 +220,16 @@ def fill_lost(lost, uniform, threshold, reach):
     n_spec, n_wave = lost.shape
     n_most = threshold.shape[1]
     for i in prange(n_spec):
-        hits = np.zeros(n_wave, dtype=np.uint16)
+        hits = np.zeros(n_wave, dtype=np.uint16)  # exposures lost in a pixel
         for j in range(n_wave):
             k = 0
+            # inverse of the binomial's distribution function
             while k < n_most and uniform[i, j] > threshold[i, k]:
                 k += 1
             hits[j] = k
         for j in range(n_wave):
             total = 0
+            # a hit spoils its neighbours too
             for k in range(max(j - reach, 0), min(j + reach + 1, n_wave)):
                 total += hits[k]
             lost[i, j] = total

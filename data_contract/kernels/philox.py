@@ -12,18 +12,18 @@ from numba import njit, prange
 
 __all__ = ["fill_normals", "fill_words", "philox_block"]
 
-MULTIPLIER_0 = np.uint64(0xD2511F53)
+MULTIPLIER_0 = np.uint64(0xD2511F53)  # Salmon et al. (2011, SC11), Philox4x32
 MULTIPLIER_1 = np.uint64(0xCD9E8D57)
-WEYL_0 = np.uint64(0x9E3779B9)
-WEYL_1 = np.uint64(0xBB67AE85)
-LOW = np.uint64(0xFFFFFFFF)
+WEYL_0 = np.uint64(0x9E3779B9)  # golden ratio, 32 bits
+WEYL_1 = np.uint64(0xBB67AE85)  # √3 - 1
+LOW = np.uint64(0xFFFFFFFF)  # lower half of a product
 HALF = np.uint64(32)
-WORD = 2.0**-32
+WORD = 2.0**-32  # one step of a 32-bit uniform
 
 LN_2 = math.log(2.0)
 SQRT_2 = math.sqrt(2.0)
-MANTISSA = np.uint64(0x000FFFFFFFFFFFFF)
-ONE_BITS = np.uint64(0x3FF0000000000000)
+MANTISSA = np.uint64(0x000FFFFFFFFFFFFF)  # 52 bits
+ONE_BITS = np.uint64(0x3FF0000000000000)  # exponent of [1, 2)
 
 
 @njit(cache=True, inline="always", error_model="numpy")
@@ -41,7 +41,7 @@ def philox_block(c0, c1, c2, c3, k0, k1):
     -------
     words : four uint64 scalars below 2**32
     """
-    for _ in range(10):
+    for _ in range(10):  # Philox4x32-10
         product_0 = MULTIPLIER_0 * c0
         product_1 = MULTIPLIER_1 * c2
         c0 = ((product_1 >> HALF) ^ c1 ^ k0) & LOW
@@ -69,7 +69,7 @@ def fill_words(words, index, split, seed, stream):
     for i in prange(words.shape[0]):
         for b in range(words.shape[1] // 4):
             w0, w1, w2, w3 = philox_block(np.uint64(b), np.uint64(0), index[i], split, seed, stream)
-            words[i, 4 * b] = w0
+            words[i, 4 * b] = w0  # four words a block
             words[i, 4 * b + 1] = w1
             words[i, 4 * b + 2] = w2
             words[i, 4 * b + 3] = w3
@@ -82,13 +82,13 @@ def _log(x):
     x = 2^e m with m in [sqrt(1/2), sqrt(2)); log m = 2 artanh(s), s = (m-1)/(m+1),
     |s| < 0.1716: the terms left out of the series are below 1e-13.
     """
-    bits = np.float64(x).view(np.uint64)
-    exponent = np.float64(np.int64(bits >> np.uint64(52)) - 1023)
+    bits = np.float64(x).view(np.uint64)  # own logarithm: libm differs between machines
+    exponent = np.float64(np.int64(bits >> np.uint64(52)) - 1023)  # bias of doubles
     mantissa = np.uint64((bits & MANTISSA) | ONE_BITS).view(np.float64)
-    high = mantissa > SQRT_2
+    high = mantissa > SQRT_2  # mantissa within √½..√2: the series converges fast
     mantissa = mantissa * 0.5 if high else mantissa
     exponent = exponent + 1.0 if high else exponent
-    s = (mantissa - 1.0) / (mantissa + 1.0)
+    s = (mantissa - 1.0) / (mantissa + 1.0)  # ln m = 2 artanh s
     z = s * s
     series = 1 / 15
     series = series * z + 1 / 13
@@ -103,9 +103,9 @@ def _log(x):
 @njit(cache=True, inline="always", error_model="numpy")
 def _sin_half_turn(x):
     """sin(pi x) for |x| <= 1/2; Taylor to x^15, error below 1e-11."""
-    y = math.pi * x
+    y = math.pi * x  # |x| ≤ 1/2
     z = y * y
-    series = -1 / 1307674368000
+    series = -1 / 1307674368000  # 15!
     series = series * z + 1 / 6227020800
     series = series * z - 1 / 39916800
     series = series * z + 1 / 362880
@@ -135,21 +135,21 @@ def row_normals(normals, scratch, index, split, seed, stream):
     n_block = scratch.shape[1]
     for b in range(n_block):
         w0, w1, w2, w3 = philox_block(np.uint64(b), np.uint64(0), index, split, seed, stream)
-        scratch[0, b] = (np.float64(np.int64(w0)) + 0.5) * WORD
-        scratch[1, b] = np.float64(np.int64(w1)) * WORD - 0.5
+        scratch[0, b] = (np.float64(np.int64(w0)) + 0.5) * WORD  # never 0: its logarithm is taken
+        scratch[1, b] = np.float64(np.int64(w1)) * WORD - 0.5  # turns, -1/2 to 1/2
         scratch[2, b] = (np.float64(np.int64(w2)) + 0.5) * WORD
         scratch[3, b] = np.float64(np.int64(w3)) * WORD - 0.5
     for pair in range(0, 4, 2):
         for b in range(n_block):
-            radius = math.sqrt(-2.0 * _log(scratch[pair, b]))
+            radius = math.sqrt(-2.0 * _log(scratch[pair, b]))  # Box & Muller (1958)
             turn = scratch[pair + 1, b]
             # cos(2 pi t) = 1 - 2 sin^2(pi t); sin(2 pi t) = 2 sin(pi t) cos(pi t)
             sine = _sin_half_turn(turn)
-            cosine = _sin_half_turn(0.5 - abs(turn))
+            cosine = _sin_half_turn(0.5 - abs(turn))  # cos πt = sin π(1/2 - |t|)
             scratch[pair, b] = radius * (1.0 - 2.0 * sine * sine)
             scratch[pair + 1, b] = radius * 2.0 * sine * cosine
     for j in range(n):
-        normals[j] = scratch[j % 4, j // 4]
+        normals[j] = scratch[j % 4, j // 4]  # four normals a block, in the order of words
 
 
 @njit(cache=True, parallel=True, error_model="numpy")

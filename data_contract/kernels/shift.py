@@ -30,11 +30,11 @@ def collect_pixels(flux, samples, first, weights, shift):
     shift : float64 array, shape (n_spec,)
         Towards longer wavelengths [sample]; the caller keeps it within the samples.
     """
-    n_phase = weights.shape[0] - 1
-    n_tap = weights.shape[2]
+    n_phase = weights.shape[0] - 1  # kernels tabulated at so many fractions of a sample
+    n_tap = weights.shape[2]  # samples that make one pixel
     for i in prange(flux.shape[0]):
-        whole = math.floor(shift[i])
-        place = (shift[i] - whole) * n_phase
+        whole = math.floor(shift[i])  # whole samples move the window
+        place = (shift[i] - whole) * n_phase  # the fraction chooses between two kernels
         phase = min(int(place), n_phase - 1)
         later = np.float32(place - phase)
         earlier = np.float32(1.0 - (place - phase))

@@ -39,8 +39,8 @@ STATISTICS = (
     "van_trees",
 )
 
-BLOCK = 32
-N_TAPER = 25
+BLOCK = 32  # stars at once: jacobians of all pixels are large
+N_TAPER = 25  # widths tried; the bound is the best of them
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ class StarBounds:
 
 def scaled_condition(gram: np.ndarray) -> np.ndarray:
     """Condition numbers of unit-diagonal information matrices, float64 (n_spec,); no units."""
+    # unit diagonal: the number does not depend on units
     scale = np.sqrt(np.diagonal(gram, axis1=1, axis2=2))
     scale = np.where(scale > 0.0, scale, 1.0)
     values = np.linalg.eigvalsh(gram / (scale[:, :, None] * scale[:, None, :]))
@@ -125,17 +126,20 @@ def fisher_information(
     for start in range(0, len(draws), BLOCK):
         some = draws.take(slice(start, start + BLOCK))
         columns, variance = star_columns(bank, some, names, normalise, nuisances, noise)
+        # known exactly: no column
         columns = columns.without([name for name, sigma in nuisances.priors if sigma == 0.0])
         free = replace(nuisances, priors=tuple(p for p in nuisances.priors if p[1] != 0.0))
         precision = prior_precision(columns.names, free)
         slopes = _log_variance(bank, columns, variance, some.conditions) if noise_term else None
         gram = whitened_gram(columns.values, variance) + np.diag(precision)
+        # without what the noise itself tells
         plain = crlb_with_priors(columns.values, variance, columns.names.index(target), precision)
         bounds = plain
         if slopes is not None:
+            # of a Gaussian whose variance depends on labels (Kay 1993, 3.9)
             gram += 0.5 * slopes @ slopes.transpose(0, 2, 1)
             bounds = crlb_from_gram(gram, columns.names.index(target))
-        total = variance + np.sum(columns.shared**2, axis=1)
+        total = variance + np.sum(columns.shared**2, axis=1)  # modes add to the variance of a pixel
         snr = snr_statistics(columns.flux, np.sqrt(total))
         parts.append((gram, bounds, snr["snr"], plain.sigma2, snr["snr_p95"]))
     joined = CrlbBatch(
@@ -155,9 +159,9 @@ def _log_variance(
 ) -> np.ndarray:
     """D ln(variance) / d column, float64 (n_spec, n_column, n_wave); none by shared noise."""
     _, slope = variance_line(bank.noise, conditions)
-    photons = np.where(columns.flux > 0.0, slope / variance, 0.0)
+    photons = np.where(columns.flux > 0.0, slope / variance, 0.0)  # d ln v / d flux
     slopes = columns.values * photons[:, None, :]
-    slopes[:, len(columns.names) - columns.shared.shape[1] :] = 0.0
+    slopes[:, len(columns.names) - columns.shared.shape[1] :] = 0.0  # modes have no labels
     return slopes
 
 
@@ -167,7 +171,7 @@ def paper_median(sigma2: np.ndarray, variance: float) -> tuple[float, float, flo
     The definition behind the published R²_max, for comparison only: a median of clipped
     values bounds no R² measured over a set of stars.
     """
-    clipped = np.clip(1.0 - sigma2 / variance, 0.0, 1.0)
+    clipped = np.clip(1.0 - sigma2 / variance, 0.0, 1.0)  # R² of each star
     low, middle, high = np.percentile(clipped, [10.0, 50.0, 90.0])
     return float(low), float(middle), float(high)
 
@@ -198,6 +202,7 @@ def bayes_gauss(stars: StarBounds, target: str, label_covariance: np.ndarray) ->
         ((I + Λ)^-1) of the target, Λ the inverse of ``label_covariance``; NaN where labels
         depend on each other exactly, as those of three stars do.
     """
+    # labels on a line or plane: no density, no bound
     if np.linalg.matrix_rank(label_covariance, hermitian=True) < stars.labels:
         return np.full(len(stars.gram), np.nan)
     precision = np.zeros(stars.gram.shape[1:])
@@ -208,7 +213,7 @@ def bayes_gauss(stars: StarBounds, target: str, label_covariance: np.ndarray) ->
 
 def _tapers(position: np.ndarray, width: float) -> tuple[np.ndarray, float]:
     """Sine-edged taper of a uniform prior on 0..1: values, and the mean squared slope."""
-    edge = np.minimum(position, 1.0 - position) / width
+    edge = np.minimum(position, 1.0 - position) / width  # distance from the nearer edge, in widths
     return np.sin(0.5 * np.pi * np.minimum(edge, 1.0)), (0.5 * np.pi / width) ** 2 * width
 
 
@@ -240,14 +245,15 @@ def van_trees(
     bound : float
         Rigorous but loose [label²].
     """
-    position = (labels - low) / (high - low)
+    position = (labels - low) / (high - low)  # 0 to 1 across the prior
     best = 0.0
-    for width in np.geomspace(0.02, 0.5, N_TAPER):
+    for width in np.geomspace(0.02, 0.5, N_TAPER):  # any taper gives a valid bound
         taper, slope = _tapers(position, width)
+        # expected information under the tapered prior
         weighted = np.mean(taper[:, :, None] * taper[:, None, :] * gram, axis=0)
-        total = weighted + np.diag(slope / (high - low) ** 2)
+        total = weighted + np.diag(slope / (high - low) ** 2)  # information of the prior itself
         others = np.delete(np.arange(len(total)), target)
         factor = np.linalg.cholesky(total[np.ix_([*others, target], [*others, target])])
-        mean = 1.0 - 2.0 * width * (1.0 - 2.0 / np.pi)
+        mean = 1.0 - 2.0 * width * (1.0 - 2.0 / np.pi)  # mean of the taper: 2/π over its edges
         best = max(best, (mean / factor[-1, -1]) ** 2)
     return float(best)

@@ -68,6 +68,7 @@ class CrlbBatch:
 
 
 def _prior_rows(priors: Mapping[int, float], n_column: int) -> np.ndarray:
+    # a prior of width σ is one more measurement
     rows = [np.eye(n_column)[k] / sigma for k, sigma in priors.items() if np.isfinite(sigma)]
     return np.array(rows).reshape(-1, n_column)
 
@@ -111,8 +112,9 @@ def crlb(
     n_column = whitened.shape[1]
     priors = dict(priors or {})
     if log_variance_jacobian is not None:
+        # a variance that depends on labels: ½ (∂ ln v)²
         whitened = np.vstack([whitened, np.asarray(log_variance_jacobian) / np.sqrt(2.0)])
-    known = {k for k, sigma in priors.items() if sigma == 0.0}
+    known = {k for k, sigma in priors.items() if sigma == 0.0}  # σ = 0: no nuisance at all
     wanted = range(n_column) if nuisances is None else nuisances
     others = [k for k in wanted if k != target and k not in known]
     free = {k: sigma for k, sigma in priors.items() if k not in known}
@@ -126,25 +128,27 @@ def crlb(
 
 def _project(column: np.ndarray, rest: np.ndarray) -> CrlbResult:
     """Bound on ``column`` (n_row,) beside the columns of ``rest`` (n_row, n_nuisance)."""
-    total = float(np.linalg.norm(column))
+    total = float(np.linalg.norm(column))  # information if all else were known
     lengths = np.linalg.norm(rest, axis=0)
+    # unit length: ranks do not depend on units
     unit = rest[:, lengths > 0.0] / lengths[lengths > 0.0]
-    tiny = max(unit.shape) * np.finfo(np.float64).eps
+    tiny = max(unit.shape) * np.finfo(np.float64).eps  # numerical rank, as in matrix_rank
     remainder = column.copy()
     if unit.shape[1]:
-        basis, upper, _ = qr(unit, mode="economic", pivoting=True)
+        basis, upper, _ = qr(unit, mode="economic", pivoting=True)  # pivoting reveals the rank
         basis = basis[:, : int(np.sum(np.abs(np.diag(upper)) > tiny))]
         for _ in range(2):  # the second pass restores orthogonality to rounding
             remainder -= basis @ (basis.T @ remainder)
-    left = float(np.linalg.norm(remainder))
-    if left <= tiny * total:
+    left = float(np.linalg.norm(remainder))  # what of the target no nuisance can imitate
+    if left <= tiny * total:  # nothing but rounding
         remainder = np.zeros_like(remainder)
         left = 0.0
     cond = np.inf
     if left > 0.0:
         singular = np.linalg.svd(np.column_stack([unit, column / total]), compute_uv=False)
+        # of the Gram matrix
         cond = (singular[0] / singular[-1]) ** 2 if singular[-1] > 0.0 else np.inf
-    rho = (left / total) ** 2 if total > 0.0 else 0.0
+    rho = (left / total) ** 2 if total > 0.0 else 0.0  # share of information that survives
     return CrlbResult(_inverse(left**2), _inverse(total**2), rho, float(cond), remainder)
 
 
@@ -153,7 +157,7 @@ def information_density(result: CrlbResult, n_wave: int) -> np.ndarray:
 
     Sums to 1 / sigma2, less what priors add.
     """
-    return result.remainder[:n_wave] ** 2
+    return result.remainder[:n_wave] ** 2  # rows beyond are priors
 
 
 def optimal_filter(result: CrlbResult, variance: np.ndarray) -> np.ndarray:
@@ -204,11 +208,12 @@ def crlb_from_gram(gram: np.ndarray, target: int) -> CrlbBatch:
     bounds : CrlbBatch
         ``sigma2`` is inf where the factorisation breaks down.
     """
+    # the last Cholesky pivot is the target's Schur complement
     order = _target_last(gram.shape[1], target)
     arranged = np.ascontiguousarray(gram[:, order][:, :, order], dtype=np.float64)
     fixed, rho = np.empty(len(gram)), np.empty(len(gram))
     schur_last(arranged, fixed, rho)
-    information = np.nan_to_num(fixed * rho)
+    information = np.nan_to_num(fixed * rho)  # singular: no information
     with np.errstate(divide="ignore"):
         return CrlbBatch(1.0 / information, 1.0 / fixed, rho)
 
@@ -235,6 +240,7 @@ def crlb_with_priors(
     """
     bounds = crlb_from_gram(whitened_gram(jacobian, variance) + np.diag(precision), target)
     priors = {int(k): precision[k] ** -0.5 for k in np.flatnonzero(precision)}
+    # squaring lost the digits: project instead
     for i in np.flatnonzero(~(bounds.rho > RHO_RECHECK)):
         single = crlb(jacobian[i].T, variance[i], target % jacobian.shape[1], priors=priors)
         bounds.sigma2[i], bounds.fixed[i], bounds.rho[i] = single.sigma2, single.fixed, single.rho

@@ -16,7 +16,7 @@ from starsmith.simulator.prior import Prior
 
 __all__ = ["NodeSpectra", "middle_conditions", "node_spectra", "step_error"]
 
-N_PROBE = 150
+N_PROBE = 150  # nodes behind the curve of S/N against magnitude
 MAGS = np.arange(8.0, 30.0, 0.5)  # ln(S/N) bends by 4e-3 between neighbours
 RHO_DOUBT = 1e-4  # float32 products keep the digits of larger shares
 
@@ -25,7 +25,7 @@ def middle_conditions(prior: Prior) -> np.ndarray:
     """Middle of the prior's observing conditions, float64 (1, 8)."""
     middle = np.array([[np.mean(prior.ranges[name]) for name in CONDITIONS]])
     count = CONDITIONS.index("exp_count")
-    middle[0, count] = np.floor(middle[0, count])
+    middle[0, count] = np.floor(middle[0, count])  # whole exposures
     return middle
 
 
@@ -72,6 +72,7 @@ class NodeSpectra:
     def snr(self, mag: float, nodes: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Median signal-to-noise per pixel of each node at one magnitude."""
         flux = self.flux[self.nodes[nodes]].astype(np.float64)
+        # 2.512 times fainter a magnitude
         flux *= (self.unit[nodes] * 10.0 ** (-0.4 * mag))[:, None]
         return np.median(flux / self._noise(flux), axis=1)
 
@@ -79,8 +80,9 @@ class NodeSpectra:
         """Magnitudes at which the median node has these signal-to-noise ratios."""
         step = max(1, len(self.unit) // N_PROBE)
         some = slice(None, None, step)
+        # median S/N falls with magnitude
         curve = np.array([np.median(self.snr(mag, some)) for mag in MAGS])
-        return np.interp(-np.log(snr), -np.log(curve), MAGS)
+        return np.interp(-np.log(snr), -np.log(curve), MAGS)  # np.interp wants rising abscissae
 
     def gram(self, mags: np.ndarray) -> np.ndarray:
         """Information matrices at each magnitude, float64 (n_mag, n_node, n_column, n_column).
@@ -90,6 +92,7 @@ class NodeSpectra:
         """
         n_column = self.stencils.weights.shape[1]
         gram = np.empty((len(mags), len(self.nodes), n_column, n_column))
+        # flux per unit of the bank, shape (n_mag, n_node)
         scale = 10.0 ** (-0.4 * np.asarray(mags, dtype=np.float64))[:, None] * self.unit
         fill_gram(
             gram,
@@ -160,6 +163,7 @@ def node_spectra(
     flux = node_flux(bank).reshape(-1, bank.wave.size)
     labels = np.stack(np.meshgrid(*bank.axes, indexing="ij"), axis=-1).reshape(-1, len(shape))
     inside = _inside(bank, prior, labels)
+    # a label with one node has no derivative
     varying = [k for k in range(len(shape)) if np.ptp(labels[inside, k]) > 0.0]
     names = tuple(name if k in varying else "" for k, name in enumerate(bank.label_names))
     stencils = build_stencils(bank.axes, names, ~bank.filled.reshape(shape), derivative)
@@ -171,7 +175,7 @@ def node_spectra(
         )
     unit = np.ones(len(nodes))
     if normalise == "known":
-        median = np.median(flux, axis=1)
+        median = np.median(flux, axis=1)  # known amplitude: each node over its own median
         unit = median[nodes].astype(np.float64)
         flux = flux / median[:, None]
     stencils = Stencils(stencils.neighbours[nodes], stencils.weights[nodes])
@@ -194,7 +198,7 @@ def node_spectra(
 def _inside(bank: Bank, prior: Prior, labels: np.ndarray) -> np.ndarray:
     """Nodes that exist and lie within the prior's ranges, bool (n_all,)."""
     ranges = np.array([prior.ranges[name] for name in bank.label_names])
-    near = 1e-9 * np.maximum(1.0, np.abs(ranges))
+    near = 1e-9 * np.maximum(1.0, np.abs(ranges))  # nodes on the edge count as inside
     inside = ~bank.filled & np.all(
         (labels >= ranges[:, 0] - near[:, 0]) & (labels <= ranges[:, 1] + near[:, 1]), axis=1
     )
