@@ -21,6 +21,7 @@ from numcodecs.blosc import Blosc
 from benchmarks.timing import machine, seconds
 from starsmith.data_contract.bank.bank_file import Bank, load_bank
 from starsmith.data_contract.dataset.schema import CHUNK_ROWS, SHARD_ROWS
+from starsmith.data_contract.dataset.shards import open_run
 from starsmith.data_contract.dataset.split_columns import write_rows
 from starsmith.data_contract.kernels.rounding import round_mantissa
 from starsmith.data_contract.noise.view import honest_error, median_snr, true_error
@@ -97,7 +98,8 @@ def shard_seconds(bank: Bank, spectra: np.ndarray) -> float:
         path = Path(folder) / "data.zarr"
         write_dataset(bank, Prior.default(), {"train": len(spectra), "val": 1, "test": 1}, path, 1)
         rows = slice(0, len(spectra))
-        return seconds(write_rows, path, "train", "flux_model", rows, spectra)
+        column = open_run(path).columns["flux_model"]
+        return seconds(write_rows, path, "train", column, rows, spectra)
 
 
 def _in_batches(stage: Callable[[slice], object], n: int = N_SPEC) -> Callable[[], None]:

@@ -12,13 +12,12 @@ from starsmith.data_contract.noise.view import (
     NoiseModel,
     observe_spectra,
     snr_statistics,
-    true_error,
 )
 from starsmith.data_contract.quantities import SNR_STATISTICS
 from starsmith.simulator.prior import Prior
 from starsmith.simulator.rendering.interpolate import flux_of, touches_filled
 
-__all__ = ["KEEP_BITS", "draw_stars", "model_flux", "observe", "signal_to_noise"]
+__all__ = ["KEEP_BITS", "draw_stars", "model_flux", "observe"]
 
 KEEP_BITS = 12  # mantissa bits of a stored noiseless flux: relative error 2^-13
 MAX_ATTEMPTS = 64
@@ -80,20 +79,6 @@ def model_flux(bank: Bank, draws: Draws, keep_bits: int = KEEP_BITS) -> np.ndarr
     flux_model = flux_of(bank, draws)
     round_mantissa(flux_model.view(np.uint32), keep_bits)
     return flux_model
-
-
-def signal_to_noise(
-    bank: Bank, flux_model: np.ndarray, draws: Draws, noise: NoiseModel = CALCULATOR
-) -> dict[str, np.ndarray]:
-    """S/N of each draw: ``snr`` and ``snr_p95``, float64 (n_spec,); see `snr_statistics`."""
-    found = {name: np.empty(len(draws)) for name in SNR_STATISTICS}
-    for start in range(0, len(draws), BLOCK):
-        rows = slice(start, start + BLOCK)
-        part = draws.take(rows)
-        sigma = true_error(bank.noise, flux_model[rows], part.conditions, noise, part.key)
-        for name, values in snr_statistics(flux_model[rows], sigma).items():
-            found[name][rows] = values
-    return found
 
 
 def observe(

@@ -28,7 +28,7 @@ from starsmith.data_contract.dataset.split_columns import (
 from starsmith.data_contract.errors import ContractError, DataError
 from starsmith.data_contract.files.outside import read_json
 from starsmith.data_contract.files.zarr_groups import open_group
-from starsmith.data_contract.noise.view import snr_statistics, true_error
+from starsmith.data_contract.noise.view import signal_to_noise
 from starsmith.data_contract.quantities import CONDITIONS, UNITS
 from starsmith.data_contract.random import DrawKey
 
@@ -258,8 +258,7 @@ def _snr_problems(
     flux_model = values["flux_model"][rows]
     key = DrawKey(header.seed, shard.split, values["index"][rows])
     try:
-        sigma = true_error(header.noise, flux_model, conditions, header.noise_terms, key)
-        found = snr_statistics(flux_model, sigma)
+        found = signal_to_noise(header.noise, flux_model, conditions, header.noise_terms, key)
     except DataError as problem:
         yield str(problem)
         return

@@ -1,4 +1,4 @@
-"""Whole shards decoded straight from their file, in a third of the time a general reader takes.
+"""Whole shards encoded to and decoded from their file, in a third of the time zarr takes.
 
 The format is that of zarr v3 sharding (https://zarr-specs.readthedocs.io, sharding-indexed 1.0):
 chunks, each followed by its CRC-32C, then an index of offsets and lengths with a CRC of its own.
@@ -10,22 +10,23 @@ from pathlib import Path
 
 import numpy as np
 import zarr
+from google_crc32c import value as crc32c
+from numcodecs.blosc import BITSHUFFLE, compress, decompress
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, ShardingCodec
 
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.outside import read_file, regular_size
-from starsmith.data_contract.files.zarr_check import check_blosc
+from starsmith.data_contract.files.zarr_check import (
+    CRC_BYTES,
+    ENTRY_BYTES,
+    NEVER_WRITTEN,
+    ArrayLayout,
+    check_blosc,
+)
 
-try:
-    from google_crc32c import value as crc32c
-    from numcodecs.blosc import decompress
-except ImportError:  # a zarr built on other libraries: its own reader serves
-    crc32c = decompress = None
+__all__ = ["CODEC", "LEVEL", "ShardFiles", "encode"]
 
-__all__ = ["ShardFiles"]
-
-CRC_BYTES = 4
-ENTRY_BYTES = 16  # of the index: offset and length, little-endian 64-bit
+CODEC, LEVEL = "lz4", 5  # of blosc, which shuffles bits before it
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class ShardFiles:
     @classmethod
     def of(cls, array: zarr.Array, folder: Path) -> "ShardFiles | None":
         """The files of an array; None where they are not laid out as starsmith lays them out."""
-        if decompress is None or array.dtype != np.float32 or array.ndim != 2:
+        if array.dtype != np.float32 or array.ndim != 2:
             return None
         codecs = array.metadata.codecs
         if len(codecs) != 1 or not isinstance(codecs[0], ShardingCodec):
@@ -104,6 +105,45 @@ class ShardFiles:
         size = ENTRY_BYTES * (self.shard_rows // self.chunk_rows) + CRC_BYTES
         index = _checked(raw, len(raw) - size, size)
         return np.frombuffer(index, "<u8").reshape(-1, 2)
+
+
+def encode(layout: ArrayLayout, values: np.ndarray, fill_value: float) -> bytes:
+    """One file of an array, to the byte as zarr writes it.
+
+    Parameters
+    ----------
+    layout : ArrayLayout
+    values : array, shape (n_rows, ...)
+        The first rows of the file; the rest of the last chunk is filled up.
+    fill_value : float
+    """
+    step = layout.chunks[0]
+    chunks = [_encoded(values[k : k + step], step, fill_value) for k in range(0, len(values), step)]
+    if not layout.sharded:
+        return chunks[0]
+    lengths = [len(chunk) for chunk in chunks]
+    index = np.full((layout.files[0] // step, 2), NEVER_WRITTEN, dtype="<u8")
+    index[: len(chunks), 0] = np.cumsum([0, *lengths[:-1]])
+    index[: len(chunks), 1] = lengths
+    return b"".join([*chunks, _sealed(index.tobytes())])
+
+
+def _encoded(values: np.ndarray, n_rows: int, fill_value: float) -> bytes:
+    if len(values) < n_rows:
+        values = np.pad(
+            values,
+            [(0, n_rows - len(values)), *[(0, 0)] * (values.ndim - 1)],
+            constant_values=fill_value,
+        )
+    packed = compress(
+        np.ascontiguousarray(values), CODEC.encode(), LEVEL, BITSHUFFLE, typesize=values.itemsize
+    )
+    return _sealed(packed)
+
+
+def _sealed(content: bytes) -> bytes:
+    """A part of a file and its CRC-32C."""
+    return content + struct.pack("<I", crc32c(content))
 
 
 def _checked(raw: bytes, offset: int, length: int) -> bytes:

@@ -227,17 +227,17 @@ def write_shard(
     (path / shard.sidecar).unlink(missing_ok=True)
     (path / MANIFEST_FILE).unlink(missing_ok=True)
     rows = slice(shard.start, shard.stop)
+    written = {}
     for column in header.columns.values():
         if only is not None and column.name not in only:
             continue
         values = columns[column.name]
         if len(column.dims) == 2:
             values = rounded(values, header.kept_bits(column.name))
-        # a shorter last shard would be merged into the file that is there, damaged or not
-        (path / chunk_file(shard.split, column, shard.number)).unlink(missing_ok=True)
-        write_rows(path, shard.split, column.name, rows, np.asarray(values, dtype=column.dtype))
+        file = chunk_file(shard.split, column, shard.number)
+        written[file] = write_rows(path, shard.split, column, rows, values)
     (path / SIDECARS).mkdir(exist_ok=True)
-    write_json(path / shard.sidecar, _sidecar(path, header, shard))
+    write_json(path / shard.sidecar, _sidecar(path, header, shard, written))
 
 
 def _column_problems(header: DatasetHeader, shard: Shard, columns: Mapping[str, np.ndarray]):
@@ -259,12 +259,14 @@ def _column_problems(header: DatasetHeader, shard: Shard, columns: Mapping[str, 
             yield "error is not positive everywhere"
 
 
-def _sidecar(path: Path, header: DatasetHeader, shard: Shard) -> dict:
+def _sidecar(path: Path, header: DatasetHeader, shard: Shard, written: dict) -> dict:
+    """What tells that a shard is whole; files not ``written`` now are looked at."""
+    files = shard.files(header.columns.values())
     return {
         "shard": shard.name,
         "rows": [shard.start, shard.stop],
         "key": {"seed": header.seed, "split": shard.split, "index": [shard.start, shard.stop]},
-        "files": {name: hash_file(path / name) for name in shard.files(header.columns.values())},
+        "files": {name: written.get(name) or hash_file(path / name) for name in files},
     }
 
 

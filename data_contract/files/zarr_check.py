@@ -20,7 +20,10 @@ from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.outside import read_json
 
 __all__ = [
+    "CRC_BYTES",
     "DESCRIPTION",
+    "ENTRY_BYTES",
+    "NEVER_WRITTEN",
     "ArrayLayout",
     "array_layout",
     "check_blosc",

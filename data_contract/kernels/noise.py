@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, prange
 
+from starsmith.data_contract.kernels.order import median_and_p95_of_row
+
 __all__ = [
     "Light",
     "Quiet",
@@ -17,6 +19,7 @@ __all__ = [
     "fill_expected_error",
     "fill_observation",
     "fill_sensitivity",
+    "fill_signal_to_noise",
     "fill_sky",
     "smooth_rows",
 ]
@@ -323,3 +326,29 @@ def fill_observation(flux, error, sigma, flux_model, light, quiet, half_width):
         else:
             counted = flux[i]
         _error_row(error[i], counted, sensitivity, background, light.sample_factor, n)
+
+
+@njit(cache=True, parallel=True)
+def fill_signal_to_noise(snr, flux, light, quiet):
+    """Median and 95th percentile over pixels of flux over its error, straight from conditions.
+
+    The bits of `fill_expected_error` and then `median_and_p95`; no error leaves the cache.
+
+    Parameters
+    ----------
+    snr : float64 array, shape (n_spec, 2)
+        Overwritten.
+    flux : float32 array, shape (n_spec, n_wave)
+    light : Light
+    quiet : Quiet
+        Of a spectrograph of one arm.
+    """
+    n_spec, n_wave = flux.shape
+    for i in prange(n_spec):
+        sensitivity, background, scratch = np.empty(n_wave), np.empty(n_wave), np.empty(n_wave)
+        error = np.empty(n_wave, dtype=np.float32)
+        _sensitivity_row(sensitivity, light, i)
+        _background_row(background, scratch, quiet, i)
+        n = light.n_exposure[i]
+        _error_row(error, flux[i], sensitivity, background, light.sample_factor, n)
+        median_and_p95_of_row(flux[i], error, snr[i])

@@ -8,7 +8,7 @@ asked for. Floats are compared as the integers of their bits: exact, ties and in
 import numpy as np
 from numba import njit, prange
 
-__all__ = ["median_and_p95"]
+__all__ = ["median_and_p95", "median_and_p95_of_row"]
 
 LEAST, LARGEST = np.int32(-(2**31)), np.int32(2**31 - 1)
 BELOW_SIGN = np.int32(0x7FFFFFFF)
@@ -72,6 +72,20 @@ def _value(key):
     return np.int32(key ^ ((key >> np.int32(31)) & BELOW_SIGN)).view(np.float32)
 
 
+@njit(cache=True)
+def median_and_p95_of_row(flux, sigma, out):
+    """Median and 95th percentile of one row; arguments as below, one dimension less."""
+    keys = np.empty(flux.size, np.int32)
+    last = flux.size - 1
+    _keys(flux, sigma, keys)
+    low, high = _pair(keys, last // 2)
+    middle = np.float32(0.5) * np.float32(_value(low) + _value(high))
+    out[0] = middle if last % 2 else _value(low)
+    low, high = _pair(keys, 95 * last // 100)
+    step = np.float64(_value(high)) - np.float64(_value(low))
+    out[1] = np.float64(_value(low)) + (95 * last % 100) / 100.0 * step
+
+
 @njit(cache=True, parallel=True)
 def median_and_p95(flux, sigma, out):
     """Median and 95th percentile over pixels of flux / sigma, as numpy defines both.
@@ -82,13 +96,5 @@ def median_and_p95(flux, sigma, out):
     out : float64 array, shape (n_spec, 2)
         Overwritten.
     """
-    last = flux.shape[1] - 1
     for i in prange(flux.shape[0]):
-        keys = np.empty(flux.shape[1], np.int32)
-        _keys(flux[i], sigma[i], keys)
-        low, high = _pair(keys, last // 2)
-        middle = np.float32(0.5) * np.float32(_value(low) + _value(high))
-        out[i, 0] = middle if last % 2 else _value(low)
-        low, high = _pair(keys, 95 * last // 100)
-        step = np.float64(_value(high)) - np.float64(_value(low))
-        out[i, 1] = np.float64(_value(low)) + (95 * last % 100) / 100.0 * step
+        median_and_p95_of_row(flux[i], sigma[i], out[i])

@@ -20,9 +20,11 @@ from starsmith.data_contract.kernels.noise import (
     fill_expected_error,
     fill_observation,
     fill_sensitivity,
+    fill_signal_to_noise,
     fill_sky,
     smooth_rows,
 )
+from starsmith.data_contract.kernels.order import median_and_p95
 from starsmith.data_contract.noise.moonlight import is_moonlit, moon_scattering
 from starsmith.data_contract.noise.noise_tables import NoiseTables, bracket
 from starsmith.data_contract.quantities import CONDITIONS
@@ -32,6 +34,7 @@ __all__ = [
     "Response",
     "background",
     "expected_error",
+    "expected_snr",
     "observation",
     "sensitivity",
     "sky_counts",
@@ -263,6 +266,21 @@ def expected_error(
     for pixels, light, quiet in _by_arm(tables, conditions):
         fill_expected_error(error[:, pixels], flux[:, pixels], light, quiet, half_width)
     return error
+
+
+def expected_snr(tables: NoiseTables, flux: np.ndarray, conditions: np.ndarray) -> np.ndarray:
+    """Median and 95th percentile over pixels of flux over `expected_error`, float64 (n_spec, 2).
+
+    Parameters and errors are those of that function.
+    """
+    flux = np.ascontiguousarray(flux, dtype=np.float32)
+    snr = np.empty((len(flux), 2))
+    if len(tables.arms) > 1:
+        median_and_p95(flux, expected_error(tables, flux, conditions), snr)
+    else:
+        ((_, light, quiet),) = _by_arm(tables, conditions)
+        fill_signal_to_noise(snr, flux, light, quiet)
+    return snr
 
 
 def observation(

@@ -4,6 +4,8 @@ A dataset stores noiseless flux, conditions and keys; everything random is compu
 when it is read, from the noise tables stored beside it.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from starsmith.data_contract.kernels.order import median_and_p95
@@ -13,6 +15,7 @@ from starsmith.data_contract.noise.detector import (
     Response,
     background,
     expected_error,
+    expected_snr,
     observation,
     sensitivity,
 )
@@ -33,6 +36,7 @@ __all__ = [
     "median_snr",
     "observe_spectra",
     "sensitivity",
+    "signal_to_noise",
     "snr_statistics",
     "true_error",
 ]
@@ -40,6 +44,7 @@ __all__ = [
 CALCULATOR = NoiseModel()
 """Noise of the PFS exposure-time calculator: the default everywhere."""
 
+BLOCK = 64  # spectra at a time: working arrays stay in the caches
 RECORD = Realisation()
 """The draw of record."""
 
@@ -147,6 +152,26 @@ def honest_error(
         If ``kind`` is not one of `ERROR_KINDS`.
     """
     return expected_error(tables, flux, conditions, kind)
+
+
+def signal_to_noise(
+    tables: NoiseTables,
+    flux_model: np.ndarray,
+    conditions: np.ndarray,
+    model: NoiseModel = CALCULATOR,
+    key: DrawKey | None = None,
+) -> dict[str, np.ndarray]:
+    """`snr_statistics` of a noiseless flux over its `true_error`; parameters as in that."""
+    if model.plain:
+        both = expected_snr(tables, flux_model, conditions)
+        return {"snr": both[:, 0].copy(), "snr_p95": both[:, 1].copy()}
+    parts = []
+    for start in range(0, len(flux_model), BLOCK):
+        rows = slice(start, start + BLOCK)
+        own = key and replace(key, index=key.index[rows])
+        sigma = true_error(tables, flux_model[rows], conditions[rows], model, own)
+        parts.append(snr_statistics(flux_model[rows], sigma))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def median_snr(flux_model: np.ndarray, sigma: np.ndarray) -> np.ndarray:

@@ -25,13 +25,13 @@ from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError, GridError
 from starsmith.data_contract.files.disk_errors import told_of_disk
 from starsmith.data_contract.noise.coadd import widest_conditions
-from starsmith.data_contract.noise.view import CALCULATOR, NoiseModel, Response
+from starsmith.data_contract.noise.view import CALCULATOR, NoiseModel, Response, signal_to_noise
 from starsmith.data_contract.quantities import SPLITS
 from starsmith.data_contract.random import check_seed
 from starsmith.data_contract.tables.population import Population
 from starsmith.simulator.generation.executors import Crew, run_shards
 from starsmith.simulator.generation.job import Job
-from starsmith.simulator.observe import draw_stars, model_flux, signal_to_noise
+from starsmith.simulator.observe import draw_stars, model_flux
 from starsmith.simulator.prior import Prior
 from starsmith.simulator.rendering.interpolate import touches_filled
 from starsmith.simulator.rendering.positivity import check_positive
@@ -124,7 +124,7 @@ def check_prior(bank: Bank, prior: Prior, noise: NoiseModel = CALCULATOR) -> Non
     ends = Draws.of_columns(drawn.seed, drawn.split, drawn.label_names, corners)
     if prior.population is not None:
         ends = replace(ends, labels=drawn.labels)
-    signal_to_noise(bank, model_flux(bank, ends), ends)
+    signal_to_noise(bank.noise, model_flux(bank, ends), ends.conditions)
     Response.of(bank.noise, widest_conditions(noise, ends.conditions))
 
 

@@ -5,8 +5,9 @@ import numpy as np
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.dataset.shards import DatasetHeader, Shard
 from starsmith.data_contract.kernels.rounding import round_mantissa
+from starsmith.data_contract.noise.view import signal_to_noise
 from starsmith.data_contract.quantities import SNR_STATISTICS
-from starsmith.simulator.observe import draw_stars, model_flux, observe, signal_to_noise
+from starsmith.simulator.observe import draw_stars, model_flux, observe
 from starsmith.simulator.prior import Prior
 
 __all__ = ["make_shard"]
@@ -33,6 +34,8 @@ def make_shard(bank: Bank, prior: Prior, header: DatasetHeader, shard: Shard) ->
         columns |= spectra | {name: getattr(batch, name) for name in SNR_STATISTICS}
         return {name: values for name, values in columns.items() if name in header.columns}
     flux_model = model_flux(bank, draws)
-    columns |= signal_to_noise(bank, flux_model, draws, header.noise_terms)
+    columns |= signal_to_noise(
+        bank.noise, flux_model, draws.conditions, header.noise_terms, draws.key
+    )
     columns["flux_model"] = flux_model
     return {name: values for name, values in columns.items() if name in header.columns}

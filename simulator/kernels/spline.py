@@ -7,8 +7,9 @@ from starsmith.data_contract.kernels.fused import fma
 
 __all__ = ["GROUP", "basis_rows", "combine_rows", "combine_shared"]
 
-TILE = 2048  # pixels; a sum of this width stays in the first-level cache
+TILE = 1024  # pixels: rows and sums of a few spectra stay in the first-level cache
 BLOCK = 64  # spectra a thread takes at once; neighbours share rows in the second-level cache
+NEIGHBOURS = 32  # spectra whose sums grow together, so that a row read for one serves the next
 GROUP = 64  # spectra that share rows, at most: with their sums they stay in the second-level cache
 WIDE = 4096  # pixels of a tile of shared rows: whole rows are read faster than pieces of them
 DEEP = 32  # rows copied together: side by side they do not evict each other
@@ -63,6 +64,22 @@ def basis_rows(knots, degree, values, slope, first, weights):
             weights[i, r + 1] += share
 
 
+@njit(cache=True, inline="always")
+def _add_eight(total, coef, rows, weights, start):
+    """Add eight weighted rows, pixel ``start`` on, to a sum of shape (n_pixel,)."""
+    stop = start + total.size
+    row_0, row_1 = coef[rows[0], start:stop], coef[rows[1], start:stop]
+    row_2, row_3 = coef[rows[2], start:stop], coef[rows[3], start:stop]
+    row_4, row_5 = coef[rows[4], start:stop], coef[rows[5], start:stop]
+    row_6, row_7 = coef[rows[6], start:stop], coef[rows[7], start:stop]
+    w_0, w_1, w_2, w_3 = weights[0], weights[1], weights[2], weights[3]
+    w_4, w_5, w_6, w_7 = weights[4], weights[5], weights[6], weights[7]
+    for j in range(total.size):
+        four = fma(w_3, row_3[j], fma(w_2, row_2[j], fma(w_0, row_0[j], w_1 * row_1[j])))
+        more = fma(w_7, row_7[j], fma(w_6, row_6[j], fma(w_4, row_4[j], w_5 * row_5[j])))
+        total[j] = (total[j] + four) + more  # a fixed order: bits depend on no machine
+
+
 @njit(cache=True, parallel=True)
 def combine_rows(flux, coef, rows, weights, order):
     """Weighted sums of bank rows, tiled over wavelength.
@@ -77,33 +94,24 @@ def combine_rows(flux, coef, rows, weights, order):
     coef : float32 array, shape (n_node, n_wave)
     rows : int32 array, shape (n_spec, n_support)
     weights : float32 array, shape (n_spec, n_support)
-        ``n_support`` a multiple of four; surplus entries carry weight zero.
+        ``n_support`` a multiple of eight; surplus entries carry weight zero.
     order : int64 array, shape (n_spec,)
         A permutation of the spectra.
     """
     n_spec, n_wave = flux.shape
     n_block = (n_spec + BLOCK - 1) // BLOCK
     for block in prange(n_block):
+        last = min((block + 1) * BLOCK, n_spec)
         for start in range(0, n_wave, TILE):
-            stop = min(start + TILE, n_wave)
-            for k in range(block * BLOCK, min((block + 1) * BLOCK, n_spec)):
-                i = order[k]
-                total = flux[i, start:stop]  # a view: sums stay in the cache while rows pass
-                total[:] = 0.0
-                for s in range(0, rows.shape[1], 4):
-                    row_0 = coef[rows[i, s], start:stop]
-                    row_1 = coef[rows[i, s + 1], start:stop]
-                    row_2 = coef[rows[i, s + 2], start:stop]
-                    row_3 = coef[rows[i, s + 3], start:stop]
-                    weight_0 = weights[i, s]
-                    weight_1 = weights[i, s + 1]
-                    weight_2 = weights[i, s + 2]
-                    weight_3 = weights[i, s + 3]
-                    for j in range(stop - start):
-                        # order of sums is fixed, so bits do not depend on the machine
-                        four = fma(weight_0, row_0[j], weight_1 * row_1[j])
-                        four = fma(weight_2, row_2[j], four)
-                        total[j] += fma(weight_3, row_3[j], four)
+            pixels = slice(start, min(start + TILE, n_wave))
+            for first in range(block * BLOCK, last, NEIGHBOURS):
+                together = order[first : min(first + NEIGHBOURS, last)]
+                for i in together:
+                    flux[i, pixels] = 0.0
+                for s in range(0, rows.shape[1], 8):
+                    for i in together:
+                        eight = slice(s, s + 8)
+                        _add_eight(flux[i, pixels], coef, rows[i, eight], weights[i, eight], start)
 
 
 @njit(cache=True, inline="always")

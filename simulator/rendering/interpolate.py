@@ -165,7 +165,7 @@ def _weighted_sums(coef: np.ndarray, rows: np.ndarray, weights: np.ndarray) -> n
     """Weighted sums of rows: float32 (n_spec, n_value)."""
     if rows.shape[1] >= MANY_ROWS:
         return _shared_sums(coef, rows, weights, rows[:, 0])
-    surplus = -rows.shape[1] % 4
+    surplus = -rows.shape[1] % 8
     if surplus:
         rows = np.pad(rows, ((0, 0), (0, surplus)))
         weights = np.pad(weights, ((0, 0), (0, surplus)))
