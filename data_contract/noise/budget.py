@@ -66,6 +66,7 @@ class NoiseBudget:
         The squares add up to that of `starsmith.data_contract.noise.true_error` with the same
         arguments.
         """
+        # electron per exposure to flux of the mean
         scale = np.sqrt(self.n_exposure) * self.sensitivity
         return {name: np.sqrt(term) / scale for name, term in self.terms.items()}
 
@@ -108,12 +109,13 @@ def noise_budget(
     means = mean_over_exposures(evaluate, model, conditions, key)
     electrons = means.pop("sensitivity")
     n_exposure = conditions[:, CONDITIONS.index("exp_count"), None]
-    signal = electrons * np.asarray(flux, dtype=np.float64)
+    signal = electrons * np.asarray(flux, dtype=np.float64)  # [electron per exposure]
     photons = tables.at_pixels("sample_factor") * np.maximum(signal, 0.0)
     terms = {"object": photons, **means}
     for term, _ in model.active("modes"):
         modes = np.square(term.modes(tables, conditions)).sum(axis=2)
-        modes *= n_exposure * np.square(electrons)
+        modes *= n_exposure * np.square(electrons)  # flux² of the mean to electron² per exposure
+        # taken out of the floor: the sum stays
         terms[term.budget] = np.minimum(modes, terms["floor"])
         terms["floor"] = terms["floor"] - terms[term.budget]
     shapes = model.shapes(tables)
@@ -147,13 +149,13 @@ def background_terms(tables: NoiseTables, conditions: np.ndarray) -> dict[str, n
 def _arm_background_terms(tables: NoiseTables, conditions: np.ndarray) -> dict[str, np.ndarray]:
     off = dict.fromkeys(SCALE_OF_TERM.values(), 0.0)
     moonless = conditions.copy()
-    moonless[:, CONDITIONS.index("moon_phase")] = 0.0
+    moonless[:, CONDITIONS.index("moon_phase")] = 0.0  # new moon
     dark_sky = background(replace(tables, **off), moonless)
     so_far = background(replace(tables, **off), conditions)
     terms = {"sky": dark_sky, "moon": so_far - dark_sky}
     for term, scale in SCALE_OF_TERM.items():
         del off[scale]
         with_term = background(replace(tables, **off), conditions)
-        terms[term] = with_term - so_far
+        terms[term] = with_term - so_far  # terms switched on one by one: they add up exactly
         so_far = with_term
     return terms

@@ -40,17 +40,18 @@ def exposure_conditions(
         Spectra that have this exposure.
     conditions : float64 array, shape (n_some, 8)
     """
-    phase, turns, slope = uniforms(key, "drift", 3).T
+    phase, turns, slope = uniforms(key, "drift", 3).T  # three numbers a star decide its night
     count = conditions[:, EXP_COUNT]
     for number in range(int(count.max(initial=0.0))):
         rows = np.flatnonzero(count > number)
         some = conditions[rows]
-        place = (number + 0.5) / count[rows] - 0.5
+        place = (number + 0.5) / count[rows] - 0.5  # middle of the exposure, -1/2..1/2 of the whole
         wave = np.sin(2.0 * np.pi * (phase[rows] + turns[rows] * place))
+        # from the middle of the coadd [h]
         hours = place * count[rows] * some[:, EXP_TIME] / SECONDS_PER_HOUR
         some[:, SEEING] *= 1.0 + model.seeing_drift * wave
         change = model.zenith_drift * (2.0 * slope[rows] - 1.0) * hours
-        some[:, ZENITH] = np.abs(some[:, ZENITH] + change)
+        some[:, ZENITH] = np.abs(some[:, ZENITH] + change)  # through the zenith it grows again
         yield rows, some
 
 
@@ -89,7 +90,7 @@ def mean_over_exposures(
     for rows, some in exposure_conditions(model, conditions, key):
         for name, values in evaluate(some).items():
             total.setdefault(name, np.zeros((len(conditions), values.shape[1])))
-            total[name][rows] += values
+            total[name][rows] += values  # stars with fewer exposures drop out
     count = conditions[:, EXP_COUNT, None]
     return {name: values / count for name, values in total.items()}
 
@@ -107,7 +108,7 @@ def widest_conditions(model: NoiseModel, conditions: np.ndarray) -> np.ndarray:
     widest : float64 array, shape (2 n_spec, 8)
     """
     widest = np.repeat(conditions, 2, axis=0)
-    sign = np.tile([-1.0, 1.0], len(conditions))
+    sign = np.tile([-1.0, 1.0], len(conditions))  # either end of the drift
     hours = 0.5 * widest[:, EXP_COUNT] * widest[:, EXP_TIME] / SECONDS_PER_HOUR
     widest[:, SEEING] *= 1.0 + model.seeing_drift * sign
     widest[:, ZENITH] = np.abs(widest[:, ZENITH] + sign * model.zenith_drift * hours)

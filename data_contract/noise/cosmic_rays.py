@@ -45,6 +45,7 @@ def lost_exposures(
         At most ``exp_count``.
     """
     count = conditions[:, CONDITIONS.index("exp_count")]
+    # of a hit in a pixel and exposure
     chance = rate * EXTRACTED_CM2 * conditions[:, CONDITIONS.index("exp_time")]
     threshold = _at_most(np.minimum(chance, 1.0), count)
     lost = np.empty((len(conditions), n_wave), dtype=np.uint16)
@@ -56,9 +57,10 @@ def lost_exposures(
 def _at_most(chance: np.ndarray, count: np.ndarray) -> np.ndarray:
     """Binomial probability of at most 0, 1, ... hits, float64 (n_spec, MOST_HITS)."""
     terms = np.empty((count.size, MOST_HITS))
-    terms[:, 0] = fixed.power(1.0 - chance, count)
+    terms[:, 0] = fixed.power(1.0 - chance, count)  # binomial: none of the exposures is hit
     odds = chance / np.maximum(1.0 - chance, np.finfo(float).tiny)
     for k in range(1, MOST_HITS):
+        # next term by recursion
         terms[:, k] = terms[:, k - 1] * odds * np.maximum(count - k + 1, 0.0) / k
     return np.cumsum(terms, axis=1)
 
@@ -76,6 +78,7 @@ def hit_mask(lost: np.ndarray, exp_count: np.ndarray) -> np.ndarray:
     mask : uint32 array, shape (n_spec, n_wave)
     """
     mask = np.where(lost > 0, np.uint32(mask_value("CR")), np.uint32(0))
+    # no exposure left: interpolated, marked as without data
     mask[lost >= exp_count[:, None]] |= np.uint32(mask_value("INTRP", "NO_DATA"))
     return mask
 

@@ -40,7 +40,7 @@ __all__ = [
     "sky_counts",
 ]
 
-ERROR_KINDS = ("observed", "smooth")
+ERROR_KINDS = ("observed", "smooth")  # of the pixel as seen, or of its running mean
 SMOOTH_HALF_WIDTH = 400  # pixels; 800 hold no line, and 11 means of 4096 only the colour
 
 
@@ -85,19 +85,22 @@ def sensitivity(tables: NoiseTables, conditions: np.ndarray) -> np.ndarray:
 def _light(tables: NoiseTables, named: dict[str, np.ndarray]) -> Light:
     """Of one arm."""
     field, field_fraction = bracket(tables.field_angle, named["field_angle"], "field_angle")
+    # plane-parallel, as in the calculator, for the object
     airmass = 1.0 / np.cos(np.radians(named["zenith_angle"]))
     blurred = named["seeing"]
     if tables.seeing_airmass_power is not None:
         blurred = blurred * fixed.power(airmass, tables.seeing_airmass_power)
     seeing, seeing_fraction = bracket(tables.seeing, blurred, "seeing")
-    energy = tables.encircled_energy
+    energy = tables.encircled_energy  # (n_seeing, n_field, n_knot)
     by_field = [
         energy[seeing + step, field]
         + field_fraction[:, None]
         * (energy[seeing + step, field + 1] - energy[seeing + step, field])
         for step in (0, 1)
     ]
+    # bilinear in seeing and field angle, (n_spec, n_knot)
     aperture = by_field[0] + seeing_fraction[:, None] * (by_field[1] - by_field[0])
+    # loss in the air [mag] at the knots
     smooth = aperture * fixed.power(10.0, -0.4 * tables.extinction * airmass[:, None])
     area = np.interp(named["field_angle"], tables.field_angle, tables.collecting_area)
     first_pixel, fraction = tables.knots
@@ -106,7 +109,7 @@ def _light(tables: NoiseTables, named: dict[str, np.ndarray]) -> Light:
         first_pixel,
         fraction,
         smooth,
-        exposure=area * named["exp_time"],
+        exposure=area * named["exp_time"],  # [m² s]
         n_exposure=named["exp_count"],
         sample_factor=float(tables.sample_factor),
     )
@@ -152,10 +155,12 @@ def _quiet(tables: NoiseTables, named: dict[str, np.ndarray]) -> Quiet:
     excess = tables.sample_factor  # of all that is counted in photons or dark electrons
     scalars = np.empty((zenith.size, 4))
     scalars[:, 0] = tables.variance_factor * excess
+    # the floor does not average down: times √n before the mean over n
     scalars[:, 1] = tables.floor_fraction * np.sqrt(named["exp_count"] / excess)
     scalars[:, 2] = tables.stray_fraction
+    # [electron per exposure and pixel]
     scalars[:, 3] = tables.dark_rate * named["exp_time"] + tables.read_variance / excess
-    exposure = area * fibre * named["exp_time"]
+    exposure = area * fibre * named["exp_time"]  # [m² arcsec² s]
     moonlight = _moonlight(tables, named)
     return Quiet(tables.sky_rate, zenith, fraction, exposure, *moonlight, scalars)
 
@@ -216,7 +221,7 @@ class Response:
             for arm, _ in self.arms:
                 own = flux[:, arm.pixels].astype(np.float64)
                 smooth_rows(running[:, arm.pixels], own, SMOOTH_HALF_WIDTH)
-            flux = running
+            flux = running  # counts of neighbours in place of the pixel's own
         return self.error(flux)
 
 

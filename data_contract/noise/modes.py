@@ -46,6 +46,7 @@ def floor_amplitudes(tables: NoiseTables) -> tuple[float, float]:
     shift : float
         Error of its wavelengths [pixel].
     """
+    # the empirical factor widens the floor too
     rms = np.sqrt(tables.variance_factor) * tables.floor_fraction
     return float(rms * np.sqrt(SCALE_SHARE)), float(2.0 * rms * np.sqrt(1.0 - SCALE_SHARE))
 
@@ -97,6 +98,7 @@ def floor_share(tables: NoiseTables, conditions: np.ndarray) -> np.ndarray:
     sky = sky_counts(tables, conditions)
     carried, floor = np.zeros(len(sky)), np.zeros(len(sky))
     for arm, own in zip(tables.arms, tables.by_arm, strict=True):
+        # edges repeat, as in the kernel
         padded = np.pad(sky[:, arm.pixels], ((0, 0), (1, 1)), mode="edge")
         before, here, after = padded[:, :-2], padded[:, 1:-1], padded[:, 2:]
         scale, shift = floor_amplitudes(own)
@@ -134,12 +136,14 @@ def telluric_depth(tables: NoiseTables) -> np.ndarray:
 def _band_depth(wave: np.ndarray, conversion: np.ndarray, low: float, high: float) -> np.ndarray:
     inside = (wave >= low) & (wave <= high)
     depth = np.zeros(wave.size)
+    # free of lines on either side
     sides = [(wave >= low - EDGE) & (wave < low), (wave > high) & (wave <= high + EDGE)]
     edges = [
         (at, conversion[s].mean()) for at, s in zip((low, high), sides, strict=True) if s.any()
     ]
     if inside.any() and edges:
         at, level = np.array(edges).T
+        # to a straight line across the band
         ratio = conversion[inside] / np.interp(wave[inside], at, level)
         depth[inside] = np.maximum(-fixed.log(ratio), 0.0)
     return depth
@@ -160,7 +164,8 @@ def smooth_shapes(tables: NoiseTables, size: float) -> np.ndarray:
     """
     low, high = tables.wave.min(), tables.wave.max()
     order = np.arange(POLYNOMIALS)
-    x = (2.0 * tables.wave - low - high) / (high - low)
+    x = (2.0 * tables.wave - low - high) / (high - low)  # -1..1 over all arms
     legendre = np.polynomial.legendre.legvander(x, POLYNOMIALS - 1).T
     rms = size / np.sqrt(POLYNOMIALS)
+    # Legendre polynomials of unit mean square
     return rms * np.sqrt(2.0 * order + 1.0)[:, None] * legendre

@@ -42,15 +42,19 @@ def moon_scattering(named: Mapping[str, np.ndarray], extinction: float) -> np.nd
     brightness : float64 array, shape (n_spec, 2)
         Scattered by molecules and by aerosols [nanolambert]; 0 where the moon does not shine.
     """
-    phase_angle = 360.0 * np.abs(named["moon_phase"] % 1.0 - 0.5)
+    phase_angle = 360.0 * np.abs(named["moon_phase"] % 1.0 - 0.5)  # 0 at full moon [deg]
     moon = fixed.power(
-        10.0, -0.4 * (3.84 + 0.026 * phase_angle + 4e-9 * fixed.power(phase_angle, 4))
+        # equation 20: illuminance of the moon
+        10.0,
+        -0.4 * (3.84 + 0.026 * phase_angle + 4e-9 * fixed.power(phase_angle, 4)),
     )
     moon *= np.where(phase_angle < 7.0, 1.35 - 0.05 * phase_angle, 1.0)  # opposition effect
     separation = named["moon_target_angle"]
-    molecules = RAYLEIGH * (1.06 + np.cos(np.radians(separation)) ** 2)
-    aerosols = fixed.power(10.0, 6.15 - separation / 40.0)
+    molecules = RAYLEIGH * (1.06 + np.cos(np.radians(separation)) ** 2)  # equation 17
+    aerosols = fixed.power(10.0, 6.15 - separation / 40.0)  # equation 18
+    # moonlight that gets to the air
     reaches = fixed.power(10.0, -0.4 * extinction * _airmass(named["moon_zenith_angle"]))
+    # and is scattered on the line of sight
     scatters = 1.0 - fixed.power(10.0, -0.4 * extinction * _airmass(named["zenith_angle"]))
     common = np.where(is_moonlit(named), moon * reaches * scatters, 0.0)
     return common[:, None] * np.stack([molecules, aerosols], axis=1)

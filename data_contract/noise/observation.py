@@ -22,6 +22,7 @@ from starsmith.data_contract.random import DrawKey, normals
 
 __all__ = ["Realisation", "observe_terms", "spectrum_mask", "total_error"]
 
+# order is part of the keys: append only
 NOISE_STREAMS = ("noise", "training", "fisher", "training_noise")
 
 
@@ -41,6 +42,7 @@ class Realisation:
     @property
     def of_terms(self) -> int:
         """Realisation of the streams of the other terms."""
+        # terms share streams; each realisation has numbers of its own
         return len(NOISE_STREAMS) * self.sub + NOISE_STREAMS.index(self.stream)
 
 
@@ -131,7 +133,7 @@ def observe_terms(
     if model.loses:
         lost = _lost(model, conditions, key, tables.wave.size, realisation)
         kept, stretch = _left(_count(conditions), lost)
-    drawn = sigma if stretch is None else sigma * stretch
+    drawn = sigma if stretch is None else sigma * stretch  # fewer exposures, more noise
     flux = _noise(coadd, tables, model, flux_model, drawn, kept, key, realisation)
     flux += flux_model
     if model.distorts:
@@ -160,6 +162,7 @@ def _lost(
 
 def _left(count: np.ndarray, lost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Exposures left in every pixel, one at least, and how much noisier it is for that."""
+    # a pixel without exposures keeps the noise of one
     left = np.maximum(count[:, None] - np.arange(lost.max() + 1), 1.0)
     kept, stretch = np.empty(lost.shape), np.empty(lost.shape, dtype=np.float32)
     look_up(kept, left, lost)
@@ -203,8 +206,10 @@ def _noise(
     residual = None
     for term, _ in model.active("modes"):
         n_mode = FLOOR_MODES * len(tables.arms)
+        # one amplitude a mode and star
         residual = normals(key, term.stream, n_mode, realisation.of_terms)
     if model.counts == "poisson":
+        # what is not counted in photons
         rest = normals(key, "read_noise", n_wave, realisation.of_terms)
         kept = np.ascontiguousarray(np.broadcast_to(kept, noise.shape))
         _count_photons(coadd, tables, flux_model, sigma, kept, (noise, rest), residual)
@@ -244,6 +249,7 @@ def _count_photons(
             fill_floor_modes(modes, coadd.sky[:, arm.pixels], electrons, *floor_amplitudes(own))
             amplitude = residual[:, None, FLOOR_MODES * k : FLOOR_MODES * (k + 1)]
             added += (modes * amplitude).sum(axis=2)
+            # modes took their part of the variance
             drawn = np.sqrt(np.maximum(np.square(drawn) - np.square(modes).sum(axis=2), 0.0))
         factors = (own.sample_factor, own.variance_factor)
         fill_counts(noise, rest, flux, electrons, photons, factors, drawn, count)

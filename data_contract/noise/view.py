@@ -209,8 +209,8 @@ def snr_statistics(flux_model: np.ndarray, sigma: np.ndarray) -> dict[str, np.nd
         ratio = flux / error
         last = ratio.shape[1] - 1
         for k, percent in enumerate((50, 95)):
-            rank, part = divmod(percent * last, 100)
-            ratio.partition(rank, axis=1)
+            rank, part = divmod(percent * last, 100)  # linear between ranks, as np.percentile
+            ratio.partition(rank, axis=1)  # O(n): only one rank is wanted
             low, high = ratio[:, rank], ratio[:, min(rank + 1, last) :].min(axis=1)
             both[:, k] = low + part / 100.0 * (high - low)
     return {"snr": both[:, 0].copy(), "snr_p95": both[:, 1].copy()}

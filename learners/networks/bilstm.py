@@ -45,5 +45,6 @@ class BiLSTM(nn.Module):
 
     def forward(self, flux_BP: torch.Tensor) -> torch.Tensor:
         """Predict standardised labels from the last state of each direction."""
-        _, (hidden, _) = self.lstm(self.tokenizer(flux_BP))
+        _, (hidden, _) = self.lstm(self.tokenizer(flux_BP))  # (2 depth, B, H)
+        # last layer: end of forward and of backward pass
         return self.head(torch.cat([hidden[-2], hidden[-1]], dim=1))

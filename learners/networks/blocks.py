@@ -23,8 +23,8 @@ __all__ = [
     "patch_tokenizer",
 ]
 
-LAYER_NORM_EPS = 1e-6
-INIT_STD = 0.02
+LAYER_NORM_EPS = 1e-6  # as in ViT (Dosovitskiy et al. 2021)
+INIT_STD = 0.02  # as in BERT and ViT
 READOUTS = ("summary", "mean", "tokens")
 
 
@@ -40,7 +40,7 @@ def count_tokens(n_wave: int, patch: int, stride: int) -> int:
     """Return how many whole patches fit; raises ConfigError if none does."""
     if n_wave < patch:
         raise ConfigError(f"spectra of {n_wave} pixels hold no patch of {patch}; lower patch")
-    return (n_wave - patch) // stride + 1
+    return (n_wave - patch) // stride + 1  # pixels beyond the last whole patch are dropped
 
 
 class ConvTokenizer(nn.Module):
@@ -98,7 +98,7 @@ class ConvStem(nn.Module):
                 nn.BatchNorm1d(width),
                 nn.GELU(),
             ]
-            n_token, below = (n_token + 1) // 2, width
+            n_token, below = (n_token + 1) // 2, width  # stride 2 halves the length
         self.layers = nn.Sequential(*layers)
         self.n_token = n_token
         for layer in self.layers:
@@ -123,7 +123,7 @@ class RecurrentContext(nn.Module):
 
     def forward(self, tokens_BTD: torch.Tensor) -> torch.Tensor:
         """Return tokens of the same shape."""
-        context, _ = self.lstm(tokens_BTD)
+        context, _ = self.lstm(tokens_BTD)  # (B, T, 2 H): both directions
         return self.norm(tokens_BTD + self.project(context))
 
 
@@ -137,7 +137,7 @@ class EncoderBlock(nn.Module):
         self.query_key_value = nn.Linear(dim, 3 * dim)
         self.project = nn.Linear(dim, dim)
         self.mlp_norm = nn.LayerNorm(dim, eps=LAYER_NORM_EPS)
-        self.expand = nn.Linear(dim, 4 * dim)
+        self.expand = nn.Linear(dim, 4 * dim)  # four times as wide inside, as in ViT
         self.contract = nn.Linear(4 * dim, dim)
 
     def _drop(self, values: torch.Tensor) -> torch.Tensor:
@@ -145,15 +145,19 @@ class EncoderBlock(nn.Module):
 
     def _attend(self, tokens_BTD: torch.Tensor) -> torch.Tensor:
         batch, n_token, dim = tokens_BTD.shape
+        # (B, T, 3, H, D/H)
         heads = self.query_key_value(tokens_BTD).view(batch, n_token, 3, self.n_head, -1)
         query, key, value = heads.permute(2, 0, 3, 1, 4)  # each (B, H, T, D/H)
+        # (B, H, T, D/H); never holds (T, T) in full
         mixed = functional.scaled_dot_product_attention(
             query, key, value, dropout_p=self.dropout if self.training else 0.0
         )
+        # heads side by side again, (B, T, D)
         return self.project(mixed.transpose(1, 2).reshape(batch, n_token, dim))
 
     def forward(self, tokens_BTD: torch.Tensor) -> torch.Tensor:
         """Return tokens of the same shape."""
+        # pre-norm: the sum itself is never normalised
         tokens_BTD = tokens_BTD + self._drop(self._attend(self.attention_norm(tokens_BTD)))
         hidden = functional.gelu(self.expand(self.mlp_norm(tokens_BTD)))
         return tokens_BTD + self._drop(self.contract(hidden))
@@ -191,11 +195,13 @@ class Encoder(nn.Module):
             raise ConfigError(f"readout {size.readout!r} is not one of {', '.join(READOUTS)}")
         dim, self.dropout, self.readout = size.dim, size.dropout, size.readout
         self.summary = nn.Parameter(torch.empty(1, 1, dim))
+        # learned: pixels have fixed wavelengths
         self.positions = nn.Parameter(torch.empty(1, n_token + 1, dim))
         self.blocks = nn.ModuleList(
             EncoderBlock(dim, size.n_head, size.dropout) for _ in range(size.depth)
         )
         self.norm = nn.LayerNorm(dim, eps=LAYER_NORM_EPS)
+        # all tokens side by side, or one
         self.head = nn.Linear(dim * (n_token + 1 if size.readout == "tokens" else 1), n_output)
         linear_init(self)
         nn.init.trunc_normal_(self.summary, std=INIT_STD)
@@ -211,4 +217,5 @@ class Encoder(nn.Module):
         normed = self.norm(tokens_BTD)
         if self.readout == "tokens":
             return self.head(normed.flatten(1))
+        # token 0 is the summary
         return self.head(normed[:, 0] if self.readout == "summary" else normed.mean(dim=1))

@@ -8,7 +8,7 @@ from starsmith.learners.networks.blocks import linear_init
 
 __all__ = ["DeepCNN"]
 
-KERNEL = 5
+KERNEL = 5  # pixels
 
 
 @register_model("deep_cnn")  # the paper's: 4.70 M parameters
@@ -38,7 +38,7 @@ class DeepCNN(nn.Module):
                 nn.ReLU(),
                 nn.MaxPool1d(2),
             ]
-            below, length = width, length // 2
+            below, length = width, length // 2  # pooling halves the length
         self.layers = nn.Sequential(*layers)
         self.dense = nn.Linear(below * length, dense)
         self.head = nn.Linear(dense, n_output)
@@ -50,5 +50,5 @@ class DeepCNN(nn.Module):
 
     def forward(self, flux_BP: torch.Tensor) -> torch.Tensor:
         """Predict standardised labels."""
-        features = self.layers(flux_BP.unsqueeze(1)).flatten(1)
+        features = self.layers(flux_BP.unsqueeze(1)).flatten(1)  # (B, width x length)
         return self.head(torch.relu(self.dense(features)))

@@ -18,7 +18,7 @@ from starsmith.learners.networks.blocks import (
 __all__ = ["HybridViT"]
 
 PAPER_STEM = (32, 64, 128)
-TINY_STEM = (8, 16, 24, 32, 48)
+TINY_STEM = (8, 16, 24, 32, 48)  # five halvings and that of the last layer: 64 pixels a token
 
 
 @register_model("convstem_vit", stem=PAPER_STEM, depth=6)  # 4.94 M parameters
@@ -62,6 +62,7 @@ class HybridViT(nn.Module):
             self.tokenizer: nn.Module = ConvStem(n_wave, (*stem, size.dim))
         else:
             self.tokenizer = patch_tokenizer(tokenizer, n_wave, size.dim, patch, patch)
+        # without hidden units a pass-through
         self.context = RecurrentContext(size.dim, hidden) if hidden else nn.Identity()
         self.encoder = Encoder(self.tokenizer.n_token, n_output, size)
 

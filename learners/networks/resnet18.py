@@ -27,7 +27,7 @@ class BasicBlock(nn.Module):
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """Map (B, below, P) to (B, width, P / stride)."""
-        inner = functional.relu(self.first_norm(self.first(values)))
+        inner = functional.relu(self.first_norm(self.first(values)))  # (B, C, L)
         return functional.relu(self.skip(values) + self.second_norm(self.second(inner)))
 
 
@@ -50,6 +50,7 @@ class ResNet18(nn.Module):
     ):
         super().__init__()
         self.stem = nn.Sequential(
+            # two halvings before the first block
             nn.Conv1d(1, widths[0], 7, stride=2, padding=3, bias=False),
             nn.BatchNorm1d(widths[0]),
             nn.ReLU(),
@@ -58,6 +59,7 @@ class ResNet18(nn.Module):
         blocks, below = [], widths[0]
         for stage, width in enumerate(widths):
             for step in range(n_block):
+                # each stage but the first halves the length
                 blocks.append(BasicBlock(below, width, 2 if stage and not step else 1))
                 below = width
         self.blocks = nn.Sequential(*blocks)
@@ -69,4 +71,5 @@ class ResNet18(nn.Module):
 
     def forward(self, flux_BP: torch.Tensor) -> torch.Tensor:
         """Predict standardised labels."""
+        # mean over the length: (B, C)
         return self.head(self.blocks(self.stem(flux_BP.unsqueeze(1))).mean(dim=2))

@@ -45,8 +45,9 @@ class Order:
     @property
     def blocks(self) -> list[slice]:
         """Rows of every block, nearly equal in number."""
-        size = max(self.block_rows // self.batch_size, 1) * self.batch_size
+        size = max(self.block_rows // self.batch_size, 1) * self.batch_size  # whole batches
         n_block = max(1, math.ceil((self.n_spec - self.batch_size + 1) / size))
+        # blocks of nearly equal size: none is a small rest
         edges = np.linspace(0, self.n_spec, n_block + 1).astype(int).tolist()
         return [slice(a, b) for a, b in itertools.pairwise(edges)]
 
@@ -60,10 +61,12 @@ class Order:
 
     def epoch(self, epoch: int) -> Iterator[tuple[slice, list[np.ndarray]]]:
         """Blocks of an epoch, each with the rows of its batches, counted from the block's start."""
+        # the order is a function of seed and epoch alone
         random = np.random.default_rng([self.seed, epoch])
         blocks = self.blocks
         for number in random.permutation(len(blocks)):
             block = blocks[number]
             rows = random.permutation(block.stop - block.start)
             size = min(self.batch_size, rows.size)
+            # rows that fill no batch wait for another epoch
             yield block, [rows[k * size : (k + 1) * size] for k in range(self._batches_in(block))]

@@ -25,7 +25,7 @@ def regions(model: nn.Module) -> list[nn.Module]:
     """Largest parts of a network that hold parameters and no recurrent layer."""
     if not is_recurrent(model):
         return [model] if any(True for _ in model.parameters()) else []
-    if isinstance(model, nn.RNNBase):
+    if isinstance(model, nn.RNNBase):  # cuDNN does these; the compiler would unroll them
         return []
     return [region for child in model.children() for region in regions(child)]
 
@@ -43,7 +43,7 @@ def compile_regions(model: nn.Module) -> int:
     """Compile every region of a network in place, for batches of one size; return how many."""
     found = regions(model)
     for region in found:
-        region.compile(dynamic=False)
+        region.compile(dynamic=False)  # one graph: batches have one size
     return len(found)
 
 

@@ -68,6 +68,7 @@ def agree(value: float, device: "torch.device") -> float:
     import torch
     import torch.distributed as dist
 
+    # float64: all processes decide on the same bits
     shared = torch.tensor(value, dtype=torch.float64, device=device)
     dist.broadcast(shared, 0)
     return shared.item()

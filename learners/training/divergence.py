@@ -13,7 +13,7 @@ from starsmith.learners.training.feeds import Batch
 
 __all__ = ["Breakdown", "bad_rows", "lower_rate"]
 
-STEP_DOWN = 10.0
+STEP_DOWN = 10.0  # what the message proposes to divide the learning rate by
 """What the learning rate is proposed to be divided by."""
 
 
@@ -32,7 +32,7 @@ def bad_rows(batch: Batch) -> dict[str, np.ndarray]:
     """
     wrong = {
         "flux": ~torch.isfinite(batch.flux),
-        "label": torch.isinf(batch.truth),
+        "label": torch.isinf(batch.truth),  # NaN is a label that is not known
         "label error": None if batch.error is None else torch.isinf(batch.error),
     }
     found = {

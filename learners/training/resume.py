@@ -53,10 +53,12 @@ def save_state(
     Random numbers need no state: every epoch draws from its own key.
     """
     tensors = {
+        # network and average of weights, each under its role
         f"{role}.{name}": value.detach().cpu().clone()
         for role, network in networks.items()
         for name, value in network.state_dict().items()
     }
+    # Adam: step, first and second moment of each weight
     for index, moments in stepper.optimizer.state_dict()["state"].items():
         for name, value in moments.items():
             tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value).detach().cpu().clone()
@@ -94,7 +96,7 @@ def load_state(path: Path, networks: dict[str, nn.Module], stepper: Stepper) -> 
         if role == "optimizer":
             index, name = rest.split(".")
             moments.setdefault(int(index), {})[name] = value
-    groups = stepper.optimizer.state_dict()["param_groups"]
+    groups = stepper.optimizer.state_dict()["param_groups"]  # rates and decay come from the recipe
     stepper.optimizer.load_state_dict({"state": moments, "param_groups": groups})
     if scaler:
         stepper.scaler.load_state_dict(scaler)

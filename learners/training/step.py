@@ -18,10 +18,10 @@ from starsmith.learners.training.optimise import decay_groups, loss_function
 __all__ = ["LossLog", "Stepper", "check_options", "fitting_batch"]
 
 AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
-CHECK_STEPS = {"cpu": 1, "cuda": 50}
+CHECK_STEPS = {"cpu": 1, "cuda": 50}  # on a GPU every look waits for it
 """Steps between looks at the loss; every look makes a GPU wait for it."""
 
-FIRST_SCALE, LEAST_SCALE = 2.0**12, 1.0
+FIRST_SCALE, LEAST_SCALE = 2.0**12, 1.0  # of the loss in float16: below 1 nothing can be saved
 """Of a half-precision loss: grows while gradients stay finite, falls where they do not."""
 
 
@@ -64,6 +64,7 @@ class Stepper:
 
     def graph(self, batch: Batch) -> None:
         """Capture the network for batches of this shape; its buffers stay as they are."""
+        # capture runs a few steps: running means must not feel them
         buffers = {name: value.clone() for name, value in self.network.named_buffers()}
         self.network.train()
         with self._autocast(cache=False):
@@ -84,9 +85,11 @@ class Stepper:
         """Leave the gradients of the global batch; return this process's part of its loss."""
         with self._autocast(cache=not self.recipe.cuda_graph):
             output = self.forward(batch.flux)
+        # sums over known labels, and their number
         total, number = self.loss(output.float(), batch.truth, batch.error)
         if self.share.n_process > 1:
-            dist.all_reduce(number)
+            dist.all_reduce(number)  # labels known differ between processes
+        # a batch without labels teaches nothing, and is no error
         loss = total / number.clamp(min=1)
         self.optimizer.zero_grad(set_to_none=True)
         # Processes average their gradients; the loss is a sum over them.
@@ -98,7 +101,7 @@ class Stepper:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         loss = self.backward(batch)
-        self.scaler.unscale_(self.optimizer)
+        self.scaler.unscale_(self.optimizer)  # the limit is on the true gradient
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.grad_clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
@@ -142,7 +145,7 @@ class LossLog:
 
     def add(self, loss: torch.Tensor) -> int | None:
         """Note a loss; return the number of the first bad batch, from 0, once one is known."""
-        self.waiting.append(loss)
+        self.waiting.append(loss)  # stays on the device until looked at
         return self.look() if len(self.waiting) >= CHECK_STEPS[self.device.type] else None
 
     def __len__(self) -> int:
@@ -161,7 +164,7 @@ class LossLog:
         """Mean loss of the epoch's global batches."""
         total = torch.tensor(sum(self.losses), dtype=torch.float64)
         if share.n_process > 1:
-            total = total.to(torch.float32).to(self.device)
+            total = total.to(torch.float32).to(self.device)  # what every backend can reduce
             dist.all_reduce(total)
         return total.item() / len(self.losses)
 
@@ -174,7 +177,7 @@ def fitting_batch(stepper: Stepper, batch: Batch) -> int:
     size : int
         0 if not even one spectrum fits.
     """
-    size = len(batch.flux) // 2
+    size = len(batch.flux) // 2  # halve until it fits
     while size:
         part = Batch(batch.flux[:size], batch.truth[:size], None, batch.rows[:size])
         try:

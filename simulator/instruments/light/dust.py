@@ -30,9 +30,10 @@ def _curve() -> tuple[np.ndarray, np.ndarray]:
 
     log_wave = np.arange(fixed.log(WAVE_NM[0]), fixed.log(WAVE_NM[1]) + CURVE_STEP, CURVE_STEP)
     model = D03(modelname="MWRV31")
+    # A(λ) on the table's own scale
     relative = model(fixed.exp(log_wave) / NM_PER_MICRON * units.micron)
     blue, visual = model(np.array([B_NM, V_NM]) / NM_PER_MICRON * units.micron)
-    return log_wave, relative / (blue - visual)
+    return log_wave, relative / (blue - visual)  # over A(B) - A(V): per magnitude of E(B-V)
 
 
 def extinction_per_reddening(

@@ -9,7 +9,7 @@ from starsmith.simulator.instruments.parts import Atmosphere
 
 __all__ = ["REACH_PIXEL", "airmass", "extinction", "object_airmass", "telluric"]
 
-REACH_PIXEL = 16.0
+REACH_PIXEL = 16.0  # on either side of a line
 """Half-width of the window a line profile is followed over [pixel]."""
 
 PROFILE_STEP_PIXEL = 0.125
@@ -18,6 +18,7 @@ SAMPLES_PER_PIXEL = 5  # of the calculator, counted from each block's centre red
 
 def airmass(zenith_angle: np.ndarray) -> np.ndarray:
     """Airmass of the glowing layer at ``zenith_angle`` [deg]; Krisciunas & Schaefer (1991)."""
+    # of glowing layers (Krisciunas & Schaefer 1991)
     return 1.0 / np.sqrt(1.0 - 0.96 * np.sin(np.radians(zenith_angle)) ** 2)
 
 
@@ -54,6 +55,7 @@ def telluric(instrument: Instrument, shift_pixel: float = 0.0) -> np.ndarray:
     arm, atmosphere = instrument.arm, instrument.atmosphere
     line_wave, line_transmission = instrument.table(atmosphere.telluric_table)
     offset, profile_at = _samples(atmosphere.telluric_sampling)
+    # (n_pixel, n_sample)
     seen_nm = arm.wave_nm[:, None] + (shift_pixel + offset) * arm.dispersion_nm
     if seen_nm[0, 0] < line_wave[0] or seen_nm[-1, -1] > line_wave[-1]:
         raise ConfigError(
@@ -63,11 +65,12 @@ def telluric(instrument: Instrument, shift_pixel: float = 0.0) -> np.ndarray:
     knot = profile_knots(arm)
     smoothed = atmosphere.telluric_smoothing_sigma_nm
     profile = pixel_response(modulation(arm, knot, smoothed), profile_at)
-    step = (arm.wave_nm - knot[0]) / (knot[1] - knot[0])
+    step = (arm.wave_nm - knot[0]) / (knot[1] - knot[0])  # place among the knots of the profile
     left = np.minimum(step.astype(int), knot.size - 2)
     fraction = (step - left)[:, None]
     weight = (1.0 - fraction) * profile[left] + fraction * profile[left + 1]
     transmission = np.interp(seen_nm, line_wave, line_transmission)
+    # normalised: a featureless sky passes whole
     return np.sum(weight * transmission, axis=1) / np.sum(weight, axis=1)
 
 

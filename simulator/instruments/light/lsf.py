@@ -31,10 +31,11 @@ __all__ = [
 ]
 
 CORE_PIXEL, CORE_STEP = 12.0, 1.0 / 64.0  # between steps linear interpolation errs by 2e-5
-WING_STEP = 0.25
-KERNEL_REACH_PIXEL = 100.0
+WING_STEP = 0.25  # [pixel]; wings are smooth
+KERNEL_REACH_PIXEL = 100.0  # half-width of the kernel
 """Half-width of a kernel, half the period of its Fourier sum, which folds all light into it."""
 
+# [cycles/pixel]; finer than 1/(2 reach), or the kernel repeats
 NODE_STEP = 0.5 / KERNEL_REACH_PIXEL
 NODE = NODE_STEP * np.arange(1000)
 """Frequencies of the sum, from 0 on [cycle/pixel], shape (n_frequency,)."""
@@ -104,6 +105,7 @@ def star_profile(instrument: Instrument) -> StarProfile:
     arm = instrument.arm
     if arm.lsf == "mtf":
         knot = profile_knots(arm)
+        # without the pixel, which is integrated later
         between = optics_modulation(arm, knot) / np.sinc(FREQUENCY)
         # smooth up to frequency 0, where it has a kink: interpolated on one side only
         known = np.hstack([np.ones((knot.size, 1)), between])
@@ -113,7 +115,7 @@ def star_profile(instrument: Instrument) -> StarProfile:
     table = read_lsf(instrument.table_path(arm.lsf), coefficients or None)
     offset = table.offset / arm.dispersion_nm if table.unit == "nm" else table.offset
     phase = 2.0 * np.pi * np.outer(offset, NODE)
-    area = table.values * np.gradient(offset)
+    area = table.values * np.gradient(offset)  # each sample with its width
     transform = fixed.matmul(area, np.cos(phase)) - 1.0j * fixed.matmul(area, np.sin(phase))
     return StarProfile(table.wave_nm, transform / area.sum(axis=1, keepdims=True))
 
@@ -143,9 +145,12 @@ def pixel_kernel(
     """
     profile = profile or star_profile(instrument)
     dispersion = instrument.arm.dispersion_nm
+    # of the grid's own profile [pixel²]
     variance = (profile.wave_nm / resolution / dispersion) ** 2 / (8.0 * math.log(2.0))
     size = np.abs(profile.transform)
+    # dividing out a Gaussian; 300 keeps exp finite
     gain = fixed.exp(np.minimum(2.0 * (np.pi * NODE) ** 2 * variance[:, None], 300.0))
+    # up to the first frequency that is mere rounding
     known = np.cumsum(size < LEAST_TRANSFORM, axis=1) == 0
     left = np.where(known, profile.transform * gain, 0.0)
     if np.any(np.abs(left) > 1.0 + 1e-6):
@@ -155,10 +160,10 @@ def pixel_kernel(
         )
     core = np.arange(0.0, CORE_PIXEL, CORE_STEP)
     half = np.concatenate([core, np.arange(CORE_PIXEL, KERNEL_REACH_PIXEL, WING_STEP)])
-    offset = np.concatenate([-half[:0:-1], half])
+    offset = np.concatenate([-half[:0:-1], half])  # symmetric grid, 0 once
     phase = 2.0 * np.pi * np.outer(NODE, offset)
     pixelled = 2.0 * NODE_STEP * left * np.sinc(NODE)
-    pixelled[:, 0] *= 0.5
+    pixelled[:, 0] *= 0.5  # trapezoid at frequency 0
     response = fixed.matmul(pixelled.real, np.cos(phase))
     response -= fixed.matmul(pixelled.imag, np.sin(phase))
     return PixelKernel(profile.wave_nm, offset, response)

@@ -42,9 +42,11 @@ def sky_continuum(wave_nm: np.ndarray) -> np.ndarray:
         [photon/s/m²/arcsec²/nm].
     """
     red = 24.316 - 5.199e-3 * wave_nm + 1.465e-6 * wave_nm**2
+    # mag/arcsec² of a fit to the dark sky
     blue = 27.166 - 1.419e-2 * wave_nm + 8.541e-6 * wave_nm**2
     mag = np.where(wave_nm > 600.0, red, blue)
     mag -= 0.55 * fixed.exp(-0.005 * (wave_nm - 594.0) ** 2) + 6.14656e9 / fixed.power(wave_nm, 4)
+    # erg/s/m²/arcsec²/nm
     surface = 1e-11 * 0.01089 * fixed.power(10.0, 0.4 * (22.5 - mag)) * 1e6 / wave_nm**2
     blue_correction = np.where(wave_nm > 800.0, 1.0, 1.77400498 - 1.02278215e-3 * wave_nm)
     return surface * blue_correction * PHOTONS_PER_ERG_NM * wave_nm
@@ -67,25 +69,29 @@ def sky_lines(instrument: Instrument, zenith_angle: np.ndarray) -> np.ndarray:
     """
     arm, sky = instrument.arm, instrument.sky
     wave, intensity = instrument.table(sky.line_table)
+    # place of the line [pixel]
     centre = (wave - arm.wave_nm[0]) / arm.dispersion_nm + sky.line_shift_pixel
     near = (centre > -REACH_PIXEL) & (centre < arm.n_pixel - 1 + REACH_PIXEL)
     wave, intensity, centre = wave[near], np.maximum(intensity[near], 0.0), centre[near]
 
-    n_filled = int(2 * REACH_PIXEL)
+    n_filled = int(2 * REACH_PIXEL)  # pixels a line can reach
     first = np.floor(centre - REACH_PIXEL + 0.5).astype(int)
+    # at the edges the window is shifted, not cut
     first = np.clip(first, 0, max(arm.n_pixel - n_filled, 0))
     pixel = first[:, None] + np.arange(n_filled)
     response = pixel_response(modulation(arm, wave), pixel - centre[:, None])
-    rate = intensity * LINE_UNIT_ERG * PHOTONS_PER_ERG_NM * wave
+    rate = intensity * LINE_UNIT_ERG * PHOTONS_PER_ERG_NM * wave  # [photon/s/m²/arcsec²] detected
     rate *= efficiency(instrument, wave) * trace_fraction(arm, wave, n_neighbour=1)
 
     path = airmass(zenith_angle)[:, None]
     dimming = extinction(instrument.atmosphere, wave) * path
+    # a thin layer: brightness grows with the path
     emitted = path / sky.line_airmass * fixed.power(10.0, -0.4 * dimming)
     inside = (pixel >= 0) & (pixel < arm.n_pixel)
     rates = np.empty((len(zenith_angle), arm.n_pixel))
     for i in range(len(zenith_angle)):
         light = (rate * emitted[i])[:, None] * response
+        # lines share pixels
         rates[i] = np.bincount(pixel[inside], light[inside], minlength=arm.n_pixel)
     return rates
 
