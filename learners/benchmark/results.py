@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.dataset.split import SpectrumView
 from starsmith.data_contract.draws import Draws
@@ -137,9 +135,3 @@ class Results:
                 verdict = hold_against(outcome.predictions, table.stars, self.target)
                 found[outcome.run.id] = verdict
         return found
-
-    @cached_property
-    def label_spread(self) -> float:
-        """Standard deviation of the target among the test stars of the first run."""
-        table = self.outcomes[0].predictions
-        return float(np.std(table.truth[:, table.column(self.target)]))

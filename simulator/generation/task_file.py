@@ -6,9 +6,8 @@ from pathlib import Path
 
 from starsmith.data_contract.files.atomic import staged_file
 
-__all__ = ["TASK_FORMATS", "Tasks"]
+__all__ = ["Tasks"]
 
-TASK_FORMATS = ("slurm", "disbatch")
 TASK_SHARDS = 50  # a quarter of a minute of computing on one core, 100,000 spectra
 MOST_TASKS = 1000  # job arrays are often limited to about this many
 

@@ -12,7 +12,6 @@ __all__ = [
     "BOLTZMANN_EV",
     "CLASSICAL_CROSS_SECTION",
     "ELECTRON_MASS",
-    "EV",
     "FWHM_TO_SIGMA",
     "HC_OVER_K",
     "LIGHT_SPEED",
@@ -30,7 +29,6 @@ LIGHT_SPEED = si.c * 1e2  # [cm/s]
 LIGHT_SPEED_KM_S = si.c * 1e-3  # [km/s]
 ELECTRON_MASS = si.m_e * 1e3  # [g]
 AMU = si.atomic_mass * 1e3  # [g]
-EV = si.e * 1e7  # [erg]
 SIGMA_SB = si.sigma * 1e3  # [erg/s/cm²/K⁴]
 THOMSON = si.value("Thomson cross section") * 1e4  # [cm²]
 BOHR_RADIUS = si.value("Bohr radius") * 1e2  # [cm]
