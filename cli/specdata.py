@@ -6,7 +6,7 @@ from starsmith.cli.shared.command import LazyGroup, version_option
 
 __all__ = ["main"]
 
-NAMES = ("check-leakage", "convert", "finish", "info", "repair", "verify")
+NAMES = ("check-leakage", "convert", "finish", "info", "ingest", "repair", "verify")
 
 
 @click.group(

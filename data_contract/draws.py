@@ -95,7 +95,9 @@ class Draws:
             split=split,
             index=columns["index"],
             label_names=tuple(label_names),
-            labels=np.stack([columns[name] for name in label_names], axis=1),
+            labels=np.stack([columns[name] for name in label_names], axis=1)
+            if label_names
+            else np.empty((len(columns["index"]), 0)),
             conditions=np.stack([columns[name] for name in CONDITIONS], axis=1),
             **{name: columns[name] for name in ALONE if name in columns},
         )

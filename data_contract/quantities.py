@@ -11,6 +11,7 @@ __all__ = [
     "CONDITIONS",
     "FLUX_UNIT",
     "LABELS",
+    "OBSERVED_SCALARS",
     "QUANTITIES",
     "SCENE",
     "SNR_EDGES",
@@ -41,6 +42,9 @@ SNR_KINDS = dict(zip(("median", "p95"), SNR_STATISTICS, strict=True))
 
 SPECVIT_SNR_EDGES = (2.5, 3.5, 4.5, 5.5, 6.5, 8.5, 12.5, 18.0, 28.0)
 """Bins of the SpecViT paper's logs; their S/N fits `snr_p95`, see docs/ceilings.md."""
+
+OBSERVED_SCALARS = ("rv", "rv_error", "ra", "dec", "epoch")
+"""What is kept of every observed spectrum, where it is known, beside its names and labels."""
 
 FLUX_UNIT = "1e-17 erg s-1 cm-2 Angstrom-1"
 
@@ -280,6 +284,20 @@ QUANTITIES = (
         "1",
         "flags of the pixel, 0 where it is good",
         aliases=("flag", "flags", "and_mask", "pixmask", "badpix", "bad", "dq"),
+    ),
+    Quantity("source_id", "1", "name of the star: Gaia's, or minus a hash of the survey's own"),
+    Quantity("targetid", "1", "DESI's name of the target"),
+    Quantity("name", "1", "name of the spectrum, UTF-8"),
+    Quantity("rv_error", "km s-1", "1 sigma of the radial velocity"),
+    Quantity("ra", "deg", "right ascension, ICRS"),
+    Quantity("dec", "deg", "declination, ICRS"),
+    Quantity("epoch", "yr", "Julian year of the position"),
+    *(
+        Quantity(f"{name}_error", unit, f"1 sigma of {name}")
+        for name, unit in (
+            ("teff", "K"),
+            *((name, "dex") for name in ("logg", "m_h", "a_m", "c_m")),
+        )
     ),
 )
 

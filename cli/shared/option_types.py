@@ -19,6 +19,7 @@ __all__ = [
     "Edges",
     "Range",
     "ShardSpan",
+    "Shares",
     "SplitCounts",
     "Values",
 ]
@@ -176,6 +177,24 @@ class Numbers(click.ParamType):
         if len(numbers) < len(parts) or any(a >= b for a, b in pairwise(numbers)):
             self.fail(f"{value!r}: write increasing numbers, like 20.5,21,22", param, ctx)
         return numbers
+
+
+class Shares(click.ParamType):
+    """``0.8,0.1,0.1`` or ``80,10,10`` -> shares of the splits, whose sum is 1."""
+
+    name = "TRAIN,VAL,TEST"
+
+    def convert(
+        self, value: Any, param: Parameter | None, ctx: Context | None
+    ) -> tuple[float, ...]:
+        """Return the shares, or fail with an example."""
+        if isinstance(value, tuple):
+            return value
+        parts = [part.strip() for part in re.split("[,/]", str(value))]
+        numbers = [float(part) for part in parts if re.fullmatch(SIGNED, part, re.ASCII)]
+        if len(numbers) < len(parts) or len(parts) != 3 or min(numbers) < 0 or not sum(numbers):
+            self.fail(f"{value!r}: write shares of train, val and test: 0.8,0.1,0.1", param, ctx)
+        return tuple(number / sum(numbers) for number in numbers)
 
 
 class Duration(click.ParamType):

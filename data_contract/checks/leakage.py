@@ -1,7 +1,7 @@
 """Leakage between datasets: spectra that one was fitted to and another is judged by."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, product
 from pathlib import Path
@@ -10,19 +10,17 @@ import numpy as np
 
 from starsmith.data_contract.checks.summary import identify
 from starsmith.data_contract.checks.verify import fingerprints
+from starsmith.data_contract.dataset.schema import NO_INDEX
 from starsmith.data_contract.dataset.shards import open_run
+from starsmith.data_contract.dataset.split_columns import open_column, read_rows
 from starsmith.data_contract.errors import DataError, LeakError
 from starsmith.data_contract.exchange.published import HEADER, open_published, read_published
 from starsmith.data_contract.files.hdf5_check import hdf5_text
 from starsmith.data_contract.quantities import SPLITS
+from starsmith.data_contract.tables.identifiers import IDENTIFIERS, identities_of
 from starsmith.data_contract.tables.user_table import is_readable, read_table
 
 __all__ = ["IDENTIFIERS", "Shared", "find_shared", "require_apart"]
-
-IDENTIFIERS = ("targetid", "source_id", "apogee_id", "obj_id", "objid", "obsid")
-"""Columns that name a star of a survey, in any case of letters; all that a file has are used."""
-
-EXACT = 2**53  # floating-point numbers beyond it stand for several whole ones
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +123,12 @@ def _members(path: Path) -> Iterator[_Members]:
 def _of_dataset(path: Path) -> Iterator[_Members]:
     header = open_run(path)
     for split, count in header.counts.items():
+        if header.store == "observed":
+            names = {n: read_rows(open_column(path, split, n)) for n in ("source_id", "targetid")}
+            known = {n: v[v != NO_INDEX].astype(str) for n, v in names.items()}
+            identities = {n: v for n, v in known.items() if v.size}
+            yield _Members(name=f"{path} {split}", role=split, identities=identities)
+            continue
         yield _Members(
             name=f"{path} {split}",
             role=split,
@@ -142,7 +146,7 @@ def _of_published(path: Path) -> _Members:
         seed = int(json.loads(hdf5_text(root, HEADER))["seed"]) if HEADER in root else None
     params = read_published(path).params
     if seed is None:
-        return _Members(name=str(path), role=role, identities=_identities(path, params))
+        return _Members(name=str(path), role=role, identities=identities_of(path, params))
     return _Members(
         name=str(path), role=role, identities={f"draw key of seed {seed}": params["targetid"]}
     )
@@ -150,33 +154,7 @@ def _of_published(path: Path) -> _Members:
 
 def _of_table(path: Path) -> _Members:
     columns = read_table(path, error=DataError).columns
-    return _Members(name=str(path), role="", identities=_identities(path, columns))
-
-
-def _identities(path: Path, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Every column that names stars, as text: files differ in how they store the same name."""
-    spelled = {column.lower(): column for column in columns}
-    found = [name for name in IDENTIFIERS if name in spelled]
-    if not found:
-        raise DataError(f"{path}: none of the identifiers {IDENTIFIERS} is among {sorted(spelled)}")
-    return {name: _as_text(path, name, columns[spelled[name]]) for name in found}
-
-
-def _as_text(path: Path, name: str, values: np.ndarray) -> np.ndarray:
-    """Identifiers without blanks around them; rows that have none are left out."""
-    values = np.ma.asarray(values)
-    kept = values.compressed() if values.ndim else values
-    if kept.dtype.kind == "f":
-        if not (np.all(kept == np.rint(kept)) and np.all(np.abs(kept) < EXACT)):
-            raise DataError(
-                f"{path}: {name} is stored as floating-point numbers, which do not hold such "
-                "identifiers exactly; write it as whole numbers or text"
-            )
-        kept = kept.astype(np.int64)
-    if kept.dtype.kind in "SO":
-        kept = np.array([v.decode() if isinstance(v, bytes) else str(v) for v in kept], dtype=str)
-    text = np.char.strip(kept.astype(str))
-    return text[text != ""]
+    return _Members(name=str(path), role="", identities=identities_of(path, columns))
 
 
 def require_apart(shared: Sequence[Shared]) -> None:

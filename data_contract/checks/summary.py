@@ -150,6 +150,7 @@ def _dataset(path: Path) -> dict:
         "prior": header.prior,
         "noise_model": header.noise_model,
         "population": header.population,
+        **({"observed": header.observed} if header.observed else {}),
         "bank_digest": header.bank_digest,
         "versions": header.versions,
         "notice": header.notice,
@@ -165,7 +166,7 @@ def _dataset(path: Path) -> dict:
         "digest": manifest.digest,
         "ranges": {name: entry["range"] for name, entry in contents["quantities"].items()},
         "snr": contents["snr"],
-        "snr_factors": snr_factors(header.instrument, header.wave, header.noise.arms),
+        "snr_factors": snr_factors(header.instrument, header.wave, header.arms),
         "card": contents | {"text": card_text(header, contents)},
     }
 

@@ -11,6 +11,7 @@ from starsmith.data_contract.quantities import SNR_EDGES, SNR_STATISTICS, UNITS
 
 __all__ = ["card_contents", "card_text"]
 
+NAMES = ("index", "source_id", "targetid")
 N_BIN = 16
 SAMPLED_ROWS = 2**24  # that quartiles and histograms are made of
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -36,7 +37,7 @@ def card_contents(path: Path, header: DatasetHeader) -> dict:
     """
     quantities = {}
     for name in header.columns:
-        if len(header.columns[name].dims) > 1 or name in ("index", *SNR_STATISTICS):
+        if len(header.columns[name].dims) > 1 or name in (*NAMES, *SNR_STATISTICS):
             continue
         parts = [_Sample.of(path, split, name, header) for split in header.counts]
         quantities[name] = _quantity(name, parts, header)
@@ -78,7 +79,9 @@ class _Sample:
         step = -(-sum(header.counts.values()) // SAMPLED_ROWS)
         low, high, in_bins, kept = np.inf, -np.inf, 0, []
         for values in read_blocks(open_column(path, split, name), header.shard_rows):
-            low, high = min(low, float(values.min())), max(high, float(values.max()))
+            values = values[np.isfinite(values)]
+            if values.size:
+                low, high = min(low, float(values.min())), max(high, float(values.max()))
             in_bins = in_bins + np.histogram(values, bins=SNR_EDGES)[0]
             kept.append(values[::step].copy())
         return cls(low, high, in_bins, np.concatenate(kept))
@@ -87,6 +90,8 @@ class _Sample:
 def _quantity(name: str, parts: list[_Sample], header: DatasetHeader) -> dict:
     low, high = min(part.low for part in parts), max(part.high for part in parts)
     values = np.concatenate([part.values for part in parts])
+    if not values.size:  # nobody knows it of any star
+        low = high = np.nan
     counts, _ = np.histogram(values, bins=N_BIN, range=(low, high) if high > low else None)
     return {
         "unit": UNITS[name],
@@ -98,6 +103,8 @@ def _quantity(name: str, parts: list[_Sample], header: DatasetHeader) -> dict:
 
 
 def _quartiles(values: np.ndarray) -> list[float]:
+    if not values.size:
+        return [float("nan")] * 3
     return [float(value) for value in np.percentile(values, [25, 50, 75])]
 
 
@@ -120,7 +127,7 @@ def card_text(header: DatasetHeader, contents: dict) -> str:
     splits = ", ".join(f"{count} {split}" for split, count in header.counts.items())
     wave = header.wave
     parts = [
-        f"# {total} synthetic spectra: {_name(header.grid)} stars, {_name(header.instrument)}",
+        f"# {total} {_kind(header)}",
         *([f"**{header.notice}**"] if header.notice else []),
         f"{splits}; {wave.size} pixels, {wave.min():.1f}-{wave.max():.1f} Å in vacuum. Stored: "
         f"{_stored(header)}.",
@@ -136,11 +143,21 @@ def card_text(header: DatasetHeader, contents: dict) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _kind(header: DatasetHeader) -> str:
+    """What the spectra are."""
+    if header.store == "observed":
+        return f"observed spectra: {header.observed['survey']}"
+    return f"synthetic spectra: {_name(header.grid)} stars, {_name(header.instrument)}"
+
+
 def _stored(header: DatasetHeader) -> str:
     """The spectra of a store and how they are rounded.
 
     The card is hashed: of version 2 it keeps its bytes, where a sentence stood for the columns.
     """
+    if header.store == "observed":
+        flux = f"flux [{header.observed['unit']}]"
+        return f"{flux}, its error and mask" if header.has_error else f"{flux} and mask, no error"
     text = STORE_TEXTS[header.store]
     names = STORES[header.store] if header.schema_version > 2 else text
     rounded = " and ".join(
@@ -169,7 +186,7 @@ def _quantity_table(quantities: dict) -> str:
     head = ["name", "meaning", "unit", "declared", "found", "median", "distribution"]
     rows = []
     for name, entry in quantities.items():
-        constant = entry["range"][0] == entry["range"][1]
+        constant = not entry["range"][0] < entry["range"][1]
         rows.append(
             [
                 name,
@@ -178,7 +195,9 @@ def _quantity_table(quantities: dict) -> str:
                 _span(entry["declared"]),
                 _span(entry["range"]),
                 f"{entry['quartiles'][1]:.4g}",
-                "constant" if constant else _sparkline(entry["histogram"]),
+                ("constant" if np.isfinite(entry["range"][0]) else "unknown")
+                if constant
+                else _sparkline(entry["histogram"]),
             ]
         )
     return _table(head, rows)
@@ -219,6 +238,8 @@ def _snr_table(contents: dict) -> str:
 
 
 def _origin(header: DatasetHeader) -> str:
+    if header.store == "observed":
+        return _origin_of_observed(header)
     provenance = header.grid.get("provenance", {})
     software = ", ".join(f"{name} {version}" for name, version in header.versions.items())
     lines = [
@@ -238,6 +259,25 @@ def _origin(header: DatasetHeader) -> str:
     return "\n".join(f"- {name}: {text}" for name, text in lines)
 
 
+def _origin_of_observed(header: DatasetHeader) -> str:
+    """Where observed spectra and their labels come from, and what was done to them."""
+    said = header.observed
+    sources = ", ".join(f"{name}: {'; '.join(by)}" for name, by in said["label_sources"].items())
+    frames = ", ".join(frame or "not told" for frame in said["frames"])
+    arms = ", ".join(f"{arm['name'] or 'one'} from pixel {arm['start']}" for arm in said["arms"])
+    lines = [
+        ("Files", f"{said['n_files']} ({said['kind']})"),
+        ("Arms", arms),
+        ("Wavelengths", f"frame {frames}"),
+        ("Labels", sources or "none"),
+        ("Done to them", "; ".join(said["steps"]) or "nothing: native pixels"),
+        ("Splits", said["splits"]),
+        ("Refused", f"{said['n_refused']} spectra"),
+        ("Made with", ", ".join(f"{name} {v}" for name, v in header.versions.items())),
+    ]
+    return "\n".join(f"- {name}: {text}" for name, text in lines)
+
+
 def _noise(header: DatasetHeader) -> str:
     """What the noise is, and the terms chosen for it."""
     text = "closed form of the PFS exposure-time calculator; tables under noise/"
@@ -246,6 +286,11 @@ def _noise(header: DatasetHeader) -> str:
 
 
 def _use(header: DatasetHeader) -> str:
+    if header.store == "observed":
+        return (
+            "Splits are by star: none is in two. No ceiling is known for real spectra. Cite the\n"
+            "survey and the sources of the labels.\n\n`specdata verify` checks every byte."
+        )
     return (
         "Train on `train`, choose on `val`, report once on `test`: the splits are fixed by key.\n"
         "`error` as served is an observer's estimate from the noisy flux; the true noise is not\n"

@@ -55,8 +55,8 @@ class Dataset:
         return self.header.wave
 
     @property
-    def noise(self) -> NoiseTables:
-        """The instrument's noise tables."""
+    def noise(self) -> NoiseTables | None:
+        """The instrument's noise tables; None where spectra were observed."""
         return self.header.noise
 
     @property
@@ -82,7 +82,7 @@ class Dataset:
 
     def training(self) -> TrainingView:
         """Return what a learner may see while it is trained: train and val, observed."""
-        fresh = self.header.store != "frozen"
+        fresh = self.header.store not in ("frozen", "observed")
         return TrainingView(
             train=TrainingSplit.of(self.split("train"), fresh_noise=fresh),
             val=TrainingSplit.of(self.split("val"), fresh_noise=False),

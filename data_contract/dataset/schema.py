@@ -3,16 +3,19 @@
 import hashlib
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
+from starsmith.data_contract.arms import ArmSpan
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.noise.view import ERROR_KINDS, NoiseModel, NoiseTables
 from starsmith.data_contract.quantities import (
     CONDITIONS,
     LABELS,
+    OBSERVED_SCALARS,
     QUANTITIES,
     SNR_STATISTICS,
     SOMETIMES,
@@ -28,6 +31,11 @@ __all__ = [
     "DATASET_VERSION",
     "DATASET_VERSIONS",
     "MEANINGS",
+    "NAME_BYTES",
+    "NO_INDEX",
+    "OBSERVED_BITS",
+    "OBSERVED_SPECTRA",
+    "OBSERVED_VERSION",
     "SHARD_ROWS",
     "STORES",
     "WAVE_ATTRIBUTES",
@@ -39,17 +47,24 @@ __all__ = [
 
 DATASET_SCHEMA = "starsmith.dataset"
 DATASET_VERSION = 3
-DATASET_VERSIONS = (1, 2, 3)
+OBSERVED_VERSION = 4
+DATASET_VERSIONS = (1, 2, 3, 4)
 """Versions read: 1 has no card, and no copy of ``wave`` beside the columns of a split; on the card
-of 2 a sentence stands for the columns stored; both lack ``snr_p95``."""
+of 2 a sentence stands for the columns stored; both lack ``snr_p95``. 3 holds simulated spectra, 4
+observed ones."""
 
 
 STORES = {"noiseless": ("flux_model",), "frozen": ("flux", "error"), "keys": ()}
+
+OBSERVED_SPECTRA = ("flux", "error", "mask")
+"""Spectra kept of an ``observed`` store."""
 """Store kind -> spectra kept in the file; everything else is a view."""
 
 KEEP_BITS = {"noiseless": 12, "frozen": 10, "keys": 12}
 """Store kind -> mantissa bits of its flux: a relative rounding of 2^-13, or (of the noisy flux,
 at most 0.01 sigma where S/N per pixel is 20) 2^-11."""
+
+OBSERVED_BITS = 22  # mantissa bits kept of observed spectra: to 2^-23, as they came
 
 ERROR_BITS = 7
 """Mantissa bits of a frozen error: 2^-8 at most and 0.0016 rms, a fifth of the 0.0084 by which an
@@ -59,20 +74,37 @@ SHARD_ROWS = 2048
 LEAST_ROWS = 16  # that a shard may have; it has a multiple of them
 CHUNK_ROWS = 64  # rows decoded together: 1 MB of 4096-pixel spectra
 NO_INDEX = -1  # fill value of ``index``; an index is never negative
+OBSERVED_SNR = "median over usable pixels of flux over error"
+NAME_BYTES = 64  # of a spectrum's name, UTF-8, zeros after it
 
 ARRAYS = ("wave", "noise")
 RUN_KINDS = {
     **dict.fromkeys(("seed", "keep_bits", "shard_rows", "chunk_rows", "schema_version"), int),
     **dict.fromkeys(("store", "error_kind", "mag_band", "notice", "bank_digest"), str),
     **dict.fromkeys(("config", "grid", "instrument", "prior", "versions", "counts"), dict),
-    **dict.fromkeys(("noise_model", "population"), dict),
+    **dict.fromkeys(("noise_model", "population", "observed"), dict),
     "label_names": list,
     "error_bits": (int, type(None)),
 }
 """Entry of a header -> its type in JSON."""
 MOST_SHARDS = 10**6
-ENTRIES = ("config", "grid", "instrument", "prior", "versions", "noise_model", "population")
-UNSAID = {"noise_model": {}, "population": {}, "error_bits": None, "chunk_rows": LEAST_ROWS}
+ENTRIES = (
+    "config",
+    "grid",
+    "instrument",
+    "prior",
+    "versions",
+    "noise_model",
+    "population",
+    "observed",
+)
+UNSAID = {
+    "noise_model": {},
+    "population": {},
+    "observed": {},
+    "error_bits": None,
+    "chunk_rows": LEAST_ROWS,
+}
 """Entries that a header names only where they differ from this, the only way there once was."""
 
 
@@ -88,22 +120,33 @@ MEANINGS = {quantity.name: quantity.meaning for quantity in QUANTITIES}
 
 @dataclass(frozen=True)
 class Column:
-    """One array of a split: its name, dtype and dimension names."""
+    """One array of a split: its name, dtype and dimension names.
+
+    ``may_lack`` says that single values may be unknown: NaN, or `NO_INDEX` of whole numbers.
+    """
 
     name: str
     dtype: str
     dims: tuple[str, ...] = ("spectrum",)
+    may_lack: bool = False
+    meaning: str = ""
 
     @property
     def fill_value(self) -> float:
-        """What a missing row reads as; no written row ever holds it."""
-        return NO_INDEX if self.name == "index" else float("nan")
+        """What a missing row reads as; no written row holds it where nothing may lack."""
+        fills = {"f": float("nan"), "i": NO_INDEX, "u": 0}
+        return fills[np.dtype(self.dtype).kind]
+
+    def width(self, n_wave: int) -> tuple[int, ...]:
+        """Shape of one row."""
+        widths = {"wavelength": n_wave, "character": NAME_BYTES}
+        return tuple(widths[dim] for dim in self.dims[1:])
 
     @property
     def about(self) -> dict[str, str]:
         """Attributes that xarray and people read; spectra name ``wave`` as their coordinate."""
-        meaning = MEANINGS.get(self.name, self.name)
-        wave = {"coordinates": "wave"} if len(self.dims) == 2 else {}
+        meaning = self.meaning or MEANINGS.get(self.name, self.name)
+        wave = {"coordinates": "wave"} if self.dims[1:] == ("wavelength",) else {}
         return {"long_name": meaning, **wave}
 
 
@@ -115,14 +158,15 @@ class DatasetHeader:
     ----------
     wave : float64, shape (n_wave,)
         Pixel centres, vacuum [Å].
-    noise : NoiseTables
+    noise : NoiseTables, optional
+        None where spectra were observed.
     label_names : tuple of str
         In `LABELS` order.
     counts : dict of str to int
         Spectra in each split.
     seed : int
     store : str
-        ``noiseless``, ``frozen`` or ``keys``: which spectra the file holds.
+        ``noiseless``, ``frozen``, ``keys`` or ``observed``: which spectra the file holds.
     keep_bits : int
         Mantissa bits kept of every stored flux: relative rounding 2^-(keep_bits + 1).
     error_bits : int, optional
@@ -149,6 +193,9 @@ class DatasetHeader:
         What `NoiseModel.recorded` says; empty for the calculator's noise.
     population : dict
         What `Population.recorded` says of the table stars are drawn from; empty without one.
+    observed : dict
+        Of observed spectra: survey, arms, unit, frame, whether there are errors, where labels come
+        from, and what was done to them; empty for simulated ones.
     versions : dict
         Software that wrote the data.
     schema_version : int
@@ -156,7 +203,7 @@ class DatasetHeader:
     """
 
     wave: np.ndarray
-    noise: NoiseTables
+    noise: NoiseTables | None
     label_names: tuple[str, ...]
     counts: dict[str, int]
     seed: int
@@ -175,6 +222,7 @@ class DatasetHeader:
     prior: dict = field(default_factory=dict)
     noise_model: dict = field(default_factory=dict)
     population: dict = field(default_factory=dict)
+    observed: dict = field(default_factory=dict)
     versions: dict = field(default_factory=dict)
     schema_version: int = DATASET_VERSION
 
@@ -201,8 +249,8 @@ class DatasetHeader:
             yield f"schema_version {self.schema_version} is not one of {DATASET_VERSIONS}"
         if sum(self.counts.values()) > MOST_SHARDS * max(1, self.shard_rows):
             yield f"counts {self.counts} make more than {MOST_SHARDS} shards of {self.shard_rows}"
-        if self.store not in STORES:
-            yield f"store {self.store!r} is not one of {list(STORES)}"
+        if self.store not in (*STORES, "observed"):
+            yield f"store {self.store!r} is not one of {[*STORES, 'observed']}"
         if self.error_kind not in ERROR_KINDS:
             yield f"error_kind {self.error_kind!r} is not one of {ERROR_KINDS}"
         for name, bits in (("keep_bits", self.keep_bits), ("error_bits", self.kept_bits("error"))):
@@ -211,9 +259,13 @@ class DatasetHeader:
         step = math.lcm(LEAST_ROWS, self.chunk_rows)
         if self.shard_rows < 1 or not step or self.shard_rows % step:
             yield f"shard_rows {self.shard_rows} is not a multiple of {step}"
-        if not np.array_equal(self.wave, self.noise.wave):
+        if (self.store == "observed") != (self.schema_version == OBSERVED_VERSION):
+            yield f"a store {self.store!r} has another version than {self.schema_version}"
+        elif (self.noise is None) != (self.store == "observed"):
+            yield "observed spectra have no noise tables, simulated ones have"
+        elif self.noise is not None and not np.array_equal(self.wave, self.noise.wave):
             yield "wave differs from the wave of the noise tables"
-        elif any(np.any(np.diff(self.wave[arm.pixels]) <= 0) for arm in self.noise.arms):
+        elif any(np.any(np.diff(self.wave[arm.pixels]) <= 0) for arm in self.arms):
             yield "wave does not increase within an arm"
         try:
             NoiseModel.from_recorded(self.noise_model)
@@ -222,6 +274,23 @@ class DatasetHeader:
         for name, bounds in self.prior.items():
             if not (isinstance(bounds, list) and len(bounds) == 2 and bounds[0] <= bounds[1]):
                 yield f"prior range of {name!r} is {bounds!r}, expected (min, max)"
+
+    @property
+    def arms(self) -> tuple[ArmSpan, ...]:
+        """Which pixels each arm recorded."""
+        if self.noise is not None:
+            return self.noise.arms
+        spans = self.observed.get("arms", [])
+        edges = [*(span["start"] for span in spans), self.wave.size]
+        return tuple(
+            ArmSpan(span["name"], start, stop)
+            for span, start, stop in zip(spans, edges[:-1], edges[1:], strict=True)
+        )
+
+    @property
+    def has_error(self) -> bool:
+        """Whether spectra come with an error; without, no learner that needs one takes them."""
+        return self.store != "observed" or bool(self.observed.get("has_error"))
 
     @property
     def moving(self) -> bool:
@@ -246,12 +315,28 @@ class DatasetHeader:
     @property
     def columns(self) -> dict[str, Column]:
         """Arrays of every split: draw key, the star's, conditions, S/N, spectra."""
+        if self.store == "observed":
+            return {column.name: column for column in self._observed_columns()}
         there = [name for name in SOMETIMES if any(self.prior.get(name, ()))]
         snr = SNR_STATISTICS if self.schema_version > 2 else ("snr",)
         scalars = (*self.label_names, "mag", *there, *CONDITIONS, *snr)
         table = [Column("index", "int64"), *(Column(name, "float64") for name in scalars)]
         table += [Column(s, "float32", ("spectrum", "wavelength")) for s in STORES[self.store]]
         return {column.name: column for column in table}
+
+    def _observed_columns(self) -> Iterator[Column]:
+        for name in ("index", "source_id"):
+            yield Column(name, "int64")
+        yield Column("targetid", "int64", may_lack=True)
+        yield Column("name", "uint8", ("spectrum", "character"))
+        yield from (Column(name, "float64") for name in self.label_names)
+        unknown = (*(f"{name}_error" for name in self.label_names), *OBSERVED_SCALARS)
+        yield from (Column(name, "float64", may_lack=True) for name in unknown)
+        yield Column("snr", "float64", may_lack=True, meaning=OBSERVED_SNR)
+        for name in OBSERVED_SPECTRA:
+            if name != "error" or self.has_error:
+                dtype = "uint32" if name == "mask" else "float32"
+                yield Column(name, dtype, ("spectrum", "wavelength"))
 
     def run(self) -> dict:
         """The header as JSON: what ``run.json`` holds and what a resumed run must equal."""
@@ -264,11 +349,11 @@ class DatasetHeader:
             "label_names": list(self.label_names),
             "schema": DATASET_SCHEMA,
             "wave_sha256": _sha256({"wave": self.wave}),
-            "noise_sha256": _sha256(self.noise.arrays()),
+            "noise_sha256": _sha256({} if self.noise is None else self.noise.arrays()),
         }
 
     @classmethod
-    def from_run(cls, run: dict, wave: np.ndarray, noise: NoiseTables) -> "DatasetHeader":
+    def from_run(cls, run: dict, wave: np.ndarray, noise: NoiseTables | None) -> "DatasetHeader":
         """Inverse of `run`, given the arrays.
 
         Raises

@@ -163,7 +163,8 @@ def create_skeleton(path: Path, header: DatasetHeader) -> None:
     described = header.schema_version > 1
     about_wave = WAVE_ATTRIBUTES if described else {}
     write_array(group, "wave", header.wave, ("wavelength",), attributes=about_wave)
-    write_noise(group, header.noise)
+    if header.noise is not None:
+        write_noise(group, header.noise)
     for split, n_rows in header.counts.items():
         columns = group.create_group(split)
         if described:
@@ -186,7 +187,9 @@ def open_run(path: Path | str) -> DatasetHeader:
     run = read_json(path / RUN_FILE)
     try:
         wave = read_arrays(group, {"wave": ("float64", ("wavelength",))}, needed=["wave"])["wave"]
-        return DatasetHeader.from_run(run, wave, read_noise(group, wave.size))
+        observed = group.attribute("store", str, "") == "observed"
+        noise = None if observed else read_noise(group, wave.size)
+        return DatasetHeader.from_run(run, wave, noise)
     except (DataError, ValueError, LookupError, TypeError, ArithmeticError) as problem:
         raise DataError(
             f"{path}: its header is damaged ({problem}); `specdata verify {path}` says where"
@@ -232,7 +235,7 @@ def write_shard(
         if only is not None and column.name not in only:
             continue
         values = columns[column.name]
-        if len(column.dims) == 2:
+        if len(column.dims) == 2 and column.dtype == "float32":
             values = rounded(values, header.kept_bits(column.name))
         file = chunk_file(shard.split, column, shard.number)
         written[file] = write_rows(path, shard.split, column, rows, values)
@@ -247,11 +250,10 @@ def _column_problems(header: DatasetHeader, shard: Shard, columns: Mapping[str, 
         yield f"columns {names} are missing or unknown to a {header.store} store"
     for name in set(header.columns) & set(columns):
         values = np.asarray(columns[name])
-        width = header.wave.shape if len(header.columns[name].dims) == 2 else ()
-        shape = (shard.stop - shard.start, *width)
+        shape = (shard.stop - shard.start, *header.columns[name].width(header.wave.size))
         if values.shape != shape:
             yield f"{name} has shape {values.shape}, expected {shape}"
-        elif not np.isfinite(values).all():
+        elif not header.columns[name].may_lack and not np.isfinite(values).all():
             yield f"{name} holds NaN or infinity"
         elif name == "index" and not np.array_equal(values, np.arange(shard.start, shard.stop)):
             yield f"index does not run from {shard.start} to {shard.stop - 1}"

@@ -23,6 +23,7 @@ from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.noise.observation import Realisation, spectrum_mask
 from starsmith.data_contract.noise.view import observe_spectra
 from starsmith.data_contract.observed import Observed
+from starsmith.data_contract.quantities import CONDITIONS
 
 __all__ = ["SpectrumView", "Split", "read_draws"]
 
@@ -34,6 +35,8 @@ Rows = np.ndarray | slice | None
 @dataclass(frozen=True, kw_only=True)
 class SpectrumView(Observed):
     """Observed spectra of a split: flux and honest 1σ error [1e-17 erg/s/cm²/Å], and mask.
+
+    An error is None where a survey has none, and a flux may be a relative one: the header tells.
 
     ``wave`` is that of the split; a view of toy spectra may leave it out.
     """
@@ -54,6 +57,9 @@ def read_draws(path: Path, split: str, header: DatasetHeader, rows: slice = slic
         for column in header.columns.values()
         if len(column.dims) == 1
     }
+    if header.store == "observed":  # of a sky that nobody recorded
+        nothing = np.full(len(columns["index"]), np.nan)
+        columns |= dict.fromkeys(("mag", "ebv", *CONDITIONS), nothing)
     return Draws.of_columns(header.seed, split, header.label_names, columns)
 
 
@@ -154,10 +160,7 @@ class Split:
             If the store does not hold it: a frozen one, or keys without the forward model.
         """
         if "flux_model" not in self._caches:
-            raise DataError(
-                f"{self._path}: a frozen store holds no noiseless flux; "
-                "generate with --store noiseless"
-            )
+            raise DataError(f"{self._path}: no noiseless flux: {self._one_draw}")
         return self._caches["flux_model"].read(self._rows(rows))
 
     def observe(
@@ -188,7 +191,7 @@ class Split:
         """
         rows = self._rows(rows)
         kind = error or self.header.error_kind
-        if self.header.store == "frozen":
+        if self.header.store in ("frozen", "observed"):
             return self._frozen(rows, stream, sub, kind)
         shape = (rows.size, self.wave.size)
         flux, sigma = np.empty(shape, np.float32), np.empty(shape, np.float32)
@@ -218,20 +221,45 @@ class Split:
     def _frozen(self, rows: np.ndarray, stream: str, sub: int, kind: str) -> SpectrumView:
         if (stream, sub) != ("noise", 0) or kind != self.header.error_kind:
             raise DataError(
-                f"{self._path}: a frozen store holds one noise draw with the "
-                f"{self.header.error_kind!r} error, not {stream!r} {sub} with {kind!r}; "
-                "generate with --store noiseless"
+                f"{self._path}: {self._one_draw} with the {self.header.error_kind!r} error, not "
+                f"{stream!r} {sub} with {kind!r}"
             )
-        flux = self._caches["flux"].read(rows)
-        error = self._caches["error"].read(rows)
-        return SpectrumView(wave=self.wave, flux=flux, error=error, mask=self._mask(rows))
+        held = {name: cache.read(rows) for name, cache in self._caches.items()}
+        mask = held["mask"] if "mask" in held else self._mask(rows)
+        return SpectrumView(wave=self.wave, flux=held["flux"], error=held.get("error"), mask=mask)
+
+    @property
+    def _one_draw(self) -> str:
+        """Why there is no other noise, in words."""
+        if self.header.store == "observed":
+            return "observed spectra have the noise they have: one draw"
+        return "generate with --store noiseless: a frozen store holds one noise draw"
+
+    def column(self, name: str) -> np.ndarray:
+        """A column that the header has beside labels and spectra; DataError if it has none."""
+        if name not in self.header.columns:
+            raise DataError(f"{self._path}: no column {name!r}; it has {[*self.header.columns]}")
+        return read_rows(open_column(self._path, self.name, name))
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Names of observed spectra."""
+        return [bytes(row).rstrip(b"\0").decode() for row in self.column("name")]
+
+    @cached_property
+    def label_errors(self) -> np.ndarray | None:
+        """1σ of the labels of observed stars, float64 (n_spec, n_label), NaN where unknown."""
+        names = [f"{name}_error" for name in self.header.label_names]
+        if self.header.store != "observed" or not names:
+            return None
+        return np.stack([self.column(name) for name in names], axis=1)
 
     @cached_property
     def _caches(self) -> dict[str, ShardCache]:
         sources: dict[str, Source] = {
             column.name: StoredSpectra(self._path, self.name, column.name)
             for column in self.header.columns.values()
-            if len(column.dims) == 2
+            if column.dims[1:] == ("wavelength",)
         }
         if self.header.store == "keys":
             if self._regenerate is None:
@@ -243,7 +271,13 @@ class Split:
                 self.draws, self._regenerate, self.header.keep_bits
             )
         return {
-            name: ShardCache(source, len(self), self.wave.size, self.header.shard_rows)
+            name: ShardCache(
+                source,
+                len(self),
+                self.wave.size,
+                self.header.shard_rows,
+                "uint32" if name == "mask" else "float32",
+            )
             for name, source in sources.items()
         }
 

@@ -46,15 +46,15 @@ DAMAGE = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeEr
 
 def create_column(group: zarr.Group, column: Column, n_rows: int, header: DatasetHeader) -> None:
     """Create one empty array: a shard file per ``shard_rows`` spectra, checksummed inside."""
-    n_wave = header.wave.shape if len(column.dims) == 2 else ()
-    shard = (header.shard_rows, *n_wave)
+    width = column.width(header.wave.size)
+    shard = (header.shard_rows, *width)
     described = header.schema_version > 1
     group.create_array(
         column.name,
-        shape=(n_rows, *n_wave),
+        shape=(n_rows, *width),
         dtype=column.dtype,
-        shards=shard if n_wave else None,
-        chunks=(header.chunk_rows, *n_wave) if n_wave else shard,
+        shards=shard if width else None,
+        chunks=(header.chunk_rows, *width) if width else shard,
         compressors=[
             BloscCodec(
                 cname=CODEC,
@@ -103,13 +103,13 @@ def check_column(path: Path, split: str, column: Column, header: DatasetHeader) 
         If it is missing or damaged, or its type, shape, shards or chunks are others.
     """
     layout = array_layout(path / split / column.name)
-    n_wave = header.wave.shape if len(column.dims) == 2 else ()
-    shard = (header.shard_rows, *n_wave)
+    width = column.width(header.wave.size)
+    shard = (header.shard_rows, *width)
     expected = {
         "dtype": (layout.dtype, column.dtype),
-        "shape": (layout.shape, (header.counts[split], *n_wave)),
+        "shape": (layout.shape, (header.counts[split], *width)),
         "shard": (layout.files, shard),
-        "chunk": (layout.chunks, (header.chunk_rows, *n_wave) if n_wave else shard),
+        "chunk": (layout.chunks, (header.chunk_rows, *width) if width else shard),
     }
     for what, (found, wanted) in expected.items():
         if found != wanted:

@@ -22,10 +22,10 @@ Regenerate = Callable[[Draws], np.ndarray]
 
 
 class Source(Protocol):
-    """Where spectra come from."""
+    """Where spectra, or their masks, come from."""
 
     def read(self, rows: np.ndarray | slice) -> np.ndarray:
-        """Float32 spectra (n_rows, n_wave) of some rows."""
+        """Values (n_rows, n_wave) of some rows, float32 ones of spectra."""
 
 
 class StoredSpectra:
@@ -70,8 +70,10 @@ class ShardCache:
     from one array, in memory or mapped from a file.
     """
 
-    def __init__(self, source: Source, n_rows: int, n_wave: int, shard_rows: int):
-        self._source = source
+    def __init__(
+        self, source: Source, n_rows: int, n_wave: int, shard_rows: int, dtype: str = "float32"
+    ):
+        self._source, self._dtype = source, np.dtype(dtype)
         self._n_rows, self._n_wave, self._shard_rows = n_rows, n_wave, shard_rows
         self._capacity = CACHED_SHARDS
         self._shards: dict[int, np.ndarray] = {}
@@ -89,14 +91,14 @@ class ShardCache:
             return
         shape = (self._n_rows, self._n_wave)
         if file is None:
-            self._whole = self._decoded_into(np.empty(shape, dtype=np.float32))
+            self._whole = self._decoded_into(np.empty(shape, dtype=self._dtype))
             return
         if not file.exists():
             with staged_file(file) as partial:
-                mapped = np.lib.format.open_memmap(partial, "w+", np.float32, shape)
+                mapped = np.lib.format.open_memmap(partial, "w+", self._dtype, shape)
                 self._decoded_into(mapped).flush()
         self._whole = np.load(file, mmap_mode="r")
-        if self._whole.shape != shape or self._whole.dtype != np.float32:
+        if self._whole.shape != shape or self._whole.dtype != self._dtype:
             raise DataError(f"{file} is not a cache of {shape} spectra; delete it")
 
     def _decoded_into(self, out: np.ndarray) -> np.ndarray:
@@ -107,10 +109,10 @@ class ShardCache:
         return out
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """Float32 spectra (n_rows, n_wave), in the order of ``rows``."""
+        """Values (n_rows, n_wave), in the order of ``rows``."""
         if self._whole is not None:
             return self._whole[rows]
-        out = np.empty((rows.size, self._n_wave), dtype=np.float32)
+        out = np.empty((rows.size, self._n_wave), dtype=self._dtype)
         number = rows // self._shard_rows
         order = np.argsort(number, kind="stable")
         breaks = np.flatnonzero(np.diff(number[order])) + 1

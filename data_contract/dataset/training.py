@@ -72,7 +72,7 @@ class TrainingSplit:
         network, and for no other; None where noise is not drawn anew, or is more than sigma
         times a normal number in every pixel.
     label_errors : float64, shape (n_spec, n_label), optional
-        1σ of ``labels``; None where they are exact.
+        1σ of ``labels``; None where they are exact, or not known of every spectrum.
     velocity : (float, float)
         Least and largest radial velocity of the stars [km/s].
     """
@@ -132,6 +132,7 @@ class TrainingSplit:
                 index=draws.index,
             )
 
+        errors = split.label_errors
         return cls(
             name=split.name,
             wave=split.wave,
@@ -143,6 +144,7 @@ class TrainingSplit:
             observe=observe,
             load=load,
             shard_rows=split.header.shard_rows,
+            label_errors=None if errors is None or np.isnan(errors).any() else errors,
             lend=lend if fresh_noise and split.header.noise_terms.plain else None,
             velocity=(float(split.draws.rv.min()), float(split.draws.rv.max())),
         )

@@ -39,7 +39,7 @@ from starsmith.data_contract.files.lock import writer_lock
 from starsmith.data_contract.noise.noise_tables import PER_ARM, SHAPES, NoiseTables
 from starsmith.data_contract.quantities import SPLITS
 
-__all__ = ["convert_store", "exported_header", "restore_dataset"]
+__all__ = ["convert_store", "exported_header", "restore_dataset", "write_dataset"]
 
 Columns = Callable[[Shard], Mapping[str, np.ndarray]]
 
@@ -91,7 +91,7 @@ def convert_store(
             found |= {"flux": view.flux, "error": view.error}
         return found
 
-    return _write(Path(out), header, columns)
+    return write_dataset(Path(out), header, columns)
 
 
 def _scalars(split: Split, rows: slice) -> dict[str, np.ndarray]:
@@ -102,24 +102,49 @@ def _scalars(split: Split, rows: slice) -> dict[str, np.ndarray]:
     return {name: values for name, values in columns.items() if name in split.header.columns}
 
 
-def _write(out: Path, header: DatasetHeader, columns: Columns) -> Manifest:
+def write_dataset(
+    out: Path,
+    header: DatasetHeader,
+    columns: Columns,
+    progress: Callable[[Shard], None] = lambda shard: None,
+) -> Manifest:
+    """Write a dataset shard by shard, or the shards that an interrupted run left to write.
+
+    Parameters
+    ----------
+    out : path
+    header : DatasetHeader
+    columns : callable
+        Columns of a shard, as `write_shard` takes them.
+    progress : callable
+        Called after every shard.
+
+    Raises
+    ------
+    DataError
+        If another run or another process writes there, or columns cannot be had; a dataset
+        that was begun here is removed then.
+    """
     is_new = not out.exists()
     create_dataset(out, header)
     try:
-        return _write_shards(out, header, columns)
+        return _write_shards(out, header, columns, progress)
     except DataError:
         if is_new:  # its source is damaged: there is nothing to go on with
             remove_dataset(out)
         raise
 
 
-def _write_shards(out: Path, header: DatasetHeader, columns: Columns) -> Manifest:
+def _write_shards(
+    out: Path, header: DatasetHeader, columns: Columns, progress: Callable[[Shard], None]
+) -> Manifest:
     with writer_lock(out):
         done = finished_shards(out)
         for shard in plan_shards(header.counts, header.shard_rows):
             if shard not in done:
                 with uninterrupted():
                     write_shard(out, header, shard, columns(shard))
+            progress(shard)
         return finish_dataset(out)
 
 
@@ -153,7 +178,7 @@ def restore_dataset(folder: Path | str, out: Path | str) -> Manifest:
         file = folder / f"{shard.split}.h5"
         return _columns(file, header, read_published(file, slice(shard.start, shard.stop)))
 
-    return _write(Path(out), header, columns)
+    return write_dataset(Path(out), header, columns)
 
 
 def exported_header(folder: Path) -> DatasetHeader:

@@ -48,7 +48,11 @@ ARRAY_KEYS = {
     "dimension_names",
     "storage_transformers",
 }
-DTYPES = {"bool": bool, "int64": int, "float32": float, "float64": float}
+DTYPES = {
+    "bool": bool,
+    **dict.fromkeys(("int64", "uint32", "uint8"), int),
+    **dict.fromkeys(("float32", "float64"), float),
+}
 ENDS = ("bytes", "crc32c")
 PLAIN = ("bytes", "blosc", "crc32c")
 OPTIONS = {

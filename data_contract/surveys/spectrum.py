@@ -212,6 +212,11 @@ class SurveySpectrum:
         return ""
 
     @property
+    def name(self) -> str:
+        """Name of the spectrum: its survey and all ids."""
+        return " ".join([self.survey, *self.ids.values()])
+
+    @property
     def has_error(self) -> bool:
         """Whether every arm has an error of its own."""
         return all(arm.error is not None for arm in self.arms)
