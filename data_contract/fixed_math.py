@@ -67,14 +67,23 @@ def matmul(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     if rows.shape[1] != columns.shape[0]:
         raise ValueError(f"shapes {left.shape} and {right.shape} do not fit")
     out = np.empty((rows.shape[0], columns.shape[1]), dtype=kind)
-    kernels.fill_product(out, rows, columns)
+    if out.shape[1] > kernels.COLUMNS:
+        kernels.fill_product(out, rows, columns)
+    else:  # not worth waking threads
+        kernels.fill_columns(out, rows, columns, 0, out.shape[1])
     return out.reshape(left.shape[:-1] + right.shape[1:])[()]
 
 
 def solve(matrix: np.ndarray, sides: np.ndarray) -> np.ndarray:
     """Solutions x of ``matrix @ x = sides``, float64, shaped as ``sides`` (n, n_column)."""
     solved = np.array(sides, dtype=np.float64, order="C")
-    kernels.eliminate(np.array(matrix, dtype=np.float64, order="C"), solved)
+    factors = np.array(matrix, dtype=np.float64, order="C")
+    pivot = np.empty(len(factors), dtype=np.int64)
+    kernels.factorise(factors, pivot)
+    if solved.shape[1] > kernels.COLUMNS:
+        kernels.solve_sides(factors, pivot, solved)
+    else:
+        kernels.solve_columns(factors, pivot, solved, 0, solved.shape[1])
     return solved
 
 

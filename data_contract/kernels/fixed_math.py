@@ -2,15 +2,15 @@
 
 import math
 
-import numpy as np
 from numba import njit, prange
 
 from starsmith.data_contract.kernels.fused import fma
 
 __all__ = [
     "COLUMNS",
-    "eliminate",
+    "factorise",
     "fill_cbrt",
+    "fill_columns",
     "fill_exp",
     "fill_expm1",
     "fill_log",
@@ -18,6 +18,8 @@ __all__ = [
     "fill_log10",
     "fill_power",
     "fill_product",
+    "solve_columns",
+    "solve_sides",
 ]
 
 COLUMNS = 512  # of a product or right side that a thread takes at once: they stay in its cache
@@ -73,54 +75,58 @@ def fill_power(out, base, exponent):
         out[i] = math.pow(base[i], exponent[i])
 
 
-@njit(cache=True, parallel=True)
-def fill_product(out, left, right):
-    """Matrix product; each sum runs over the inner index upwards, four terms at a time.
+@njit(cache=True)
+def fill_columns(out, left, right, start, stop):
+    """Columns of a product; each sum runs over the inner index upwards, four terms at a time.
 
     Parameters
     ----------
     out : float array, shape (n_row, n_column)
-        Overwritten.
+        Overwritten from column ``start`` to ``stop - 1``.
     left : float array of the same type, shape (n_row, n_inner)
     right : float array of the same type, shape (n_inner, n_column)
     """
-    n_row, n_column = out.shape
-    n_inner = left.shape[1]
+    n_row, n_inner = left.shape
     n_four = n_inner // 4 * 4
-    for block in prange((n_column + COLUMNS - 1) // COLUMNS):
-        start = block * COLUMNS
-        stop = min(start + COLUMNS, n_column)
-        out[:, start:stop] = 0
-        for top in range(0, n_four, DEEP):
-            for i in range(n_row):
-                total = out[i, start:stop]
-                for k in range(top, min(top + DEEP, n_four), 4):
-                    row_0, row_1 = right[k, start:stop], right[k + 1, start:stop]
-                    row_2, row_3 = right[k + 2, start:stop], right[k + 3, start:stop]
-                    w_0, w_1, w_2, w_3 = left[i, k], left[i, k + 1], left[i, k + 2], left[i, k + 3]
-                    for j in range(stop - start):
-                        four = fma(w_1, row_1[j], w_0 * row_0[j])
-                        total[j] += fma(w_3, row_3[j], fma(w_2, row_2[j], four))
-        for k in range(n_four, n_inner):
-            row = right[k, start:stop]
-            for i in range(n_row):
+    out[:, start:stop] = 0
+    for top in range(0, n_four, DEEP):
+        for i in range(n_row):
+            total = out[i, start:stop]
+            for k in range(top, min(top + DEEP, n_four), 4):
+                row_0, row_1 = right[k, start:stop], right[k + 1, start:stop]
+                row_2, row_3 = right[k + 2, start:stop], right[k + 3, start:stop]
+                w_0, w_1, w_2, w_3 = left[i, k], left[i, k + 1], left[i, k + 2], left[i, k + 3]
                 for j in range(stop - start):
-                    out[i, start + j] = fma(left[i, k], row[j], out[i, start + j])
+                    four = fma(w_1, row_1[j], w_0 * row_0[j])
+                    total[j] += fma(w_3, row_3[j], fma(w_2, row_2[j], four))
+    for k in range(n_four, n_inner):
+        row = right[k, start:stop]
+        for i in range(n_row):
+            for j in range(stop - start):
+                out[i, start + j] = fma(left[i, k], row[j], out[i, start + j])
 
 
 @njit(cache=True, parallel=True)
-def eliminate(matrix, sides):
-    """Gaussian elimination with partial pivoting, in place.
+def fill_product(out, left, right):
+    """Matrix product, in threads; arguments as in `fill_columns`."""
+    n_column = out.shape[1]
+    for block in prange((n_column + COLUMNS - 1) // COLUMNS):
+        start = block * COLUMNS
+        fill_columns(out, left, right, start, min(start + COLUMNS, n_column))
+
+
+@njit(cache=True)
+def factorise(matrix, pivot):
+    """Factors of Gaussian elimination with partial pivoting, in place.
 
     Parameters
     ----------
     matrix : float64 array, shape (n, n)
-        Overwritten with its factors; not singular.
-    sides : float64 array, shape (n, n_column)
-        Right sides; overwritten with the solutions.
+        Overwritten; not singular.
+    pivot : int64 array, shape (n,)
+        Overwritten: the row that came in the place of each.
     """
-    n, n_column = sides.shape
-    pivot = np.empty(n, dtype=np.int64)
+    n = pivot.size
     for k in range(n):
         best = k
         for i in range(k + 1, n):
@@ -133,24 +139,45 @@ def eliminate(matrix, sides):
             matrix[i, k] /= matrix[k, k]
             for j in range(k + 1, n):
                 matrix[i, j] -= matrix[i, k] * matrix[k, j]
-    n_block = (n_column + COLUMNS - 1) // COLUMNS
-    for block in prange(n_block):
-        some = sides[:, block * COLUMNS : min((block + 1) * COLUMNS, n_column)]
-        for k in range(n):
-            best = pivot[k]
-            for j in range(some.shape[1]):
-                some[k, j], some[best, j] = some[best, j], some[k, j]
-        for k in range(n):
-            for i in range(k + 1, n):
-                factor = matrix[i, k]
-                if factor != 0.0:
-                    for j in range(some.shape[1]):
-                        some[i, j] -= factor * some[k, j]
-        for k in range(n - 1, -1, -1):
-            for i in range(k + 1, n):
-                factor = matrix[k, i]
-                if factor != 0.0:
-                    for j in range(some.shape[1]):
-                        some[k, j] -= factor * some[i, j]
-            for j in range(some.shape[1]):
-                some[k, j] /= matrix[k, k]
+
+
+@njit(cache=True)
+def solve_columns(matrix, pivot, sides, start, stop):
+    """Solve for some right sides.
+
+    Parameters
+    ----------
+    matrix, pivot
+        Of `factorise`.
+    sides : float64 array, shape (n, n_column)
+        Overwritten with the solutions from column ``start`` to ``stop - 1``.
+    """
+    n = pivot.size
+    some = sides[:, start:stop]
+    for k in range(n):
+        best = pivot[k]
+        for j in range(some.shape[1]):
+            some[k, j], some[best, j] = some[best, j], some[k, j]
+    for k in range(n):
+        for i in range(k + 1, n):
+            factor = matrix[i, k]
+            if factor != 0.0:
+                for j in range(some.shape[1]):
+                    some[i, j] -= factor * some[k, j]
+    for k in range(n - 1, -1, -1):
+        for i in range(k + 1, n):
+            factor = matrix[k, i]
+            if factor != 0.0:
+                for j in range(some.shape[1]):
+                    some[k, j] -= factor * some[i, j]
+        for j in range(some.shape[1]):
+            some[k, j] /= matrix[k, k]
+
+
+@njit(cache=True, parallel=True)
+def solve_sides(matrix, pivot, sides):
+    """Solve for right sides, in threads; arguments as in `solve_columns`."""
+    n_column = sides.shape[1]
+    for block in prange((n_column + COLUMNS - 1) // COLUMNS):
+        start = block * COLUMNS
+        solve_columns(matrix, pivot, sides, start, min(start + COLUMNS, n_column))
