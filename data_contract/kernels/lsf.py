@@ -1,6 +1,7 @@
 """Line-spread function kernels. Plain arrays, widths in pixels; no objects, no I/O."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
@@ -77,3 +78,65 @@ def fill_pixel_weights(weight, first, count, start, edge, sigma, wave, cell):
             norm += value
         for k in range(count[j]):
             weight[start[j] + k] /= norm  # flat spectra stay flat
+
+
+class Tabulated(NamedTuple):
+    """A kernel as numbers, and where each pixel of an arm finds its own in it.
+
+    Attributes
+    ----------
+    offset : float64 array, shape (n_offset,)
+        Pixel centre minus line, increasing [pixel].
+    response : float64 array, shape (n_knot, n_offset)
+    place : float64 array, shape (n_pixel,)
+        Knot of each pixel, as a fractional row of ``response``.
+    centre : float64 array, shape (n_pixel,)
+        Pixel centres [unit of ``wave``].
+    dispersion : float
+        Of a pixel [unit of ``wave``].
+    """
+
+    offset: np.ndarray
+    response: np.ndarray
+    place: np.ndarray
+    centre: np.ndarray
+    dispersion: float
+
+
+@njit(cache=True, error_model="numpy")
+def fill_tabulated_weights(weight, first, start, table, wave, cell):
+    """Weights of grid samples in pixel averages, from a tabulated kernel; not normalised.
+
+    Linear between knots and between offsets, 0 beyond them: the bits of ``numpy.interp``.
+
+    Parameters
+    ----------
+    weight : float64 array, shape (n_weight,)
+        Output, pixel after pixel.
+    first : int64 array, shape (n_pixel,)
+        First grid sample of each pixel.
+    start : int64 array, shape (n_pixel + 1,)
+        Place of each pixel in ``weight``, and the end.
+    table : Tabulated
+    wave, cell : float64 arrays, shape (n_grid,)
+        Where the spectrum is sampled, and the trapezoid weight of each sample.
+    """
+    last_knot, last = table.response.shape[0] - 1, table.offset.size - 1
+    for j in range(first.size):
+        left = min(int(table.place[j]), last_knot)
+        low, high = table.response[left], table.response[min(left + 1, last_knot)]
+        part = table.place[j] - left
+        at = last  # offsets fall as wavelengths rise: one walk through the table a pixel
+        for k in range(start[j + 1] - start[j]):
+            i = first[j] + k
+            x = (table.centre[j] - wave[i]) / table.dispersion
+            value = 0.0
+            if table.offset[0] <= x <= table.offset[last]:
+                while table.offset[at] > x:
+                    at -= 1
+                value = (1.0 - part) * low[at] + part * high[at]
+                if at < last and table.offset[at] != x:
+                    after = (1.0 - part) * low[at + 1] + part * high[at + 1]
+                    slope = (after - value) / (table.offset[at + 1] - table.offset[at])
+                    value = slope * (x - table.offset[at]) + value
+            weight[start[j] + k] = value * cell[i]

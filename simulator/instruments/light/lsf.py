@@ -7,12 +7,14 @@ factors of that transform; the inverse is a kernel tabulated over offsets.
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.interpolate import CubicSpline
 
 from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.errors import GridError
+from starsmith.data_contract.kernels.lsf import Tabulated, fill_tabulated_weights
 from starsmith.simulator.instruments.instrument import Instrument
 from starsmith.simulator.instruments.light.lsf_table import read_lsf
 from starsmith.simulator.instruments.light.mtf import (
@@ -32,7 +34,7 @@ __all__ = [
 
 CORE_PIXEL, CORE_STEP = 12.0, 1.0 / 64.0  # between steps linear interpolation errs by 2e-5
 WING_STEP = 0.25  # [pixel]; wings are smooth
-KERNEL_REACH_PIXEL = 100.0  # half-width of the kernel
+KERNEL_REACH_PIXEL = 100.0
 """Half-width of a kernel, half the period of its Fourier sum, which folds all light into it."""
 
 # [cycles/pixel]; finer than 1/(2 reach), or the kernel repeats
@@ -76,9 +78,13 @@ class PixelKernel:
     offset: np.ndarray
     response: np.ndarray
 
+    def places(self, wave_nm: np.ndarray | float) -> np.ndarray:
+        """Knot at a wavelength [nm], as a fractional row of ``response``."""
+        return np.interp(wave_nm, self.wave_nm, np.arange(self.wave_nm.size, dtype=np.float64))
+
     def at(self, wave_nm: float, offset: np.ndarray) -> np.ndarray:
         """Response of the pixel at ``wave_nm`` [nm] to lines at an ``offset`` [pixel]."""
-        step = np.interp(wave_nm, self.wave_nm, np.arange(self.wave_nm.size, dtype=np.float64))
+        step = self.places(wave_nm)
         left = min(int(step), self.wave_nm.size - 1)
         right = min(left + 1, self.wave_nm.size - 1)
         mixed = (1.0 - (step - left)) * self.response[left] + (step - left) * self.response[right]
@@ -196,8 +202,9 @@ def kernel_weights(
     first, count = taps
     start = np.concatenate([[0], np.cumsum(count)])
     weight = np.empty(start[-1])
-    for j, centre in enumerate(arm.wave_nm):
-        own = slice(first[j], first[j] + count[j])
-        value = kernel.at(centre, (centre - wave[own]) / arm.dispersion_nm) * cell[own]
-        weight[start[j] : start[j + 1]] = value / value.sum()
+    place = kernel.places(arm.wave_nm)
+    table = Tabulated(kernel.offset, kernel.response, place, arm.wave_nm, arm.dispersion_nm)
+    fill_tabulated_weights(weight, np.asarray(first), start, table, wave, cell)
+    for low, high in pairwise(start):
+        weight[low:high] /= weight[low:high].sum()
     return weight
