@@ -7,6 +7,12 @@ import numpy as np
 from astropy.io import fits  # noqa: TID251
 
 from starsmith.data_contract.observed import error_of_ivar
+from starsmith.data_contract.surveys.desi_archive import (
+    MEANING,
+    PLANES,
+    read_archived,
+    recognise_archived,
+)
 from starsmith.data_contract.surveys.outside_file import OutsideFile, native
 from starsmith.data_contract.surveys.registry import SpectraFile, Survey, register_survey
 from starsmith.data_contract.surveys.spectrum import (
@@ -14,27 +20,19 @@ from starsmith.data_contract.surveys.spectrum import (
     SurveySpectrum,
     Velocity,
     our_mask,
-    planes_of,
 )
 
-__all__ = ["PLANES"]
+__all__: list[str] = []
 
 ARMS = ("B", "R", "Z")
 FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))
-PLANES = planes_of(
-    "SOMEBADPIX ALLBADPIX COSMIC LOWFLAT BADFIBERFLAT BRIGHTSKY BADSKY BAD2DFIT NODATA BADFIBER"
-)
-"""Bits of a spectral pixel's mask (desispec.maskbits.specmask)."""
-
-MEANING = {
-    **{"ALLBADPIX": "NO_DATA", "NODATA": "NO_DATA", "BADSKY": "SUSPECT"},
-    **dict.fromkeys(("LOWFLAT", "BADFIBERFLAT", "BAD2DFIT"), "BAD"),
-}
 GAIA_CATALOGUES = {"G2": "gaia_dr2", "G3": "gaia_dr3"}
 """REF_CAT of a fibre map -> the catalogue that REF_ID counts in."""
 
 
 def _recognise(file: OutsideFile) -> str:
+    if archived := recognise_archived(file):
+        return archived
     if "FIBERMAP" not in file.hdu_names or not _arms(file):
         return ""
     return f"DESI coadd of {len(file.hdus['FIBERMAP'].data)} spectra, arms {', '.join(_arms(file))}"
@@ -45,6 +43,8 @@ def _arms(file: OutsideFile) -> list[str]:
 
 
 def _read(file: OutsideFile) -> SpectraFile:
+    if file.kind != "FITS":
+        return read_archived(file)
     rows = file.columns("FIBERMAP", ["TARGETID"])
     arms = [_ArmRows(file, name, len(rows)) for name in _arms(file)]
     return SpectraFile(len(rows), lambda k: _spectrum(rows[k], [arm.row(k) for arm in arms]))
@@ -117,6 +117,8 @@ def _spectrum(row: fits.FITS_record, arms: list[SpectrumArm]) -> SurveySpectrum:
         ids[catalogue] = str(int(row["REF_ID"]))
     kept = ("target_ra", "target_dec", "ref_epoch", "coadd_fiberstatus", "objtype", "pmra", "pmdec")
     meta = {name: _plain(row[name]) for name in kept if name in names}
+    if not meta.get("ref_epoch"):
+        meta.pop("ref_epoch", None)
     renamed = {"target_ra": "ra", "target_dec": "dec", "ref_epoch": "epoch"}
     return SurveySpectrum(
         survey="desi",
@@ -132,5 +134,10 @@ def _plain(value: object) -> object:
 
 
 register_survey(
-    Survey("desi", "coadds with FIBERMAP and arms B, R, Z", recognise=_recognise, read=_read)
+    Survey(
+        "desi",
+        "coadds with FIBERMAP, saved SPARCL results, local HDF5",
+        recognise=_recognise,
+        read=_read,
+    )
 )

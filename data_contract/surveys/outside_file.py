@@ -5,6 +5,7 @@ size, and an array that tells of more than the file holds is refused.
 """
 
 import io
+import json
 import struct
 import warnings
 import zipfile
@@ -30,6 +31,7 @@ HEADS = {b"SIMPLE": "FITS", b"\x89HDF\r\n\x1a\n": "HDF5", b"PK\x03\x04": "zip"}
 GZIP_HEAD = b"\x1f\x8b"
 MOST_UNPACKED = 2**30  # bytes of a gzip file: ten times a coadd of DESI
 MOST_HDUS = 4096
+MOST_JSON = 2**28  # bytes of a batch of spectra as a service sends them
 DAMAGE = (
     *(OSError, EOFError, RuntimeError, ArithmeticError),
     *(ValueError, TypeError, LookupError, AttributeError, AssertionError),
@@ -56,6 +58,7 @@ class OutsideFile:
         self._packed = head.startswith(GZIP_HEAD)
         if self._packed:
             head = self._content[:8]
+        self._head = head
         self.kind = next((kind for start, kind in HEADS.items() if head.startswith(start)), "text")
 
     @cached_property
@@ -90,6 +93,36 @@ class OutsideFile:
         if self.kind != "HDF5" or self._packed:
             return None
         return self._stack.enter_context(open_hdf5(self.path))
+
+    @cached_property
+    def zip_names(self) -> tuple[str, ...]:
+        """Members of a zip archive, none of another file."""
+        return () if self._zip is None else tuple(self._zip.namelist())
+
+    @cached_property
+    def _zip(self) -> zipfile.ZipFile | None:
+        if self.kind != "zip" or self._packed:
+            return None
+        return self._stack.enter_context(zipfile.ZipFile(self.path))
+
+    def member(self, name: str, most: int) -> bytes:
+        """Bytes of a member of a zip archive; DataError where it unpacks to more than ``most``."""
+        with self._zip.open(name) as stream:
+            content = stream.read(most + 1)
+        if len(content) > most:
+            raise self.error(f"{name} unpacks to more than {most} bytes")
+        return content
+
+    @cached_property
+    def json(self) -> object:
+        """What a JSON text holds; None of another file, or one larger than `MOST_JSON`."""
+        if self.kind != "text" or not self._head.lstrip().startswith((b"{", b"[")):
+            return None
+        try:
+            content = self._content if self._packed else read_file(self.path, MOST_JSON)
+            return json.loads(content)
+        except (OSError, ValueError, RecursionError) as problem:
+            raise self.error(f"no JSON ({one_line(problem)})") from None
 
     @cached_property
     def table(self) -> UserTable | None:

@@ -20,7 +20,7 @@ __all__ = [
     "survey",
 ]
 
-BUILT_IN = ("desi",)
+BUILT_IN = ("desi", "lamost", "apogee", "sdss", "pfs", "gaia_xp", "published", "library")
 """Modules of this folder, each of which registers a survey of its name; recognised in order."""
 
 
