@@ -13,7 +13,7 @@ from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.files.lock import writer_lock
 from starsmith.learners.checkpoint import CARD, read_checkpoint
 from starsmith.learners.device import MEMORY_BYTES, pick_device
-from starsmith.learners.estimators.registry import ForwardView, Kind, Task, kind_of
+from starsmith.learners.estimators.registry import Forward, ForwardView, Kind, Task, kind_of
 from starsmith.learners.networks import list_models
 from starsmith.learners.recipe import Recipe, load_recipe
 from starsmith.learners.run_folder import (
@@ -64,7 +64,7 @@ def check_request(
             raise DataError(f"split {split.name!r} of the data set holds no spectra")
         check_known(split, model, kind, labels)
     if getattr(view, "online", False):
-        if not kind.is_network:
+        if not (kind.is_network or kind.draws_stars):
             raise ConfigError(f"--online: {model!r} is no network; train it on a data set")
     else:
         check_noise(view, recipe)
@@ -162,6 +162,8 @@ def fit(
         recipe = load_recipe(model)
     check_request(view, model, labels, recipe)
     kind = kind_of(model)
+    if forward is None and kind.draws_stars and getattr(view, "online", False):
+        forward = Forward(view.bank, view.ranges)
     where = pick_device(device) if kind.is_network or device else None
     task = Task(
         model=model,
@@ -181,7 +183,8 @@ def fit(
         wait_for_all()
         if not is_closed(out):
             with removed_if_nothing_came(out):
-                load_if_small(view)
+                if not kind.draws_stars:
+                    load_if_small(view)
                 kind.fit(task)
         return result_from_card(out, read_checkpoint(out)[0])
 

@@ -13,6 +13,7 @@ import numpy as np
 from starsmith.data_contract.dataset.reader import Dataset
 from starsmith.data_contract.dataset.training import TrainingView
 from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.noise.view import CALCULATOR, NoiseModel
 from starsmith.learners.recipe import register_recipe
 
 if TYPE_CHECKING:
@@ -46,10 +47,16 @@ class Forward:
     bank : Bank
     ranges : mapping of str to (min, max)
         The prior's range of every label, ``mag`` and condition.
+    noise : NoiseModel
+        Terms of the noise of the spectra.
+    drawn_from : str
+        What the stars are drawn from that is no uniform prior: a table, a preset; else empty.
     """
 
     bank: "Bank"
     ranges: Mapping[str, tuple[float, float]]
+    noise: NoiseModel = CALCULATOR
+    drawn_from: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,8 +89,11 @@ def with_forward(
     """
     if not kind_of(model).needs_forward:
         return view
-    prior = {name: tuple(span) for name, span in dataset.header.prior.items()}
-    return ForwardView(view, Forward(bank_of(dataset.path), prior))
+    header = dataset.header
+    prior = {name: tuple(span) for name, span in header.prior.items()}
+    drawn_from = str(header.population.get("path") or header.config.get("preset") or "")
+    bank = bank_of(dataset.path)
+    return ForwardView(view, Forward(bank, prior, header.noise_terms, drawn_from))
 
 
 class ForwardEstimator(Protocol):
@@ -151,6 +161,8 @@ class Kind:
         Whether it learns by epochs: online, from a checkpoint's weights, on a device.
     uses_seed : bool
         Whether a benchmark's seed changes it.
+    draws_stars : bool
+        Whether it draws its training stars from the bank, and needs data to validate only.
     """
 
     recipe: type
@@ -163,10 +175,12 @@ class Kind:
     needs_known_labels: bool = True
     is_network: bool = False
     uses_seed: bool = True
+    draws_stars: bool = False
 
 
 NETWORK = "training.network"
 _HOME = {
+    "compressed": "compressed.estimator",
     "gridposterior": "estimators.grid_posterior",
     "lightgbm": "estimators.trees",
     "ridge": "estimators.ridge",

@@ -1,0 +1,1 @@
+"""Estimators that learn from compressed spectra: fresh stars, fresh noise, whole posteriors."""

@@ -1,0 +1,179 @@
+"""Compressed: a network on the coefficients of a spectrum, with the posterior of its labels."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from starsmith.data_contract.errors import ConfigError, ContractError, DataError
+from starsmith.data_contract.noise.covariance import check_noise
+from starsmith.data_contract.quantities import SOMETIMES
+from starsmith.learners.checkpoint import make_card, write_checkpoint
+from starsmith.learners.compressed.features import Features
+from starsmith.learners.compressed.network import CompressedNetwork, build_network
+from starsmith.learners.compressed.posterior import Box
+from starsmith.learners.compressed.training import train_network
+from starsmith.learners.estimators.forward_model import plain_statistics
+from starsmith.learners.estimators.registry import Kind, Task
+from starsmith.learners.preprocess import iterate_blocks
+from starsmith.learners.recipe import CompressedRecipe, recipe_from_table
+
+__all__ = ["KIND", "CompressedEstimator"]
+
+N_IMPUTED = 8  # draws of what bad pixels would have held
+BLOCK = 2048
+
+
+@dataclass(frozen=True)
+class CompressedEstimator:
+    """A trained network and the projection it sees spectra through.
+
+    Attributes
+    ----------
+    network : CompressedNetwork
+    features : Features
+    box : Box
+    """
+
+    network: CompressedNetwork
+    features: Features
+    box: Box
+
+    def estimate(
+        self, flux: np.ndarray, error: np.ndarray, mask: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Posterior means and 1σ in label units, float64 (n_spec, n_label).
+
+        Parameters
+        ----------
+        flux, error : float arrays, shape (n_spec, n_wave)
+            Observed flux and honest 1σ, any linear unit.
+        mask : uint32 array, shape (n_spec, n_wave)
+            0 = good.
+        """
+        parts = [
+            self.posterior(flux[rows], error[rows], mask[rows]).moments()
+            for rows in iterate_blocks(len(flux), BLOCK)
+        ]
+        value = np.concatenate([mean for mean, _ in parts])
+        if parts[0][1] is None:
+            return value, None
+        return value, np.concatenate([width for _, width in parts])
+
+    def posterior(self, flux: np.ndarray, error: np.ndarray, mask: np.ndarray):
+        """Posterior of spectra; see `estimate` for the arguments.
+
+        Of a spectrum with bad pixels it is the mean over draws of what these would have held.
+        """
+        bad = mask != 0
+        some = np.flatnonzero(bad.any(axis=1) & ~bad.all(axis=1))
+        seen, level = self.features.project(
+            np.where(bad, 0.0, flux).astype(np.float32), np.asarray(error, dtype=np.float32)
+        )
+        answer = self.network.answer(self.features.of(seen, level), self.box)
+        if not some.size:
+            return answer
+        features = [self._completed(flux[k], error[k], bad[k]) for k in some]
+        completed = self.network.answer(np.concatenate(features), self.box)
+        return answer.put(some, completed.pooled(N_IMPUTED))
+
+    def _completed(self, flux: np.ndarray, error: np.ndarray, bad: np.ndarray) -> np.ndarray:
+        """Features of one spectrum with its bad pixels drawn, float32 (N_IMPUTED, n_input)."""
+        n_mode = len(self.features.modes)
+        numbers = np.random.default_rng(0).standard_normal((N_IMPUTED, 2 * n_mode))
+        seen, level = self.features.complete(flux, error, bad, numbers)
+        return self.features.of(seen, np.full(N_IMPUTED, level))
+
+
+def check_compressed(task: Task) -> None:
+    """Refuse what cannot be drawn in a basis, before anything is written.
+
+    Raises
+    ------
+    ConfigError
+        If there is no bank, its stars move or are reddened, or their noise is not Gaussian.
+    DataError
+        If the bank has other wavelengths than the data.
+    """
+    model, forward = task.model, task.forward
+    if forward is None:
+        raise ConfigError(
+            f"model {model!r} draws its stars from a bank: train on a data set that names its "
+            f"bank, or fit a ForwardView(view, Forward(bank, ranges))"
+        )
+    if moving := [name for name in SOMETIMES if any(forward.ranges.get(name, (0.0, 0.0)))]:
+        raise ConfigError(
+            f"model {model!r} knows stars at rest and without dust, but the data have "
+            f"{', '.join(moving)}; train a network, e.g. --model specvit_tiny"
+        )
+    if forward.drawn_from:
+        raise ConfigError(
+            f"model {model!r} draws its stars uniformly, but the data's are those of "
+            f"{forward.drawn_from}; train a network, e.g. --model specvit_tiny"
+        )
+    check_noise(forward.noise)
+    for name in task.labels:
+        low, high = forward.ranges[name]
+        if not low < high:
+            raise ConfigError(f"--target {name} is {low:g} for every star; choose another target")
+    wave, own = task.view.train.wave, forward.bank.wave
+    if wave.shape != own.shape or not np.allclose(wave, own, rtol=0.0, atol=0.01):
+        raise DataError(
+            f"model {model!r}: the bank's {own.size} pixels are not the data's {wave.size}; "
+            f"give the bank the data were made with"
+        )
+
+
+def train_compressed(task: Task) -> None:
+    """Train, and write the checkpoint of the best round."""
+    start = time.perf_counter()
+    trained = train_network(task, start)
+    card = make_card(task.model, task.labels, task.recipe, task.view) | {
+        "n_parameters": sum(p.numel() for p in trained.network.parameters()),
+        "ranges": {name: list(bounds) for name, bounds in task.forward.ranges.items()},
+        "bank": task.forward.bank.digest,
+        "metrics": trained.metrics,
+        "finished": {
+            "reason": f"{trained.n_round} rounds of fresh stars",
+            "seconds": round(time.perf_counter() - start, 3),
+        },
+    }
+    weights = {name: value.numpy() for name, value in trained.network.state_dict().items()}
+    weights |= trained.features.tensors()
+    statistics = plain_statistics(task.view.train.wave, len(task.labels)).typical_of(task.view)
+    write_checkpoint(task.out, card, weights, statistics)
+
+
+def load_compressed(
+    folder: Path, card: dict, weights: dict[str, np.ndarray], device: str | None
+) -> CompressedEstimator:
+    """Rebuild the estimator of a checkpoint folder; ContractError if its arrays do not fit."""
+    import torch
+
+    recipe = recipe_from_table(card["recipe"], str(folder))
+    if not isinstance(recipe, CompressedRecipe) or not {"bank", "ranges"} <= set(card):
+        raise ContractError(f"{folder}: its card is not that of such a model; fit the model again")
+    try:
+        features = Features.from_tensors(weights)
+        own = {n: torch.from_numpy(v) for n, v in weights.items() if not n.startswith("features.")}
+        network = build_network(features.n_input, len(card["labels"]), recipe)
+        network.load_state_dict(own)
+    except (KeyError, RuntimeError, ValueError) as problem:
+        raise ContractError(
+            f"{folder}: its arrays are not those of its recipe ({str(problem).splitlines()[0]}); "
+            "fit the model again"
+        ) from None
+    low, high = np.array([card["ranges"][name] for name in card["labels"]], dtype=float).T
+    return CompressedEstimator(network.eval(), features, Box(low, high))
+
+
+KIND = Kind(
+    recipe=CompressedRecipe,
+    fit=train_compressed,
+    load=load_compressed,
+    check=check_compressed,
+    needs_error=True,
+    needs_forward=True,
+    draws_stars=True,
+)

@@ -1,0 +1,45 @@
+"""A small dense network on the features of compressed spectra, and its head."""
+
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import nn
+
+from starsmith.learners.compressed.heads import Head, MeanHead, MixtureHead
+from starsmith.learners.compressed.posterior import Box
+from starsmith.learners.recipe import CompressedRecipe
+
+__all__ = ["CompressedNetwork", "build_network"]
+
+
+class CompressedNetwork(nn.Module):
+    """Dense layers with SiLU, residual if so wished, then a head."""
+
+    def __init__(self, n_input: int, recipe: CompressedRecipe, head: Head):
+        super().__init__()
+        sizes = [n_input, *[recipe.width] * recipe.depth]
+        self.layers = nn.ModuleList(nn.Linear(below, above) for below, above in pairwise(sizes))
+        self.residual, self.head = recipe.residual, head
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Features (B, n_input) -> last hidden layer (B, width)."""
+        hidden = nn.functional.silu(self.layers[0](features))
+        for layer in self.layers[1:]:
+            new = nn.functional.silu(layer(hidden))
+            hidden = hidden + new if self.residual else new
+        return hidden
+
+    def answer(self, features: np.ndarray, box: Box):
+        """Posteriors of spectra from their features, float32 (n_spec, n_input)."""
+        with torch.no_grad():
+            return self.head.answer(self(torch.from_numpy(features)), box)
+
+
+def build_network(n_input: int, n_label: int, recipe: CompressedRecipe) -> CompressedNetwork:
+    """Build the network of a recipe; its weights come from torch's generator."""
+    if recipe.head == "mean":
+        return CompressedNetwork(n_input, recipe, MeanHead(recipe.width, n_label))
+    n_component = 1 if recipe.head == "gaussian" else recipe.components
+    head = MixtureHead(recipe.width, n_label, n_component, recipe.mean_weight)
+    return CompressedNetwork(n_input, recipe, head)

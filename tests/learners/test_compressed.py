@@ -1,0 +1,208 @@
+"""Compressed estimators: posteriors in closed form, masks, and training on drawn stars."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import kstest
+
+from starsmith.data_contract.dataset.reader import open_dataset
+from starsmith.data_contract.errors import ConfigError, ContractError
+from starsmith.learners import fit, load_checkpoint, predict
+from starsmith.learners.compressed.features import Features
+from starsmith.learners.compressed.posterior import Box, Mixture
+from starsmith.learners.estimators.registry import Forward, ForwardView
+from starsmith.learners.recipe import CompressedRecipe, PosteriorRecipe
+from starsmith.simulator.generation.generate import write_dataset
+from starsmith.simulator.prior import Prior
+
+PRIOR = Prior.default().with_ranges(mag=(19.0, 21.5))
+RECIPE = CompressedRecipe(n_mode=12, width=96, epochs=8, epoch_size=4096, batch_size=512)
+TARGETS = ("logg", "teff")
+BOX = Box(np.array([1.0, 3750.0]), np.array([5.0, 6000.0]))
+
+
+def toy_mixture(n_spec=4, n_component=3, seed=0):
+    rng = np.random.default_rng(seed)
+    weight = rng.random((n_spec, n_component))
+    factor = np.triu(rng.normal(size=(n_spec, n_component, 2, 2)), 1) * 0.5
+    factor[..., [0, 1], [0, 1]] = rng.uniform(0.1, 0.9, (n_spec, n_component, 2))
+    mean = rng.normal(size=(n_spec, n_component, 2))
+    return Mixture(BOX, np.log(weight / weight.sum(axis=1)[:, None]), mean, factor)
+
+
+@pytest.fixture(scope="module")
+def dataset(toy_bank, tmp_path_factory):
+    out = tmp_path_factory.mktemp("compressed") / "toy.zarr"
+    write_dataset(toy_bank, PRIOR, {"train": 40, "val": 300, "test": 900}, out, seed=9)
+    return open_dataset(out)
+
+
+@pytest.fixture(scope="module")
+def view(dataset, toy_bank):
+    return ForwardView(dataset.training(), Forward(toy_bank, dict(PRIOR.ranges)))
+
+
+@pytest.fixture(scope="module")
+def trained(view, tmp_path_factory):
+    out = tmp_path_factory.mktemp("model") / "compressed"
+    fit("compressed", view, TARGETS, RECIPE, out)
+    return load_checkpoint(out)
+
+
+def test_moments_and_quantiles_of_a_mixture_are_those_of_its_draws():
+    mixture = toy_mixture()
+    draws = mixture.sample(200_000, seed=1)
+    mean, width = mixture.moments()
+    # 4 standard errors of 200,000 draws
+    np.testing.assert_allclose(
+        mean, draws.mean(axis=1), atol=4 * (draws.std(axis=1) / np.sqrt(2e5)).max(), rtol=0
+    )
+    np.testing.assert_allclose(width, draws.std(axis=1), rtol=0.01)
+    levels = np.array([0.025, 0.5, 0.84])
+    found = mixture.quantiles(levels)
+    below = np.mean(draws[:, None] < found[:, :, None], axis=2)
+    np.testing.assert_allclose(below, np.broadcast_to(levels[:, None], below.shape), atol=0.005)
+    middle = found[:, 1]
+    np.testing.assert_allclose(mixture.cumulative(middle), 0.5, atol=1e-6)
+
+
+def test_the_density_of_a_mixture_integrates_to_one():
+    mixture = toy_mixture(2)
+    u = (np.arange(400) + 0.5) / 400
+    grid = BOX.low + BOX.width * np.stack(np.meshgrid(u, u, indexing="ij"), axis=-1).reshape(-1, 2)
+    log = mixture.log_density(np.repeat(grid[None], 2, axis=0))
+    total = np.exp(log).mean(axis=1) * np.prod(BOX.width)
+    np.testing.assert_allclose(total, 1.0, atol=0.01)  # midpoints; densities fall at the ends
+
+
+def test_a_flat_prior_is_a_standard_normal():
+    """One component of mean 0 and unit covariance is the uniform prior itself."""
+    flat = Mixture(BOX, np.zeros((1, 1)), np.zeros((1, 1, 2)), np.eye(2)[None, None])
+    mean, width = flat.moments()
+    np.testing.assert_allclose(mean[0], [3.0, 4875.0])
+    np.testing.assert_allclose(width[0], BOX.width / np.sqrt(12.0))
+    log = flat.log_density(np.array([[[2.0, 4000.0], [4.5, 5900.0]]]))
+    np.testing.assert_allclose(log, -np.log(np.prod(BOX.width)))
+
+
+def test_pooled_mixtures_average_their_means():
+    mixture = toy_mixture(6)
+    np.testing.assert_allclose(
+        mixture.pooled(3).moments()[0], mixture.moments()[0].reshape(2, 3, 2).mean(axis=1)
+    )
+    few = toy_mixture(2, 6, seed=5)
+    put = mixture.put(np.array([1, 4]), few)
+    np.testing.assert_allclose(put.moments()[0][[1, 4]], few.moments()[0])
+    np.testing.assert_allclose(put.moments()[0][[0, 5]], mixture.moments()[0][[0, 5]])
+
+
+def test_it_is_near_the_exact_posterior_and_not_above(trained, view, dataset, tmp_path):
+    """Eight short rounds reach 0.85 of what is possible; nothing reaches more than all."""
+    split = dataset.split("test")
+    own = predict(trained, split)
+    fit("gridposterior", view, TARGETS, PosteriorRecipe(n_template=4000), tmp_path / "grid")
+    exact = predict(load_checkpoint(tmp_path / "grid"), split)
+    square = {name: (one.value - one.truth) ** 2 for name, one in (("own", own), ("best", exact))}
+    efficiency = square["best"].mean(axis=0) / square["own"].mean(axis=0)
+    assert (efficiency > 0.85).all()
+    apart = square["own"] - square["best"]
+    error = apart.std(axis=0) / np.sqrt(len(apart))
+    assert (apart.mean(axis=0) > -3 * error).all()
+
+
+def test_stated_uncertainties_are_true(trained, dataset):
+    split = dataset.split("test")
+    seen = split.observe()
+    posterior = trained.estimator.posterior(seen.flux, seen.error, seen.mask)
+    truth = np.stack([split.label(name) for name in TARGETS], axis=1)
+    place = posterior.cumulative(truth)
+    for column in place.T:
+        assert kstest(column, "uniform").statistic < 0.08  # 900 stars, a short training
+
+
+def test_it_does_not_depend_on_the_unit_of_flux(trained, dataset):
+    seen = dataset.split("test").observe(slice(0, 20))
+    for scale in (1e-17, 3.0):
+        value, width = trained.predict(seen.flux * scale, seen.error * scale)
+        expected = trained.predict(seen.flux, seen.error)
+        np.testing.assert_allclose(value, expected[0], rtol=2e-4)
+        np.testing.assert_allclose(width, expected[1], rtol=2e-3)
+
+
+def test_masked_pixels_widen_the_posterior_and_keep_it_true(trained, dataset):
+    """What a masked pixel holds does not matter; coverage stays, errors grow a little."""
+    split = dataset.split("test")
+    seen = split.observe(slice(0, 600))
+    truth = np.stack([split.label(name)[:600] for name in TARGETS], axis=1)
+    whole, _ = trained.predict(seen.flux, seen.error)
+    rng = np.random.default_rng(2)
+    scattered = (rng.random(seen.flux.shape) < 0.2).astype(np.uint32)
+    block = np.zeros_like(scattered)
+    block[:, 100:160] = 1
+    for mask in (scattered, block):
+        broken = np.where(mask > 0, 1e6, seen.flux)
+        value, width = trained.predict(broken, seen.error, mask)
+        plain, _ = trained.predict(np.where(mask > 0, -3.0, seen.flux), seen.error, mask)
+        np.testing.assert_array_equal(value, plain)
+        lost = np.mean((value - truth) ** 2, axis=0) / np.mean((whole - truth) ** 2, axis=0)
+        assert (lost < 1.6).all()  # a fifth of the pixels, among them a line, are gone
+        inside = np.mean(np.abs(value - truth) < width, axis=0)
+        assert (np.abs(inside - 0.68) < 0.08).all()  # four binomial errors of 600
+
+
+def test_the_completed_coefficients_are_those_of_the_whole_spectrum(trained, dataset):
+    """Draws of what bad pixels held scatter around the truth as widely as they say."""
+    features: Features = trained.estimator.features
+    seen = dataset.split("test").observe(slice(0, 40))
+    bad = np.random.default_rng(3).random(seen.flux.shape[1]) < 0.2
+    numbers = np.random.default_rng(4).standard_normal((400, 2 * len(features.modes)))
+    white = []
+    for flux, error in zip(seen.flux, seen.error, strict=True):
+        whole, _ = features.project(flux[None], error[None])
+        drawn, _ = features.complete(flux, error, bad, numbers)
+        white.append((whole[0] - drawn.mean(axis=0)) / drawn.std(axis=0))
+    assert abs(np.std(white) - 1.0) < 0.15  # 480 correlated numbers
+
+
+@pytest.mark.parametrize("head", ["mean", "gaussian"])
+def test_other_heads_train_too(view, head, tmp_path):
+    recipe = replace(RECIPE, head=head, epochs=2)
+    fit("compressed", view, ("logg",), recipe, tmp_path / head)
+    flux = view.view.val.observe(slice(0, 5))
+    value, width = load_checkpoint(tmp_path / head).predict(flux.flux, flux.error)
+    assert np.isfinite(value).all()
+    assert (width is None) == (head == "mean")
+
+
+def test_training_twice_gives_the_same_weights(view, tmp_path):
+    recipe = replace(RECIPE, epochs=1, epoch_size=1024)
+    weights = []
+    for name in ("a", "b"):
+        fit("compressed", view, ("logg",), recipe, tmp_path / name)
+        card = json.loads((tmp_path / name / "card.json").read_text())
+        weights.append(card["weights_sha256"])
+    assert weights[0] == weights[1]
+
+
+def test_what_cannot_be_drawn_is_refused_before_anything_is_written(view, toy_bank, tmp_path):
+    moving = Forward(toy_bank, dict(PRIOR.ranges) | {"rv": (-100.0, 100.0)})
+    table = Forward(toy_bank, dict(PRIOR.ranges), drawn_from="stars.ecsv")
+    for forward, words in ((moving, "at rest"), (table, "stars.ecsv"), (None, "draws its stars")):
+        given = ForwardView(view.view, forward) if forward else view.view
+        with pytest.raises(ConfigError, match=words):
+            fit("compressed", given, "logg", RECIPE, tmp_path / "no")
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_checkpoint_whose_arrays_do_not_fit_its_recipe_is_refused(trained, view, tmp_path):
+    from starsmith.learners.checkpoint import read_checkpoint
+    from starsmith.learners.compressed.estimator import load_compressed
+
+    fit("compressed", view, "logg", replace(RECIPE, epochs=1), tmp_path / "c")
+    card, tensors = read_checkpoint(tmp_path / "c")
+    own = {name.removeprefix("model."): value for name, value in tensors.items()}
+    card["recipe"]["width"] = 5
+    with pytest.raises(ContractError, match="fit the model again"):
+        load_compressed(tmp_path / "c", card, own, None)
