@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from scipy.interpolate import CubicSpline
+import scipy
 
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.masks import mask_value
@@ -63,7 +63,7 @@ def shift_to_rest(observed: Observed, rv: float) -> Observed:
             continue
         wave, at = observed.wave[arm], observed.wave[arm] * stretch
         whole = np.interp(wave, wave[good], observed.flux[arm][good].astype(np.float64))
-        flux[arm] = CubicSpline(wave, whole)(at) * stretch
+        flux[arm] = scipy.interpolate.CubicSpline(wave, whole)(at) * stretch
         right = np.clip(np.searchsorted(wave, at), 1, wave.size - 1)
         usable[arm] = good[right - 1] & good[right] & (at >= wave[0]) & (at <= wave[-1])
         if observed.error is not None:

@@ -44,6 +44,7 @@ __all__ = ["DIVISION", "Request", "describe", "generate", "requested"]
 
 DIVISION = ("shards", "scheduler", "emit_tasks", "task_shards")
 """Options that divide the making of a data set between machines."""
+FEW = 8192  # spectra: they are made before another process has started
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +87,10 @@ class Request:
         help="What is stored: noiseless flux; one noisy flux and its error; or only the keys.",
     )
     shard_rows: int = option(type=Count(16), default=2048, help="Spectra in a shard.")
-    workers: int = option(type=click.IntRange(1, 1024), default=2)
+    workers: int | None = option(
+        type=click.IntRange(1, 1024),
+        help=f"Processes that make shards.  [default: 2; 1 up to {FEW} spectra]",
+    )
     shards: range | None = option(
         type=ShardSpan(), help="Make only these, such as 0:50; see --emit-tasks."
     )
@@ -194,7 +198,8 @@ class Request:
             simulation.prepare_dataset(bank, prior, self.counts, folder, self.seed, settings)
             return report | self._write_tasks(report["n_shards"])
         with executor_of(self.scheduler) as executor:
-            crew = simulation.Crew(workers=self.workers, executor=executor, part=self.shards)
+            workers = self.workers or (2 if sum(self.counts.values()) > FEW else 1)
+            crew = simulation.Crew(workers=workers, executor=executor, part=self.shards)
             manifest = simulation.write_dataset(
                 bank, prior, self.counts, folder, self.seed, settings, crew, progress
             )

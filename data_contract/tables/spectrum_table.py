@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from astropy.table import Table
-
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.draws import SpectrumBatch
 from starsmith.data_contract.noise.exposures import observe_exposures
@@ -43,7 +41,7 @@ def write_spectrum(path: Path, batch: SpectrumBatch, bank: Bank) -> None:
     meta = {"medium": "vacuum", **key, **spectrum_summary(batch, bank)}
     if bank.notice:
         meta["notice"] = bank.notice
-    write_table(path, Table(columns, units=ASTROPY_UNITS, meta=meta))
+    _write(path, columns, meta)
 
 
 def write_exposures(path: Path, batch: SpectrumBatch, bank: Bank, noise: NoiseModel) -> None:
@@ -57,4 +55,10 @@ def write_exposures(path: Path, batch: SpectrumBatch, bank: Bank, noise: NoiseMo
     columns = {"wave": batch.wave, "flux": single.flux[:, 0].T, "error": single.error[:, 0].T}
     drift = ("seeing", "zenith_angle")
     of_each = {name: single.conditions[:, 0, CONDITIONS.index(name)].tolist() for name in drift}
-    write_table(path, Table(columns, units=ASTROPY_UNITS, meta={"medium": "vacuum", **of_each}))
+    _write(path, columns, {"medium": "vacuum", **of_each})
+
+
+def _write(path: Path, columns: dict, meta: dict) -> None:
+    from astropy.table import Table  # half a second, which a summary alone need not wait for
+
+    write_table(path, Table(columns, units=ASTROPY_UNITS, meta=meta))

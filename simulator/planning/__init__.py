@@ -1,10 +1,8 @@
-"""Planning observations: sources, and the signal-to-noise to expect of them."""
+"""Planning observations: sources, and the signal-to-noise to expect of them.
 
-from starsmith.simulator.planning.forecast import (
-    SnrForecast,
-    forecast_snr,
-    magnitude_steps,
-    observing_conditions,
-)
+Names are imported on first use; ``__init__.pyi`` lists them.
+"""
 
-__all__ = ["SnrForecast", "forecast_snr", "magnitude_steps", "observing_conditions"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise, product
 
 import numpy as np
-from scipy.special import comb
+import scipy
 
 from starsmith.data_contract.bank.splines import spline_degree, spline_knots
 from starsmith.data_contract.fixed_math import matmul, power, solve
@@ -113,6 +113,8 @@ def _along(nodes: np.ndarray, most: int, first: int, span: tuple[float, float]) 
         return full[None, first : first + degree + 1]
     k = np.arange(degree + 1)
     polynomials = (
-        comb(degree, k) * power(share[:, None], k) * power(1.0 - share[:, None], degree - k)
+        scipy.special.comb(degree, k)
+        * power(share[:, None], k)
+        * power(1.0 - share[:, None], degree - k)
     )
     return solve(polynomials, splines)

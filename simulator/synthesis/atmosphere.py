@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.interpolate import CubicSpline, PchipInterpolator, RectBivariateSpline
+import scipy
 
 from starsmith.data_contract import fixed_math as fixed
 from starsmith.simulator.synthesis.atomic_constants import LIGHT_SPEED, SIGMA_SB
@@ -82,7 +82,7 @@ def temperature_law(tau: np.ndarray, teff: float, logg: float, m_h: float) -> np
     slope_bottom = (ratio[-1] - ratio[-2]) / (knots[-1] - knots[-2])  # T/Teff per dex
     beyond = TOP_SLOPE * np.minimum(log_tau - knots[0], 0.0)
     beyond += slope_bottom * np.maximum(log_tau - knots[-1], 0.0)
-    return teff * (PchipInterpolator(knots, ratio)(inside) + beyond)
+    return teff * (scipy.interpolate.PchipInterpolator(knots, ratio)(inside) + beyond)
 
 
 def level_off(value: float, low: float, high: float, width: float) -> float:
@@ -93,7 +93,7 @@ def level_off(value: float, low: float, high: float, width: float) -> float:
 
 
 @lru_cache(maxsize=8)
-def rosseland_table(m_h: float, a_m: float, c_m: float) -> RectBivariateSpline:
+def rosseland_table(m_h: float, a_m: float, c_m: float) -> "scipy.interpolate.RectBivariateSpline":
     """Ln κ_Ross [cm²/g] of one composition, cubic spline in (ln T, ln P)."""
     gas = composition(m_h, a_m, c_m)
     log_t, log_p = np.meshgrid(TABLE_LOG_T, TABLE_LOG_P, indexing="ij")
@@ -102,7 +102,9 @@ def rosseland_table(m_h: float, a_m: float, c_m: float) -> RectBivariateSpline:
     # lines close part of each interval: more opacity
     opacity /= open_fraction(MEAN_WAVE, opacity, state)
     mean = rosseland_mean(MEAN_WAVE, opacity, state.temperature) / state.density  # [cm²/g]
-    return RectBivariateSpline(TABLE_LOG_T, TABLE_LOG_P, fixed.log(mean).reshape(log_t.shape))
+    return scipy.interpolate.RectBivariateSpline(
+        TABLE_LOG_T, TABLE_LOG_P, fixed.log(mean).reshape(log_t.shape)
+    )
 
 
 def build_atmosphere(
@@ -141,7 +143,7 @@ def build_atmosphere(
 def integration_matrix(n_depth: int) -> np.ndarray:
     """Integral over ln τ from the top of `depth_grid` by cubic splines, (n_depth, n_depth)."""
     log_tau = fixed.log(depth_grid(n_depth))
-    return CubicSpline(log_tau, np.eye(n_depth)).antiderivative()(log_tau)
+    return scipy.interpolate.CubicSpline(log_tau, np.eye(n_depth)).antiderivative()(log_tau)
 
 
 def hydrostatic_pressure(
@@ -149,7 +151,7 @@ def hydrostatic_pressure(
     temperature: np.ndarray,
     gravity: float,
     teff: float,
-    table: RectBivariateSpline,
+    table: "scipy.interpolate.RectBivariateSpline",
     log_scale: float = 0.0,
 ) -> np.ndarray:
     """Ln P_gas on ``tau``, shape (n_depth,), by a damped fixed point over the whole atmosphere.

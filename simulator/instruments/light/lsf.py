@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from scipy.interpolate import CubicSpline
+import scipy
 
 from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.errors import GridError
@@ -115,7 +115,7 @@ def star_profile(instrument: Instrument) -> StarProfile:
         between = optics_modulation(arm, knot) / np.sinc(FREQUENCY)
         # smooth up to frequency 0, where it has a kink: interpolated on one side only
         known = np.hstack([np.ones((knot.size, 1)), between])
-        smooth = CubicSpline(np.insert(FREQUENCY, 0, 0.0), known, axis=1)
+        smooth = scipy.interpolate.CubicSpline(np.insert(FREQUENCY, 0, 0.0), known, axis=1)
         return StarProfile(knot, smooth(NODE) + 0.0j)
     coefficients = arm.lsf_coefficients and instrument.table_path(arm.lsf_coefficients)
     table = read_lsf(instrument.table_path(arm.lsf), coefficients or None)

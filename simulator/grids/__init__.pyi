@@ -1,0 +1,13 @@
+from .bosz.importer import ImportReport as ImportReport
+from .bosz.importer import import_bosz as import_bosz
+from .download.fetch import FetchReport as FetchReport
+from .download.fetch import fetch_grid as fetch_grid
+from .download.fetch_plan import FetchPlan as FetchPlan
+from .download.fetch_plan import plan_fetch as plan_fetch
+from .grid import StellarGrid as StellarGrid
+from .grid import crop as crop
+from .grid import grid_info as grid_info
+from .grid import grid_path as grid_path
+from .grid import holes as holes
+from .grid import subgrid as subgrid
+from .interpolation_error import grid_error_map as grid_error_map

@@ -1,0 +1,13 @@
+from .config import list_instruments as list_instruments
+from .config import load_instrument as load_instrument
+from .instrument import Instrument as Instrument
+from .instrument import JoinedInstrument as JoinedInstrument
+from .instrument import with_source as with_source
+from .instrument_summary import instrument_summary as instrument_summary
+from .instrument_summary import resolution_element as resolution_element
+from .instrument_tables import noise_tables as noise_tables
+from .light.dust import attenuation as attenuation
+from .light.dust import extinction_per_reddening as extinction_per_reddening
+from .pfs_etc.validate import EtcComparison as EtcComparison
+from .pfs_etc.validate import compare_with_etc as compare_with_etc
+from .pfs_etc.write_instrument import import_calculator as import_calculator
