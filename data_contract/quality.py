@@ -15,6 +15,8 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "unlike_training": "the flux is unlike the spectra of the training set",
         "unknown_velocity": "the star is not known to be at rest, and this model knows no other",
         "limits_unknown": "this model does not record what it was trained on",
+        "broad_lines": "lines are broader than those of the training set",
+        "unknown_resolution": "the width of lines, of the spectrum or the model, is not known",
     }
 )
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from starsmith.data_contract.arms import ArmSpan, arm_spans
 
-__all__ = ["resolution_pixels", "snr_factors"]
+__all__ = ["line_widths", "resolution_pixels", "snr_factors"]
 
 PIXEL_IN_FWHM2 = 8.0 * np.log(2.0) / 12.0  # a box of one pixel, as the FWHM² of its variance
 
@@ -43,6 +43,17 @@ def resolution_pixels(
         sharp = np.interp(wave[span.pixels], nodes, np.atleast_1d(arm["lsf_fwhm_pixel"]))
         width[span.pixels] = np.sqrt(np.square(sharp) + PIXEL_IN_FWHM2)
     return width
+
+
+def line_widths(
+    instrument: Mapping, wave: np.ndarray, arms: Sequence[ArmSpan] | None = None
+) -> np.ndarray | None:
+    """Full width at half maximum of the line profile, pixel included [Å]; see above."""
+    width = resolution_pixels(instrument, wave, arms)
+    if width is None:
+        return None
+    spans = arms or arm_spans((), None, wave.size)
+    return width * np.concatenate([np.gradient(wave[span.pixels]) for span in spans])
 
 
 def snr_factors(

@@ -129,6 +129,8 @@ def check_tensors(card: Mapping, tensors: Mapping[str, np.ndarray], name: str) -
         if found is None or found.shape != shape or found.dtype.kind != "f":
             what = "missing" if found is None else f"{found.dtype} {found.shape}"
             raise ContractError(f"{name}: {key} is {what}, expected {shape}; fit the model again")
+    if "fwhm" in tensors and tensors["fwhm"].shape != (n_wave,):
+        raise ContractError(f"{name}: fwhm is {tensors['fwhm'].shape}, expected ({n_wave},)")
     for key, values in tensors.items():
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise ContractError(f"{name}: {key} holds NaN or infinity; fit the model again")

@@ -1,7 +1,7 @@
 """Use a trained model: on the spectra of a split, or on one spectrum of your own."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from starsmith.data_contract.rest_frame import shift_to_rest
 from starsmith.data_contract.unit_conversion import plain_value
 from starsmith.learners.checkpoint import read_checkpoint
 from starsmith.learners.estimators.registry import ForwardEstimator, kind_of
+from starsmith.learners.own_pixels import check_wave, in_order_of
 from starsmith.learners.preprocess import Statistics, iterate_blocks, select_labels
 from starsmith.learners.quality import is_at_rest, knows_velocities, quality_of
 
@@ -29,9 +30,7 @@ __all__ = [
 ]
 
 PREFIX = "model."
-WAVE_TOLERANCE = 0.01  # Å; a fortieth of a PFS pixel, 0.35 km/s
 LEAST_USABLE = 0.25  # of the pixels: below, what the others hold decides the answer
-AIR_RATIO = 1.000275  # vacuum over air wavelength in the red, to 2e-6
 
 
 @described
@@ -187,24 +186,6 @@ def load_checkpoint(path: Path | str, device: str | None = None) -> Predictor:
     return Predictor(card, Statistics.from_tensors(tensors), estimator)
 
 
-def check_wave(predictor: Predictor, wave: np.ndarray, what: str) -> None:
-    """Refuse any wavelength grid but the model's own; raises DataError saying what differs."""
-    wave, own = np.asarray(wave, dtype=np.float64), predictor.wave
-    if wave.shape == own.shape and np.abs(wave - own).max() <= WAVE_TOLERANCE:
-        return
-    expected = f"{own.size} pixels, {own[0]:.3f}..{own[-1]:.3f} Å (vacuum)"
-    found = f"{wave.size} pixels, {wave.min():.3f}..{wave.max():.3f}" if wave.size else "none"
-    hint = "resample the spectrum onto the model's grid, or train on a data set with this grid"
-    if wave.shape == own.shape:
-        ratio = float(np.median(own / wave))
-        found += f", off by up to {np.abs(wave - own).max():.3g} Å"
-        if abs(ratio - AIR_RATIO) < 1e-5:
-            hint = "these look like air wavelengths: convert them to vacuum"
-        elif abs(ratio - 10.0) < 1e-3:
-            hint = "these look like nanometres: multiply them by 10"
-    raise DataError(f"{what}: wavelength grid has {found}; the model expects {expected}; {hint}")
-
-
 @dataclass(frozen=True)
 class LabelEstimate:
     """One predicted label of one spectrum.
@@ -281,38 +262,55 @@ def predict_observed(
 ) -> tuple[LabelEstimate, ...]:
     """Predict the labels of one spectrum that is an `Observed`; see `predict_spectrum`."""
     seen = in_order_of(predictor.wave, seen if seen.flux.ndim == 1 else seen[0])
-    check_wave(predictor, seen.wave, "spectrum")
+    check_wave(predictor.wave, seen.wave, "spectrum")
+    check_usable(predictor, seen)
+    rv = plain_value("rv", rv)
+    seen = shift_to_rest(seen, rv or 0.0)
+    at_rest = rv is not None or is_at_rest(predictor.statistics, seen[None])
+    return estimates_of(predictor, seen, at_rest, bool(rv))
+
+
+def check_usable(predictor: Predictor, seen: Observed) -> None:
+    """Refuse a spectrum that no label can be read off; DataError saying why."""
     predictor._refuse_few(seen.usable[None])
     if not (level := np.median(seen.flux[seen.usable])) > 0:
         raise DataError(
             f"spectrum: its median flux, {level:.3g}, is not positive; noise or the sky "
             f"subtraction has drowned the star, and no label can be read off it"
         )
-    rv = plain_value("rv", rv)
-    seen = shift_to_rest(seen, rv or 0.0)[None]
+
+
+def estimates_of(
+    predictor: Predictor, seen: Observed, at_rest: bool, interpolated: bool, doubts: int = 0
+) -> tuple[LabelEstimate, ...]:
+    """Labels of one spectrum on the model's pixels.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    seen : Observed
+        Shape (n_wave,).
+    at_rest : bool
+        Whether the star is known to be at rest.
+    interpolated : bool
+        Whether neighbouring pixels share their noise.
+    doubts : int
+        Quality bits that are known already.
+
+    Raises
+    ------
+    DataError
+        If too few pixels are left.
+    """
+    seen = seen[None]
     usable = seen.usable
     predictor._refuse_few(usable)
     value, uncertainty = predictor._answer(seen, usable)
-    statistics = predictor.statistics
-    at_rest = np.array([rv is not None or is_at_rest(statistics, seen)])
-    quality = quality_of(predictor.card, statistics, seen, value, at_rest, bool(rv))
+    rest = np.array([at_rest])
+    quality = quality_of(predictor.card, predictor.statistics, seen, value, rest, interpolated)
     widths = [None] * len(predictor.labels) if uncertainty is None else uncertainty[0].tolist()
     columns = zip(predictor.labels, value[0].tolist(), widths, predictor.units, strict=True)
-    return tuple(LabelEstimate(*column, int(quality[0])) for column in columns)
-
-
-def in_order_of(wave: np.ndarray, seen: Observed) -> Observed:
-    """Pixels of a spectrum in the order of those of a model, where they are the same.
-
-    Files order pixels by wavelength, joined arms follow each other.
-    """
-    if seen.wave.shape != wave.shape:
-        return seen
-    place = np.empty(wave.size, dtype=np.int64)
-    place[np.argsort(wave, kind="stable")] = np.argsort(seen.wave, kind="stable")
-    if np.abs(seen.wave[place] - wave).max() > WAVE_TOLERANCE:
-        return seen
-    return replace(seen[place], wave=seen.wave[place])
+    return tuple(LabelEstimate(*column, int(quality[0]) | doubts) for column in columns)
 
 
 def predict(predictor: Predictor, split: Split) -> Predictions:
@@ -334,7 +332,7 @@ def predict(predictor: Predictor, split: Split) -> Predictions:
     >>> starsmith.predict(model, data.split("test")).value.shape
     (60, 1)
     """
-    check_wave(predictor, split.wave, f"split {split.name!r}")
+    check_wave(predictor.wave, split.wave, f"split {split.name!r}")
     values, widths, quality = [], [], []
     at_rest = getattr(split.draws, "rv", np.zeros(len(split))) == 0.0
     for rows in iterate_blocks(len(split)):

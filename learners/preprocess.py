@@ -210,12 +210,15 @@ class Statistics:
     scale : LabelScale
     typical : Typical or None
         What its spectra look like, where that is known.
+    fwhm : float64, shape (n_wave,), optional
+        Of their lines, pixel included [Å], where that is known.
     """
 
     wave: np.ndarray
     normaliser: Normaliser
     scale: LabelScale
     typical: Typical | None = None
+    fwhm: np.ndarray | None = None
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Every array by the name it has in a checkpoint."""
@@ -226,6 +229,7 @@ class Statistics:
             "target.mean": self.scale.mean,
             "target.std": self.scale.std,
             **(self.typical.tensors() if self.typical else {}),
+            **({} if self.fwhm is None else {"fwhm": self.fwhm}),
         }
 
     @classmethod
@@ -236,12 +240,13 @@ class Statistics:
             Normaliser(tensors["normaliser.mean"], tensors["normaliser.std"]),
             LabelScale(tensors["target.mean"], tensors["target.std"]),
             Typical.from_tensors(tensors),
+            tensors.get("fwhm"),
         )
 
     def typical_of(self, view: TrainingView) -> "Statistics":
-        """Return the same with what the spectra of a view look like."""
+        """Return the same with what the spectra of a view look like, and how wide lines are."""
         typical = Typical.measure(view, self.normaliser.mean, self.normaliser.std)
-        return replace(self, typical=typical)
+        return replace(self, typical=typical, fwhm=view.train.fwhm)
 
 
 def refuse_bad_spectra(flux: np.ndarray, split: str, rows: np.ndarray) -> None:

@@ -50,13 +50,13 @@ def explain(options: ExplainOptions) -> None:
     from starsmith.data_contract.figure_kit import check_suffix, save_figure
     from starsmith.learners import load_checkpoint
     from starsmith.learners.evaluation import interpret
-    from starsmith.learners.predict import check_wave
+    from starsmith.learners.own_pixels import check_wave
     from starsmith.simulator.generation.recorded import open_recorded
 
     check_suffix(options.plot)
     predictor = load_checkpoint(options.model, options.device)
     rows = open_recorded(options.data).split("test")
-    check_wave(predictor, rows.wave, f"{options.data}")
+    check_wave(predictor.wave, rows.wave, f"{options.data}")
     found = interpret.explain(
         predictor,
         rows.observe(slice(0, min(options.n_spec, len(rows)))),

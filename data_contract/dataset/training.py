@@ -16,6 +16,7 @@ from starsmith.data_contract.dataset.schema import SHARD_ROWS
 from starsmith.data_contract.dataset.shuffle import BUFFER_SHARDS, shuffled_batches
 from starsmith.data_contract.dataset.split import SpectrumView, Split
 from starsmith.data_contract.noise.view import true_error
+from starsmith.data_contract.snr_units import line_widths
 
 __all__ = ["KeyedSpectra", "TrainingSplit", "TrainingView"]
 
@@ -75,6 +76,8 @@ class TrainingSplit:
         1σ of ``labels``; None where they are exact, or not known of every spectrum.
     velocity : (float, float)
         Least and largest radial velocity of the stars [km/s].
+    fwhm : float64, shape (n_wave,), optional
+        Of the line profile, pixel included [Å]; None where it is unknown.
     """
 
     name: str
@@ -90,6 +93,7 @@ class TrainingSplit:
     lend: Callable[[slice], KeyedSpectra] | None = None
     label_errors: np.ndarray | None = None
     velocity: tuple[float, float] = (0.0, 0.0)
+    fwhm: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -147,6 +151,7 @@ class TrainingSplit:
             label_errors=None if errors is None or np.isnan(errors).any() else errors,
             lend=lend if fresh_noise and split.header.noise_terms.plain else None,
             velocity=(float(split.draws.rv.min()), float(split.draws.rv.max())),
+            fwhm=line_widths(split.header.instrument, split.wave, split.header.noise.arms),
         )
 
 

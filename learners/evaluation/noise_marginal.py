@@ -8,7 +8,8 @@ from starsmith.data_contract.dataset.split import Split
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.predictions import Predictions
 from starsmith.data_contract.random import DrawKey, normals
-from starsmith.learners.predict import Predictor, check_wave, predict
+from starsmith.learners.own_pixels import check_wave
+from starsmith.learners.predict import Predictor, predict
 from starsmith.learners.preprocess import iterate_blocks
 
 __all__ = ["marginalise_noise"]
@@ -38,7 +39,7 @@ def marginalise_noise(predictor: Predictor, split: Split, n_noise: int) -> Predi
     """
     if n_noise < 2:
         raise ConfigError(f"--noise-draws {n_noise}: a scatter takes two draws at least")
-    check_wave(predictor, split.wave, f"split {split.name!r}")
+    check_wave(predictor.wave, split.wave, f"split {split.name!r}")
     plain = predict(predictor, split)
     total = np.zeros_like(plain.value)
     squares = np.zeros_like(plain.value)

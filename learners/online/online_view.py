@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 import numpy as np
@@ -14,6 +14,7 @@ from starsmith.data_contract.dataset.reader import Dataset
 from starsmith.data_contract.dataset.split import SpectrumView
 from starsmith.data_contract.dataset.training import TrainingSplit
 from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.snr_units import line_widths
 from starsmith.learners.online.torch_bank import OF_RECORD, BankOnDevice
 
 __all__ = ["OnlineView", "online_ranges", "open_online"]
@@ -135,7 +136,10 @@ def open_online(
     described = [bank.digest, seed, sorted((k, list(v)) for k, v in ranges.items())]
     described += [val_name or n_val, n_statistics]
     return OnlineView(
-        train=drawn_split(source, "train", n_statistics),
+        train=replace(
+            drawn_split(source, "train", n_statistics),
+            fwhm=line_widths(bank.instrument, bank.wave, bank.noise.arms),
+        ),
         val=val or drawn_split(source, "val", n_val),
         digest=hashlib.sha256(json.dumps(described).encode()).hexdigest(),
         notice=bank.notice,
