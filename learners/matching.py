@@ -1,7 +1,7 @@
 """Spectra of any kind brought to what a model was trained on."""
 
 from dataclasses import dataclass, replace
-from weakref import WeakKeyDictionary
+from functools import cached_property
 
 import numpy as np
 
@@ -17,12 +17,12 @@ from starsmith.learners.predict import LabelEstimate, Predictor, check_usable, e
 from starsmith.learners.quality import is_at_rest, knows_velocities
 from starsmith.learners.radial_velocity import VelocityMeter
 
-__all__ = ["Matched", "match_to_model", "predict_survey_spectrum"]
+__all__ = ["Matched", "SpectrumMatcher"]
 
 COARSER = 1.5  # times as wide: pixels that several of the spectrum's fall into
 UNSURE = 10.0  # km/s; a velocity less certain moves lines by more than half a pixel
-
-_METERS: "WeakKeyDictionary[Predictor, VelocityMeter]" = WeakKeyDictionary()
+FEWEST = 100  # pixels that a velocity is measured on
+UNMOVED = StandardRecipe(snr=False, rest=False)
 
 
 @dataclass(frozen=True)
@@ -50,116 +50,108 @@ class Matched:
     done: tuple[str, ...]
 
 
-def match_to_model(
-    predictor: Predictor, spectrum: SurveySpectrum, rv: float | None = None
-) -> Matched:
-    """Bring a spectrum to a model's pixels, frame and line width.
+class SpectrumMatcher:
+    """Brings spectra to a model's pixels, frame and line width, and predicts their labels.
 
-    Spikes are masked; the star is moved to rest by ``rv``, by the velocity its file states, or by
-    one measured against the training set, unless the model knows stars that move; sharper lines
-    are smeared to the model's width, broader ones flagged; pixels not covered are masked. A
-    spectrum on the model's own pixels keeps them: it is only moved.
+    Spikes are masked; the star is moved to rest by the velocity that is given, that its file
+    states, or that is measured against the training set, unless the model knows stars that move;
+    sharper lines are smeared to the model's width, broader ones flagged; pixels not covered are
+    masked. A spectrum on the model's own pixels keeps them: it is only moved.
 
     Parameters
     ----------
     predictor : Predictor
-    spectrum : SurveySpectrum
-        Any number of arms.
-    rv : float, optional
-        Radial velocity [km/s], whatever the file says.
-
-    Raises
-    ------
-    DataError
-        If no pixel of it is the model's, or the wavelengths look like another unit's.
     """
-    own = _on_own_pixels(predictor, spectrum)
-    known = spectrum.velocity.shift if rv is None else rv
-    notes: tuple[str, ...] = ()
-    if knows_velocities(predictor.card):
-        known = rv
-    elif known is None:
-        known, notes = _measured(predictor, spectrum, own)
-    if own is None:
-        return _resampled(predictor, spectrum, known, notes)
-    if known:
-        notes = (*notes, f"moved to rest from {known:+.1f} km/s ({RV_METHOD})")
-    return Matched(shift_to_rest(own, known or 0.0), known, bool(known), 0, notes)
 
+    def __init__(self, predictor: Predictor):
+        self.predictor = predictor
 
-def _on_own_pixels(predictor: Predictor, spectrum: SurveySpectrum) -> Observed | None:
-    """A spectrum whose pixels are the model's, None of any other; DataError of another unit."""
-    if len(spectrum.arms) > 1:
-        return None
-    seen = in_order_of(predictor.wave, spectrum.arms[0])
-    if same_wave(predictor.wave, seen.wave):
-        return seen
-    if hint := unit_hint(predictor.wave, seen.wave):
-        raise DataError(f"spectrum: {wave_difference(predictor.wave, seen.wave)}; {hint}")
-    return None
+    @cached_property
+    def _meter(self) -> VelocityMeter:
+        return VelocityMeter(self.predictor.statistics)
 
+    def match(self, spectrum: SurveySpectrum, rv: float | None = None) -> Matched:
+        """Bring one spectrum, of any number of arms, to the model.
 
-def _resampled(
-    predictor: Predictor, spectrum: SurveySpectrum, rv: float | None, notes: tuple[str, ...]
-) -> Matched:
-    wave, fwhm = predictor.wave, predictor.statistics.fwhm
-    known = fwhm is not None and all(arm.fwhm is not None for arm in spectrum.arms)
-    step = np.median(np.abs(np.diff(wave)))
-    native = min(float(np.median(np.diff(arm.wave))) for arm in spectrum.arms)
-    method = "conserving" if not known and step > COARSER * native else "quintic"
-    recipe = StandardRecipe(resample=method, snr=False)
-    moved = replace(spectrum, velocity=Velocity(rv=rv or 0.0))
-    found = standardise(moved, recipe, wave, fwhm if known else None)
-    quality = quality_value("broad_lines") if "broad_lines" in found.doubts else 0
-    if not known:
-        quality |= quality_value("unknown_resolution")
-    covered = f"{found.usable.mean():.0%} of the model's pixels usable"
-    done = (*notes, *found.done, covered)
-    return Matched(found, rv, True, quality, done)
+        Parameters
+        ----------
+        spectrum : SurveySpectrum
+        rv : float, optional
+            Radial velocity [km/s], whatever the file says.
 
+        Raises
+        ------
+        DataError
+            If no pixel of it is the model's, or the wavelengths look like another unit's.
+        """
+        own = self._on_own_pixels(spectrum)
+        known = spectrum.velocity.shift if rv is None else rv
+        notes: tuple[str, ...] = ()
+        if knows_velocities(self.predictor.card):
+            known = rv
+        elif known is None:
+            known, notes = self._measured(spectrum, own)
+        if own is None:
+            return self._resampled(spectrum, known, notes)
+        if known:
+            notes = (*notes, f"moved to rest from {known:+.1f} km/s ({RV_METHOD})")
+        return Matched(shift_to_rest(own, known or 0.0), known, bool(known), 0, notes)
 
-def _measured(
-    predictor: Predictor, spectrum: SurveySpectrum, own: Observed | None
-) -> tuple[float | None, tuple[str, ...]]:
-    """Velocity by the training set, and how it was had; None where none can be told."""
-    if own is not None and is_at_rest(predictor.statistics, own[None]):
-        return 0.0, ()
-    seen = own
-    if seen is None:
-        seen = standardise(
-            spectrum, StandardRecipe(resample="linear", snr=False, rest=False), predictor.wave
+    def predict(
+        self, spectrum: SurveySpectrum, rv: float | None = None
+    ) -> tuple[tuple[LabelEstimate, ...], Matched]:
+        """Labels of one spectrum, and what was done to it; parameters and errors as `match`."""
+        matched = self.match(spectrum, rv)
+        check_usable(self.predictor, matched.seen)
+        at_rest = matched.rv is not None
+        found = estimates_of(
+            self.predictor, matched.seen, at_rest, matched.interpolated, matched.quality
         )
-    if not np.median(seen.flux[seen.usable]) > 0 or seen.usable.sum() < 100:
-        return None, ()
-    if predictor not in _METERS:
-        _METERS[predictor] = VelocityMeter(predictor.statistics)
-    found = _METERS[predictor].measure(seen)
-    if not found.significant or found.error > UNSURE:
-        return None, ("its velocity cannot be measured: not moved",)
-    return found.rv, (f"velocity {found.rv:+.1f} ± {found.error:.1f} km/s measured",)
+        return found, matched
 
+    def _on_own_pixels(self, spectrum: SurveySpectrum) -> Observed | None:
+        """A spectrum whose pixels are the model's, None of others; DataError of another unit."""
+        if len(spectrum.arms) > 1:
+            return None
+        wave = self.predictor.wave
+        seen = in_order_of(wave, spectrum.arms[0])
+        if same_wave(wave, seen.wave):
+            return seen
+        if hint := unit_hint(wave, seen.wave):
+            raise DataError(f"spectrum: {wave_difference(wave, seen.wave)}; {hint}")
+        return None
 
-def predict_survey_spectrum(
-    predictor: Predictor, spectrum: SurveySpectrum, rv: float | None = None
-) -> tuple[tuple[LabelEstimate, ...], Matched]:
-    """Predict the labels of one spectrum of any file, and say what was done to it.
+    def _resampled(
+        self, spectrum: SurveySpectrum, rv: float | None, notes: tuple[str, ...]
+    ) -> Matched:
+        wave, fwhm = self.predictor.wave, self.predictor.statistics.fwhm
+        known = fwhm is not None and all(arm.fwhm is not None for arm in spectrum.arms)
+        step = np.median(np.abs(np.diff(wave)))
+        native = min(float(np.median(np.diff(arm.wave))) for arm in spectrum.arms)
+        method = "conserving" if not known and step > COARSER * native else "quintic"
+        recipe = StandardRecipe(resample=method, snr=False)
+        moved = replace(spectrum, velocity=Velocity(rv=rv or 0.0))
+        found = standardise(moved, recipe, wave, fwhm if known else None)
+        quality = quality_value("broad_lines") if "broad_lines" in found.doubts else 0
+        if not known:
+            quality |= quality_value("unknown_resolution")
+        covered = f"{found.usable.mean():.0%} of the model's pixels usable"
+        return Matched(found, rv, True, quality, (*notes, *found.done, covered))
 
-    Parameters
-    ----------
-    predictor : Predictor
-    spectrum : SurveySpectrum
-    rv : float, optional
-        As in `match_to_model`.
-
-    Raises
-    ------
-    DataError
-        If the spectrum cannot be used.
-    """
-    matched = match_to_model(predictor, spectrum, rv)
-    check_usable(predictor, matched.seen)
-    at_rest = matched.rv is not None
-    estimates = estimates_of(
-        predictor, matched.seen, at_rest, matched.interpolated, matched.quality
-    )
-    return estimates, matched
+    def _measured(
+        self, spectrum: SurveySpectrum, own: Observed | None
+    ) -> tuple[float | None, tuple[str, ...]]:
+        """Velocity by the training set, and how it was had; None where none can be told."""
+        if own is not None and is_at_rest(self.predictor.statistics, own[None]):
+            return 0.0, ()
+        seen, shared = own, 1.0
+        if seen is None:
+            seen = standardise(spectrum, UNMOVED, self.predictor.wave)
+            shared = seen.correlation_length  # pixels whose noise is one
+        if seen.usable.sum() < FEWEST or not np.median(seen.flux[seen.usable]) > 0:
+            return None, ()
+        found = self._meter.measure(seen)
+        error = found.error * max(shared, 1.0) ** 0.5
+        if not found.significant or error > UNSURE:
+            return None, ("its velocity cannot be measured: not moved",)
+        return found.rv, (f"velocity {found.rv:+.1f} ± {error:.1f} km/s measured",)

@@ -26,7 +26,9 @@ def unit_hint(own: np.ndarray, wave: np.ndarray) -> str:
             return "these look like air wavelengths: convert them to vacuum (--air)"
         if abs(ratio - 10.0) < 1e-3:
             return "these look like nanometres: multiply them by 10, or give the column its unit"
-    elif wave.size and wave.max() < own.min() <= 10.0 * wave.max() <= 10.0 * own.max():
+    elif (
+        wave.size and wave.max() < own.min() <= 10.0 * wave.max() and 10.0 * wave.min() < own.max()
+    ):
         return "these look like nanometres: multiply them by 10, or give the column its unit"
     return ""
 

@@ -16,7 +16,7 @@ LIGHT_SPEED_KM_S = 299792.458
 FASTEST, COARSE, FINE = 800.0, 20.0, 2.0  # km/s; a line of R = 4300 is 70 km/s wide
 COARSE_GRID = np.arange(-FASTEST, FASTEST + COARSE / 2, COARSE)
 AROUND = 40.0  # km/s on either side of the coarse best
-SIGNIFICANT = 7.0  # scatter of χ² far from its least
+SIGNIFICANT = 36.0  # of χ² above its least at every velocity far from the best
 SLOPES = 4  # polynomials that the continuum is multiplied by, orders 0 to 3
 FAR = 300.0  # km/s
 
@@ -25,8 +25,8 @@ FAR = 300.0  # km/s
 class MeasuredVelocity:
     """A radial velocity and its 1σ error [km/s], receding positive.
 
-    ``significant`` says whether the best match stands out of those far from it by 7 times their
-    scatter; without, the number means nothing.
+    ``significant`` says whether χ² is above its least by 36 at all velocities 300 km/s and more
+    away; without, the number means nothing.
     """
 
     rv: float
@@ -100,8 +100,7 @@ class VelocityMeter:
         weight = np.where(usable, sigma**-2.0, 0.0)
         chi2 = np.array([self._chi2(flux, weight, shifted) for shifted in self._coarse])
         best = COARSE_GRID[np.argmin(chi2)]
-        far = chi2[np.abs(COARSE_GRID - best) > FAR]
-        scatter = 1.4826 * np.median(np.abs(far - np.median(far)))
+        far = chi2[np.abs(COARSE_GRID - best) > FAR].min()
         fine = best + np.arange(-AROUND, AROUND + FINE / 2, FINE)
         close = np.array([self._chi2(flux, weight, self._shifted(rv)) for rv in fine])
         k = int(np.clip(np.argmin(close), 1, fine.size - 2))
@@ -110,9 +109,8 @@ class VelocityMeter:
         rv = fine[k] + 0.5 * FINE * (left - right) / bend
         scale = middle if seen.error is None else max(1.0, middle)
         error = FINE * np.sqrt(2.0 * scale / (bend * usable.sum()))
-        return MeasuredVelocity(
-            float(rv), float(error), bool(np.median(far) - middle > SIGNIFICANT * scatter)
-        )
+        above = (far - middle) * usable.sum() / scale
+        return MeasuredVelocity(float(rv), float(error), bool(above > SIGNIFICANT))
 
     def _chi2(self, flux: np.ndarray, weight: np.ndarray, templates: np.ndarray) -> float:
         """χ² per usable pixel of the best combination of shifted templates."""

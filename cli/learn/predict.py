@@ -1,4 +1,4 @@
-"""``speclearn predict``: labels of a spectrum, or of a split of a data set."""
+"""``speclearn predict``: labels of the spectra of a file, or of a split of a data set."""
 
 from dataclasses import dataclass
 from math import nan
@@ -15,7 +15,7 @@ from starsmith.data_contract.text_tables import text_table
 
 if TYPE_CHECKING:
     from starsmith.data_contract.predictions import Predictions
-    from starsmith.learners import Predictor
+    from starsmith.learners import LabelEstimate, Predictor
 
 __all__ = ["PredictOptions", "predict"]
 
@@ -25,12 +25,12 @@ class PredictOptions:
     """Options of ``speclearn predict``."""
 
     model: Path = argument(type=EXISTING)
-    source: Path = argument(metavar="SPECTRUM|DATA", type=EXISTING)
+    source: Path = argument(metavar="FILE|DATA", type=EXISTING)
     split: str = option(type=click.Choice(SPLIT_NAMES), default="test", help="Of a data set.")
-    air: bool = option(is_flag=True, help="Wavelengths of SPECTRUM are those of air.")
+    air: bool = option(is_flag=True, help="Wavelengths of FILE are those of air.")
     rv: float | None = option(
         type=float,
-        help="Radial velocity of the star [km/s]: SPECTRUM is shifted to rest (cubic spline).",
+        help="Radial velocity of the star [km/s], taken out.  [default: the file's, or measured]",
     )
     strict: bool = option(is_flag=True, help="Exit with 3 where a prediction has a quality flag.")
     out: Path | None = option(type=PATH, help="Table of the predictions.")
@@ -49,12 +49,13 @@ class PredictOptions:
 )
 @takes(PredictOptions)
 def predict(options: PredictOptions) -> None:
-    """Predict labels of one spectrum, or of a split of a data set.
+    """Predict labels of the spectra of a file, or of a split of a data set.
 
-    SPECTRUM is an ECSV, CSV or FITS table with columns wave [vacuum Angstrom], flux and, where
-    you have them, error or ivar, and mask (0 = good), on the model's own wavelengths; or a
-    pfsObject file. Other names and units are understood. The column quality holds named bits; 0
-    is an answer without a reservation.
+    FILE is a survey's (`specdata info` says which are known), or an ECSV, CSV or FITS table with
+    columns wave [vacuum Angstrom], flux and, where you have them, error or ivar, and mask (0 =
+    good). Other names and units are understood. Spectra are brought to the model: at rest, on
+    its pixels, and with lines as wide as its own; stderr says what was done. The column quality
+    holds named bits; 0 is an answer without a reservation.
     """
     import numpy as np
 
@@ -65,11 +66,12 @@ def predict(options: PredictOptions) -> None:
 
     is_spectrum = options.source.is_file()
     if not is_spectrum and (options.air or options.rv is not None):
-        raise click.UsageError("--air and --rv are of a spectrum; a data set knows both")
+        raise click.UsageError("--air and --rv are of a file; a data set knows both")
     refuse_existing(options.out, options.overwrite)
     predictor = load_checkpoint(options.model, options.device)
-    rows = _of_spectrum(predictor, options) if is_spectrum else _of_split(predictor, options)
-    quality = np.array([row["quality"] for row in rows[: 1 if is_spectrum else None]])
+    rows = _of_file(predictor, options) if is_spectrum else _of_split(predictor, options)
+    step = len(predictor.labels) if is_spectrum else 1
+    quality = np.array([row["quality"] for row in rows[::step]])
     if options.as_json:
         echo_json("speclearn.predict", {"source": str(options.source), "predictions": rows})
     else:
@@ -83,26 +85,36 @@ def predict(options: PredictOptions) -> None:
         )
 
 
-def _of_spectrum(predictor: "Predictor", options: PredictOptions) -> list[dict]:
-    """Predict a spectrum file, and write a table where asked; a row per label."""
+def _of_file(predictor: "Predictor", options: PredictOptions) -> list[dict]:
+    """Predict every spectrum of a file, and write a table where asked; a row per label."""
     from astropy.table import Table
 
     from starsmith.data_contract.errors import DataError
-    from starsmith.data_contract.exchange.spectrum_file import read_spectrum
     from starsmith.data_contract.quality import QUALITY_BITS
     from starsmith.data_contract.rest_frame import RV_METHOD
+    from starsmith.data_contract.surveys.any_file import read_any
     from starsmith.data_contract.tables.table_files import write_table
-    from starsmith.learners import predict_observed
+    from starsmith.learners.matching import SpectrumMatcher
 
-    seen = read_spectrum(options.source, options.air)
-    try:
-        estimates = predict_observed(predictor, seen, options.rv)
-    except DataError as problem:
-        raise DataError(f"{options.source}: {problem}") from None
-    names = ("label", "value", "uncertainty", "unit", "quality")
-    rows = [
-        {name: getattr(e, name) for name in names} | {"flags": " ".join(e.flags)} for e in estimates
-    ]
+    matcher = SpectrumMatcher(predictor)
+    rows, refused = [], []
+    for number, spectrum in enumerate(read_any(options.source, options.air)):
+        name = spectrum.source_id or f"spectrum {number}"
+        try:
+            estimates, matched = matcher.predict(spectrum, options.rv)
+        except DataError as problem:
+            refused.append(f"{name}: {problem}")
+            continue
+        if matched.done:
+            click.echo(f"{name}: {'; '.join(matched.done)}", err=True)
+        rows += [{"spectrum": name} | _label_row(estimate) for estimate in estimates]
+    if not rows:
+        more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
+        raise DataError(f"{options.source}: {refused[0].partition(': ')[2]}{more}")
+    for line in refused:
+        click.echo(f"left out: {line}", err=True)
+    if len({row["spectrum"] for row in rows}) == 1:
+        rows = [{k: v for k, v in row.items() if k != "spectrum"} for row in rows]
     if options.out:
         table = Table(rows=[_no_none(row) for row in rows])
         table.meta = {"model": predictor.card["model"], "quality_bits": dict(QUALITY_BITS)}
@@ -110,6 +122,12 @@ def _of_spectrum(predictor: "Predictor", options: PredictOptions) -> list[dict]:
             table.meta |= {"rv": options.rv, "rv_shift": RV_METHOD}
         write_table(options.out, table)
     return rows
+
+
+def _label_row(estimate: "LabelEstimate") -> dict:
+    names = ("label", "value", "uncertainty", "unit", "quality")
+    row = {name: getattr(estimate, name) for name in names}
+    return row | {"flags": " ".join(estimate.flags)}
 
 
 def _of_split(predictor: "Predictor", options: PredictOptions) -> list[dict]:
