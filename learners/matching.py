@@ -50,6 +50,14 @@ class Matched:
     done: tuple[str, ...]
 
 
+def _one_after_the_other(spectrum: SurveySpectrum) -> Observed:
+    """Pixels of all arms."""
+    arms = spectrum.arms
+    parts = {name: [getattr(arm, name) for arm in arms] for name in ("wave", "flux", "mask")}
+    error = np.concatenate([arm.error for arm in arms]) if spectrum.has_error else None
+    return Observed(**{name: np.concatenate(p) for name, p in parts.items()}, error=error)
+
+
 class SpectrumMatcher:
     """Brings spectra to a model's pixels, frame and line width, and predicts their labels.
 
@@ -111,10 +119,8 @@ class SpectrumMatcher:
 
     def _on_own_pixels(self, spectrum: SurveySpectrum) -> Observed | None:
         """A spectrum whose pixels are the model's, None of others; DataError of another unit."""
-        if len(spectrum.arms) > 1:
-            return None
         wave = self.predictor.wave
-        seen = in_order_of(wave, spectrum.arms[0])
+        seen = in_order_of(wave, _one_after_the_other(spectrum))
         if same_wave(wave, seen.wave):
             return seen
         if hint := unit_hint(wave, seen.wave):

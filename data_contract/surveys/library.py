@@ -8,26 +8,25 @@ bands were left in and are flagged. The user's own wheel is read, member by memb
 import io
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from astropy.io import fits  # noqa: TID251
 
 from starsmith.data_contract.air import air_to_vacuum
-from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.exchange.spectrum_file import read_spectrum
 from starsmith.data_contract.files.outside import read_npz
 from starsmith.data_contract.masks import mask_value
 from starsmith.data_contract.surveys.cards import number, text
 from starsmith.data_contract.surveys.outside_file import OutsideFile, native
 from starsmith.data_contract.surveys.registry import SpectraFile, Survey, register_survey
 from starsmith.data_contract.surveys.spectrum import (
-    FLUX_CGS,
     RELATIVE,
     KnownLabel,
     SpectrumArm,
     SurveySpectrum,
     Velocity,
 )
+from starsmith.data_contract.surveys.table_spectrum import spectrum_of_table
 
 __all__: list[str] = []
 
@@ -179,25 +178,8 @@ def _spectrum(
 
 def _of_table(file: OutsideFile) -> SurveySpectrum:
     """A table of one spectrum; the star is called as its file."""
-    seen = read_spectrum(file.path)
-    if seen.wave is None or seen.flux.ndim != 1:
-        raise DataError("it is no table of one spectrum")
-    order = np.argsort(seen.wave, kind="stable")
-    arm = SpectrumArm(
-        wave=seen.wave[order],
-        flux=seen.flux[order],
-        error=None if seen.error is None else seen.error[order],
-        mask=seen.mask[order],
-    )
-    column = file.table.find("flux")
-    unit = RELATIVE if file.table.unit(column) is None else FLUX_CGS
-    return SurveySpectrum(
-        survey="library", arms=(arm,), ids={"name": _star_name(_stem(file.path.name))}, unit=unit
-    )
-
-
-def _stem(name: str) -> str:
-    return name.removesuffix(".gz").rpartition(".")[0] or name
+    spectrum = spectrum_of_table(file.table)
+    return replace(spectrum, ids={"name": _star_name(spectrum.ids["name"])})
 
 
 register_survey(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from astropy import units
 from astropy.table import Table
+from scipy.interpolate import CubicSpline
 
 from starsmith.data_contract.air import vacuum_to_air
 from starsmith.data_contract.errors import DataError
@@ -225,3 +226,40 @@ def test_air_and_velocity_are_of_spectra(ridge, dataset, spectrum_file):
     for option in ("--air", "--rv 10"):
         assert call(f"speclearn predict {option}", ridge, dataset).exit_code == 2
     assert call("speclearn predict --rv 1e5", ridge, spectrum_file).exit_code == 2
+
+
+def test_many_spectra_of_a_survey_come_out_as_one_table(ridge, shared_data, tmp_path):
+    """A DESI coadd: five stars on other pixels, a row each, and a line each on stderr."""
+    coadd = shared_data / "surveys" / "desi" / "coadd-sv3-dark-26065.fits"
+    out = tmp_path / "labels.ecsv"
+    done = call("speclearn predict", ridge, coadd, "--out", out)
+    assert done.exit_code == 0, done.stderr
+    table = Table.read(out)
+    lines = done.stderr.splitlines()
+    refused = [line for line in lines if line.startswith("left out: ")]
+    assert len(table) + len(refused) == 5
+    assert len(set(table["spectrum"])) == len(table)
+    assert sum("resampled (" in line for line in lines) == len(table)
+    assert all("unknown_resolution" in flags for flags in table["flags"])  # of the toy bank
+
+
+def test_a_table_on_other_pixels_is_brought_to_the_model(ridge, spectrum_file, tmp_path):
+    """In air, every third of an ångström, in nJy: the label of the plain table."""
+    plain = json.loads(call("speclearn predict --json --rv 0", ridge, spectrum_file).stdout)
+    table = Table.read(spectrum_file)
+    wave = np.arange(8501.0, 8628.0, 1 / 3)
+    columns = {
+        name: CubicSpline(table["wave"], table[name])(wave)
+        * units.Unit("1e-17 erg/(s cm2 Angstrom)")
+        for name in ("flux", "error")
+    }
+    density = units.spectral_density(wave * units.AA)
+    other = Table({name: column.to(units.nJy, density) for name, column in columns.items()})
+    other["wave"] = vacuum_to_air(wave) * units.AA
+    other.meta["medium"] = "air"
+    other.write(tmp_path / "other.ecsv")
+    done = call("speclearn predict --json --rv 0", ridge, tmp_path / "other.ecsv")
+    assert done.exit_code == 0, done.stderr
+    (row,) = json.loads(done.stdout)["predictions"]
+    assert row["value"] == pytest.approx(plain["predictions"][0]["value"], abs=0.1)  # interpolation
+    assert "resampled (quintic) to 300 pixels" in done.stderr
