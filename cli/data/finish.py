@@ -26,8 +26,9 @@ def finish(options: FinishOptions) -> None:
 
     Refuses with the list of those that are missing.
     """
-    from starsmith.data_contract.dataset.shards import finish_dataset, writer_lock
+    from starsmith.data_contract.dataset.shards import finish_dataset
     from starsmith.data_contract.files.disk_errors import told_of_disk
+    from starsmith.data_contract.files.lock import writer_lock
 
     path = options.path
     with told_of_disk(path, "all shards are kept"), writer_lock(path):

@@ -80,7 +80,6 @@ def ingest(options: IngestOptions) -> None:
     must be those of one grid unless --wave is given. Spectra without an error make a data set
     without one. Refused spectra are listed, one per line.
     """
-    from starsmith.data_contract.dataset.shards import remove_dataset
     from starsmith.data_contract.files.disk_errors import told_of_disk
     from starsmith.data_contract.surveys.ingest import Ingest, ingest_files
 
@@ -90,8 +89,6 @@ def ingest(options: IngestOptions) -> None:
         stratify=options.stratify,
         seed=options.seed,
     )
-    if options.overwrite and options.out.exists():
-        remove_dataset(options.out)
     report = options.report or options.out.with_name(f"{options.out.name}.refused.txt")
     with (
         told_of_disk(options.out, "shards that are written are kept"),
@@ -100,7 +97,7 @@ def ingest(options: IngestOptions) -> None:
     ):
         tell = {"files": files, "spectra": spectra}
         manifest, scan = ingest_files(
-            request, options.out, report, lambda what, k, n: tell[what](k, n)
+            request, options.out, report, lambda what, k, n: tell[what](k, n), options.overwrite
         )
     _say(options, scan, report, manifest.digest)
 

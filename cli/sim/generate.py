@@ -180,28 +180,30 @@ class Request:
             Counts, bytes, digest and resolved configuration.
         """
         from starsmith.data_contract.dataset.manifest import MANIFEST_FILE
-        from starsmith.data_contract.dataset.shards import remove_dataset
+        from starsmith.data_contract.dataset.replacing import replacing
+        from starsmith.data_contract.files.disk_errors import told_of_disk
         from starsmith.simulator.generation import generate as simulation
         from starsmith.simulator.generation.conversion import export_published
         from starsmith.simulator.generation.schedulers import executor_of
 
         bank, prior = self._opened()
-        folder = self.dataset
-        if self.overwrite and folder.exists():
-            simulation.check_prior(bank, prior, self.noise)  # while the old data are still there
-            remove_dataset(folder)
-        complete = (folder / MANIFEST_FILE).exists()
+        folder, settings = self.dataset, self.settings
+        header = simulation.check_request(bank, prior, self.counts, self.seed, settings)
         folder.parent.mkdir(parents=True, exist_ok=True)
         report = self._sizes() | {"config_file": str(self.config_file), "notice": bank.notice}
-        settings = self.settings
         if self.emit_tasks:
             simulation.prepare_dataset(bank, prior, self.counts, folder, self.seed, settings)
             return report | self._write_tasks(report["n_shards"])
-        with executor_of(self.scheduler) as executor:
-            workers = self.workers or (2 if sum(self.counts.values()) > FEW else 1)
+        workers = self.workers or (2 if sum(self.counts.values()) > FEW else 1)
+        with (
+            executor_of(self.scheduler) as executor,
+            told_of_disk(folder),
+            replacing(folder, header, self.overwrite) as place,
+        ):
+            complete = (place / MANIFEST_FILE).exists()
             crew = simulation.Crew(workers=workers, executor=executor, part=self.shards)
             manifest = simulation.write_dataset(
-                bank, prior, self.counts, folder, self.seed, settings, crew, progress
+                bank, prior, self.counts, place, self.seed, settings, crew, progress
             )
         if manifest is None:
             return report | {"shards": [crew.part.start, crew.part.stop]}

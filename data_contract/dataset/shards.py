@@ -47,12 +47,10 @@ from starsmith.data_contract.files.atomic import (
     write_text,
 )
 from starsmith.data_contract.files.interrupts import uninterrupted
-from starsmith.data_contract.files.lock import writer_lock
 from starsmith.data_contract.files.outside import read_json
 from starsmith.data_contract.files.zarr_groups import (
     open_group,
     read_arrays,
-    schema_of,
     write_array,
 )
 from starsmith.data_contract.quantities import SPLITS
@@ -65,9 +63,7 @@ __all__ = [
     "finished_shards",
     "open_run",
     "plan_shards",
-    "remove_dataset",
     "write_shard",
-    "writer_lock",
 ]
 
 RUN_FILE = "run.json"
@@ -131,8 +127,10 @@ def create_dataset(path: Path | str, header: DatasetHeader) -> None:
                 create_skeleton(staging, header)
             try:
                 os.rename(fresh, path)
-            except OSError:  # another process created it meanwhile
+            except OSError:
                 shutil.rmtree(fresh)
+                if not path.exists():  # else another process created it meanwhile
+                    raise
     accept_run(path, header)
 
 
@@ -365,31 +363,3 @@ def is_skeleton(name: str, header: DatasetHeader) -> bool:
     if top in header.counts:
         return name.endswith("/zarr.json") or name.startswith(f"{top}/wave/")
     return top in {"zarr.json", RUN_FILE, CARD_FILE, "wave", "noise"}
-
-
-def require_replaceable(path: Path) -> None:
-    """Refuse what ``--overwrite`` must not replace: anything but a data set; DataError."""
-    empty = path.is_dir() and not any(path.iterdir())
-    if not empty and schema_of(path) != DATASET_SCHEMA:
-        raise DataError(
-            f"{path} is not a data set: --overwrite does not replace it; remove it yourself, or "
-            "choose another place"
-        )
-
-
-def remove_dataset(path: Path) -> None:
-    """Remove the data set at ``path``: all of it or nothing.
-
-    It is renamed first, so that a folder that may not be changed keeps every file, and under
-    the writers' lock, so that nobody is writing it.
-
-    Raises
-    ------
-    DataError
-        If something else is there, or another process is writing it.
-    """
-    require_replaceable(path)
-    aside = partial_name(path)
-    with writer_lock(path):
-        path.rename(aside)
-        shutil.rmtree(aside)

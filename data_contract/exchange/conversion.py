@@ -10,6 +10,7 @@ import numpy as np
 from starsmith.data_contract.dataset.manifest import Manifest
 from starsmith.data_contract.dataset.reader import Dataset
 from starsmith.data_contract.dataset.remaker import Remaker
+from starsmith.data_contract.dataset.replacing import remove_dataset, replacing
 from starsmith.data_contract.dataset.schema import STORES, DatasetHeader, stored_bits
 from starsmith.data_contract.dataset.shards import (
     Shard,
@@ -17,7 +18,6 @@ from starsmith.data_contract.dataset.shards import (
     finish_dataset,
     finished_shards,
     plan_shards,
-    remove_dataset,
     write_shard,
 )
 from starsmith.data_contract.dataset.split import Split
@@ -45,7 +45,11 @@ Columns = Callable[[Shard], Mapping[str, np.ndarray]]
 
 
 def convert_store(
-    dataset: Dataset, out: Path | str, store: str, remaker: Remaker | None = None
+    dataset: Dataset,
+    out: Path | str,
+    store: str,
+    remaker: Remaker | None = None,
+    overwrite: bool = False,
 ) -> Manifest:
     """Write a dataset again in another store: to the last byte what ``generate`` would write.
 
@@ -58,6 +62,8 @@ def convert_store(
         ``noiseless``, ``frozen`` or ``keys``.
     remaker : Remaker, optional
         The bank; needed where a frozen store is to have noiseless flux.
+    overwrite : bool
+        Replace the dataset at ``out``, once the new one is whole.
 
     Returns
     -------
@@ -91,7 +97,7 @@ def convert_store(
             found |= {"flux": view.flux, "error": view.error}
         return found
 
-    return write_dataset(Path(out), header, columns)
+    return write_dataset(Path(out), header, columns, overwrite=overwrite)
 
 
 def _scalars(split: Split, rows: slice) -> dict[str, np.ndarray]:
@@ -107,6 +113,7 @@ def write_dataset(
     header: DatasetHeader,
     columns: Columns,
     progress: Callable[[Shard], None] = lambda shard: None,
+    overwrite: bool = False,
 ) -> Manifest:
     """Write a dataset shard by shard, or the shards that an interrupted run left to write.
 
@@ -118,6 +125,8 @@ def write_dataset(
         Columns of a shard, as `write_shard` takes them.
     progress : callable
         Called after every shard.
+    overwrite : bool
+        Replace the dataset at ``out``, once the new one is whole.
 
     Raises
     ------
@@ -125,14 +134,15 @@ def write_dataset(
         If another run or another process writes there, or columns cannot be had; a dataset
         that was begun here is removed then.
     """
-    is_new = not out.exists()
-    create_dataset(out, header)
-    try:
-        return _write_shards(out, header, columns, progress)
-    except DataError:
-        if is_new:  # its source is damaged: there is nothing to go on with
-            remove_dataset(out)
-        raise
+    with replacing(out, header, overwrite) as place:
+        is_new = not place.exists()
+        create_dataset(place, header)
+        try:
+            return _write_shards(place, header, columns, progress)
+        except DataError:
+            if is_new:  # its source is damaged: there is nothing to go on with
+                remove_dataset(place)
+            raise
 
 
 def _write_shards(
@@ -148,7 +158,7 @@ def _write_shards(
         return finish_dataset(out)
 
 
-def restore_dataset(folder: Path | str, out: Path | str) -> Manifest:
+def restore_dataset(folder: Path | str, out: Path | str, overwrite: bool = False) -> Manifest:
     """Turn files in the published layout, exported by starsmith, back into the dataset.
 
     Nothing is lost on the way: flux times its median rounds to what it was, labels, conditions
@@ -160,6 +170,8 @@ def restore_dataset(folder: Path | str, out: Path | str) -> Manifest:
     folder : path
         With ``train.h5``, ``val.h5``, ``test.h5``.
     out : path
+    overwrite : bool
+        Replace the dataset at ``out``, once the new one is whole.
 
     Returns
     -------
@@ -178,7 +190,7 @@ def restore_dataset(folder: Path | str, out: Path | str) -> Manifest:
         file = folder / f"{shard.split}.h5"
         return _columns(file, header, read_published(file, slice(shard.start, shard.stop)))
 
-    return write_dataset(Path(out), header, columns)
+    return write_dataset(Path(out), header, columns, overwrite=overwrite)
 
 
 def exported_header(folder: Path) -> DatasetHeader:

@@ -18,6 +18,7 @@ from starsmith.data_contract.dataset.split import SpectrumView, Split
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.atomic import staged_file
+from starsmith.data_contract.files.lock import writer_lock
 from starsmith.data_contract.masks import MASK_BITS
 from starsmith.data_contract.noise.detector import sensitivity, sky_counts
 from starsmith.data_contract.quantities import CONDITIONS, SPLITS
@@ -141,7 +142,8 @@ def export_pfs(
     Raises
     ------
     DataError
-        If files are there already, or the store has no noiseless flux that ``truth`` asks for.
+        If files are there already, another process is writing there, or the store has no
+        noiseless flux that ``truth`` asks for.
     """
     folder = Path(folder)
     if rows.size and rows.max() >= len(split):
@@ -150,18 +152,24 @@ def export_pfs(
         _refuse_existing(split, rows, folder)
     folder.mkdir(parents=True, exist_ok=True)
     files = []
-    for start in range(0, rows.size, BLOCK_ROWS):
-        some = rows[start : start + BLOCK_ROWS]
-        objects = _Objects.of(split, some)
-        model = split.flux_model(some) if truth else None
-        for i in range(some.size):
-            contents = {objects.name(i): _object_hdus(objects, i)}
-            if model is not None:
-                contents[objects.truth_name(i)] = _truth_hdus(objects, i, model[i])
-            for name, hdus in contents.items():
-                files.append(_write(folder / name, hdus))
-        if progress:
-            progress(start + some.size, rows.size)
+    with writer_lock(folder / "pfs"):
+        for start in range(0, rows.size, BLOCK_ROWS):
+            files += _write_block(split, rows[start : start + BLOCK_ROWS], folder, truth)
+            if progress:
+                progress(min(start + BLOCK_ROWS, rows.size), rows.size)
+    return files
+
+
+def _write_block(split: Split, rows: np.ndarray, folder: Path, truth: bool) -> list[Path]:
+    """Files of some rows, few enough to be held in memory."""
+    objects = _Objects.of(split, rows)
+    model = split.flux_model(rows) if truth else None
+    files = []
+    for i in range(rows.size):
+        contents = {objects.name(i): _object_hdus(objects, i)}
+        if model is not None:
+            contents[objects.truth_name(i)] = _truth_hdus(objects, i, model[i])
+        files += [_write(folder / name, hdus) for name, hdus in contents.items()]
     return files
 
 

@@ -7,7 +7,7 @@ observer can. Train from the zarr dataset, whose errors are honest.
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -29,6 +29,7 @@ from starsmith.data_contract.files.hdf5_check import (
     open_hdf5,
 )
 from starsmith.data_contract.files.hdf5_write import PatientFile, write_hdf5
+from starsmith.data_contract.files.lock import writer_lock
 from starsmith.data_contract.noise.view import true_error
 from starsmith.data_contract.observed import Observed
 from starsmith.data_contract.quantities import CONDITIONS, SOMETIMES, SPLITS
@@ -108,6 +109,7 @@ def write_published(dataset: Dataset, folder: Path | str) -> list[Path]:
     dataset : Dataset
         Not a frozen store: the layout holds noiseless flux.
     folder : path
+        The files appear, or replace others, together: once all are whole.
 
     Returns
     -------
@@ -116,22 +118,23 @@ def write_published(dataset: Dataset, folder: Path | str) -> list[Path]:
     Raises
     ------
     DataError
-        If pandas and tables are not installed, or the store holds no noiseless flux.
+        If pandas and tables are not installed, the store holds no noiseless flux, or another
+        process is writing there.
     """
     pandas = _import_pandas()
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    files = []
-    for name, split in dataset.splits.items():
-        file = folder / f"{name}.h5"
-        table = _table_image(pandas, pandas.DataFrame(_params(split)))
-        with staged_file(file, sweep=True) as partial, write_hdf5(partial) as (root, disk):
-            _write_arrays(root, split, dataset, disk)
-            _write_header(root, dataset.header)
-            with h5py.File(io.BytesIO(table), "r") as stored:
-                stored.copy(PARAMS, root, PARAMS)
-        files.append(file)
-    return files
+    files = {name: folder / f"{name}.h5" for name in dataset.splits}
+    with writer_lock(folder / "h5"), ExitStack() as staged:
+        for name, split in dataset.splits.items():
+            table = _table_image(pandas, pandas.DataFrame(_params(split)))
+            partial = staged.enter_context(staged_file(files[name], sweep=True))
+            with write_hdf5(partial) as (root, disk):
+                _write_arrays(root, split, dataset, disk)
+                _write_header(root, dataset.header)
+                with h5py.File(io.BytesIO(table), "r") as stored:
+                    stored.copy(PARAMS, root, PARAMS)
+    return list(files.values())
 
 
 def _table_image(pandas: ModuleType, table: object) -> bytes:

@@ -34,7 +34,7 @@ def writer_lock(path: Path | str, part: range | None = None) -> Iterator[None]:
     DataError
         If another writer of the same shards holds a lock.
     """
-    path = Path(path)
+    path = Path(os.path.abspath(path))  # "." has no name of its own
     suffix = f".{part.start}-{part.stop}.lock" if part is not None else ".lock"
     lock = path.with_name(path.name + suffix)
     lock.parent.mkdir(parents=True, exist_ok=True)

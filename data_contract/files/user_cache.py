@@ -22,7 +22,7 @@ try:
 except ImportError:  # not on Windows: there, recent use alone protects an entry
     fcntl = None
 
-__all__ = ["cache_folder", "hold", "kept_or_made", "let_go", "reserved"]
+__all__ = ["cache_folder", "hold", "kept_or_made", "let_go", "reserved", "shared_until_whole"]
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +114,37 @@ def reserved(path: Path, still: float) -> Iterator[bool]:
         yield True
     finally:
         os.close(handle)
+
+
+@contextmanager
+def shared_until_whole(folder: Path) -> Iterator[None]:
+    """Fill a folder with parts of something, as other processes may; the last removes it.
+
+    It stays where the block ends with an error: whoever comes next goes on from there.
+    """
+    if fcntl is None:
+        yield
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        _lock(handle, fcntl.LOCK_SH)
+        yield
+        if _lock(handle, fcntl.LOCK_EX):
+            shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, kind: int) -> bool:
+    """Lock an open folder, unless others hold it; True as well where locks do not work."""
+    try:
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as problem:
+        log.debug("folder not locked (%s)", problem)
+    return True
 
 
 def kept_or_made(

@@ -84,6 +84,7 @@ def ingest_files(
     out: Path | str,
     report: Path | str | None = None,
     progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    overwrite: bool = False,
 ) -> tuple[Manifest, Scan]:
     """Write the spectra of files into a data set; an interrupted run is resumed.
 
@@ -95,6 +96,8 @@ def ingest_files(
         A line for every spectrum that is refused, and why; ``OUT.refused.txt`` unless given.
     progress : callable
         ``progress(what, done, total)``; ``what`` is ``files`` or ``spectra``.
+    overwrite : bool
+        Replace the data set at ``out``, once the new one is whole.
 
     Returns
     -------
@@ -130,6 +133,7 @@ def ingest_files(
                 header, scan, reader, rows[shard.split][shard.start : shard.stop], shard.start
             ),
             wrote,
+            overwrite,
         )
     finally:
         reader.close()

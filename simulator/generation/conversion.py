@@ -7,7 +7,6 @@ from pathlib import Path
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.checks.summary import identify
 from starsmith.data_contract.dataset.manifest import Manifest, read_manifest
-from starsmith.data_contract.dataset.shards import remove_dataset
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.exchange.conversion import (
     convert_store,
@@ -85,10 +84,8 @@ def convert_dataset(
     if not exported and not store:
         raise ConfigError(f"{source} is zarr already; choose --format hdf5 or a --store")
     write = _restoring(source) if exported else _storing(source, store, bank_of)
-    if overwrite and target.exists():
-        remove_dataset(target)
     with told_of_disk(target):
-        manifest = write(target)
+        manifest = write(target, overwrite=overwrite)
     return {"written": [str(target)], "digest": manifest.digest}
 
 
@@ -99,15 +96,13 @@ def _require_apart(source: Path, target: Path) -> None:
         raise ConfigError(f"{target} is {source}, or lies in it: choose another target")
 
 
-def _restoring(source: Path) -> Callable[[Path], Manifest]:
+def _restoring(source: Path) -> Callable[..., Manifest]:
     """What writes the data set again that was exported to ``source``; DataError if nothing can."""
     exported_header(source)
     return partial(restore_dataset, source)
 
 
-def _storing(
-    source: Path, store: str, bank_of: Callable[[Path], Bank]
-) -> Callable[[Path], Manifest]:
+def _storing(source: Path, store: str, bank_of: Callable[[Path], Bank]) -> Callable[..., Manifest]:
     """What writes a data set in another store; DataError if the noiseless flux cannot be had."""
     dataset = open_recorded(source)
     remaker = None

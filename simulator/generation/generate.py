@@ -19,11 +19,11 @@ from starsmith.data_contract.dataset.shards import (
     finish_dataset,
     finished_shards,
     plan_shards,
-    writer_lock,
 )
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError, GridError
 from starsmith.data_contract.files.disk_errors import told_of_disk
+from starsmith.data_contract.files.lock import writer_lock
 from starsmith.data_contract.noise.coadd import widest_conditions
 from starsmith.data_contract.noise.view import CALCULATOR, NoiseModel, Response, signal_to_noise
 from starsmith.data_contract.quantities import SPLITS

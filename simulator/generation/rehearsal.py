@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from starsmith.data_contract.bank.bank_file import Bank
-from starsmith.data_contract.dataset.shards import accept_run, require_replaceable
+from starsmith.data_contract.dataset.replacing import require_replaceable
+from starsmith.data_contract.dataset.shards import accept_run
 from starsmith.data_contract.errors import DataError
 from starsmith.simulator.generation.conversion import export_published
 from starsmith.simulator.generation.generate import Settings, check_request, write_dataset

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import logging
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -19,7 +20,7 @@ import numpy as np
 
 from starsmith.data_contract.errors import GridError
 from starsmith.data_contract.files.outside import read_file
-from starsmith.data_contract.files.user_cache import cache_folder
+from starsmith.data_contract.files.user_cache import cache_folder, shared_until_whole
 from starsmith.data_contract.grid.grid_file import GridData
 from starsmith.data_contract.quantities import LABELS
 from starsmith.simulator.synthesis import PHYSICS_VERSION, Sampling, table_digest
@@ -33,6 +34,7 @@ CITATION = (
 )
 
 MOST_BLOCK = 2**28  # bytes of one block's file
+GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0  # its multiples spread over 0..1, modulo 1
 DIGEST_BYTES = 32  # SHA-256 of the rest, at its end
 
 logger = logging.getLogger(__name__)
@@ -115,8 +117,8 @@ def build_demo_grid(
     progress : callable, optional
         Called with (nodes done, nodes in all).
     cache_dir : path, optional
-        Where finished nodes are kept until the grid is whole, so that an interrupted build resumes;
-        by default in the user's cache.
+        Where finished nodes are kept until the grid is whole, so that an interrupted build resumes
+        and processes that build the same grid share the work; by default in the user's cache.
     sampling : Sampling, optional
         640-900 nm at R = 20,000 by default.
 
@@ -133,13 +135,12 @@ def build_demo_grid(
     blocks = list(_blocks(axes, folder))
     n_total = sum(len(block.labels) for block in blocks)
     n_done = 0
-    for block in _finished(blocks, sampling, workers):
-        n_done += len(block.labels)
-        if progress is not None:
-            progress(n_done, n_total)
-    grid = _assemble(axes, blocks, sampling)
-    rmtree(folder, ignore_errors=True)
-    return grid
+    with shared_until_whole(folder):
+        for block in _finished(blocks, sampling, workers):
+            n_done += len(block.labels)
+            if progress is not None:
+                progress(n_done, n_total)
+        return _assemble(axes, blocks, sampling)
 
 
 def _check_axes(axes: Mapping[str, np.ndarray]) -> None:
@@ -169,6 +170,8 @@ def _finished(blocks: list[_Block], sampling: Sampling, workers: int | None) -> 
     found = [block for block in blocks if _read_block(block) is not None]
     missing = [block for block in blocks if block not in found]
     yield from found
+    first = int(os.getpid() * GOLDEN % 1.0 * len(missing))
+    missing = [*missing[first:], *missing[:first]]  # processes begin far from one another
     workers = workers or _available_cores()
     if workers > 1 and len(missing) > 1:
         try:
@@ -211,7 +214,12 @@ def _one_thread() -> None:
 
 
 def _compute_block(block: _Block, sampling: Sampling) -> None:
-    """Synthesize a block's nodes and write flux and continuum, float32 (2, n_logg, n_wave)."""
+    """Synthesize a block's nodes and write flux and continuum, float32 (2, n_logg, n_wave).
+
+    One that another process has written meanwhile is left as it is.
+    """
+    if _read_block(block) is not None:
+        return
     from starsmith.simulator.synthesis import synthesize
 
     spectra = [synthesize(**labels, sampling=sampling) for labels in block.labels]

@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.bank.bank_file import Bank, load_bank
-from starsmith.data_contract.files.user_cache import cache_folder, kept_or_made, let_go
+from starsmith.data_contract.files.user_cache import (
+    cache_folder,
+    kept_or_made,
+    let_go,
+    shared_until_whole,
+)
 from starsmith.simulator.grids.demo import build_demo_grid, demo_cache_key
 from starsmith.simulator.synthesis import Sampling
 
@@ -132,13 +137,14 @@ AXES = {"teff": np.array([4500.0, 5500.0]), "logg": np.array([2.0, 4.0])}
 SAMPLING = Sampling(wave_min=8540.0, wave_max=8545.0, resolution=20_000.0)
 
 
-def test_stored_nodes_of_the_demo_grid_are_checked(tmp_path, monkeypatch):
+def test_stored_nodes_of_the_demo_grid_are_checked(tmp_path):
     """A flip, a cut, a folder or a pipe in the place of a node: synthesized again."""
-    whole = build_demo_grid(axes=AXES, cache_dir=tmp_path, sampling=SAMPLING, workers=1)
-    monkeypatch.setattr("starsmith.simulator.grids.demo.rmtree", lambda *a, **k: None)
     folder = tmp_path / demo_cache_key(AXES, SAMPLING)
-    build_demo_grid(axes=AXES, cache_dir=tmp_path, sampling=SAMPLING, workers=1)
-    monkeypatch.undo()
+    folder.mkdir()
+    with shared_until_whole(folder):  # another process is at work: nodes stay
+        whole = build_demo_grid(axes=AXES, cache_dir=tmp_path, sampling=SAMPLING, workers=1)
+        kept = shutil.copytree(folder, tmp_path / "kept")
+    shutil.copytree(kept, folder)
     first, second = sorted(folder.glob("*.npy"))
     content = bytearray(first.read_bytes())
     content[200] ^= 1
@@ -148,6 +154,7 @@ def test_stored_nodes_of_the_demo_grid_are_checked(tmp_path, monkeypatch):
     again = build_demo_grid(axes=AXES, cache_dir=tmp_path, sampling=SAMPLING, workers=1)
     np.testing.assert_array_equal(again.flux, whole.flux)
     np.testing.assert_array_equal(again.continuum, whole.continuum)
+    assert not folder.exists()
 
 
 def test_a_grid_is_built_where_no_node_can_be_kept(tmp_path):

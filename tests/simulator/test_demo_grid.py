@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import GridError
+from starsmith.data_contract.files.user_cache import shared_until_whole
 from starsmith.simulator.grids import demo
 from starsmith.simulator.grids.demo import (
     DEMO_NOTICE,
@@ -84,6 +85,21 @@ def test_a_twin_process_that_finishes_first_does_no_harm(tmp_path):
     whole = build(tmp_path / "whole")
     cleared = build(tmp_path, progress=lambda done, total: done == 9 and clear(tmp_path))
     np.testing.assert_array_equal(cleared.flux, whole.flux)
+
+
+def test_a_twin_process_shares_the_work(tmp_path):
+    """What it has written meanwhile is not computed again; the last of the two clears it away."""
+    folder = tmp_path / demo_cache_key(AXES, SAMPLING)
+    folder.mkdir()
+    with shared_until_whole(folder):
+        whole = build(tmp_path)
+        times = {file: file.stat().st_mtime_ns for file in folder.glob("*.npy")}
+        for block in demo._blocks(AXES, folder):
+            demo._compute_block(block, SAMPLING)
+        assert {file: file.stat().st_mtime_ns for file in times} == times
+        assert len(times) == 4
+    assert not folder.exists()
+    assert whole.valid.all()
 
 
 def clear(folder):

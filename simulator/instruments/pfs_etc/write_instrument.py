@@ -9,6 +9,7 @@ import tomli_w
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.files.atomic import write_text
+from starsmith.data_contract.files.lock import writer_lock
 from starsmith.simulator.instruments.config import load_instrument
 from starsmith.simulator.instruments.instrument import Instrument
 from starsmith.simulator.instruments.parts import Arm, Atmosphere, Fibre, Sky
@@ -72,7 +73,7 @@ def import_calculator(
     Raises
     ------
     DataError
-        If the calculator's files are missing or damaged.
+        If the calculator's files are missing or damaged, or another process writes there.
     ConfigError
         If an arm is unknown, or files would be replaced.
     """
@@ -87,8 +88,9 @@ def import_calculator(
         raise ConfigError(f"{', '.join(there)} exist; choose another --out, or --overwrite")
     texts = {paths[name]: _csv(name, values, calculator) for name, values in tables.items()}
     texts[out] = _text(calculator, chosen, paths, out.stem)
-    for path, text in texts.items():
-        write_text(path, text)
+    with writer_lock(out):
+        for path, text in texts.items():
+            write_text(path, text)
     return load_instrument(out), written
 
 
