@@ -58,7 +58,8 @@ AB_LESS_VEGA = {
     "bessell-I": 0.45,
 }
 """Magnitude of a star in AB less that in Vega, by speclite's names of bands (Blanton & Roweis 2007,
-AJ 133, 734, table 1)."""
+AJ 133, 734, table 1). The colours of Vega that SDSS publishes agree within 0.03 mag. Filters of
+other cameras differ by more than that, so they are not taken for these."""
 
 
 def parse_unit(text: object) -> "UnitBase | None":

@@ -1,4 +1,4 @@
-"""Digests of a star, a grid, a bank, noise tables and a data set, printed as JSON by a process."""
+"""Digests of a star, a grid, a bank and a data set, and a ceiling table: JSON of a process."""
 
 import hashlib
 import json
@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.data_contract import fixed_math
+from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.dataset.reader import open_dataset
 from starsmith.data_contract.noise.model import NoiseModel
+from starsmith.fisher.ceilings.ceiling import ceiling
 from starsmith.simulator.generation.generate import Settings, write_dataset
 from starsmith.simulator.grids.demo import build_demo_grid
 from starsmith.simulator.instruments import load_instrument
@@ -47,8 +49,8 @@ def few() -> dict[str, str]:
     }
 
 
-def whole(folder: Path) -> dict[str, str]:
-    """A small demo grid, its bank at the pixels of PFS, and a data set of it."""
+def whole(folder: Path) -> dict[str, str | list]:
+    """A small demo grid, its bank at the pixels of PFS, a data set of it and its ceilings."""
     grid = build_demo_grid(axes=AXES, cache_dir=folder, workers=1)
     bank = render_bank(grid, load_instrument("pfs_mr"))
     prior = Prior.default().with_ranges(**RANGES)
@@ -62,7 +64,17 @@ def whole(folder: Path) -> dict[str, str]:
         "bank": bank.digest,
         "data set": open_dataset(folder / "data.zarr").digest,
         "spectra": digest(seen.flux, seen.error),
+        "ceiling": numbers_of(bank, prior),
     }
+
+
+def numbers_of(bank: Bank, prior: Prior) -> list[float]:
+    """Every score of a ceiling table and, of its stars, bounds and posterior means."""
+    table = ceiling(bank, prior, "logg", n_star=40, n_template=2000, derivative="spline")
+    scores = [list(row.r2[name]) for row in table.rows for name in sorted(row.r2)]
+    stars = table.stars
+    parts = (np.ravel(scores), np.sqrt(stars.sigma2), stars.mean, np.sqrt(stars.var))
+    return np.concatenate(parts).tolist()
 
 
 if __name__ == "__main__":
