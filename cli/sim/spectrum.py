@@ -65,18 +65,16 @@ class SpectrumOptions:
     def write(self, batch: "SpectrumBatch", bank: "Bank") -> None:
         """Write the tables and figures that were asked for."""
         from starsmith.data_contract.tables.spectrum_table import write_exposures, write_spectrum
+        from starsmith.simulator.figures.noise_figure import plot_noise
+        from starsmith.simulator.figures.spectrum_figure import plot_spectrum
 
         if self.out:
             write_spectrum(self.out, batch, bank)
         if self.plot_noise:
-            from starsmith.simulator.figures.noise_figure import plot_noise
-
             plot_noise(self.plot_noise, batch, bank, self.noise)
         if self.exposures:
             write_exposures(self.exposures, batch, bank, self.noise)
         if self.plot:
-            from starsmith.simulator.figures.spectrum_figure import plot_spectrum
-
             plot_spectrum(self.plot, batch, bank.notice)
 
 

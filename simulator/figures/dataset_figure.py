@@ -1,11 +1,13 @@
 """Figures of a data set: distributions of labels, magnitude and signal-to-noise."""
 
 from pathlib import Path
-
-from matplotlib.axes import Axes
+from typing import TYPE_CHECKING
 
 from starsmith.data_contract.figure_kit import colour_of, new_figure, save_figure
 from starsmith.data_contract.quantities import QUANTITIES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["plot_dataset"]
 
@@ -44,7 +46,7 @@ def plot_dataset(path: Path, summary: dict) -> None:
     save_figure(figure, path, summary["notice"])
 
 
-def _draw_snr(axes: Axes, snr: dict[str, dict[str, int]]) -> None:
+def _draw_snr(axes: "Axes", snr: dict[str, dict[str, int]]) -> None:
     """Share of every split's spectra in each bin."""
     width = 0.8 / len(snr)
     for k, (split, bins) in enumerate(snr.items()):
@@ -59,7 +61,7 @@ def _draw_snr(axes: Axes, snr: dict[str, dict[str, int]]) -> None:
     axes.legend(fontsize=7, frameon=False)
 
 
-def _draw_histogram(axes: Axes, name: str, entry: dict) -> None:
+def _draw_histogram(axes: "Axes", name: str, entry: dict) -> None:
     """Number of spectra in equal bins over the range found."""
     counts, (low, high) = entry["histogram"], entry["range"]
     width = (high - low) / len(counts)

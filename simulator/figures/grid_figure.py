@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from starsmith.data_contract.errors import GridError
 from starsmith.data_contract.figure_kit import WAVE_AXIS, colour_of, new_figure, save_figure
 from starsmith.data_contract.grid.grid_file import GridData
 from starsmith.simulator.grids import crop
 from starsmith.simulator.grids.grid_comparison import interpolate_grid, smooth_to_resolution
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["plot_differences", "plot_grid", "plot_stars", "plot_triplet"]
 
@@ -132,7 +135,7 @@ def _inside(grid: GridData, star: dict[str, float]) -> dict[str, float]:
     return full
 
 
-def _draw_normalised(axes: Axes, grid: GridData, star: dict, k: int, label: str) -> None:
+def _draw_normalised(axes: "Axes", grid: GridData, star: dict, k: int, label: str) -> None:
     flux = interpolate_grid(grid, star)
     if grid.continuum is not None:
         flux = flux / interpolate_grid(grid, star, continuum=True)

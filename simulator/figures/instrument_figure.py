@@ -1,13 +1,16 @@
 """Figure of an instrument beside the official exposure-time calculator."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from starsmith.data_contract.figure_kit import WAVE_AXIS, colour_of, new_figure, save_figure
 from starsmith.simulator.figures.spectrum_figure import mark_features
 from starsmith.simulator.instruments.pfs_etc.validate import SETTINGS, EtcComparison
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["plot_comparison"]
 
@@ -34,7 +37,7 @@ def plot_comparison(path: Path, comparison: EtcComparison) -> None:
     save_figure(figure, path)
 
 
-def _deviation(axes: Axes, wave: np.ndarray, deviation: np.ndarray, what: str) -> None:
+def _deviation(axes: "Axes", wave: np.ndarray, deviation: np.ndarray, what: str) -> None:
     """Relative deviation pixel by pixel, its greatest written beside it."""
     axes.axhline(0.0, color="0.5", lw=0.8)
     axes.plot(wave, deviation, lw=0.5, color=colour_of(1))

@@ -1,9 +1,9 @@
 """Figures of spectra: one, one at several magnitudes, and the noise of these."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from starsmith.data_contract.arms import ArmSpan
 from starsmith.data_contract.draws import SpectrumBatch
@@ -15,12 +15,15 @@ from starsmith.data_contract.figure_kit import (
     save_figure,
 )
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = ["mark_features", "plot_errors", "plot_magnitudes", "plot_spectrum"]
 
 FEATURES = {8185.5: "Na I", 8500.4: "", 8544.4: "Ca II", 8664.5: ""}  # vacuum Å; doublets once
 
 
-def mark_features(axes: Axes, wave: np.ndarray) -> None:
+def mark_features(axes: "Axes", wave: np.ndarray) -> None:
     """Name the strong features above the spectrum."""
     for centre, name in FEATURES.items():
         if wave[0] < centre < wave[-1]:
@@ -37,7 +40,7 @@ def mark_features(axes: Axes, wave: np.ndarray) -> None:
             )
 
 
-def _spectrum_panel(axes: Axes, batch: SpectrumBatch, row: int) -> None:
+def _spectrum_panel(axes: "Axes", batch: SpectrumBatch, row: int) -> None:
     for arm in batch.arms or (ArmSpan("", 0, batch.wave.size),):
         first = arm.start == 0
         wave, observed, model = (

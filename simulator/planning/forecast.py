@@ -1,6 +1,7 @@
 """Planning observations: signal-to-noise of a source, and what the noise consists of."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,8 +18,10 @@ from starsmith.simulator.instruments import (
     resolution_element,
 )
 from starsmith.simulator.instruments.pfs_etc.validate import flat_flux
-from starsmith.simulator.planning.sed import Sed
 from starsmith.simulator.prior import Prior
+
+if TYPE_CHECKING:
+    from starsmith.simulator.planning.sed import Sed
 
 __all__ = [
     "SnrForecast",
@@ -130,7 +133,7 @@ def forecast_snr(
     instrument: Instrument | JoinedInstrument,
     mag: np.ndarray,
     conditions: np.ndarray,
-    sed: Sed | None = None,
+    sed: "Sed | None" = None,
 ) -> SnrForecast:
     """Forecast the signal-to-noise of a source in every arm.
 
