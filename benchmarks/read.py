@@ -22,7 +22,6 @@ import zarr
 
 from benchmarks.timing import machine
 from starsmith.data_contract.dataset.reader import open_dataset
-from starsmith.data_contract.dataset.shard_file import ShardFiles
 from starsmith.data_contract.dataset.split import Split
 from starsmith.data_contract.dataset.split_columns import open_column, read_rows
 
@@ -46,15 +45,15 @@ def core_seconds(work: Callable[[], None], repeat: int) -> float:
 
 def whole_shards(path: Path, split: str, repeat: int) -> list[tuple[str, float]]:
     """Decoded GB per second and core of whole shards."""
-    array = open_column(path, split, "flux_model")
-    files = ShardFiles.of(array, path / split / "flux_model")
-    shards = range(min(4, -(-files.n_rows // files.shard_rows)))
-    spans = [slice(k * files.shard_rows, (k + 1) * files.shard_rows) for k in shards]
-    size = sum(len(range(*span.indices(files.n_rows))) for span in spans) * files.n_wave * 4e-9
-    rows = np.ones((2048, files.n_wave), np.float32)
+    ours = open_column(path, split, "flux_model")
+    theirs = zarr.open_array(ours.folder, mode="r")
+    (n_rows, n_wave), step = ours.shape, ours.files[0]
+    spans = [slice(k, min(k + step, n_rows)) for k in range(0, min(4 * step, n_rows), step)]
+    size = sum(span.stop - span.start for span in spans) * n_wave * 4e-9
+    rows = np.ones((2048, n_wave), np.float32)
     ways = [
-        ("zarr, whole shards", lambda: [read_rows(array, span) for span in spans], size),
-        ("starsmith, whole shards", lambda: [files.decode(k) for k in shards], size),
+        ("zarr, whole shards", lambda: [theirs[span] for span in spans], size),
+        ("starsmith, whole shards", lambda: [read_rows(ours, span) for span in spans], size),
         ("numpy copy in memory", rows.copy, rows.nbytes * 1e-9),
     ]
     return [(name, amount / core_seconds(work, repeat)) for name, work, amount in ways]

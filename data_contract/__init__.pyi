@@ -51,8 +51,8 @@ from .grid.error_map import write_error_map as write_error_map
 from .grid.grid_file import GridData as GridData
 from .grid.grid_file import read_grid as read_grid
 from .grid.grid_file import write_grid as write_grid
+from .noise.covariance import noise_modes as noise_modes
 from .noise.modes import floor_modes as floor_modes
-from .noise.modes import noise_modes as noise_modes
 from .noise.view import NoiseModel as NoiseModel
 from .noise.view import NoiseTables as NoiseTables
 from .noise.view import Realisation as Realisation

@@ -183,8 +183,8 @@ def _array_problem(path: Path, split: str, column: Column, header: DatasetHeader
     except DataError as problem:
         return str(problem)
     expected = {
-        "dimension names": (tuple(array.metadata.dimension_names or ()), column.dims),
-        "units": (array.attrs.get("units"), UNITS[column.name]),
+        "dimension names": (array.dims, column.dims),
+        "units": (array.attributes.get("units"), UNITS[column.name]),
     }
     for what, (found, wanted) in expected.items():
         if found != wanted:

@@ -2,25 +2,22 @@
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import zarr
-import zarr.core.codec_pipeline
 from zarr.codecs import BloscCodec, Crc32cCodec
 
 from starsmith.data_contract.dataset.schema import Column, DatasetHeader
-from starsmith.data_contract.dataset.shard_file import CODEC, LEVEL, encode
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.atomic import staged_file
 from starsmith.data_contract.files.digests import FileRecord
+from starsmith.data_contract.files.shard_file import CODEC, LEVEL, encode, read_array
 from starsmith.data_contract.files.zarr_check import (
     DESCRIPTION,
     ArrayLayout,
     array_layout,
-    check_chunk,
 )
 from starsmith.data_contract.kernels.rounding import FLOAT32_MANTISSA_BITS, round_mantissa
 from starsmith.data_contract.quantities import UNITS
@@ -39,9 +36,6 @@ __all__ = [
 ]
 
 BLOCK_ROWS = 2**20  # of numbers read at a time: data sets may be larger than the memory
-
-# what zarr and its codecs raise on damaged metadata or chunks
-DAMAGE = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
 
 
 def create_column(group: zarr.Group, column: Column, n_rows: int, header: DatasetHeader) -> None:
@@ -75,8 +69,8 @@ def chunk_file(split: str, column: Column, number: int) -> str:
     return f"{split}/{column.name}/c/{number}" + "/0" * (len(column.dims) - 1)
 
 
-def open_column(path: Path, split: str, name: str) -> zarr.Array:
-    """Open one array of a split.
+def open_column(path: Path, split: str, name: str) -> ArrayLayout:
+    """Look at one array of a split; nothing of it is decoded.
 
     Raises
     ------
@@ -84,10 +78,8 @@ def open_column(path: Path, split: str, name: str) -> zarr.Array:
         If it is missing or its metadata is damaged.
     """
     try:
-        array_layout(path / split / name)
-        with _fast_pipeline():
-            return zarr.open_array(path / split / name, mode="r", zarr_format=3)
-    except (*DAMAGE, DataError) as problem:
+        return array_layout(path / split / name)
+    except (OSError, DataError) as problem:
         raise DataError(
             f"{path}: array {split}/{name} cannot be opened ({problem}); "
             f"`specdata verify {path}` says what is damaged"
@@ -119,42 +111,26 @@ def check_column(path: Path, split: str, column: Column, header: DatasetHeader) 
             )
 
 
-def read_rows(array: zarr.Array, rows: slice | np.ndarray = slice(None)) -> np.ndarray:
-    """Read rows of an array opened by `open_column`, in the order given.
+def read_rows(
+    array: ArrayLayout, rows: slice | np.ndarray = slice(None), whole: bool = False
+) -> np.ndarray:
+    """Read rows of an array opened by `open_column`, in the order given; see `read_array`.
 
     Raises
     ------
     DataError
         If a chunk is damaged.
     """
-    _check_rows(array, rows)
     try:
-        with _fast_pipeline():
-            return np.asarray(array[rows] if isinstance(rows, slice) else array.oindex[rows])
-    except DAMAGE as problem:
+        return read_array(array, rows, whole)
+    except (OSError, ValueError, RuntimeError) as problem:
         raise DataError(
-            f"{array.store_path}: a chunk of it is damaged ({problem}); `specdata verify` on the "
+            f"{array.folder}: a chunk of it is damaged ({problem}); `specdata verify` on the "
             "dataset names the shard"
         ) from None
 
 
-def _check_rows(array: zarr.Array, rows: slice | np.ndarray) -> None:
-    """Check the files that hold some rows before they are decoded; those never written may lack."""
-    folder = Path(array.store.root) / array.path
-    files = array.shards or array.chunks
-    sharded = array.shards is not None
-    layout = ArrayLayout(folder, array.shape, str(array.dtype), files, array.chunks, sharded)
-    if isinstance(rows, slice):
-        start, stop, _ = rows.indices(array.shape[0])
-        numbers = range(start // files[0], -(-stop // files[0]))
-    else:
-        numbers = np.unique(rows // files[0]).tolist()
-    for number in numbers:
-        with suppress(FileNotFoundError):
-            check_chunk(layout, (number, *(0 for _ in files[1:])))
-
-
-def read_blocks(array: zarr.Array, shard_rows: int) -> Iterator[np.ndarray]:
+def read_blocks(array: ArrayLayout, shard_rows: int) -> Iterator[np.ndarray]:
     """Read a whole array in order, whole shards of about a million rows at a time.
 
     Raises
@@ -226,11 +202,3 @@ def is_rounded(spectra: np.ndarray, keep_bits: int) -> bool:
     dropped = np.uint32((1 << (FLOAT32_MANTISSA_BITS - keep_bits)) - 1)
     bits = np.ascontiguousarray(spectra, dtype=np.float32).view(np.uint32)
     return not np.bitwise_or.reduce(bits, axis=None) & dropped
-
-
-def _fast_pipeline() -> AbstractContextManager:
-    """Zarr's fused codec pipeline, in the versions that have one."""
-    if hasattr(zarr.core.codec_pipeline, "FusedCodecPipeline"):
-        path = "zarr.core.codec_pipeline.FusedCodecPipeline"
-        return zarr.config.set({"codec_pipeline.path": path})
-    return nullcontext()

@@ -7,7 +7,6 @@ from typing import Protocol
 import numpy as np
 
 from starsmith.data_contract.dataset.schema import CHUNK_ROWS
-from starsmith.data_contract.dataset.shard_file import ShardFiles
 from starsmith.data_contract.dataset.split_columns import open_column, read_rows, rounded
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import DataError
@@ -33,16 +32,10 @@ class StoredSpectra:
 
     def __init__(self, path: Path, split: str, name: str):
         self._array = open_column(path, split, name)
-        self._files = ShardFiles.of(self._array, path / split / name)
 
     def read(self, rows: np.ndarray | slice) -> np.ndarray:
         """Float32 spectra (n_rows, n_wave) of some rows."""
-        if self._files is not None and isinstance(rows, slice):
-            start, stop, _ = rows.indices(self._files.n_rows)
-            number, within = divmod(start, self._files.shard_rows)
-            if not within and stop == min(start + self._files.shard_rows, self._files.n_rows):
-                return self._files.decode(number)
-        return read_rows(self._array, rows)
+        return read_rows(self._array, rows, whole=True)
 
 
 class RegeneratedSpectra:

@@ -10,7 +10,7 @@ import os
 import stat
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.outside import read_json
 
 __all__ = [
+    "BLOSC",
     "CRC_BYTES",
     "DESCRIPTION",
     "ENTRY_BYTES",
@@ -31,6 +32,7 @@ __all__ = [
     "check_files",
     "check_written",
     "group_attributes",
+    "regular_inside",
 ]
 
 DESCRIPTION = "zarr.json"
@@ -94,6 +96,11 @@ class ArrayLayout:
         Shape of what is decoded together.
     sharded : bool
         Whether files are shards: chunks and an index of them.
+    fill_value : number
+        What is not written.
+    dims : tuple of str
+        Names of the axes, empty where there are none.
+    attributes : dict
     """
 
     folder: Path
@@ -102,6 +109,9 @@ class ArrayLayout:
     files: tuple[int, ...]
     chunks: tuple[int, ...]
     sharded: bool
+    fill_value: float = 0
+    dims: tuple[str, ...] = ()
+    attributes: dict = field(default_factory=dict, compare=False)
 
     @property
     def slot(self) -> int:
@@ -200,11 +210,21 @@ def _layout(folder: Path, about: dict) -> ArrayLayout:
     if names is not None and not (isinstance(names, list) and len(names) == len(shape)):
         raise ValueError("one dimension name per axis is needed")
     itemsize = np.dtype(about["data_type"]).itemsize
-    _check_fill(about["fill_value"], DTYPES[about["data_type"]])
+    fill = _fill_value(about["fill_value"], DTYPES[about["data_type"]])
     sharded, chunks = _chunk_shape(about["codecs"], files, itemsize)
     if math.prod(files) * itemsize >= 2**40 or math.prod(chunks) * itemsize >= 2**31:
         raise ValueError(f"chunks of {chunks} in files of {files} are too large")
-    return ArrayLayout(folder, shape, about["data_type"], files, chunks, sharded)
+    return ArrayLayout(
+        folder=folder,
+        shape=shape,
+        dtype=about["data_type"],
+        files=files,
+        chunks=chunks,
+        sharded=sharded,
+        fill_value=fill,
+        dims=tuple(map(str, names or ())),
+        attributes=about.get("attributes", {}),
+    )
 
 
 def _named(name: str, configuration: dict) -> dict:
@@ -218,10 +238,11 @@ def _counts(what: str, found: object, least: int) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _check_fill(found: object, kind: type) -> None:
+def _fill_value(found: object, kind: type) -> float:
     kinds = (int, float) if kind is float else (kind,)
     if type(found) not in kinds and (kind is not float or found != "NaN"):
         raise ValueError(f"fill value {str(found)[:40]!r} is no {kind.__name__}")
+    return kind(found)
 
 
 def _chunk_shape(
@@ -270,7 +291,7 @@ def check_chunk(layout: ArrayLayout, place: tuple[int, ...]) -> int:
     """
     file = layout.file(place)
     try:
-        status = _inside(layout.folder, file)
+        status = regular_inside(layout.folder, file)
         size, itemsize = status.st_size, np.dtype(layout.dtype).itemsize
         if not layout.sharded:
             with file.open("rb") as stream:
@@ -288,8 +309,8 @@ def check_chunk(layout: ArrayLayout, place: tuple[int, ...]) -> int:
     return size
 
 
-def _inside(folder: Path, file: Path) -> os.stat_result:
-    """Status of a regular file that no link leads to."""
+def regular_inside(folder: Path, file: Path) -> os.stat_result:
+    """Status of a regular file that no link leads to; ValueError for anything else."""
     for parent in reversed(file.relative_to(folder).parents):
         if (folder / parent).is_symlink():
             raise ValueError(f"{parent} is a link")

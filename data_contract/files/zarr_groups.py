@@ -8,6 +8,7 @@ import numpy as np
 import zarr
 
 from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.files.shard_file import read_array
 from starsmith.data_contract.files.zarr_check import (
     DESCRIPTION,
     ArrayLayout,
@@ -101,11 +102,12 @@ class StoredGroup:
         return array_layout(self.path / name).shape
 
 
-def decoded(folder: Path) -> np.ndarray:
+def decoded(layout: ArrayLayout) -> np.ndarray:
     """Decode a whole array that was checked; a damaged chunk is a DataError."""
     try:
-        return np.asarray(zarr.open_array(folder, mode="r", zarr_format=3)[...])
-    except (OSError, ValueError, TypeError, LookupError, RuntimeError) as problem:
+        return read_array(layout)
+    except (OSError, ValueError, RuntimeError) as problem:
+        folder = layout.folder
         raise DataError(
             f"{folder.parent}: array {folder.name!r} is damaged ({problem}); write it again"
         ) from None
@@ -177,7 +179,7 @@ def read_arrays(
     layouts = check_arrays(group, kinds, sizes, needed)
     for layout in layouts.values():
         check_files(layout)
-    return {name: decoded(layout.folder) for name, layout in layouts.items()}
+    return {name: decoded(layout) for name, layout in layouts.items()}
 
 
 def check_arrays(

@@ -286,4 +286,4 @@ def _read_spectra(
         check_written(
             layout, ((*place, 0) for place in np.unique(models // steps, axis=0).tolist())
         )
-    return {name: decoded(layout.folder) for name, layout in layouts.items()}
+    return {name: decoded(layout) for name, layout in layouts.items()}

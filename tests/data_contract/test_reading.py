@@ -9,20 +9,50 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from starsmith.data_contract.dataset.reader import open_dataset
-from starsmith.data_contract.dataset.shard_file import ShardFiles
 from starsmith.data_contract.dataset.shuffle import shuffled_batches
 from starsmith.data_contract.dataset.split_columns import open_column, read_rows
 from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.files.shard_file import read_array
+from starsmith.data_contract.files.zarr_check import array_layout
 from tests.data_contract.example import COUNTS
 
 
+@pytest.mark.parametrize("name", ["flux_model", "teff", "index"])
 @pytest.mark.parametrize("split", list(COUNTS))
-def test_shards_decoded_directly_are_those_of_zarr(split, pristine):
-    """Whole shards and the shorter last one, to the bit."""
-    array = open_column(pristine, split, "flux_model")
-    files = ShardFiles.of(array, pristine / split / "flux_model")
-    shards = [files.decode(number) for number in range(-(-COUNTS[split] // 32))]
-    np.testing.assert_array_equal(np.concatenate(shards), read_rows(array))
+def test_rows_decoded_are_those_of_zarr(split, name, pristine):
+    """Whole shards and the shorter last one, parts of them, and rows in any order, to the bit."""
+    array = open_column(pristine, split, name)
+    expected = zarr.open_array(array.folder, mode="r")[...]
+    shards = [read_rows(array, slice(k, k + 32)) for k in range(0, len(expected), 32)]
+    np.testing.assert_array_equal(np.concatenate(shards), expected)
+    for rows in (slice(3, 19), slice(1, None, 3), slice(7, 7), np.array([5, 2, 5, -1]) % 8):
+        np.testing.assert_array_equal(read_rows(array, rows), expected[rows])
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (7, 11), (4, 3, 5)])
+@pytest.mark.parametrize("sharded", [False, True])
+def test_arrays_of_any_shape_are_those_of_zarr(shape, sharded, tmp_path):
+    """Chunks that overhang, shards of several chunks on every axis, and files never written."""
+    blosc = zarr.codecs.BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle", typesize=8)
+    kept = zarr.create_array(
+        tmp_path / "x",
+        shape=shape,
+        dtype="float64",
+        chunks=(2,) * len(shape),
+        shards=(4,) * len(shape) if sharded and shape else None,
+        compressors=[blosc, zarr.codecs.Crc32cCodec()],
+        fill_value=-1.0,
+    )
+    kept[...] = np.arange(np.prod(shape, dtype=int), dtype=float).reshape(shape)
+    layout = array_layout(tmp_path / "x")
+    np.testing.assert_array_equal(read_array(layout), kept[...])
+    if shape:
+        first = layout.file((0,) * len(shape))
+        first.unlink()
+        np.testing.assert_array_equal(read_array(layout), kept[...])
+        assert read_array(layout).ravel()[0] == -1.0
+        with pytest.raises(FileNotFoundError):
+            read_array(layout, whole=True)
 
 
 @pytest.mark.parametrize("name", ["flux_model", "teff", "index"])
@@ -43,16 +73,11 @@ def test_files_are_to_the_byte_what_zarr_writes(name, pristine, copy):
     assert {file: file.read_bytes() for file in before} == before
 
 
-def test_arrays_laid_out_otherwise_are_left_to_zarr(pristine):
-    """No shards, or not spectra."""
-    assert ShardFiles.of(open_column(pristine, "train", "teff"), pristine / "train/teff") is None
-
-
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "gone"])
 def test_damage_is_found_without_zarr(damage, copy):
     """Every chunk and the index carry a checksum, and both are looked at."""
     rng = np.random.default_rng(3)
-    files = ShardFiles.of(open_column(copy, "train", "flux_model"), copy / "train/flux_model")
+    array = open_column(copy, "train", "flux_model")
     file = copy / "train/flux_model/c/1/0"
     whole = file.read_bytes()
     for _ in range(20):
@@ -62,8 +87,8 @@ def test_damage_is_found_without_zarr(damage, copy):
         file.write_bytes({"cut": raw[: rng.integers(len(raw))], "empty": b""}.get(damage, raw))
         if damage == "gone":
             file.unlink()
-        with pytest.raises(DataError, match="shard 1 is damaged"):
-            files.decode(1)
+        with pytest.raises(DataError, match="a chunk of it is damaged"):
+            read_rows(array, slice(32, 64), whole=True)
 
 
 @settings(deadline=None)  # the first call compiles
