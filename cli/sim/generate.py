@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -188,18 +189,17 @@ class Request:
 
         bank, prior = self._opened()
         folder, settings = self.dataset, self.settings
-        header = simulation.check_request(bank, prior, self.counts, self.seed, settings)
         folder.parent.mkdir(parents=True, exist_ok=True)
         report = self._sizes() | {"config_file": str(self.config_file), "notice": bank.notice}
         if self.emit_tasks:
             simulation.prepare_dataset(bank, prior, self.counts, folder, self.seed, settings)
             return report | self._write_tasks(report["n_shards"])
         workers = self.workers or (2 if sum(self.counts.values()) > FEW else 1)
-        with (
-            executor_of(self.scheduler) as executor,
-            told_of_disk(folder),
-            replacing(folder, header, self.overwrite) as place,
-        ):
+        where: AbstractContextManager[Path] = nullcontext(folder)
+        if self.overwrite:
+            asked = simulation.check_request(bank, prior, self.counts, self.seed, settings)
+            where = replacing(folder, asked)
+        with executor_of(self.scheduler) as executor, told_of_disk(folder), where as place:
             complete = (place / MANIFEST_FILE).exists()
             crew = simulation.Crew(workers=workers, executor=executor, part=self.shards)
             manifest = simulation.write_dataset(

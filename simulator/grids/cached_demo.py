@@ -1,13 +1,26 @@
 """The demo grid, built once per machine and kept in the user's cache."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
+
+from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.files.digests import read_digests, write_digests
 from starsmith.data_contract.files.user_cache import cache_folder, kept_or_made
-from starsmith.data_contract.grid.grid_file import GridData, read_grid, write_grid
+from starsmith.data_contract.grid.grid_file import (
+    GridData,
+    read_grid,
+    read_whole_grid,
+    write_grid,
+)
 from starsmith.simulator.grids.demo import build_demo_grid, demo_cache_key
 
-__all__ = ["demo_grid", "demo_grid_path"]
+__all__ = ["demo_grid", "demo_grid_path", "read_with_digests"]
+
+N_PROBE = 3
+PROBE = 1e-5  # relative; sums of before had an order that depended on the environment
 
 
 def demo_grid_path() -> Path:
@@ -28,5 +41,33 @@ def demo_grid(progress: Callable[[int, int], None] | None = None) -> GridData:
         write_grid(path, grid)
 
     return kept_or_made(
-        demo_grid_path(), read_grid, lambda: build_demo_grid(progress=progress), save
+        demo_grid_path(), read_with_digests, lambda: build_demo_grid(progress=progress), save
     )
+
+
+def read_with_digests(path: Path) -> GridData:
+    """Read a kept grid; one of before digests is given them, if some nodes are made again alike.
+
+    Raises
+    ------
+    DataError, GridError
+        If it is damaged, or its nodes are not what the synthesizer makes of their labels.
+    """
+    if read_digests(path) is not None:
+        return read_grid(path)
+    grid = read_whole_grid(path)
+    _require_nodes(path, grid)
+    with suppress(OSError):  # a cache lent for reading
+        write_digests(path)
+    return grid
+
+
+def _require_nodes(path: Path, grid: GridData) -> None:
+    from starsmith.simulator.synthesis import synthesize
+
+    nodes = np.argwhere(grid.valid)
+    for node in nodes[np.linspace(0, len(nodes) - 1, N_PROBE).astype(int)]:
+        labels = {name: grid.axes[name][k] for name, k in zip(grid.axes, node, strict=True)}
+        made = synthesize(**labels).flux.astype(np.float32)
+        if not np.allclose(grid.flux[tuple(node)], made, rtol=PROBE, atol=0.0):
+            raise DataError(f"{path}: its node {labels} is not what the synthesizer makes of it")

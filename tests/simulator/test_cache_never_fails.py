@@ -3,18 +3,23 @@
 import os
 import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from starsmith.data_contract.bank.bank_file import Bank, load_bank
+from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.files.digests import DIGESTS
 from starsmith.data_contract.files.user_cache import (
     cache_folder,
     kept_or_made,
     let_go,
     shared_until_whole,
 )
+from starsmith.data_contract.grid.grid_file import write_grid
+from starsmith.simulator.grids.cached_demo import read_with_digests
 from starsmith.simulator.grids.demo import build_demo_grid, demo_cache_key
 from starsmith.simulator.synthesis import Sampling
 
@@ -162,3 +167,24 @@ def test_a_grid_is_built_where_no_node_can_be_kept(tmp_path):
     (tmp_path / "nodes").write_text("x")
     grid = build_demo_grid(axes=AXES, cache_dir=tmp_path / "nodes", sampling=SAMPLING, workers=1)
     assert grid.valid.all()
+
+
+def test_a_kept_demo_grid_of_before_digests_is_given_them(tmp_path, caplog):
+    """Once some of its nodes are made again alike; one with an edited node is refused."""
+    axes = {"teff": np.array([5000.0, 5500.0]), "logg": np.array([4.0])}
+    whole = build_demo_grid(axes=axes, cache_dir=tmp_path / "nodes", workers=1)
+    write_grid(tmp_path / "demo.zarr", whole)
+    (tmp_path / "demo.zarr" / DIGESTS).unlink()
+    edited = shutil.copytree(tmp_path / "demo.zarr", tmp_path / "edited.zarr")
+    np.testing.assert_array_equal(read_with_digests(tmp_path / "demo.zarr").flux, whole.flux)
+    assert (tmp_path / "demo.zarr" / DIGESTS).exists()
+    read_with_digests(tmp_path / "demo.zarr")
+    assert not caplog.records
+
+    flux = whole.flux.copy()
+    flux[0, 0] *= 1.01
+    write_grid(edited, replace(whole, flux=flux))
+    (edited / DIGESTS).unlink()
+    with pytest.raises(DataError, match="is not what the synthesizer makes of it"):
+        read_with_digests(edited)
+    assert not (edited / DIGESTS).exists()
