@@ -31,7 +31,11 @@ class InfoOptions:
 )
 @takes(InfoOptions)
 def info(options: InfoOptions) -> None:
-    """Say what PATH is (data set, bank, grid or published HDF5) and what is in it."""
+    """Say what PATH is and what is in it.
+
+    A data set, bank, grid or published HDF5 file; or spectra of a survey, and how they are
+    ingested.
+    """
     from starsmith.data_contract.checks.summary import describe
     from starsmith.data_contract.figure_kit import check_suffix
 

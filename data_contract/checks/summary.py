@@ -21,6 +21,8 @@ from starsmith.data_contract.files.zarr_groups import (
 from starsmith.data_contract.grid.grid_file import GRID_SCHEMA, GRID_VERSION, axis_kinds
 from starsmith.data_contract.quantities import LABELS
 from starsmith.data_contract.snr_units import snr_factors
+from starsmith.data_contract.surveys.describe import describe_spectra, is_spectra
+from starsmith.data_contract.surveys.registry import list_surveys
 
 __all__ = ["describe", "identify"]
 
@@ -28,7 +30,7 @@ KINDS = {GRID_SCHEMA: "grid", BANK_SCHEMA: "bank", DATASET_SCHEMA: "dataset"}
 
 
 def identify(path: Path | str) -> str:
-    """Kind of a file: ``grid``, ``bank``, ``dataset`` or ``published``.
+    """Kind of a file: ``grid``, ``bank``, ``dataset``, ``published`` or ``spectra`` of a survey.
 
     Raises
     ------
@@ -36,7 +38,9 @@ def identify(path: Path | str) -> str:
         If it is none of them.
     """
     path = Path(path)
-    if path.is_file() and path.suffix in {".h5", ".hdf5"}:
+    if path.is_file() and (survey := is_spectra(path)):
+        return "published" if survey == "published" else "spectra"
+    if path.suffix in {".h5", ".hdf5"}:
         return "published"
     if not path.exists():
         raise DataError(f"{path}: nothing is there")
@@ -44,8 +48,8 @@ def identify(path: Path | str) -> str:
         return KINDS[schema_of(path)]
     except KeyError:
         raise DataError(
-            f"{path}: not a starsmith grid, bank or dataset, nor an HDF5 file in the published "
-            "layout"
+            f"{path}: not a starsmith grid, bank or dataset, nor spectra of a survey that is "
+            f"read ({', '.join(list_surveys())})"
         ) from None
 
 
@@ -55,7 +59,7 @@ def describe(path: Path | str) -> dict:
     Returns
     -------
     summary : dict
-        JSON-able; ``kind`` says which of the four it is.
+        JSON-able; ``kind`` says which of the five it is.
 
     Raises
     ------
@@ -70,6 +74,7 @@ def describe(path: Path | str) -> dict:
         "bank": _bank,
         "dataset": _dataset,
         "published": describe_published,
+        "spectra": describe_spectra,
     }[kind](path)
 
 

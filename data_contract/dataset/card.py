@@ -221,7 +221,7 @@ def _snr_table(contents: dict) -> str:
         bin_: sum(contents["snr"][split][bin_] for split in splits)
         for bin_ in contents["snr"][splits[0]]
     }
-    most = max(totals.values())
+    most = max(totals.values()) or 1
     rows = [
         [
             bin_,

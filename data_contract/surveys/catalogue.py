@@ -16,17 +16,18 @@ from starsmith.data_contract.tables.user_table import UserTable, read_table
 __all__ = ["Catalogue", "read_catalogue"]
 
 ID_COLUMNS = {
-    "gaia_dr3": ("source_id", "gaia_source_id", "gaiaedr3_source_id", "gaia_id"),
-    "gaia_dr2": ("gaia_dr2_source_id", "gaiadr2_source_id"),
-    "targetid": (),
-    "apogee_id": ("tmass_id", "2mass_id"),
     "obsid": (),
     "specobjid": (),
+    "targetid": (),
+    "pfs": (),
     "obj_id": ("objid",),
-    "designation": ("desig",),
     "name": ("star", "star_name", "object"),
+    "designation": ("desig",),
+    "apogee_id": ("tmass_id", "2mass_id"),
+    "gaia_dr3": ("source_id", "gaia_source_id", "gaiaedr3_source_id", "gaia_id"),
+    "gaia_dr2": ("gaia_dr2_source_id", "gaiadr2_source_id"),
 }
-"""Id of a spectrum -> other names of its column."""
+"""Id of a spectrum -> other names of its column; those of single spectra are looked for first."""
 
 ERROR_NAMES = ("{0}_error", "{0}_err", "e_{0}", "err_{0}", "sigma_{0}", "{0}_sigma", "{0}_std")
 
@@ -47,9 +48,9 @@ class Catalogue:
 
     @cached_property
     def _rows(self) -> dict[str, dict[str, int]]:
-        """Id -> its text -> row."""
+        """Id -> its text -> the first row that has it."""
         return {
-            name: {text: row for row, text in enumerate(texts) if text}
+            name: {text: len(texts) - 1 - k for k, text in enumerate(reversed(texts)) if text}
             for name, texts in self._texts.items()
         }
 

@@ -36,6 +36,10 @@ BP_HIGH, RP_LOW = 643.0, 635.0  # nm; between them BP goes over into RP
 CGS_PER_SI = 100.0  # 1e-17 erg/s/cm²/Å of 1e-17 W/m²/nm
 PLACE = "STARSMITH_GAIAXPY"
 MOST_MODEL = 2**22  # bytes
+LACKING = (
+    "XP coefficients become samples by the instrument model of GaiaXPy: pip install gaiaxpy, or "
+    f"set {PLACE} to its wheel (pip download --no-deps gaiaxpy) or to its folder config"
+)
 WANTED = ("coefficients", "coefficient_errors", "coefficient_correlations")
 
 
@@ -96,18 +100,24 @@ def _numbers(cell: object) -> np.ndarray:
     return np.ma.filled(np.ma.asarray(cell, np.float64), np.nan).ravel()
 
 
-def _model_place() -> tuple[str, int]:
-    """Where the instrument model is, and the time of its last change."""
+def _lacking() -> str:
+    """What to install for the instrument model; empty where it is there."""
+    return "" if _place() and Path(_place()).exists() else LACKING
+
+
+def _place() -> str:
+    """The user's GaiaXPy: the one named, or the one installed."""
     place = os.environ.get(PLACE, "")
     if not place and (spec := importlib.util.find_spec("gaiaxpy")) and spec.origin:
         place = str(Path(spec.origin).parent / "config")
-    if not place or not Path(place).exists():
-        raise DataError(
-            "XP coefficients become samples by the instrument model of GaiaXPy: pip install "
-            f"gaiaxpy, or set {PLACE} to its wheel (pip download --no-deps gaiaxpy) or its folder "
-            "config"
-        )
-    return place, Path(place).stat().st_mtime_ns
+    return place
+
+
+def _model_place() -> tuple[str, int]:
+    """Where the instrument model is, and the time of its last change."""
+    if lacking := _lacking():
+        raise DataError(lacking)
+    return _place(), Path(_place()).stat().st_mtime_ns
 
 
 @dataclass(frozen=True)
@@ -202,4 +212,6 @@ def _hermite_functions(count: int, x: np.ndarray) -> np.ndarray:
     return functions
 
 
-register_survey(Survey("gaia_xp", "continuous coefficients (CSV, ECSV, FITS)", _recognise, _read))
+register_survey(
+    Survey("gaia_xp", "continuous coefficients, CSV, ECSV or FITS", _recognise, _read, _lacking)
+)

@@ -29,7 +29,7 @@ __all__ = ["DAMAGE", "OutsideFile", "damage_of", "native", "open_outside"]
 
 HEADS = {b"SIMPLE": "FITS", b"\x89HDF\r\n\x1a\n": "HDF5", b"PK\x03\x04": "zip"}
 GZIP_HEAD = b"\x1f\x8b"
-MOST_UNPACKED = 2**30  # bytes of a gzip file: ten times a coadd of DESI
+MOST_UNPACKED = 2**29  # bytes of a gzip file: a few coadds of DESI
 MOST_HDUS = 4096
 MOST_JSON = 2**28  # bytes of a batch of spectra as a service sends them
 DAMAGE = (

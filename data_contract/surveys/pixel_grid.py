@@ -92,8 +92,6 @@ class PixelGrid:
         ]
         flux, error, mask = (np.concatenate([part[k] for part in parts]) for k in range(3))
         good = mask == 0
-        if not good.any():
-            raise DataError("no pixel can be used")
         has_error = spectrum.has_error
         return Placed(
             flux=_bridged(flux, good).astype(np.float32),
@@ -140,6 +138,12 @@ def _on(wave: np.ndarray, arm: SpectrumArm | None) -> tuple[np.ndarray, np.ndarr
     mask = np.full(wave.size, mask_value("NO_DATA"), np.uint32)
     if arm is None:
         return flux, error, mask
+    if arm.wave is wave or np.array_equal(wave, arm.wave):
+        mask = arm.mask if arm.mask.dtype == np.uint32 else arm.mask.astype(np.uint32)
+        bad = ~arm.usable
+        if bad.any():
+            mask = np.where(bad & (mask == 0), np.uint32(mask_value("BAD")), mask)
+        return arm.flux, error if arm.error is None else arm.error, mask
     start = _offset(wave, arm.wave)
     here = slice(max(0, start), max(0, start) + arm.wave.size - max(0, -start))
     there = slice(max(0, -start), max(0, -start) + wave[here].size)

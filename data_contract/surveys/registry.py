@@ -64,12 +64,15 @@ class Survey:
         What a file is (``DESI coadd, 5 spectra``), by its content; empty if it is none of these.
     read : callable
         An opened file -> its spectra; DataError where it is damaged.
+    needs : callable
+        What the user has to install first, in words; empty where nothing lacks.
     """
 
     name: str
     about: str
     recognise: Callable[[OutsideFile], str]
     read: Callable[[OutsideFile], SpectraFile]
+    needs: Callable[[], str] = str
 
 
 _SURVEYS: dict[str, Survey] = {}

@@ -129,7 +129,8 @@ class _Found:
         grid = PixelGrid.of(spectrum) if self.grid is None else self.grid.widened(spectrum)
         if self.unit not in ("", spectrum.unit):
             raise DataError(f"its flux is {spectrum.unit}, that of those before it {self.unit}")
-        grid.place(spectrum)
+        if not any(arm.usable.any() for arm in spectrum.arms):
+            raise DataError("no pixel can be used")
         source_id, group = star_number(spectrum), star_number(spectrum)
         if self.source.split_by != "source_id":
             text = self.source.catalogue.value(spectrum, self.source.split_by)
