@@ -19,6 +19,7 @@ from typing import Any
 import h5py
 import numpy as np
 from astropy.io import fits  # noqa: TID251
+from astropy.utils.exceptions import AstropyUserWarning
 
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.hdf5_check import open_hdf5
@@ -35,7 +36,8 @@ MOST_JSON = 2**28  # bytes of a batch of spectra as a service sends them
 DAMAGE = (
     *(OSError, EOFError, RuntimeError, ArithmeticError),
     *(ValueError, TypeError, LookupError, AttributeError, AssertionError),
-    *(fits.VerifyError, struct.error, zlib.error, zipfile.BadZipFile),
+    *(fits.VerifyError, AstropyUserWarning),
+    *(struct.error, zlib.error, zipfile.BadZipFile),
 )
 """What other libraries raise on damaged files."""
 
@@ -234,11 +236,12 @@ def open_outside(path: Path) -> Iterator[OutsideFile]:
 def damage_of(path: Path, read: Callable[[], Any]) -> Any:
     """What ``read`` returns; whatever other libraries raise of a damaged file is a DataError."""
     try:
-        with _strict_warnings():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             return read()
     except DataError as problem:
         text = str(problem)
         raise DataError(text if str(path) in text else f"{path}: {text}") from None
-    except (*DAMAGE, UserWarning) as problem:
+    except DAMAGE as problem:
         reason = " ".join(one_line(problem).split())[:200] or type(problem).__name__
         raise DataError(f"{path} is damaged, or not what it seems ({reason})") from None

@@ -90,19 +90,16 @@ class PixelGrid:
         parts = [
             _on(wave, arms.get(name)) for name, wave in zip(self.names, self.waves, strict=True)
         ]
-        flux, error, mask = (np.concatenate([part[k] for part in parts]) for k in range(3))
-        good = mask == 0
-        has_error = spectrum.has_error
-        return Placed(
-            flux=_bridged(flux, good).astype(np.float32),
-            error=_bridged(error, good).astype(np.float32) if has_error else None,
-            mask=mask,
-            snr=float(np.median(flux[good] / error[good]))
-            if has_error
-            else np.nan
-            if spectrum.snr is None
-            else spectrum.snr,
+        flux, error, mask = (
+            parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
         )
+        good = mask == 0
+        flux = _bridged(flux, good)
+        if not spectrum.has_error:
+            return Placed(flux, None, mask, np.nan if spectrum.snr is None else spectrum.snr)
+        error = _bridged(error, good)
+        ratio = flux / error
+        return Placed(flux, error, mask, float(np.median(ratio if good.all() else ratio[good])))
 
 
 def _union(wave: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -134,30 +131,31 @@ def _offset(wave: np.ndarray, other: np.ndarray) -> int:
 
 
 def _on(wave: np.ndarray, arm: SpectrumArm | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    if arm is not None and np.array_equal(wave, arm.wave):
+        error = np.ones(wave.size, np.float32) if arm.error is None else arm.error
+        return arm.flux, error, _condemned(arm.mask.astype(np.uint32, copy=False), arm.usable)
     flux, error = np.zeros(wave.size), np.ones(wave.size)
     mask = np.full(wave.size, mask_value("NO_DATA"), np.uint32)
     if arm is None:
         return flux, error, mask
-    if arm.wave is wave or np.array_equal(wave, arm.wave):
-        mask = arm.mask if arm.mask.dtype == np.uint32 else arm.mask.astype(np.uint32)
-        bad = ~arm.usable
-        if bad.any():
-            mask = np.where(bad & (mask == 0), np.uint32(mask_value("BAD")), mask)
-        return arm.flux, error if arm.error is None else arm.error, mask
     start = _offset(wave, arm.wave)
     here = slice(max(0, start), max(0, start) + arm.wave.size - max(0, -start))
     there = slice(max(0, -start), max(0, -start) + wave[here].size)
     flux[here] = arm.flux[there]
     if arm.error is not None:
         error[here] = arm.error[there]
-    unusable = np.where(arm.usable[there], 0, mask_value("BAD"))
-    told = arm.mask[there].astype(np.uint32)
-    mask[here] = np.where(told == 0, unusable, told)
+    mask[here] = _condemned(arm.mask[there].astype(np.uint32), arm.usable[there])
     return flux, error, mask
+
+
+def _condemned(mask: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    """A mask with a bit set wherever a pixel cannot be used."""
+    silent = ~usable & (mask == 0)
+    return np.where(silent, np.uint32(mask_value("BAD")), mask) if silent.any() else mask
 
 
 def _bridged(values: np.ndarray, good: np.ndarray) -> np.ndarray:
     if good.all():
-        return values
+        return values.astype(np.float32, copy=False)
     pixel = np.arange(values.size)
-    return np.interp(pixel, pixel[good], values[good])
+    return np.interp(pixel, pixel[good], values[good]).astype(np.float32)
