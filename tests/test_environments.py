@@ -19,7 +19,7 @@ ENVIRONMENTS = {
     },
     "kernels of an old processor": {"OPENBLAS_CORETYPE": "Nehalem", "OPENBLAS_NUM_THREADS": "1"},
 }
-CEILING = 1e-5  # sums over templates run in BLAS, whose order is its own: 100 times what is seen
+CEILING = 1e-5  # products with templates are those of BLAS, in float32 in part: seen are 2e-7
 
 
 def digests(changes: dict[str, str], *words: str) -> dict[str, str | list]:
@@ -50,5 +50,5 @@ def test_grid_bank_and_data_set_have_the_same_bits_in_four_environments():
     first, *others = [digests(changes, "whole") for changes in ENVIRONMENTS.values()]
     numbers = first.pop("ceiling")
     for found in others:
-        assert found.pop("ceiling") == pytest.approx(numbers, rel=CEILING, abs=CEILING)
+        assert found.pop("ceiling") == pytest.approx(numbers, CEILING, CEILING, nan_ok=True)
         assert found == first

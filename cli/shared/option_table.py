@@ -33,7 +33,20 @@ __all__ = [
     "takes",
 ]
 
-PATH = click.Path(path_type=Path)
+
+class _Named(click.Path):
+    """A path whose last part is a name, so that there are others beside it: not ``.`` or ``..``."""
+
+    def convert(self, value: object, param: object, ctx: object) -> Path:
+        """Path as given, but for folders that are named by where they are."""
+        path = super().convert(value, param, ctx)
+        path = path if path.name not in ("", "..") else path.resolve()
+        if not path.name:
+            self.fail(f"{path} is no place to write to; choose another", param, ctx)
+        return path
+
+
+PATH = _Named(path_type=Path)
 EXISTING = click.Path(exists=True, path_type=Path)
 HIDDEN_DEFAULTS = (None, "", ())
 

@@ -160,3 +160,25 @@ def test_a_closed_pipe_is_no_error_message(bank_file):
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True)
 
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("place", [".", "..", "./", "a/..", "/"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "specsim generate -n 20 --workers 1 --bank BANK",
+        "specsim example population",
+        "specsim bank --grid demo",
+        "specsim spectrum --bank BANK --index 3",
+    ],
+)
+def test_a_folder_without_a_name_of_its_own_is_refused(
+    bank_file, tmp_path, monkeypatch, line, place
+):
+    """What is written stands beside others of its name; none of these has one."""
+    (tmp_path / "here" / "a").mkdir(parents=True)
+    (tmp_path / "here" / "kept").write_text("x")
+    monkeypatch.chdir(tmp_path / "here")
+    done = call(line.replace("BANK", str(bank_file)), "--out", place)
+    assert (done.exit_code, len(done.stderr.splitlines())) == (2, 1), done.stderr
+    assert {p.name for p in (tmp_path / "here").iterdir()} == {"a", "kept"}
