@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["TrainRequest", "train", "train_model"]
 
 DATA = Path("data.zarr")
+NETWORK, DRAWS_STARS = "specvit_tiny", "compressed"
 RECIPE_KEYS = ("epochs", "batch_size", "learning_rate", "seed", "epoch_size")
 
 
@@ -49,7 +50,10 @@ class TrainRequest:
     """A model to train: options of ``speclearn train``."""
 
     data: Path | None = argument(required=False, type=EXISTING)
-    model: str = option(default="specvit_tiny", help="One of `speclearn models`.")
+    model: str | None = option(
+        help="One of `speclearn models`.  [default: compressed; specvit_tiny for stars that it "
+        "cannot draw: moving, reddened, or of a table]"
+    )
     target: tuple[str, ...] = option(
         type=click.Choice(LABEL_NAMES),
         multiple=True,
@@ -106,7 +110,18 @@ class TrainRequest:
             )
         return DATA
 
-    def chosen_recipe(self) -> "Recipe":
+    def chosen_model(self, data: Path | None) -> str:
+        """Name of the model, or the one to train on such data."""
+        from starsmith.data_contract.dataset.shards import open_run
+        from starsmith.learners.estimators.registry import default_model, list_models
+
+        if self.model is not None:
+            return self.model
+        if self.recipe is not None:
+            return self.recipe if self.recipe in list_models() else NETWORK
+        return default_model(open_run(data)) if data else DRAWS_STARS
+
+    def chosen_recipe(self, model: str) -> "Recipe":
         """Recipe with the keys that the command line gives; ConfigError for a setting of none."""
         from starsmith.data_contract.files.outside import toml_of
         from starsmith.learners import load_recipe
@@ -126,16 +141,16 @@ class TrainRequest:
                 changes[group] = changes.get(group, {}) | {name: value}
             else:
                 changes[key] = value
-        return load_recipe(self.recipe or self.model, self.model, **changes)
+        return load_recipe(self.recipe or model, model, **changes)
 
-    def view(self, data: Path | None, seed: int) -> "View":
+    def view(self, model: str, data: Path | None, seed: int) -> "View":
         """What is learned from: a data set, or stars drawn from a bank that it validates."""
         from starsmith.learners.estimators.registry import with_forward
         from starsmith.simulator.generation.recorded import open_recorded
 
         if not self.online:
             dataset = open_recorded(data)
-            return with_forward(self.model, dataset.training(), dataset, told_bank)
+            return with_forward(model, dataset.training(), dataset, told_bank)
         from starsmith.data_contract.bank.bank_file import load_bank
         from starsmith.learners.online import online_view
         from starsmith.simulator.rendering.positivity import check_positive
@@ -180,11 +195,12 @@ def train(options: TrainRequest) -> None:
     --nproc-per-node 8 -m starsmith.cli.speclearn train DATA ...
     """
     data = options.chosen_data()
-    model, out = options.model, options.out or Path("models") / options.model
+    model = options.chosen_model(data)
+    out = options.out or Path("models") / model
     if typed_on_command_line("data", "model") != ["data", "model"]:
         say(f"by default: {_defaults(data, model, options.target, out)}")
-    recipe = options.chosen_recipe()
-    view = options.view(data, getattr(recipe, "seed", 0))
+    recipe = options.chosen_recipe(model)
+    view = options.view(model, data, getattr(recipe, "seed", 0))
     resume = not options.overwrite
     result = train_model(model, view, options.target, recipe, out, options.device, resume)
     if result is None:  # another process of this run reports

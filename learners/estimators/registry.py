@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from starsmith.data_contract.dataset.reader import Dataset
+from starsmith.data_contract.dataset.schema import DatasetHeader
 from starsmith.data_contract.dataset.training import TrainingView
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.noise.view import CALCULATOR, NoiseModel
+from starsmith.data_contract.quantities import SOMETIMES
 from starsmith.learners.recipe import register_recipe
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ __all__ = [
     "Kind",
     "Task",
     "builder_of",
+    "default_model",
     "kind_of",
     "list_estimators",
     "list_models",
@@ -71,6 +74,21 @@ class ForwardView:
 
     view: TrainingView
     forward: Forward
+
+
+def default_model(header: DatasetHeader) -> str:
+    """Model to train where none is named: one that draws its stars, if it can draw such data.
+
+    Parameters
+    ----------
+    header : DatasetHeader
+        Of the data set.
+    """
+    config = header.config
+    moving = any(any(header.prior.get(name, ())) for name in SOMETIMES)
+    odd = header.population or config.get("preset") or any(header.noise_terms.active("refusal"))
+    at_hand = Path(config["bank"]).exists() if config.get("bank") else "grid" in config
+    return "compressed" if at_hand and not moving and not odd else "specvit_tiny"
 
 
 def with_forward(

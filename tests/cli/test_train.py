@@ -261,11 +261,11 @@ def test_bare_it_takes_what_generate_left_and_names_each_default(dataset, tmp_pa
     assert "no data.zarr here; make it with `specsim generate`" in refused.stderr
 
     shutil.copytree(dataset, "data.zarr")
-    done = call("speclearn train --epochs 1")
+    done = call("speclearn train --epochs 1 --set epoch_size=256")
     assert done.exit_code == 0, done.stderr
     assert (
-        "by default: data data.zarr, --model specvit_tiny, --target logg, --out models/specvit_tiny"
+        "by default: data data.zarr, --model compressed, --target logg, --out models/compressed"
         in done.stderr
     )
-    card = json.loads((tmp_path / "models/specvit_tiny/card.json").read_text())
-    assert (card["model"], card["labels"]) == ("specvit_tiny", ["logg"])
+    card = json.loads((tmp_path / "models/compressed/card.json").read_text())
+    assert (card["model"], card["labels"]) == ("compressed", ["logg"])
