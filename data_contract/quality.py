@@ -17,6 +17,7 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "limits_unknown": "this model does not record what it was trained on",
         "broad_lines": "lines are broader than those of the training set",
         "unknown_resolution": "the width of lines, of the spectrum or the model, is not known",
+        "few_draws": "less than 5 % of the draws of a posterior carry its weight",
     }
 )
 

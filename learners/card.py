@@ -70,6 +70,7 @@ SOMETIMES = {
     "n_parameters": _count,
     "ranges": lambda value: _table(value) and all(map(_span, value.values())),
     "bank": _text,
+    "degree": _count,
     "files": lambda value: _table(value) and all(map(_table, value.values())),
 }
 

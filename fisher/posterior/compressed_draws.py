@@ -90,6 +90,8 @@ class BasisNoise:
     Attributes
     ----------
     conditions : Conditions
+    modes : float64, shape (n_variance, n_wave)
+        Variance modes V.
     gram : float32, shape (n_variance, n_row * n_row)
         B diag(V_k) Bᵀ of each variance mode.
     level : float64, shape (n_variance,)
@@ -101,6 +103,7 @@ class BasisNoise:
     """
 
     conditions: Conditions
+    modes: np.ndarray
     gram: np.ndarray
     level: np.ndarray
     mix: np.ndarray
@@ -183,6 +186,7 @@ def build_noise(
     scaled = [(b * shape) @ modes.rows.T for shape in shapes]
     return BasisNoise(
         conditions=Conditions(*joined),
+        modes=modes.variance,
         gram=np.array(grams, dtype=np.float32),
         level=modes.variance.mean(axis=1),
         mix=mix,

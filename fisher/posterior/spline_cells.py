@@ -12,9 +12,26 @@ from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.simulator.kernels.spline import basis_rows
 from starsmith.simulator.rendering.interpolate import spline_degree, spline_knots, spline_weights
 
-__all__ = ["Cells", "combine_nodes", "find_cells"]
+__all__ = ["Cells", "SplineAxes", "combine_nodes", "find_cells"]
 
 WORDS = 16_000_000  # weights held at a time
+
+
+@dataclass(frozen=True)
+class SplineAxes:
+    """What a spline knows of a bank.
+
+    Attributes
+    ----------
+    label_names : tuple of str
+    axes : tuple of float64 arrays
+        Nodes along each label.
+    degree : int
+    """
+
+    label_names: tuple[str, ...]
+    axes: tuple[np.ndarray, ...]
+    degree: int
 
 
 @dataclass(frozen=True)
@@ -41,7 +58,7 @@ class Cells:
         return self.rows.shape[1]
 
 
-def _along(bank: Bank, labels: np.ndarray, axis: int, slope: bool) -> tuple:
+def _along(bank: Bank | SplineAxes, labels: np.ndarray, axis: int, slope: bool) -> tuple:
     """First node and weights of every draw along one axis."""
     nodes = bank.axes[axis]
     degree = spline_degree(nodes.size, bank.degree)
@@ -52,12 +69,12 @@ def _along(bank: Bank, labels: np.ndarray, axis: int, slope: bool) -> tuple:
     return first, weights
 
 
-def find_cells(bank: Bank, labels: np.ndarray) -> Cells:
+def find_cells(bank: Bank | SplineAxes, labels: np.ndarray) -> Cells:
     """Sort draws by the cell of the grid they lie in.
 
     Parameters
     ----------
-    bank : Bank
+    bank : Bank or SplineAxes
     labels : float64 array, shape (n_draw, n_label)
         Inside the grid.
     """
@@ -71,13 +88,17 @@ def find_cells(bank: Bank, labels: np.ndarray) -> Cells:
 
 
 def combine_nodes(
-    bank: Bank, cells: Cells, values: np.ndarray, labels: np.ndarray, derivative: str | None = None
+    bank: Bank | SplineAxes,
+    cells: Cells,
+    values: np.ndarray,
+    labels: np.ndarray,
+    derivative: str | None = None,
 ) -> np.ndarray:
     """Spline through node vectors at every draw.
 
     Parameters
     ----------
-    bank : Bank
+    bank : Bank or SplineAxes
     cells : Cells
         Of ``labels``.
     values : float array, shape (n_node, n_value)

@@ -1,6 +1,7 @@
 """Compressed: a network on the coefficients of a spectrum, with the posterior of its labels."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import numpy as np
 
 from starsmith.data_contract.errors import ConfigError, ContractError, DataError
 from starsmith.data_contract.noise.covariance import check_noise
-from starsmith.data_contract.quantities import SOMETIMES
+from starsmith.data_contract.quantities import LABELS, SOMETIMES
+from starsmith.fisher.posterior.basis_likelihood import OWN, BasisLikelihood
+from starsmith.fisher.posterior.spline_cells import SplineAxes
 from starsmith.learners.checkpoint import make_card, write_checkpoint
 from starsmith.learners.compressed.features import Features
 from starsmith.learners.compressed.network import CompressedNetwork, build_network
@@ -21,6 +24,7 @@ from starsmith.learners.recipe import CompressedRecipe, recipe_from_table
 
 __all__ = ["KIND", "CompressedEstimator"]
 
+NETWORK_PARTS = ("layers.", "head.")
 N_IMPUTED = 8  # draws of what bad pixels would have held
 BLOCK = 2048
 
@@ -34,11 +38,22 @@ class CompressedEstimator:
     network : CompressedNetwork
     features : Features
     box : Box
+    labels : tuple of str
+        Targets.
+    ranges : mapping of str to (min, max)
+        The prior's, of every label, ``mag`` and condition.
+    likelihood : BasisLikelihood
+    axes : SplineAxes
+        Of the bank.
     """
 
     network: CompressedNetwork
     features: Features
     box: Box
+    labels: tuple[str, ...]
+    ranges: Mapping[str, tuple[float, float]]
+    likelihood: BasisLikelihood
+    axes: SplineAxes
 
     def estimate(
         self, flux: np.ndarray, error: np.ndarray, mask: np.ndarray
@@ -77,6 +92,36 @@ class CompressedEstimator:
         features = [self._completed(flux[k], error[k], bad[k]) for k in some]
         completed = self.network.answer(np.concatenate(features), self.box)
         return answer.put(some, completed.pooled(N_IMPUTED))
+
+    def log_likelihood(
+        self, flux: np.ndarray, error: np.ndarray, mask: np.ndarray, draws: np.ndarray
+    ) -> np.ndarray:
+        """Log-likelihood of draws of the targets, up to a constant of each star.
+
+        Parameters
+        ----------
+        flux, error, mask : arrays, shape (n_spec, n_wave)
+            As in `estimate`.
+        draws : float64 array, shape (n_spec, n_draw, n_label)
+
+        Raises
+        ------
+        ConfigError
+            If a label that varies is no target: it would have to be integrated out.
+        """
+        names = self.axes.label_names
+        if missing := [n for n in names if n not in self.labels and np.ptp(self.ranges[n]) > 0]:
+            raise ConfigError(
+                f"importance weights need the posterior of every label that varies, and "
+                f"{', '.join(missing)} is no target of this model; train it with "
+                + " ".join(f"--target {name}" for name in names)
+            )
+        full = np.empty((*draws.shape[:2], len(names)))
+        for k, name in enumerate(names):
+            column = self.labels.index(name) if name in self.labels else None
+            full[..., k] = self.ranges[name][0] if column is None else draws[..., column]
+        forms = self.likelihood.forms(flux, error, mask == 0)
+        return self.likelihood.log_likelihood(forms, full, self.axes, self.ranges["mag"])
 
     def _completed(self, flux: np.ndarray, error: np.ndarray, bad: np.ndarray) -> np.ndarray:
         """Features of one spectrum with its bad pixels drawn, float32 (N_IMPUTED, n_input)."""
@@ -133,6 +178,7 @@ def train_compressed(task: Task) -> None:
         "n_parameters": sum(p.numel() for p in trained.network.parameters()),
         "ranges": {name: list(bounds) for name, bounds in task.forward.ranges.items()},
         "bank": task.forward.bank.digest,
+        "degree": task.forward.bank.degree,
         "metrics": trained.metrics,
         "finished": {
             "reason": f"{trained.n_round} rounds of fresh stars",
@@ -141,6 +187,9 @@ def train_compressed(task: Task) -> None:
     }
     weights = {name: value.numpy() for name, value in trained.network.state_dict().items()}
     weights |= trained.features.tensors()
+    weights |= {f"likelihood.{n}": v for n, v in trained.likelihood.tensors().items()}
+    bank = task.forward.bank
+    weights |= {f"axes.{n}": v for n, v in zip(bank.label_names, bank.axes, strict=True)}
     statistics = plain_statistics(task.view.train.wave, len(task.labels)).typical_of(task.view)
     write_checkpoint(task.out, card, weights, statistics)
 
@@ -156,7 +205,12 @@ def load_compressed(
         raise ContractError(f"{folder}: its card is not that of such a model; fit the model again")
     try:
         features = Features.from_tensors(weights)
-        own = {n: torch.from_numpy(v) for n, v in weights.items() if not n.startswith("features.")}
+        likelihood = BasisLikelihood(
+            features.weight, features.modes, *(weights[f"likelihood.{name}"] for name in OWN)
+        )
+        names = tuple(name for name in LABELS if f"axes.{name}" in weights)
+        axes = SplineAxes(names, tuple(weights[f"axes.{name}"] for name in names), card["degree"])
+        own = {n: torch.from_numpy(v) for n, v in weights.items() if n.startswith(NETWORK_PARTS)}
         network = build_network(features.n_input, len(card["labels"]), recipe)
         network.load_state_dict(own)
     except (KeyError, RuntimeError, ValueError) as problem:
@@ -164,8 +218,11 @@ def load_compressed(
             f"{folder}: its arrays are not those of its recipe ({str(problem).splitlines()[0]}); "
             "fit the model again"
         ) from None
-    low, high = np.array([card["ranges"][name] for name in card["labels"]], dtype=float).T
-    return CompressedEstimator(network.eval(), features, Box(low, high))
+    labels, ranges = tuple(card["labels"]), {n: tuple(span) for n, span in card["ranges"].items()}
+    low, high = np.array([ranges[name] for name in labels], dtype=float).T
+    return CompressedEstimator(
+        network.eval(), features, Box(low, high), labels, ranges, likelihood, axes
+    )
 
 
 KIND = Kind(

@@ -14,6 +14,7 @@ import torch
 from starsmith.data_contract.dataset.training import TrainingSplit
 from starsmith.data_contract.errors import DivergedError
 from starsmith.data_contract.files.atomic import write_text
+from starsmith.fisher.posterior.basis_likelihood import BasisLikelihood
 from starsmith.fisher.posterior.compressed_draws import BasisNoise, build_noise, draw_compressed
 from starsmith.fisher.posterior.compression import SAMPLE, Compression, build_compression
 from starsmith.fisher.stars import prior_of
@@ -44,6 +45,7 @@ class Trained:
     metrics : dict
         Validation scores of that round.
     n_round : int
+    likelihood : BasisLikelihood
     """
 
     network: CompressedNetwork
@@ -51,6 +53,7 @@ class Trained:
     box: Box
     metrics: dict
     n_round: int
+    likelihood: BasisLikelihood
 
 
 @dataclass(frozen=True)
@@ -170,7 +173,8 @@ def train_network(task: Task, started: float) -> Trained:
             break
     write_text(task.out / METRICS, "".join(json.dumps(row) + "\n" for row in rows))
     network.load_state_dict(best[1])
-    return Trained(network.eval(), source.features, source.box, best[0], number)
+    likelihood = BasisLikelihood.of(source.compression, source.noise)
+    return Trained(network.eval(), source.features, source.box, best[0], number, likelihood)
 
 
 def fitting_rounds(seconds: float, started: float, first: float) -> int:

@@ -9,10 +9,13 @@ from scipy.stats import kstest
 
 from starsmith.data_contract.dataset.reader import open_dataset
 from starsmith.data_contract.errors import ConfigError, ContractError
+from starsmith.data_contract.observed import Observed
+from starsmith.fisher.posterior.posterior_mean import PosteriorOptions, posterior_mean
 from starsmith.learners import fit, load_checkpoint, predict
 from starsmith.learners.compressed.features import Features
 from starsmith.learners.compressed.posterior import Box, Mixture
 from starsmith.learners.estimators.registry import Forward, ForwardView
+from starsmith.learners.posterior_draws import draw_posterior
 from starsmith.learners.recipe import CompressedRecipe, PosteriorRecipe
 from starsmith.simulator.generation.generate import write_dataset
 from starsmith.simulator.prior import Prior
@@ -206,3 +209,34 @@ def test_a_checkpoint_whose_arrays_do_not_fit_its_recipe_is_refused(trained, vie
     card["recipe"]["width"] = 5
     with pytest.raises(ContractError, match="fit the model again"):
         load_compressed(tmp_path / "c", card, own, None)
+
+
+def test_importance_weights_lead_to_the_exact_posterior(trained, view, dataset, tmp_path):
+    """Weighted draws have the moments of the grid posterior, whatever the network thought."""
+    seen = dataset.split("test").observe(slice(0, 24))
+    fit("compressed", view, ("logg", "teff", "m_h"), RECIPE, tmp_path / "all")
+    model = load_checkpoint(tmp_path / "all")
+    drawn = draw_posterior(model, Observed(model.wave, seen.flux, seen.error), 4000)
+    exact = posterior_mean(
+        view.forward.bank, PRIOR, seen.flux, seen.error, options=PosteriorOptions(n_local=2000)
+    )
+    columns = [exact.label_names.index(name) for name in model.labels]
+    apart = (drawn.moments()[0] - exact.mean[:, columns]) / np.sqrt(exact.var[:, columns])
+    # both are Monte Carlo, a few hundred effective draws each; error and its mean differ too
+    assert np.sqrt(np.mean(apart**2)) < 0.2
+    assert np.median(drawn.efficiency) > 0.3
+    assert not drawn.quality.any()
+    np.testing.assert_allclose(np.exp(drawn.log_weight).sum(axis=1), 1.0)
+    middle = drawn.quantiles((0.5,))[:, 0]
+    np.testing.assert_allclose(drawn.cumulative(middle), 0.5, atol=0.02)
+
+
+def test_weights_need_every_label_and_draws_a_posterior(trained, view, dataset, tmp_path):
+    seen = dataset.split("test").observe(slice(0, 2))
+    seen = Observed(trained.wave, seen.flux, seen.error)
+    with pytest.raises(ConfigError, match="--target m_h"):
+        draw_posterior(trained, seen)
+    assert np.isfinite(draw_posterior(trained, seen, 50, weighted=False).value).all()
+    fit("compressed", view, "logg", replace(RECIPE, head="mean", epochs=1), tmp_path / "mean")
+    with pytest.raises(ConfigError, match="no posterior"):
+        draw_posterior(load_checkpoint(tmp_path / "mean"), seen)

@@ -1,0 +1,152 @@
+"""Posteriors of observed spectra as weighted draws, and whether the weights can be trusted."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import logsumexp
+
+from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.observed import Observed
+from starsmith.data_contract.quality import quality_value
+from starsmith.learners.predict import Predictor
+
+__all__ = ["LEVELS", "PosteriorDraws", "draw_posterior"]
+
+LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
+"""Probabilities of the quantiles that are told."""
+
+N_DRAW = 1000
+LEAST_EFFICIENCY = 0.05  # effective share of the draws below which they say little
+BLOCK = 64  # spectra at a time: 64 coefficients of 64,000 draws are 33 MB
+
+
+@dataclass(frozen=True)
+class PosteriorDraws:
+    """Draws of every label of every spectrum.
+
+    Attributes
+    ----------
+    labels, units : tuple of str
+    value : float64, shape (n_spec, n_draw, n_label)
+    log_weight : float64, shape (n_spec, n_draw)
+        Of each draw, normalised: importance weights against the likelihood (Dax+ 2023).
+    log_evidence : float64, shape (n_spec,)
+        Logarithm of the mean weight before that; NaN where nothing was weighed.
+    """
+
+    labels: tuple[str, ...]
+    units: tuple[str, ...]
+    value: np.ndarray
+    log_weight: np.ndarray
+    log_evidence: np.ndarray
+
+    @property
+    def efficiency(self) -> np.ndarray:
+        """Effective number of draws over their number (Kish 1965), float64 (n_spec,)."""
+        return np.exp(-logsumexp(2.0 * self.log_weight, axis=1)) / self.log_weight.shape[1]
+
+    @property
+    def quality(self) -> np.ndarray:
+        """Quality bits, int64 (n_spec,): whether too few draws carry all the weight."""
+        return np.where(self.efficiency < LEAST_EFFICIENCY, quality_value("few_draws"), 0)
+
+    def moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Weighted mean and 1σ, float64 (n_spec, n_label)."""
+        weight = np.exp(self.log_weight)[:, :, None]
+        mean = np.sum(weight * self.value, axis=1)
+        spread = np.sum(weight * (self.value - mean[:, None]) ** 2, axis=1)
+        return mean, np.sqrt(spread)
+
+    def cumulative(self, labels: np.ndarray) -> np.ndarray:
+        """Probability of every label below a value (n_spec, n_label)."""
+        below = self.value < labels[:, None]
+        return np.sum(np.exp(self.log_weight)[:, :, None] * below, axis=1)
+
+    def quantiles(self, levels: tuple[float, ...] = LEVELS) -> np.ndarray:
+        """Weighted quantiles, float64 (n_spec, n_level, n_label)."""
+        order = np.argsort(self.value, axis=1)
+        value = np.take_along_axis(self.value, order, axis=1)
+        weight = np.take_along_axis(np.exp(self.log_weight)[:, :, None], order, axis=1)
+        share = np.cumsum(weight, axis=1) - 0.5 * weight
+        found = np.empty((len(value), len(levels), value.shape[2]))
+        for i in range(len(value)):
+            for k in range(value.shape[2]):
+                found[i, :, k] = np.interp(levels, share[i, :, k], value[i, :, k])
+        return found
+
+    def resampled(self, n_draw: int, seed: int = 0) -> np.ndarray:
+        """Draws of equal weight, float64 (n_spec, n_draw, n_label)."""
+        edges = np.cumsum(np.exp(self.log_weight), axis=1)
+        ladder = (np.random.default_rng(seed).random((len(edges), 1)) + np.arange(n_draw)) / n_draw
+        rows = [
+            np.minimum(np.searchsorted(edge, steps * edge[-1]), len(edge) - 1)
+            for edge, steps in zip(edges, ladder, strict=True)
+        ]
+        return np.take_along_axis(self.value, np.array(rows)[:, :, None], axis=1)
+
+
+def draw_posterior(
+    predictor: Predictor,
+    seen: Observed,
+    n_draw: int = N_DRAW,
+    seed: int = 0,
+    weighted: bool = True,
+) -> PosteriorDraws:
+    """Draw from the posterior of spectra on the model's own wavelengths.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    seen : Observed
+        Flux of shape (n_spec, n_wave), with its error.
+    n_draw : int
+    seed : int
+    weighted : bool
+        Whether draws are weighed by the likelihood over the density they were drawn with; that
+        needs every label that varies among the targets.
+
+    Raises
+    ------
+    ConfigError
+        If the model has no posterior, or lacks labels that weights need.
+    DataError
+        If no spectrum has pixels enough.
+
+    Examples
+    --------
+    >>> model = starsmith.load_checkpoint("compressed")
+    >>> draws = starsmith.draw_posterior(model, data.split("test").observe(slice(0, 2)))
+    >>> draws.value.shape
+    (2, 1000, 3)
+    """
+    usable = seen.usable
+    predictor._refuse_few(usable)
+    estimator = predictor.estimator
+    if not hasattr(estimator, "log_likelihood") or seen.error is None:
+        raise ConfigError(no_posterior(predictor.card["model"]))
+    flux = np.where(usable, seen.flux, 0.0).astype(np.float32)
+    error = np.where(usable, seen.error, 1.0).astype(np.float32)
+    parts = []
+    for start in range(0, len(flux), BLOCK):
+        some = slice(start, start + BLOCK)
+        stars = flux[some], error[some], (~usable[some]).astype(np.uint32)
+        answer = estimator.posterior(*stars)
+        if not hasattr(answer, "sample"):
+            raise ConfigError(no_posterior(predictor.card["model"]))
+        value = answer.sample(n_draw, seed + start)
+        log = np.zeros(value.shape[:2])
+        if weighted:
+            log = estimator.log_likelihood(*stars, value) - answer.log_density(value)
+        parts.append((value, log))
+    value, log = (np.concatenate(part) for part in zip(*parts, strict=True))
+    total = logsumexp(log, axis=1)
+    evidence = total - np.log(n_draw) if weighted else np.full(len(log), np.nan)
+    return PosteriorDraws(predictor.labels, predictor.units, value, log - total[:, None], evidence)
+
+
+def no_posterior(model: str) -> str:
+    """What is said of a model whose head knows no posterior."""
+    return (
+        f"model {model!r} has no posterior to draw from; train one that has: "
+        "speclearn train DATA --model compressed --set head=mixture"
+    )
