@@ -3,7 +3,6 @@
 import json
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -44,18 +43,22 @@ def test_lines_of_a_disbatch_file_make_the_data_set(bank_file, whole, tmp_path):
 
 
 def test_a_slurm_script_makes_its_part(bank_file, whole, tmp_path):
-    """Every task of the array, run by bash as SLURM would, the last one shorter."""
+    """Every task of the array, the last one shorter, in the words that bash makes for SLURM."""
     out = tmp_path / "data.zarr"
     call(f"{LINE} --emit-tasks slurm --task-shards 4", "--bank", bank_file, "--out", out)
     script = Path(f"{out}.slurm")
     assert "#SBATCH --array=0-1\n" in script.read_text()
+    listening = tmp_path / "bin" / "specsim"
+    listening.parent.mkdir()
+    listening.write_text('#!/bin/sh\nprintf "%s\\n" "$0" "$@"\n')
+    listening.chmod(0o755)
     for task in ("1", "0"):
-        folder = Path(sys.executable).parent
-        environment = {"SLURM_ARRAY_TASK_ID": task, "PATH": f"{folder}:/usr/bin:/bin"}
-        done = subprocess.run(
-            ["bash", script], env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
+        environment = {"SLURM_ARRAY_TASK_ID": task, "PATH": f"{listening.parent}:/usr/bin:/bin"}
+        words = subprocess.run(
+            ["bash", script], env=environment, capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+        done = call("specsim", *words[1:])
+        assert done.exit_code == 0, done.stderr
     assert json.loads(call("specdata finish --json", out).stdout)["digest"] == whole
 
 

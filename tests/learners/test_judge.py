@@ -79,7 +79,7 @@ def test_bootstrap_intervals_cover_the_truth_as_often_as_they_say():
 
 def test_paired_intervals_find_a_small_gain_and_rarely_a_null_one():
     """Errors 2 % smaller are always found; equal errors are called different in 5 % of tests."""
-    n_trial, gains, alarms = 200, 0, 0
+    n_trial, gains, alarms = 100, 0, 0
     for trial in range(n_trial):
         rng = np.random.default_rng([1, trial])
         truth, mean, _ = gaussian_world(400, seed=trial)

@@ -80,7 +80,7 @@ def kill_after(n_line, seconds, arguments):
 
 
 @pytest.mark.parametrize(
-    ("n_kill", "workers"), [(5, 1), pytest.param(50, 2, marks=pytest.mark.slow)]
+    ("n_kill", "workers"), [(3, 1), pytest.param(50, 2, marks=pytest.mark.slow)]
 )
 def test_killed_again_and_again_the_bits_are_those_of_an_undisturbed_run(
     n_kill, workers, toy_bank, undisturbed, tmp_path

@@ -67,9 +67,9 @@ def test_low_resolution_is_three_arms(joined):
     assert [arm.name for arm in load_instrument("b+m+n").arms] == ["blue", "red-mr", "nir"]
 
 
-def test_joined_tables_are_those_of_each_arm(joined):
+def test_joined_tables_are_those_of_each_arm(bank):
     """Floor and stray light stay within an arm; aperture and air are shared."""
-    tables = noise_tables(joined)
+    tables = bank.noise
     for name, span in zip(("pfs_b", "pfs_r", "pfs_n"), tables.arms, strict=True):
         alone = noise_tables(load_instrument(name))
         for evaluate in (sensitivity, background):
@@ -176,8 +176,9 @@ def test_arms_of_different_telescopes_are_not_joined(tmp_path):
         load_instrument("b++n")
 
 
-def test_source_is_changed_in_all_arms(joined):
+def test_source_is_changed_in_all_arms():
     """A disc of 0.3 arcsec loses light everywhere, and sky stays."""
+    joined = load_instrument("b+n")
     disc = noise_tables(with_source(joined, reff=0.3, offset=0.0))
     star = noise_tables(with_source(joined, reff=0.0, offset=0.0))
     ratio = sensitivity(disc, CONDITION) / sensitivity(star, CONDITION)
