@@ -1,7 +1,5 @@
 """Ridge and trees: known optima, invariances, reproducibility."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
@@ -14,7 +12,7 @@ from starsmith.learners.recipe import RidgeRecipe, TreesRecipe
 from starsmith.learners.scores.metrics import r2
 from tests.learners.worlds import lines, make_data, uniform_logg
 
-TREES = TreesRecipe(rounds=40, n_leaves=7, patience=10, learning_rate=0.2)
+TREES = TreesRecipe(rounds=40, n_leaves=7, patience=10, learning_rate=0.2, threads=1)
 
 
 def blocks_of(inputs, size=700):
@@ -141,7 +139,7 @@ def test_trees_learn_two_labels(tmp_path):
         label_names=("logg", "m_h"),
     )
 
-    fit("lightgbm", data.training(), ("logg", "m_h"), replace(TREES, threads=1), tmp_path)
+    fit("lightgbm", data.training(), ("logg", "m_h"), TREES, tmp_path)
     found = predict(load_checkpoint(tmp_path), data.split("test"))
 
     assert sorted(p.name for p in (tmp_path / "trees").iterdir()) == ["logg.txt", "m_h.txt"]

@@ -88,7 +88,7 @@ def test_a_file_that_answers_otherwise_is_not_written(tmp_path, monkeypatch):
 def test_trees_are_refused(tmp_path):
     """They have a text format of their own."""
     data = make_data(lines, uniform_logg, 0.2, (120, 40, 30))
-    recipe = TreesRecipe(rounds=3, n_leaves=3)
+    recipe = TreesRecipe(rounds=3, n_leaves=3, threads=1)
     fit("lightgbm", data.training(), "logg", recipe, tmp_path / "run")
 
     with pytest.raises(DataError, match="only networks and ridge"):

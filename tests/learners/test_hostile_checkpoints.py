@@ -18,7 +18,7 @@ from starsmith.learners.estimators.tree_text import check_tree_text
 from tests.learners.worlds import lines, make_data, uniform_logg
 
 MODELS = ("ridge", "lightgbm", "mlp")
-FEW = {"ridge": {}, "lightgbm": {"rounds": 5}, "mlp": {"epochs": 1}}
+FEW = {"ridge": {}, "lightgbm": {"rounds": 5, "threads": 1}, "mlp": {"epochs": 1}}
 BAD_CARDS = [
     ("labels", []),
     ("labels", ["logg", "logg"]),
