@@ -1,4 +1,4 @@
-"""``specdata``: what a file is, whether it is intact, and conversion."""
+"""``specdata``: what a file is, whether it is intact, conversion, and observed spectra."""
 
 import click
 
@@ -6,7 +6,10 @@ from starsmith.cli.shared.command import LazyGroup, version_option
 
 __all__ = ["main"]
 
-NAMES = ("check-leakage", "convert", "finish", "info", "ingest", "repair", "verify")
+NAMES = (
+    *("check-leakage", "compile-labels", "convert", "crossmatch", "fetch", "finish", "info"),
+    *("ingest", "repair", "select", "verify"),
+)
 
 
 @click.group(
@@ -16,7 +19,7 @@ NAMES = ("check-leakage", "convert", "finish", "info", "ingest", "repair", "veri
 )
 @version_option()
 def main() -> None:
-    """Look at, verify and convert starsmith data sets."""
+    """Look at, verify and convert starsmith data sets, and bring observed spectra into them."""
 
 
 if __name__ == "__main__":

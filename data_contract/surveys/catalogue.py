@@ -1,6 +1,6 @@
 """A user's table of stars: ids, labels, velocities and anything to split by."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -102,6 +102,23 @@ class Catalogue:
             if name not in ids and texts[row]:
                 ids[name] = texts[row]
         return replace(spectrum, labels=labels, ids=ids, velocity=velocity)
+
+    @property
+    def id_names(self) -> tuple[str, ...]:
+        """Ids that the table has."""
+        return tuple(self._rows)
+
+    def rows_by(self, name: str) -> Iterator[tuple[str, int]]:
+        """Text of an id and the first row that has it."""
+        yield from self._rows[name].items()
+
+    def labels_of(self, row: int) -> Iterator[tuple[str, tuple[float, float, str]]]:
+        """Name, value, 1σ (NaN where it is not told) and source of the labels of a row."""
+        for name, (values, errors, sources) in self._columns.items():
+            if name in LABELS and np.isfinite(values[row]):
+                error = np.nan if errors is None else float(errors[row])
+                source = self.source if sources is None else sources[row]
+                yield name, (float(values[row]), error, source)
 
     @property
     def has_ids(self) -> bool:

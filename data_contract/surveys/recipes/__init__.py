@@ -1,0 +1,1 @@
+"""Cuts of published samples, as TOML files."""

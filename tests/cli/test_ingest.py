@@ -1,0 +1,75 @@
+"""``specdata ingest`` and its companions as they are typed."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import call
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "data_contract" / "surveys"))
+import written
+
+
+@pytest.fixture
+def stars(tmp_path):
+    """A coadd, and a table of its stars."""
+    written.desi(tmp_path / "coadd.fits", 12)
+    rows = [f"{39627866878511337 + k},{5000 + k},2.5,-1" for k in range(12)]
+    (tmp_path / "stars.csv").write_text("\n".join(["targetid,teff,logg,feh", *rows]))
+    return tmp_path
+
+
+def test_from_a_file_to_a_verified_data_set(stars):
+    out = stars / "d.zarr"
+    line = ("--catalogue", stars / "stars.csv", "--out", out, "--splits", "50,25,25")
+    done = call("specdata ingest desi", stars / "coadd.fits", *line)
+    assert done.exit_code == 0, done.stderr
+    assert "12 spectra; teff, logg, m_h" in done.stdout
+    assert call("specdata verify", out).exit_code == 0
+    assert "# 12 observed spectra: desi" in call("specdata info", out).stdout
+    leak = call("specdata check-leakage", out, stars / "stars.csv")
+    assert leak.exit_code == 3
+    assert "12 spectra" not in leak.stdout  # split by split
+    again = call("specdata ingest desi", stars / "coadd.fits", *line, "--json")
+    assert json.loads(again.stdout)["spectra"] == 12
+    other = call("specdata ingest desi", stars / "coadd.fits", "--out", out, "--labels", "none")
+    assert other.exit_code == 2
+    assert "another run" in other.stderr
+
+
+def test_info_says_how_a_file_is_ingested(stars):
+    said = json.loads(call("specdata info", stars / "coadd.fits", "--json").stdout)
+    assert (said["kind"], said["survey"], said["spectra"]) == ("spectra", "desi", 12)
+    assert said["ingest"].startswith("specdata ingest desi")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("specdata ingest nobody", "survey 'nobody' is not one of desi"),
+        ("specdata ingest lamost", "read it as desi"),
+        ("specdata ingest desi --labels hot", "--labels hot"),
+        ("specdata ingest desi --wave 3", "start:stop:step"),
+        ("specdata ingest desi --splits 1,2", "shares of train, val and test"),
+        ("specdata ingest desi --split-by plate", "give --catalogue"),
+        ("specdata ingest desi --labels none --stratify teff", "--stratify teff"),
+    ],
+)
+def test_wrong_calls_are_one_line(stars, words, said):
+    done = call(words, stars / "coadd.fits", "--out", stars / "d.zarr")
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert done.stderr.strip().count("\n") == 0
+    assert not (stars / "d.zarr").exists()
+
+
+def test_tables_are_matched_cut_and_joined(stars):
+    table = stars / "stars.csv"
+    pairs = call("specdata crossmatch", table, table, "--out", stars / "p.ecsv")
+    assert "12 pairs by targetid; in several pairs: 0 rows" in pairs.stdout
+    cut = call("specdata select --recipe specvit_desi", table, "--out", stars / "s.csv")
+    assert cut.stdout.splitlines()[0].split() == ["all", "rows", "12"]
+    joined = call("specdata compile-labels", table, stars / "s.csv", "--out", stars / "l.ecsv")
+    assert "12 stars" in joined.stdout
