@@ -348,7 +348,7 @@ def predict(predictor: Predictor, split: Split) -> Predictions:
         index=split.draws.index,
         snr=split.snr,
         snr_p95=getattr(split, "snr_p95", None),
-        mag=split.draws.mag,
+        mag=None if np.isnan(split.draws.mag).all() else split.draws.mag,
         labels=predictor.labels,
         units=predictor.units,
         truth=select_labels(split, predictor.labels),

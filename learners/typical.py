@@ -71,8 +71,11 @@ class Typical:
         known = ~np.isnan(found[:, 0])
         if not known.any():
             return None
-        limits = MARGIN * np.nanpercentile(found[known], 100.0 - TAIL, axis=0)
-        return cls(basis, plain.variance, np.where(np.isnan(limits), np.inf, limits))
+        limits = np.full(3, np.finfo(np.float64).max)  # of what spectra without an error lack
+        there = ~np.isnan(found[known]).all(axis=0)
+        tails = np.nanpercentile(found[known][:, there], 100.0 - TAIL, axis=0)
+        limits[there] = MARGIN * tails
+        return cls(basis, plain.variance, limits)
 
     def statistics(self, seen: Observed, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
         """Distance, residual and structure of spectra, float64 (n_spec, 3).

@@ -20,6 +20,7 @@ from starsmith.cli.shared.progress import progress_bar
 
 if TYPE_CHECKING:
     from starsmith.data_contract.surveys.scan import Scan, Source
+    from starsmith.data_contract.surveys.standardise.preparation import Standardiser
 
 __all__ = ["IngestOptions", "ingest"]
 
@@ -44,7 +45,13 @@ class IngestOptions:
     wave: str = option(
         default="",
         help="Bring spectra to wavelengths start:stop:step [Å], or 'start:stop:step log10' [dex], "
-        "by straight lines.  [default: native pixels]",
+        "by straight lines or as --standardise says.  [default: native pixels]",
+    )
+    standardise: str = option(
+        default="",
+        metavar="RECIPE",
+        help="Spikes, rest frame, continuum, line width, pixels, median: a packaged recipe "
+        "(plain, lamost_lrs, desi_as_printed) or a TOML file.",
     )
     splits: tuple[float, ...] = option(
         type=Shares(), default="0.8,0.1,0.1", help="Shares of stars in train, val and test."
@@ -68,7 +75,8 @@ class IngestOptions:
     examples=(
         "specdata ingest desi coadd-*.fits --catalogue labels.ecsv --out desi.zarr",
         "specdata ingest auto spectra/ --out stars.zarr --labels none",
-        "specdata ingest lamost spectra/ --catalogue apogee.csv --split-by plate --out l.zarr",
+        "specdata ingest lamost spectra/ --catalogue apogee.csv --standardise lamost_lrs --out "
+        "l.zarr",
     ),
     resume="shards already written are kept; run the same command again",
 )
@@ -77,8 +85,8 @@ def ingest(options: IngestOptions) -> None:
     """Bring the spectra of FILES (or all files of folders) into one data set.
 
     SURVEY is a name that `specdata info` tells of a file, or `auto`. Pixels stay as they are, and
-    must be those of one grid unless --wave is given. Spectra without an error make a data set
-    without one. Refused spectra are listed, one per line.
+    must be those of one grid unless --wave or --standardise is given. Spectra without an error
+    make a data set without one. Refused spectra are listed, one per line.
     """
     from starsmith.data_contract.files.disk_errors import told_of_disk
     from starsmith.data_contract.surveys.ingest import Ingest, ingest_files
@@ -107,7 +115,6 @@ def _source(options: IngestOptions) -> "Source":
     from starsmith.data_contract.quantities import LABELS
     from starsmith.data_contract.surveys.catalogue import read_catalogue
     from starsmith.data_contract.surveys.registry import survey
-    from starsmith.data_contract.surveys.resample import resampled, wave_of_text
     from starsmith.data_contract.surveys.scan import Source, files_of
 
     if options.survey != "auto":
@@ -125,9 +132,19 @@ def _source(options: IngestOptions) -> "Source":
         catalogue=options.catalogue and read_catalogue(options.catalogue, options.label_source),
         labels=labels,
         split_by=options.split_by,
-        prepare=resampled(wave_of_text(options.wave)) if options.wave else None,
-        steps=(f"resampled to {options.wave} by straight lines",) if options.wave else (),
+        prepare=_standardiser(options),
     )
+
+
+def _standardiser(options: IngestOptions) -> "Standardiser | None":
+    from starsmith.data_contract.surveys.standardise.preparation import Standardiser, wave_of_text
+    from starsmith.data_contract.surveys.standardise.recipe import StandardRecipe, load_standard
+
+    if not options.standardise and not options.wave:
+        return None
+    straight = StandardRecipe(spikes="", snr=False, rest=False, resample="linear")
+    recipe = load_standard(options.standardise) if options.standardise else straight
+    return Standardiser(recipe, wave_of_text(options.wave) if options.wave else None)
 
 
 def _say(options: IngestOptions, scan: "Scan", report: Path, digest: str) -> None:

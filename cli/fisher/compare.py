@@ -12,9 +12,11 @@ from starsmith.cli.shared.command import Command, finish, json_option
 from starsmith.cli.shared.option_table import EXISTING, PATH, argument, grouped, option, takes
 from starsmith.cli.shared.option_types import LABEL_NAMES, Edges
 from starsmith.cli.shared.progress import tell_ceiling
+from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.text_tables import text_table
 
 if TYPE_CHECKING:
+    from starsmith.data_contract.dataset.reader import Dataset
     from starsmith.fisher.ceilings.ceiling_table import CeilingTable
     from starsmith.fisher.ceilings.leak_test import Comparison
     from starsmith.fisher.ceilings.options import CeilingOptions
@@ -49,6 +51,7 @@ def compare(options: CompareOptions) -> None:
 
     A model that does better than the posterior mean knows something it cannot know: exit code 3.
     `efficiency` is the posterior mean's squared error over the model's; `gap` the R2 it lacks.
+    Observed spectra have no ceiling: their scores stand alone.
     """
     from starsmith.data_contract.figure_kit import check_suffix
     from starsmith.fisher.ceilings.dataset_stars import compare_predictions
@@ -57,9 +60,13 @@ def compare(options: CompareOptions) -> None:
     from starsmith.simulator.generation.recorded import open_recorded
 
     check_suffix(options.plot)
+    data = open_recorded(options.data)
+    if data.header.noise is None:
+        _without_ceiling(options, data)
+        return
     comparison, table, model = compare_predictions(
         options.predictions,
-        open_recorded(options.data),
+        data,
         options.target,
         replace(options.effort, snr_edges=options.snr_bins),
         tell_ceiling,
@@ -75,6 +82,22 @@ def compare(options: CompareOptions) -> None:
         table.notice,
     )
     check_leak(comparison, model)
+
+
+def _without_ceiling(options: CompareOptions, data: "Dataset") -> None:
+    """Scores of predictions for observed spectra, of which nobody knows the best possible ones."""
+    from starsmith.data_contract.predictions import read_predictions
+    from starsmith.learners import evaluate_predictions
+
+    if options.plot:
+        raise ConfigError(f"--plot draws a ceiling, and {options.data} has none: it was observed")
+    predictions = read_predictions(options.predictions)
+    if predictions.dataset != data.digest:
+        raise DataError(f"{options.predictions}: predictions for another data set")
+    found = evaluate_predictions(predictions, options.target, options.snr_bins)
+    why = "no ceiling: these spectra were observed, and nothing says how they came about"
+    result = {"model": found.model, "rows": [], "ceiling": None, "evaluation": found.to_dict()}
+    finish("specfisher.compare", result, found.to_markdown(), options.as_json, why)
 
 
 def _rows(comparison: "Comparison", table: "CeilingTable") -> list[dict]:

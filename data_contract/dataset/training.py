@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from starsmith.data_contract.dataset.schema import SHARD_ROWS
+from starsmith.data_contract.dataset.schema import SHARD_ROWS, DatasetHeader
 from starsmith.data_contract.dataset.shuffle import BUFFER_SHARDS, shuffled_batches
 from starsmith.data_contract.dataset.split import SpectrumView, Split
 from starsmith.data_contract.noise.view import true_error
@@ -151,8 +151,21 @@ class TrainingSplit:
             label_errors=None if errors is None or np.isnan(errors).any() else errors,
             lend=lend if fresh_noise and split.header.noise_terms.plain else None,
             velocity=(float(split.draws.rv.min()), float(split.draws.rv.max())),
-            fwhm=line_widths(split.header.instrument, split.wave, split.header.noise.arms),
+            fwhm=_fwhm(split.header),
         )
+
+
+def _fwhm(header: DatasetHeader) -> np.ndarray | None:
+    """FWHM of the line profile at every pixel, float64 (n_wave,) [Å]; None if unknown."""
+    if header.noise is not None:
+        return line_widths(header.instrument, header.wave, header.arms)
+    spans = header.observed.get("arms", [])
+    if not spans or any("lsf_fwhm" not in span for span in spans):
+        return None
+    waves = (header.wave[arm.pixels] for arm in header.arms)
+    return np.concatenate(
+        [np.interp(w, s["lsf_wave"], s["lsf_fwhm"]) for w, s in zip(waves, spans, strict=True)]
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -14,7 +14,8 @@ from starsmith.data_contract.surveys.catalogue import Catalogue
 from starsmith.data_contract.surveys.outside_file import OutsideFile, open_outside
 from starsmith.data_contract.surveys.pixel_grid import PixelGrid
 from starsmith.data_contract.surveys.registry import open_spectra, recognise
-from starsmith.data_contract.surveys.spectrum import SurveySpectrum
+from starsmith.data_contract.surveys.spectrum import SpectrumArm, SurveySpectrum
+from starsmith.data_contract.surveys.standardise.preparation import Standardiser
 from starsmith.data_contract.surveys.star_splits import hashed_name
 
 __all__ = ["Scan", "Source", "files_of", "scan_files", "star_number"]
@@ -38,10 +39,8 @@ class Source:
         That every spectrum must have; those that half of the spectra have unless given.
     split_by : str
         ``source_id``, or a column of the catalogue whose values are kept together.
-    prepare : callable, optional
-        What is done to every spectrum: `SurveySpectrum` -> `SurveySpectrum`.
-    steps : tuple of str
-        The same in words, one per step, in order.
+    prepare : Standardiser, optional
+        What is done to every spectrum.
     """
 
     files: tuple[Path, ...]
@@ -49,8 +48,7 @@ class Source:
     catalogue: Catalogue | None = None
     labels: tuple[str, ...] | None = None
     split_by: str = "source_id"
-    prepare: Callable[[SurveySpectrum], SurveySpectrum] | None = None
-    steps: tuple[str, ...] = ()
+    prepare: Standardiser | None = None
 
     def prepared(self, spectrum: SurveySpectrum) -> SurveySpectrum:
         """A spectrum with what the catalogue says, after all steps."""
@@ -81,6 +79,8 @@ class Scan:
     label_sources : dict of str to list of str
     surveys, kinds, frames : lists of str
         All there are.
+    line_widths : dict of str to dict
+        Of each arm: FWHM of lines at some wavelengths, of its first spectrum that tells [Å].
     n_refused : int
     """
 
@@ -98,6 +98,7 @@ class Scan:
     surveys: list[str]
     kinds: list[str]
     frames: list[str]
+    line_widths: dict[str, dict[str, list[float]]]
     n_refused: int
 
     @property
@@ -117,6 +118,7 @@ class _Found:
         self.whole = {name: array("q") for name in ("file", "number", "source_id", "group")}
         self.labels = array("d")
         self.splits: array | None = array("b")
+        self.line_widths: dict[str, dict[str, list[float]]] = {}
         self.told = {name: {} for name in ("survey", "kind", "frame", *LABELS)}
 
     def tell(self, kind: str, text: str) -> None:
@@ -148,8 +150,19 @@ class _Found:
             self.labels.append(np.nan if known is None else known.value)
             if known is not None:
                 self.tell(name, known.source or "not told")
+        for arm in spectrum.arms:
+            if arm.fwhm is not None and arm.name not in self.line_widths:
+                self.line_widths[arm.name] = _line_widths(arm)
         self.tell("survey", spectrum.survey)
         self.tell("frame", spectrum.velocity.frame)
+
+
+def _line_widths(arm: SpectrumArm) -> dict[str, list[float]]:
+    """FWHM of lines at seven wavelengths of an arm [Å], where it is known."""
+    fwhm = np.broadcast_to(np.asarray(arm.fwhm, np.float64), arm.wave.shape)
+    at = np.linspace(0, arm.wave.size - 1, 7).astype(int)
+    at = at[np.isfinite(fwhm[at])]
+    return {"lsf_wave": arm.wave[at].tolist(), "lsf_fwhm": fwhm[at].tolist()} if at.size else {}
 
 
 def files_of(paths: Sequence[Path]) -> tuple[Path, ...]:
@@ -262,6 +275,7 @@ def _chosen(found: _Found, source: Source, refuse: Callable[[str], None]) -> Sca
         surveys=list(found.told["survey"]),
         kinds=list(found.told["kind"]),
         frames=list(found.told["frame"]),
+        line_widths=found.line_widths,
         n_refused=0,
         **taken,
     )

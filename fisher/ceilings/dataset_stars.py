@@ -48,6 +48,11 @@ class DatasetStars:
     @classmethod
     def of(cls, dataset: Dataset, bank: Bank | None = None) -> "DatasetStars":
         """Return the test stars of a data set, with the bank, prior and noise it was made with."""
+        if dataset.header.noise is None:
+            raise DataError(
+                f"{dataset.path}: no ceiling: these spectra were observed, and nothing says how "
+                "they came about; drop --ceiling, or make a data set like them with specsim"
+            )
         refuse_unbounded(Prior({name: tuple(b) for name, b in dataset.header.prior.items()}))
         bank = bank or recorded_bank(dataset.path)
         prior = recorded_prior(dataset, bank)

@@ -211,6 +211,8 @@ def evaluate_predictions(
         return bootstrap(truth[rows], value[rows], threshold, n_resample, seed)
 
     whole = np.flatnonzero(found)
+    known = np.isfinite(predictions.snr).any()  # observed spectra may have no errors
+    by_snr = groups_of(predictions, "snr", snr_edges) if known else ()
     return Evaluation(
         model=predictions.model,
         label=label,
@@ -220,9 +222,7 @@ def evaluate_predictions(
         n_spec=len(predictions),
         threshold=threshold,
         scores=bootstrap(truth[whole], value[whole], threshold, n_resample, seed),
-        bins=tuple(
-            _snr_bin(g, score_rows(g.rows)) for g in groups_of(predictions, "snr", snr_edges)
-        ),
+        bins=tuple(_snr_bin(g, score_rows(g.rows)) for g in by_snr),
         notice=predictions.notice,
         groups=tuple(
             GroupScores(

@@ -1,14 +1,19 @@
 """Line-spread functions brought to a target's: sharper ones are smeared, broader ones told."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from starsmith.data_contract.kernels.lsf import FWHM_TO_SIGMA, N_SIGMA
-from starsmith.data_contract.surveys.standardise.resampling import pixel_edges
+from starsmith.data_contract.surveys.standardise.resampling import (
+    Operator,
+    pixel_edges,
+    resampling_matrix,
+)
 
-__all__ = ["LineMatch", "match_lines"]
+__all__ = ["LineMatch", "brought_to", "match_lines"]
 
 TOLERANCE = 0.02  # of the target's FWHM: widths of lines are hardly known better
 FIVE_TAPS = 0.75  # pixel; of narrower Gaussians samples have another width
@@ -67,6 +72,41 @@ def match_lines(
     start = np.concatenate([[0], np.cumsum(kept.sum(axis=1))])
     shape = (wave.size, wave.size)
     return LineMatch(csr_array((weight[kept], column[kept], start), shape=shape), broader)
+
+
+def brought_to(
+    source: np.ndarray,
+    wave: np.ndarray,
+    method: str,
+    widths: tuple[np.ndarray, np.ndarray] | None = None,
+) -> tuple[Operator, np.ndarray]:
+    """Operator that smears and resamples, and where lines are broader; the last eight are kept.
+
+    Parameters
+    ----------
+    source : float64 array, shape (n_source,)
+        Pixels of one arm [Å].
+    wave : float64 array, shape (n_wave,)
+        New pixels [Å].
+    method : str
+        One of `METHODS`.
+    widths : pair of float arrays, shape (n_source,), optional
+        FWHM of lines and of the target's [Å]; nothing is smeared without.
+    """
+    arrays = (source, wave, *(widths or ()))
+    return _kept(method, *(np.ascontiguousarray(a, dtype=np.float64).tobytes() for a in arrays))
+
+
+@lru_cache(maxsize=8)
+def _kept(method: str, *arrays: bytes) -> tuple[Operator, np.ndarray]:
+    source, wave, *widths = (np.frombuffer(array) for array in arrays)
+    matrix = resampling_matrix(source, wave, method)
+    if not widths:
+        return Operator.of(matrix), np.zeros(source.size, bool)
+    match = match_lines(source, *widths)
+    if match.matrix is not None:
+        matrix = csr_array(matrix @ match.matrix)
+    return Operator.of(matrix), match.broader
 
 
 def _gaussians(sigma: np.ndarray, offset: np.ndarray) -> np.ndarray:

@@ -112,8 +112,35 @@ def _overlaps(source: np.ndarray, wave: np.ndarray) -> csr_array:
     return csr_array((share, column, start), shape=(wave.size, source.size))
 
 
+@dataclass(frozen=True, eq=False)
+class Operator:
+    """A matrix from the pixels of an arm to others, and what follows from it alone.
+
+    Attributes
+    ----------
+    matrix, squared, weight : csr_array, shape (n_wave, n_source)
+        A, its elements squared, and their absolute values.
+    total : float64, shape (n_wave,)
+        Σ_i of the weights.
+    handed : float64, shape (n_source,)
+        Σ_j A_ji: what each old pixel hands on.
+    """
+
+    matrix: csr_array
+    squared: csr_array
+    weight: csr_array
+    total: np.ndarray
+    handed: np.ndarray
+
+    @classmethod
+    def of(cls, matrix: csr_array) -> "Operator":
+        """What follows from a matrix."""
+        weight = abs(matrix)
+        return cls(matrix, matrix.power(2), weight, weight.sum(axis=1), matrix.sum(axis=0))
+
+
 def resample(
-    seen: Observed, wave: np.ndarray, method: str = "quintic", lines: csr_array | None = None
+    seen: Observed, wave: np.ndarray, method: str = "quintic", operator: Operator | None = None
 ) -> Resampled:
     """Bring one arm of one spectrum onto other pixels, and its noise with it.
 
@@ -128,40 +155,44 @@ def resample(
         Vacuum [Å].
     method : str
         One of `METHODS`.
-    lines : csr_array, shape (n_source, n_source), optional
-        What smears the flux before it is resampled; see `match_lines`.
+    operator : Operator, optional
+        A, instead of that of the method.
 
     Raises
     ------
     DataError
         If the method is unknown.
     """
+    if operator is None:
+        operator = Operator.of(resampling_matrix(seen.wave, wave, method))
     good = seen.usable
-    matrix = resampling_matrix(seen.wave, wave, method)
-    if lines is not None:
-        matrix = csr_array(matrix @ lines)
-    weight = abs(matrix)
-    total = weight.sum(axis=1)
-    bad = weight @ (~good).astype(np.float64)
-    usable = (total > 0) & (bad <= MOST_BAD * total) & (good.sum() > 1)
-    flux, error, neighbour, length = np.zeros(wave.size), None, None, np.ones(wave.size)
-    if usable.any():
-        flux = matrix @ np.interp(seen.wave, seen.wave[good], seen.flux[good])
+    bad = operator.weight @ (~good).astype(np.float64)
+    usable = (operator.total > 0) & (bad <= MOST_BAD * operator.total) & (good.sum() > 1)
+    flux, error, neighbour = np.zeros(wave.size), None, None
     variance = np.ones(seen.wave.size)
-    if seen.error is not None and usable.any():
-        variance = np.interp(seen.wave, seen.wave[good], seen.error[good].astype(np.float64)) ** 2
-    own = matrix.power(2) @ variance
-    shared = matrix @ (variance * matrix.sum(axis=0))
-    length = np.where(usable, shared / np.where(usable, own, 1.0), 1.0)
+    if usable.any():
+        flux = operator.matrix @ np.interp(seen.wave, seen.wave[good], seen.flux[good])
+        if seen.error is not None:
+            sigma = seen.error[good].astype(np.float64)
+            variance = np.interp(seen.wave, seen.wave[good], sigma) ** 2
+    own = operator.squared @ variance
+    shared = operator.matrix @ (variance * operator.handed)
     if seen.error is not None:
         error = np.where(usable, np.sqrt(own), 1.0)
-        scaled = csr_array(matrix.multiply(np.sqrt(variance)[None, :]))
-        neighbour = scaled[:-1].multiply(scaled[1:]).sum(axis=1)
+        neighbour = _neighbours(operator.matrix, np.sqrt(variance))
     return Resampled(
         wave=np.asarray(wave, np.float64),
         flux=np.where(usable, flux, 0.0),
         error=error,
         mask=np.where(usable, 0, mask_value("NO_DATA")).astype(np.uint32),
         neighbour_covariance=neighbour,
-        correlation_length=length,
+        correlation_length=np.where(usable, shared / np.where(usable, own, 1.0), 1.0),
     )
+
+
+def _neighbours(matrix: csr_array, sigma: np.ndarray) -> np.ndarray:
+    """Elements next to the diagonal of A diag(σ²) Aᵀ."""
+    scaled = csr_array(
+        (matrix.data * sigma[matrix.indices], matrix.indices, matrix.indptr), shape=matrix.shape
+    )
+    return scaled[:-1].multiply(scaled[1:]).sum(axis=1)

@@ -10,7 +10,7 @@ from starsmith.data_contract.masks import mask_value
 from starsmith.data_contract.observed import Observed
 from starsmith.data_contract.surveys.spectrum import SpectrumArm, SurveySpectrum
 from starsmith.data_contract.surveys.standardise.continuum import Gaspp, gaspp_continuum
-from starsmith.data_contract.surveys.standardise.line_spread import LineMatch, match_lines
+from starsmith.data_contract.surveys.standardise.line_spread import brought_to
 from starsmith.data_contract.surveys.standardise.recipe import StandardRecipe
 from starsmith.data_contract.surveys.standardise.resampling import (
     Resampled,
@@ -188,21 +188,22 @@ def _on_pixels(
     parts, doubts = [], set()
     order = np.argsort(wave)
     for arm in arms:
-        match = LineMatch(None, np.zeros(arm.wave.size, bool))
+        widths = None
         if target_fwhm is not None and arm.fwhm is None:
             doubts.add("unknown_resolution")
         elif target_fwhm is not None:
             target = np.interp(arm.wave, wave[order], target_fwhm[order])
-            match = match_lines(arm.wave, arm.fwhm, target)
+            widths = (np.broadcast_to(arm.fwhm, arm.wave.shape), target)
+        operator, broader = brought_to(arm.wave, wave, recipe.resample, widths)
         there = (arm.wave >= wave.min()) & (arm.wave <= wave.max())
-        if there.any() and match.broader[there].mean() > BROAD_SHARE:
+        if there.any() and broader[there].mean() > BROAD_SHARE:
             if recipe.broader == "refuse":
                 raise DataError(
                     f"arm {arm.name!r}: lines of {np.nanmedian(arm.fwhm):.2f} Å are broader than "
                     f"the {np.median(target_fwhm):.2f} Å they are to be brought to"
                 )
             doubts.add("broad_lines")
-        parts.append(resample(arm, wave, recipe.resample, match.matrix))
+        parts.append(resample(arm, wave, operator=operator))
     return parts, doubts
 
 

@@ -16,8 +16,9 @@ from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.surveys.catalogue import read_catalogue
 from starsmith.data_contract.surveys.ingest import Ingest, ingest_files
 from starsmith.data_contract.surveys.registry import read_spectra
-from starsmith.data_contract.surveys.resample import resampled, wave_of_text
 from starsmith.data_contract.surveys.scan import Source
+from starsmith.data_contract.surveys.standardise.preparation import Standardiser, wave_of_text
+from starsmith.data_contract.surveys.standardise.recipe import StandardRecipe
 from starsmith.data_contract.surveys.star_splits import split_stars
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -148,8 +149,8 @@ def test_grids_that_continue_one_another_are_one(tmp_path):
     np.testing.assert_allclose(data.wave, 5000.0 + np.arange(40))
     usable = all_of(data, lambda split: split.observe().usable.sum(axis=1))
     assert sorted(usable.tolist()) == [24, 30, 38]
-    wave = wave_of_text("5002:5020:2")
-    source = replace(source, prepare=resampled(wave), steps=("resampled",))
+    straight = StandardRecipe(spikes="", snr=False, rest=False, resample="linear")
+    source = replace(source, prepare=Standardiser(straight, wave_of_text("5002:5020:2")))
     _, scan = ingest_files(Ingest(source=source), tmp_path / "all.zarr")
     assert (scan.size, scan.grid.wave.size) == (4, 10)
 
