@@ -16,6 +16,7 @@ from uuid import uuid4
 import tomli_w
 
 from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.files.disk_errors import error_number
 
 __all__ = [
     "json_bytes",
@@ -196,7 +197,9 @@ def staged_file(path: Path, sweep: bool = False) -> Iterator[Path]:
 
 def _name(problem: OSError, path: Path) -> None:
     """Say which file could not be written, where the system does not."""
-    if problem.errno is not None and problem.filename is None:
+    number = error_number(problem)
+    if number is not None and problem.filename is None:
+        problem.errno, problem.strerror = number, os.strerror(number)
         problem.filename = str(path)
 
 

@@ -10,7 +10,7 @@ from traceback import walk_tb
 
 from starsmith.data_contract.errors import StarsmithError
 
-__all__ = ["disk_story", "told_of_disk"]
+__all__ = ["disk_story", "error_number", "told_of_disk"]
 
 ADVICE = {
     errno.ENOSPC: "free some space",
@@ -42,7 +42,7 @@ def told_of_disk(out: Path, kept: str = "finished shards are kept") -> Iterator[
     try:
         yield
     except OSError as problem:
-        number = _number(problem)
+        number = error_number(problem)
         if number not in ADVICE:
             raise
         raise StarsmithError(
@@ -53,7 +53,7 @@ def told_of_disk(out: Path, kept: str = "finished shards are kept") -> Iterator[
 
 def disk_story(problem: OSError) -> str:
     """What the disk refused and what to do about it; empty where it is something else."""
-    number = _number(problem)
+    number = error_number(problem)
     if number not in ADVICE:
         return ""
     name = re.sub(r"\.+([^/]+?)(\.[0-9a-f]{12,}\.partial)+.*", r"\1", str(problem.filename or ""))
@@ -71,11 +71,11 @@ def _unnamed(problem: OSError) -> str:
     return "a file"
 
 
-def _number(problem: OSError) -> int | None:
-    """Error number of the system; HDF5 hides it in its text."""
+def error_number(problem: OSError) -> int | None:
+    """Error number of the system; HDF5 and astropy hide it in their texts."""
     if problem.errno is not None:
         return problem.errno
-    found = re.search(r"errno = (\d+)", str(problem))
+    found = re.search(r"[Ee]rrno(?: =)? (\d+)", str(problem))
     return int(found[1]) if found else None
 
 

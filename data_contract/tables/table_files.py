@@ -27,5 +27,6 @@ def write_table(path: Path, table: "Table") -> None:
     """Write an astropy table in the format that the suffix says; DataError if in none."""
     check_table(path)
     with staged_file(path, sweep=True) as partial, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The unit .* could not be saved")  # in FITS
+        for usual in ("The unit .* could not be saved", ".*a HIERARCH card will be created"):
+            warnings.filterwarnings("ignore", message=usual)  # in FITS
         table.write(partial, format=TABLE_FORMATS[path.suffix], overwrite=True)

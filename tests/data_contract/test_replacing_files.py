@@ -12,6 +12,7 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
+from astropy.table import Table
 
 from starsmith.data_contract import open_dataset
 from starsmith.data_contract.bank.bank_file import BANK_SCHEMA, load_bank
@@ -27,6 +28,7 @@ from starsmith.data_contract.files.atomic import (
 from starsmith.data_contract.files.disk_errors import disk_story
 from starsmith.data_contract.files.hdf5_write import write_hdf5
 from starsmith.data_contract.files.lock import writer_lock
+from starsmith.data_contract.tables.table_files import write_table
 
 
 @contextmanager
@@ -148,6 +150,17 @@ def test_what_the_disk_refuses_names_the_file(tmp_path):
     ):
         (staging / "c").write_bytes(bytes(2000))
     assert caught.value.errno == errno.EFBIG
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_table_the_disk_refuses_is_named(tmp_path):
+    """Also in FITS, where astropy hides the system's number in its text; no other warning."""
+    table = Table({"flux": np.ones(5000)}, meta={"a long keyword": 1})
+    for name in ("star.fits", "star.ecsv"):
+        with pytest.raises(OSError, match=name) as caught, files_no_larger_than(1000):
+            write_table(tmp_path / name, table)
+        assert disk_story(caught.value).startswith(f"{tmp_path}/{name}: File too large;")
     assert list(tmp_path.iterdir()) == []
 
 
