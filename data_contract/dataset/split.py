@@ -23,7 +23,7 @@ from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.noise.observation import Realisation, spectrum_mask
 from starsmith.data_contract.noise.view import observe_spectra
 from starsmith.data_contract.observed import Observed
-from starsmith.data_contract.quantities import CONDITIONS
+from starsmith.data_contract.quantities import CONDITIONS, STAR
 
 __all__ = ["SpectrumView", "Split", "read_draws"]
 
@@ -59,7 +59,7 @@ def read_draws(path: Path, split: str, header: DatasetHeader, rows: slice = slic
     }
     if header.store == "observed":  # of a sky that nobody recorded
         nothing = np.full(len(columns["index"]), np.nan)
-        columns |= dict.fromkeys(("mag", "ebv", *CONDITIONS), nothing)
+        columns = dict.fromkeys((*STAR, *CONDITIONS), nothing) | columns
     return Draws.of_columns(header.seed, split, header.label_names, columns)
 
 
