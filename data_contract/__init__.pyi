@@ -20,7 +20,6 @@ from .dataset.shards import finished_shards as finished_shards
 from .dataset.shards import open_run as open_run
 from .dataset.shards import plan_shards as plan_shards
 from .dataset.shards import write_shard as write_shard
-from .dataset.shards import writer_lock as writer_lock
 from .dataset.split import SpectrumView as SpectrumView
 from .dataset.split import Split as Split
 from .dataset.training import TrainingSplit as TrainingSplit
@@ -45,6 +44,7 @@ from .exchange.published import read_published as read_published
 from .exchange.published import write_published as write_published
 from .exchange.spectrum_file import read_spectrum as read_spectrum
 from .exchange.specutils_view import to_specutils as to_specutils
+from .files.lock import writer_lock as writer_lock
 from .grid.error_map import GridErrorMap as GridErrorMap
 from .grid.error_map import read_error_map as read_error_map
 from .grid.error_map import write_error_map as write_error_map
