@@ -26,13 +26,13 @@ from starsmith.simulator.rendering.interpolate import interpolate
 __all__ = ["Basis", "Stars", "build_basis", "leading_modes", "template_draws"]
 
 FIRST_INDEX = 2**31  # templates are prior draws no data set reaches: rows 2^31 and up
-N_SAMPLE = 1200
-N_CHECK = 200
+N_SAMPLE = 1200  # prior draws that the modes are made from
+N_CHECK = 200  # others that their loss is measured on
 MODE_LOSS = 0.05  # of the brightest star's σ, root mean square over sample templates
 SQUARE_LOSS = 3.0  # the same of squared templates; the stars' own modes take most of the rest
 MAX_MODES = 320
-N_SKETCH = 360
-N_VARIANCE_MODES = 40
+N_SKETCH = 360  # random directions: a range finder (Halko et al. 2011)
+N_VARIANCE_MODES = 40  # of the stars' own inverse variances
 
 
 def template_draws(bank: Bank, prior: Prior, seed: int, first: int, n: int) -> Draws:
@@ -84,8 +84,8 @@ class Basis:
         shared : float64 array, shape (n_spec, n_shared, n_mode)
             K, from what errs in many pixels at once; n_shared is 0 for independent noise.
         """
-        inverse = 1.0 / (stars.variance * self.whiten**2)
-        shared = stars.shared_precision()
+        inverse = 1.0 / (stars.variance * self.whiten**2)  # in whitened flux
+        shared = stars.shared_precision()  # Woodbury: U L⁻ᵀ of the modes all pixels share
         cross = stars.weighted_flux(shared) / self.whiten
         return (
             cross @ self.modes.T,
@@ -125,17 +125,19 @@ class Basis:
         """
         cells = find_cells(bank, labels)
         found = combine_nodes(bank, cells, self.node_modes, labels)
-        maggies = found[:, -1:]
-        unit = 10.0 ** (-0.4 * self.mag) / maggies
+        maggies = found[:, -1:]  # the last column is the band's
+        unit = 10.0 ** (-0.4 * self.mag) / maggies  # of one star at the basis' magnitude
         short = unit * found[:, :-1]
         slopes = np.empty((len(labels), len(names), len(self.modes)))
         for k, name in enumerate(names):
             along = combine_nodes(bank, cells, self.node_modes, labels, name)
+            # quotient rule: flux over band
             slopes[:, k] = unit * along[:, :-1] - (along[:, -1:] / maggies) * short
         if self.normalise == "known":
             flux = (short @ self.modes) / self.whiten
             median = np.median(flux, axis=1)[:, None]
             if names:
+                # a known amplitude: normalised by the median
                 change = median_slope(flux, (slopes @ self.modes) / self.whiten) / median
                 slopes = slopes - short[:, None, :] * change[:, :, None]
             short, slopes = short / median, slopes / median[:, :, None]
@@ -144,7 +146,7 @@ class Basis:
     def square_sums(self, short: np.ndarray) -> np.ndarray:
         """Template half of S2, float64 (n_template, n_square)."""
         whitened = short @ self.modes
-        np.square(whitened, out=whitened)
+        np.square(whitened, out=whitened)  # in place: (n_template, n_wave) is large
         return whitened @ self.squares.T
 
 
@@ -184,7 +186,7 @@ class Stars:
             return np.zeros((len(self), 0, self.flux.shape[1]))
         shared = self.shared.astype(np.float64)
         inverse = shared / self.variance[:, None, :]
-        small = np.eye(shared.shape[1]) + inverse @ shared.transpose(0, 2, 1)
+        small = np.eye(shared.shape[1]) + inverse @ shared.transpose(0, 2, 1)  # 1 + Uᵀ D⁻¹ U
         return np.linalg.solve(np.linalg.cholesky(small), inverse)
 
     def weighted_flux(self, shared: np.ndarray) -> np.ndarray:
@@ -201,11 +203,13 @@ def leading_modes(rows: np.ndarray, tolerance: float) -> np.ndarray:
     values are good to 1e-8 of the first, well below any tolerance asked for here.
     """
     n, n_wave = rows.shape
+    # fixed seed: the same basis every time
     mix = np.random.default_rng(0).standard_normal((n, min(n, n_wave, N_SKETCH)))
     span, _ = np.linalg.qr(rows.T @ mix)
-    inside = rows @ span
+    inside = rows @ span  # (n, n_sketch)
     values, vectors = np.linalg.eigh(inside.T @ inside)
     values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
+    # what the first k modes leave, root mean square
     left = np.sqrt(np.maximum(np.sum(rows**2) - np.cumsum(values), 0.0) / n)
     n_mode = min(int(np.searchsorted(-left, -tolerance)) + 1, MAX_MODES, len(values))
     return np.ascontiguousarray((span @ vectors[:, :n_mode]).T)
@@ -251,18 +255,22 @@ def build_basis(
     spectra = _sample_spectra(bank, prior, seed, mag, normalise)
     reference = spectra[:N_SAMPLE].mean(axis=0)
     inverse = 1.0 / stars.variance
+    # of each star against the mean spectrum
     amplitude = np.sum(stars.flux * inverse * reference, axis=1) / np.sum(
         inverse * reference**2, axis=1
     )
     inverse *= amplitude[:, None] ** 2
+    # weights of pixels follow the star that needs most
     brightest = int(np.argmax(np.sum(inverse * reference**2, axis=1)))
+    # 1e-6: dead pixels keep a finite weight
     whiten = np.sqrt(np.maximum(inverse[brightest], 1e-6 * inverse[brightest].max()))
     spectra *= whiten
     modes = leading_modes(spectra[:N_SAMPLE], MODE_LOSS)
     check = spectra[N_SAMPLE:]
+    # worst of the spectra no mode was made from
     loss = np.linalg.norm(check - (check @ modes.T) @ modes, axis=1).max()
     squared = leading_modes(spectra[:N_SAMPLE] ** 2, SQUARE_LOSS)
-    shapes = inverse / whiten**2
+    shapes = inverse / whiten**2  # how stars weigh pixels otherwise than the brightest
     few = leading_modes(shapes / np.linalg.norm(shapes, axis=1)[:, None], 0.0)
     squares, _ = np.linalg.qr(np.vstack([few[:N_VARIANCE_MODES], squared]).T)
     left = check**2 - (check**2 @ squares) @ squares.T

@@ -21,11 +21,11 @@ from starsmith.simulator.rendering.interpolate import touches_filled
 
 __all__ = ["BestFit", "FitOptions", "best_fit", "nelder_mead"]
 
-BLOCK = 128
-N_BASIS_STAR = 400
+BLOCK = 128  # stars walked together
+N_BASIS_STAR = 400  # behind the basis
 EDGE = 1e-6  # of a node spacing
 WALKS = (1.0, 0.5, 0.5)  # fresh simplices follow: one that met a face may have gone flat
-REFLECT, EXPAND, CONTRACT, SHRINK = 1.0, 2.0, 0.5, 0.5
+REFLECT, EXPAND, CONTRACT, SHRINK = 1.0, 2.0, 0.5, 0.5  # Nelder & Mead (1965)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +44,9 @@ class FitOptions:
         Of the spectra the basis is built from.
     """
 
-    every: int = 2
-    iterations: int = 200
-    tolerance: float = 1e-3
+    every: int = 2  # every second node along each label starts a walk
+    iterations: int = 200  # at most, of one walk
+    tolerance: float = 1e-3  # of a node spacing
     seed: int = 0
 
 
@@ -122,6 +122,7 @@ def _coarse_places(bank: Bank, prior: Prior, space: _Space, every: int) -> np.nd
 
 def _misfit(cross: np.ndarray, square: np.ndarray) -> np.ndarray:
     """χ² of a template less that of none: -S1²/S2; positive where the amplitude is negative."""
+    # χ² gain with the best amplitude, which may not be negative
     return -cross * np.abs(cross) / square
 
 
@@ -162,6 +163,7 @@ def nelder_mead(
         order = np.argsort(values[active], axis=1, kind="stable")
         values[active] = np.take_along_axis(values[active], order, axis=1)
         simplex[active] = np.take_along_axis(simplex[active], order[:, :, None], axis=1)
+        # largest distance from the best corner
         extent = np.abs(simplex[active, 1:] - simplex[active, :1]).max(axis=(1, 2))
         active = active[extent > tolerance]
         if not active.size:
@@ -177,17 +179,17 @@ def _step(
 ) -> None:
     """One move of every active simplex, corners sorted from best to worst."""
     centre = simplex[active, :-1].mean(axis=1)
-    worst = simplex[active, -1]
+    worst = simplex[active, -1]  # corners are sorted by misfit
     reflected = np.clip(centre + REFLECT * (centre - worst), 0.0, top)
     found = misfit(active, reflected)
     best, second, last = values[active, 0], values[active, -2], values[active, -1]
 
     place, value = reflected, found
     further = found < best
-    outside = (found >= second) & (found < last)
-    inside = found >= last
+    outside = (found >= second) & (found < last)  # contract towards the reflected corner
+    inside = found >= last  # or towards the worst
     reach = np.where(further, EXPAND, np.where(inside, -CONTRACT, CONTRACT))
-    again = further | outside | inside
+    again = further | outside | inside  # who needs a second look
     second_place = np.clip(centre + reach[:, None] * (centre - worst), 0.0, top)
     second_value = np.full(active.size, np.inf)
     if again.any():
@@ -200,7 +202,7 @@ def _step(
     simplex[active[kept], -1], values[active[kept], -1] = place[kept], value[kept]
     rows = active[shrunk]
     if rows.size:
-        anchor = simplex[rows, :1]
+        anchor = simplex[rows, :1]  # all corners move towards the best
         simplex[rows] = anchor + SHRINK * (simplex[rows] - anchor)
         for k in range(1, simplex.shape[1]):
             values[rows, k] = misfit(rows, simplex[rows, k])
@@ -210,8 +212,9 @@ def _start_simplex(place: np.ndarray, top: np.ndarray, spacing: float) -> np.nda
     """Corners a fraction of a node spacing from a place along each axis, towards the middle."""
     n_free = place.shape[1]
     simplex = np.repeat(place[:, None, :], n_free + 1, axis=1)
-    size = np.minimum(spacing, 0.5 * top)
+    size = np.minimum(spacing, 0.5 * top)  # a simplex must fit into the box
     for k in range(n_free):
+        # inwards, away from the nearer face
         simplex[:, k + 1, k] += np.where(place[:, k] > 0.5 * top[k], -size[k], size[k])
     return simplex
 
@@ -222,6 +225,7 @@ def _fit_block(
     short = ShortStars.of(basis, stars)
     templates = basis.project(bank, space.labels(coarse))
     square = np.empty((len(stars), len(coarse)))
+    # a view: every star meets every template
     shared = np.broadcast_to(templates, (len(stars), *templates.shape))
     quadratic_forms(square, shared, short.gram)
     start = coarse[_misfit(short.cross @ templates.T, square).argmin(axis=1)]

@@ -19,13 +19,13 @@ from starsmith.simulator.rendering.interpolate import touches_filled
 
 __all__ = ["LocalDraws", "redraw"]
 
-N_STEP = 5
+N_STEP = 5  # of Gauss-Newton
 WIDTH = 1.3  # of the proposal, in posterior standard deviations
 FREEDOM = 5  # degrees of freedom of the multivariate t proposal
-ESS_LOCAL = 50.0
-N_ATTEMPT = 4
-FLATTEN = 0.5
-FLOOR = 0.05
+ESS_LOCAL = 50.0  # effective draws that a moment needs
+N_ATTEMPT = 4  # each with twice the draws, about the moments of the one before
+FLATTEN = 0.5  # power of the weights that the next proposal is made of
+FLOOR = 0.05  # of the linear covariance, so that a proposal keeps some width
 WORDS = 4_000_000  # spline weights held at a time
 
 
@@ -109,24 +109,25 @@ def fit(
     names = tuple(bank.label_names[k] for k in free)
     labels = start.copy()
     known = stars.limits[:, 2]
-    precision = np.diag(12.0 / (high - low)[free] ** 2)
+    precision = np.diag(12.0 / (high - low)[free] ** 2)  # variance of a uniform prior is range²/12
     for step in range(N_STEP + 1):
         short, slopes = basis.coordinates(bank, labels, names)
-        weighted = np.einsum("nrs,ns->nr", stars.gram, short)
+        weighted = np.einsum("nrs,ns->nr", stars.gram, short)  # C⁻¹ f in the basis
         square = np.sum(short * weighted, axis=1)
-        best = np.sum(stars.cross * short, axis=1) / square
+        best = np.sum(stars.cross * short, axis=1) / square  # amplitude of least χ²
         scale = np.where(np.isfinite(known), known, best)
         along = np.where(
             np.isfinite(known)[:, None], 0.0, np.einsum("npr,nr->np", slopes, weighted)
         )
         information = slopes @ stars.gram @ slopes.transpose(0, 2, 1)
+        # marginalised over the amplitude
         information -= along[:, :, None] * along[:, None, :] / square[:, None, None]
         information = scale[:, None, None] ** 2 * information + precision
         identity = np.broadcast_to(np.eye(len(free)), information.shape)
         covariance = np.linalg.solve(information, identity)
         if step == N_STEP:
             break
-        residual = stars.cross - scale[:, None] * weighted
+        residual = stars.cross - scale[:, None] * weighted  # C⁻¹ (flux - amplitude x f)
         gradient = scale[:, None] * np.einsum("npr,nr->np", slopes, residual)
         change = np.einsum("npq,nq->np", covariance, gradient)
         labels[:, free] = np.clip(labels[:, free] + change, low[free], high[free])
@@ -137,9 +138,9 @@ def _proposal(seed: int, n_draw: int, n_free: int) -> tuple[np.ndarray, np.ndarr
     """Standard t draws (n_draw, n_free) and their log density, the same for every star."""
     words = normals(DrawKey(seed, "test", np.arange(n_draw)), "fisher", n_free + FREEDOM)
     words = words.astype(np.float64)
-    chi_square = np.sum(words[:, n_free:] ** 2, axis=1)
+    chi_square = np.sum(words[:, n_free:] ** 2, axis=1)  # with FREEDOM degrees of freedom
     standard = words[:, :n_free] * np.sqrt(FREEDOM / chi_square)[:, None]
-    tail = 0.5 * (FREEDOM + n_free)
+    tail = 0.5 * (FREEDOM + n_free)  # exponent of the multivariate t density
     return WIDTH * standard, -tail * np.log1p(np.sum(standard**2, axis=1) / FREEDOM)
 
 
@@ -153,7 +154,7 @@ def _log_likelihood(
     """Of every draw of every star, (n_spec, n_draw); -inf outside the box or on a hole."""
     n_spec, n_draw, n_label = labels.shape
     inside = np.all((labels >= box[0]) & (labels <= box[1]), axis=2)
-    flat = np.clip(labels, *box).reshape(-1, n_label)
+    flat = np.clip(labels, *box).reshape(-1, n_label)  # evaluated at the edge, then given no weight
     if bank.filled.any():
         inside &= ~touches_filled(bank, flat).reshape(n_spec, n_draw)
     short = basis.project(bank, flat).reshape(n_spec, n_draw, -1)
@@ -162,7 +163,7 @@ def _log_likelihood(
     quadratic_forms(square, short, stars.gram)
     log_likelihood = np.empty_like(cross)
     fill_log_marginal(log_likelihood, cross, square, stars.limits)
-    return np.where(inside, log_likelihood, -np.inf)
+    return np.where(inside, log_likelihood, -np.inf)  # the prior ends there
 
 
 def _moments(labels: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -193,11 +194,13 @@ def _redraw_block(
     for attempt in range(N_ATTEMPT):
         standard, log_density = _proposal(seed, n_draw << attempt, free.size)
         labels = np.repeat(centre[weak, None, :], len(standard), axis=1)
+        # correlated as the proposal says
         labels[:, :, free] += standard @ np.linalg.cholesky(width[weak]).transpose(0, 2, 1)
         log_weight = _log_likelihood(bank, basis, (low, high), stars.take(weak), labels)
-        log_weight -= log_density
-        peak = log_weight.max(axis=1, keepdims=True)
+        log_weight -= log_density  # importance weights: posterior over proposal
+        peak = log_weight.max(axis=1, keepdims=True)  # taken out before exp
         weights = np.exp(log_weight - np.where(np.isfinite(peak), peak, 0.0))
+        # Kish: (Σw)²/Σw²
         ess = weights.sum(axis=1) ** 2 / np.maximum(np.sum(weights**2, axis=1), 1e-300)
         good = ess >= ESS_LOCAL
         found.put(weak[good], labels[good], weights[good], ess[good])
@@ -231,6 +234,7 @@ def redraw(
     moments : LocalDraws
         Flagged stars carry the linear model's mean and variance.
     """
+    # spline weights of one template
     n_support = math.prod(min(4, nodes.size) for nodes in bank.axes)
     block = max(1, WORDS // (n_draw * n_support))
     blocks = []
