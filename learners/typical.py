@@ -10,7 +10,7 @@ from starsmith.data_contract.observed import Observed
 __all__ = ["Typical"]
 
 N_SAMPLE = 1024  # spectra: percentiles of 0.5 % need some hundred
-N_COMPONENT = 16
+N_COMPONENT = 16  # lines and colour of stars span some ten dimensions
 PER_COMPONENT = 8  # spectra a component is measured on, at least
 FEWEST = 20  # validation spectra: of fewer no range is known
 TAIL = 1.0  # percent of the validation spectra beyond each limit
@@ -60,11 +60,12 @@ class Typical:
         if n_val < FEWEST or not n_component:
             return None
         z = _standardised(view.train.observe(slice(0, n_train)), mean, std)[0].astype(np.float64)
-        gram = z @ z.T
+        gram = z @ z.T  # (n_train, n_train): smaller than pixels by pixels
         values, vectors = (
             part[..., -n_component:] for part in np.linalg.eigh(gram)
         )  # largest last
         values = np.maximum(values, 1e-12 * values[-1])
+        # orthonormal rows (n_component, n_wave)
         basis = ((vectors / np.sqrt(values)).T @ z).astype(np.float32)
         plain = cls(basis, values / n_train, np.zeros(3))
         found = plain.statistics(view.val.observe(slice(0, n_val)), mean, std)
@@ -73,6 +74,7 @@ class Typical:
             return None
         limits = np.full(3, np.finfo(np.float64).max)  # of what spectra without an error lack
         there = ~np.isnan(found[known]).all(axis=0)
+        # of validation spectra, which the components never saw
         tails = np.nanpercentile(found[known][:, there], 100.0 - TAIL, axis=0)
         limits[there] = MARGIN * tails
         return cls(basis, plain.variance, limits)
@@ -87,19 +89,20 @@ class Typical:
 
     def _of_block(self, seen: Observed, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
         z, usable, level = _standardised(seen, mean, std)
-        scores = z @ self.basis.T
+        scores = z @ self.basis.T  # (n_spec, n_component)
         left = z - scores @ self.basis
         left[~usable] = 0.0
         count = np.maximum(usable.sum(axis=1), 1)
         steps = np.abs(left[:, 1::STRIDE] - left[:, :-1:STRIDE])
         steps[~(usable[:, 1::STRIDE] & usable[:, :-1:STRIDE])] = np.nan
         found = np.full((len(z), 3), np.nan)
-        found[:, 0] = (scores**2 / self.variance).sum(axis=1)
+        found[:, 0] = (scores**2 / self.variance).sum(axis=1)  # Hotelling's T²
         with np.errstate(invalid="ignore", divide="ignore"):
             if seen.error is not None:
                 weighed = left * (level[:, None] * std.astype(np.float32))
                 weighed /= np.where(usable, seen.error, 1.0)
                 found[:, 1] = np.einsum("ij,ij->i", weighed, weighed) / count
+            # √2: a difference of two pixels
             pixel_noise = _row_median(steps) * MAD_TO_SIGMA / np.sqrt(2.0)
             found[:, 2] = np.einsum("ij,ij->i", left, left) / count / pixel_noise**2
         found[~usable.any(axis=1)] = np.nan

@@ -12,10 +12,10 @@ from starsmith.learners.evaluation.strata import Group
 
 __all__ = ["LEVELS", "Calibration", "calibrate", "z_scores"]
 
-LEVELS = (0.5, 0.6827, 0.9, 0.9545)
+LEVELS = (0.5, 0.6827, 0.9, 0.9545)  # with 1σ and 2σ of a Gaussian
 """Probabilities whose central intervals are checked."""
 
-N_PIT = 20
+N_PIT = 20  # bins of the histogram
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,11 +101,11 @@ def calibrate(
     z = z_scores(chosen, label)
     if not z.size:
         raise DataError(f"{predictions.model}: no prediction to calibrate")
-    pit = ndtr(z)
+    pit = ndtr(z)  # flat where stated uncertainties are true
     counts = np.histogram(pit, bins=N_PIT, range=(0.0, 1.0))[0]
     expected = z.size / N_PIT
     levels = np.array(LEVELS)
-    reach = ndtri(0.5 + 0.5 * levels)
+    reach = ndtri(0.5 + 0.5 * levels)  # half-width of a central interval, in σ
     every = np.linspace(0.01, 0.99, 99)
     seen = (np.abs(z)[:, None] < ndtri(0.5 + 0.5 * every)).mean(axis=0)
     z_std = float(np.std(z))
@@ -117,11 +117,12 @@ def calibrate(
         z_mean=float(np.mean(z)),
         z_std=z_std,
         z_mean_error=z_std / np.sqrt(z.size),
-        z_std_error=z_std / np.sqrt(2.0 * z.size),
+        z_std_error=z_std / np.sqrt(2.0 * z.size),  # of a Gaussian sample
         levels=LEVELS,
         coverage=tuple((np.abs(z)[:, None] < reach).mean(axis=0).tolist()),
-        coverage_error=tuple(np.sqrt(levels * (1.0 - levels) / z.size).tolist()),
+        coverage_error=tuple(np.sqrt(levels * (1.0 - levels) / z.size).tolist()),  # binomial
         pit=tuple(counts.tolist()),
+        # χ² of the histogram, bins less one degrees of freedom
         pit_p=float(chi2.sf(np.sum((counts - expected) ** 2) / expected, N_PIT - 1)),
         miscalibration=float(np.mean(np.abs(seen - every))),
     )

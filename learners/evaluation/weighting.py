@@ -46,7 +46,7 @@ class Reweighted:
 
 def effective_number(weight: np.ndarray) -> float:
     """Kish's number: (Σ w)² / Σ w²."""
-    return float(weight.sum() ** 2 / np.sum(weight**2))
+    return float(weight.sum() ** 2 / np.sum(weight**2))  # Kish (1965)
 
 
 def weighted_median(values: np.ndarray, weight: np.ndarray) -> float:
@@ -54,7 +54,8 @@ def weighted_median(values: np.ndarray, weight: np.ndarray) -> float:
     order = np.argsort(values)
     total = np.cumsum(weight[order])
     half = 0.5 * total[-1]
-    first = int(np.searchsorted(total, half * (1.0 - 1e-12)))
+    first = int(np.searchsorted(total, half * (1.0 - 1e-12)))  # rounding must not skip the half
+    # exactly half: the mean of both, as np.median
     met = abs(total[first] - half) <= 1e-12 * total[-1] and first + 1 < values.size
     return float(0.5 * (values[order[first]] + values[order[first + met]]))
 
@@ -120,8 +121,9 @@ def type_weights(predictions: Predictions, fractions: Mapping[str, float]) -> np
                 f"population: {fractions[group.name]:.0%} {group.name} asked for, but split "
                 f"{predictions.split!r} has none; evaluate a data set that has them"
             )
+        # every type gets its share, however many it has
         weight[group.rows] = fractions[group.name] / len(group)
-    return weight * len(predictions)
+    return weight * len(predictions)  # mean weight 1
 
 
 def reweight(

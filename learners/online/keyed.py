@@ -21,9 +21,9 @@ from starsmith.data_contract.random import (
 
 __all__ = ["keyed_normals", "keyed_uniforms", "philox_words", "words_to_normals"]
 
-MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
-WEYL = (0x9E3779B9, 0xBB67AE85)
-LOW = 0xFFFFFFFF
+MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)  # Salmon et al. (2011, SC11), Philox4x32
+WEYL = (0x9E3779B9, 0xBB67AE85)  # golden ratio and √3 - 1, 32 bits
+LOW = 0xFFFFFFFF  # int64 tensors stand for 32-bit words
 ROUNDS = 10
 
 
@@ -48,6 +48,7 @@ def philox_words(
         Values 0..2**32-1.
     """
     k0, k1 = key
+    # block: (1, n_block) against (n_spec, 1)
     c0 = torch.arange(n_block, device=index.device)[None, :]
     c1 = torch.zeros_like(c0)
     c2 = index[:, None]
@@ -66,8 +67,9 @@ def words_to_normals(words: tuple[torch.Tensor, ...], n: int) -> torch.Tensor:
     """Standard normals of Philox words by Box & Muller 1958, float32 (n_spec, n)."""
     parts = []
     for radius_word, turn_word in (words[:2], words[2:]):
+        # Box & Muller (1958); never the logarithm of 0
         radius = torch.sqrt(-2.0 * torch.log((radius_word.double() + 0.5) / WORD_LIMIT))
-        angle = 2.0 * math.pi * (turn_word.double() / WORD_LIMIT - 0.5)
+        angle = 2.0 * math.pi * (turn_word.double() / WORD_LIMIT - 0.5)  # -π..π, as on the CPU
         parts += [radius * torch.cos(angle), radius * torch.sin(angle)]
     return torch.stack(parts, dim=2).flatten(1)[:, :n].float()
 

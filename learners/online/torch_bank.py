@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OF_RECORD", "TRAINING", "BankOnDevice", "Stars", "Streams"]
 
-MAX_ATTEMPTS = 64
+MAX_ATTEMPTS = 64  # of a draw that met a hole of the grid
 TABULATED = {"seeing": "seeing", "zenith_angle": "zenith_angle", "field_angle": "field_angle"}
 
 
@@ -86,18 +86,19 @@ class Axis:
         first : int64 tensor, shape (n_spec,)
         weights : float64 tensor, shape (n_spec, degree + 1)
         """
-        last = len(self.knots) - self.degree - 2
+        last = len(self.knots) - self.degree - 2  # last knot interval that is inside
         span = torch.searchsorted(self.knots, values, right=True) - 1
         span = span.clamp(self.degree, max(last, self.degree))
-        basis = [torch.ones_like(values)]
+        basis = [torch.ones_like(values)]  # de Boor's triangle, as in the kernel of the simulator
         for p in range(1, self.degree + 1):
             raised = [torch.zeros_like(values) for _ in range(p + 1)]
             for r, lower in enumerate(basis):
                 left, right = self.knots[span + 1 + r - p], self.knots[span + 1 + r]
-                share = lower / (right - left)
+                share = lower / (right - left)  # (n_spec,)
                 raised[r] += (right - values) * share
                 raised[r + 1] += (values - left) * share
             basis = raised
+        # first node, and (n_spec, degree + 1) weights
         return span - self.degree, torch.stack(basis, dim=1)
 
 
@@ -144,6 +145,7 @@ class BankOnDevice:
         """Low end and width of ranges, float64 (2, n); a count's width is one more."""
         pairs = torch.tensor([ranges[name] for name in names], dtype=torch.float64)
         width = pairs[:, 1] - pairs[:, 0]
+        # whole numbers: both ends of the range count
         width += torch.tensor([float(name == "exp_count") for name in names])
         return torch.stack([pairs[:, 0], width]).to(self.device)
 
@@ -165,7 +167,7 @@ class BankOnDevice:
             If some keys find no star in 64 attempts.
         """
         labels = self._draw_labels(index, split, streams, 0)
-        rows, weights = self.support(labels[:, :-1])
+        rows, weights = self.support(labels[:, :-1])  # (n_spec, n_support) each
         if self.filled is not None:
             bad = torch.nonzero(self.filled[rows].any(1))[:, 0]
             for attempt in range(1, MAX_ATTEMPTS):
@@ -180,7 +182,7 @@ class BankOnDevice:
                     "narrow the label ranges"
                 )
         words = keyed_uniforms(self.seed, streams.conditions, split, index, len(CONDITIONS))
-        conditions = self.condition_span[0] + words * self.condition_span[1]
+        conditions = self.condition_span[0] + words * self.condition_span[1]  # (n_spec, 8)
         count = CONDITIONS.index("exp_count")
         conditions[:, count] = conditions[:, count].floor()
         return Stars(index, labels[:, :-1], labels[:, -1], conditions, rows, weights)
@@ -199,15 +201,17 @@ class BankOnDevice:
         for k, axis in enumerate(self.axes):
             first, along = axis.weights(labels[:, k].contiguous())
             step = first[:, None] + torch.arange(axis.degree + 1, device=self.device)
+            # flat index of nodes, last label fastest
             rows = (rows[:, :, None] * axis.n_node + step[:, None, :]).flatten(1)
             weights = (weights[:, :, None] * along[:, None, :]).flatten(1)
         return rows, weights
 
     def _noiseless(self, stars: Stars) -> torch.Tensor:
+        # of the star as the bank holds it
         maggies = (stars.weights * self.band_coef[stars.rows]).sum(1)
         scale = 10.0 ** (-0.4 * stars.mag) / maggies
-        weights = (stars.weights * scale[:, None]).float()
-        flux = functional.embedding_bag(
+        weights = (stars.weights * scale[:, None]).float()  # magnitude and spline in one weight
+        flux = functional.embedding_bag(  # weighted sum of rows, none of them copied
             stars.rows, self.coef, per_sample_weights=weights, mode="sum"
         )
         return flux if self.basis is None else flux @ self.basis
@@ -236,6 +240,7 @@ class BankOnDevice:
         response = self.noise.response(stars.conditions)
         n_wave = self.wave.size
         normals = keyed_normals(self.seed, streams.noise, split, stars.index, n_wave, sub)
+        # in place: (n_spec, n_wave) twice is half the memory
         flux = normals.mul_(response.error(noiseless)).add_(noiseless)
         return flux, None if error is None else response.honest_error(flux, error)
 

@@ -22,7 +22,7 @@ RAYLEIGH = 2.29e5  # of air, Krisciunas & Schaefer (1991) equation 17
 def bracket(nodes: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Node at or below each value, and the fraction of the way to the next."""
     node = torch.searchsorted(nodes, values, right=True) - 1
-    node = node.clamp(0, len(nodes) - 2)
+    node = node.clamp(0, len(nodes) - 2)  # the last interval holds its upper end
     return node, (values - nodes[node]) / (nodes[node + 1] - nodes[node])
 
 
@@ -38,12 +38,13 @@ def interpolate_rows(
 def moon_brightness(named: dict[str, torch.Tensor], extinction: float) -> torch.Tensor:
     """Moonlight by cause, float64 (n_spec, 2) [nanolambert]; Krisciunas & Schaefer (1991)."""
     phase = named["moon_phase"] % 1.0
-    angle = 360.0 * (phase - 0.5).abs()
+    angle = 360.0 * (phase - 0.5).abs()  # 0 at full moon [deg]
+    # equation 20: illuminance of the moon
     moon = 10.0 ** (-0.4 * (3.84 + 0.026 * angle + 4e-9 * angle**4))
     moon = moon * torch.where(angle < 7.0, 1.35 - 0.05 * angle, 1.0)
     separation = named["moon_target_angle"]
     molecules = RAYLEIGH * (1.06 + torch.cos(torch.deg2rad(separation)) ** 2)
-    aerosols = 10.0 ** (6.15 - separation / 40.0)
+    aerosols = 10.0 ** (6.15 - separation / 40.0)  # equation 18
     reaches = 10.0 ** (-0.4 * extinction * moon_airmass(named["moon_zenith_angle"]))
     scatters = 1.0 - 10.0 ** (-0.4 * extinction * moon_airmass(named["zenith_angle"]))
     shines = (named["moon_zenith_angle"] < 90.0) & (phase != 0.0)
@@ -74,6 +75,7 @@ class ArmBackground:
         """
         figures = self.figures
         node, fraction = bracket(self.zenith_angle, named["zenith_angle"])
+        # two rows of the table and their shares: a linear interpolation
         pair = torch.stack([node, node + 1], dim=1)
         weight = exposure[:, None] * torch.stack([1.0 - fraction, fraction], dim=1)
         sky = functional.embedding_bag(
@@ -83,9 +85,11 @@ class ArmBackground:
             light = moon_brightness(named, figures.moon_extinction) * exposure[:, None]
             sky += light.float() @ self.moon_rate
         excess = figures.sample_factor  # of all that is counted in photons or dark electrons
+        # does not average down with exposures
         floor = figures.floor_fraction * torch.sqrt(named["exp_count"] / excess)
         constant = figures.dark_rate * named["exp_time"] + figures.read_variance / excess
         constant = constant[:, None].float() + figures.stray_fraction * sky.mean(1, keepdim=True)
+        # brightest of three neighbours, as the calculator's floor
         peak = neighbour_maximum(sky).mul_(floor[:, None].float()).square_()
         return peak.add_(sky).add_(constant).mul_(figures.variance_factor * excess)
 
@@ -147,6 +151,7 @@ class DeviceNoise:
         areas = interpolate_rows(self.areas, field, field_fraction)
         exposure = areas[:, 0] * named["exp_time"]
         smooth = aperture * 10.0 ** (-0.4 * self.extinction * airmass[:, None])
+        # [electron per exposure / flux unit]
         sensitivity = (smooth * exposure[:, None]).float() @ self.hats
         backgrounds = [arm(named, exposure * areas[:, 1], self.moonlit) for _, arm, _ in self.arms]
         return DeviceResponse(
@@ -162,6 +167,7 @@ def pixel_hats(tables: NoiseTables) -> np.ndarray:
     knots, wave = tables.knot_wave, tables.wave
     node = np.clip(np.searchsorted(knots, wave, side="right") - 1, 0, knots.size - 2)
     fraction = (wave - knots[node]) / (knots[node + 1] - knots[node])
+    # (n_knot, n_wave): interpolation in wavelength as a product
     hats = np.zeros((knots.size, wave.size))
     pixel = np.arange(wave.size)
     hats[node, pixel] = tables.conversion * (1.0 - fraction)
@@ -184,6 +190,7 @@ class DeviceResponse:
 
     def error(self, flux: torch.Tensor) -> torch.Tensor:
         """One-sigma error of a coadd whose object flux is ``flux``, float32 (n_spec, n_wave)."""
+        # of the star's photons; negative flux counts as none
         variance = (self.sensitivity * flux).clamp_(min=0.0)
         for pixels, sample_factor in self.arms:
             if sample_factor != 1.0:
