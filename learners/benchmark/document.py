@@ -54,6 +54,11 @@ class Section:
     title: str
     parts: Sequence[str | Table | Picture]
 
+    @property
+    def shown(self) -> list[str | Table | Picture]:
+        """Parts that say something: no table without a row, as one model has none to compare."""
+        return [part for part in self.parts if not isinstance(part, Table) or part.rows]
+
 
 @dataclass(frozen=True)
 class Document:
@@ -119,7 +124,7 @@ def to_markdown(document: Document) -> str:
     lines += [f"- {name}: {text}" for name, text in document.facts.items()]
     for section in document.sections:
         lines += ["", f"## {section.title}", ""]
-        for part in section.parts:
+        for part in section.shown:
             if isinstance(part, Table):
                 lines += [_markdown_table(part), ""]
             elif isinstance(part, Picture):
@@ -140,7 +145,7 @@ def to_html(document: Document, pictures: Mapping[str, bytes]) -> str:
     for k, section in enumerate(document.sections):
         links.append(f'<a href="#s{k}">{html.escape(section.title)}</a>')
         body.append(f'<h2 id="s{k}">{html.escape(section.title)}</h2>')
-        for part in section.parts:
+        for part in section.shown:
             if isinstance(part, Table):
                 body.append(_html_table(part))
             elif isinstance(part, Picture):

@@ -3,6 +3,7 @@
 import platform
 from importlib.metadata import version
 
+from starsmith.data_contract.errors import ConfigError
 from starsmith.fisher.figures import ceiling_figure
 from starsmith.learners.benchmark import report_tables as tables
 from starsmith.learners.benchmark.document import Document, Picture, Section, Table
@@ -172,12 +173,16 @@ def snr_section(results: Results) -> Section:
     names = {(row.low, row.high): row.name for row in ceiling.rows}
     same = [o for o in outcomes if o.run.data == outcomes[0].run.data]
     shown = [o for o in same if o.run.model not in FAMILIES["exact posterior"]][:FEW]
-    figure = ceiling_figure(ceiling, bin_scores(shown, names))
+    try:
+        figure = ceiling_figure(ceiling, bin_scores(shown, names))
+        drawn = Picture("snr", "R² against S/N, models under the ceilings (Fig. 1)", figure)
+    except ConfigError:
+        drawn = "No bin of S/N holds stars enough to draw."
     theirs = {outcome.name: outcome.predictions for outcome in same}
     return Section(
         "Signal-to-noise (Fig. 1 right, Table 13)",
         [
-            Picture("snr", "R² against S/N, models under the ceilings (Fig. 1)", figure),
+            drawn,
             Table(tables.by_snr(results, ceiling, same), remark("table_13")),
             Table(tables.published_snr(ceiling.stars, results.target, theirs), PUBLISHED_SNR),
         ],
