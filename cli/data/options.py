@@ -23,12 +23,12 @@ def remaker_of(path: Path, source: BankSource) -> Callable[[dict], "BankRemaker"
     typed = typed_on_command_line(*BANK_OPTIONS)
 
     def remaker(run: dict) -> "BankRemaker":
-        from starsmith.data_contract.quantities import SOMETIMES
+        from starsmith.data_contract.quantities import moving, reddened
         from starsmith.simulator.generation.recorded import bank_of_run
         from starsmith.simulator.generation.remake import BankRemaker
 
-        moving, reddened = (any(run["prior"].get(name, ())) for name in SOMETIMES)
-        named = source.moving(moving).reddened(reddened)
+        prior = run["prior"]
+        named = source.moving(moving(prior)).reddened(reddened(prior))
         return BankRemaker.of(named.open() if typed else bank_of_run(path, run), run)
 
     return remaker

@@ -20,8 +20,6 @@ from starsmith.data_contract.quantities import (
     SNR_STATISTICS,
     SOMETIMES,
     SPLITS,
-    moving,
-    reddened,
 )
 from starsmith.data_contract.random import check_seed
 
@@ -55,10 +53,10 @@ observed ones."""
 
 
 STORES = {"noiseless": ("flux_model",), "frozen": ("flux", "error"), "keys": ()}
+"""Store kind -> spectra kept in the file; everything else is a view."""
 
 OBSERVED_SPECTRA = ("flux", "error", "mask")
 """Spectra kept of an ``observed`` store."""
-"""Store kind -> spectra kept in the file; everything else is a view."""
 
 KEEP_BITS = {"noiseless": 12, "frozen": 10, "keys": 12}
 """Store kind -> mantissa bits of its flux: a relative rounding of 2^-13, or (of the noisy flux,
@@ -291,16 +289,6 @@ class DatasetHeader:
     def has_error(self) -> bool:
         """Whether spectra come with an error; without, no learner that needs one takes them."""
         return self.store != "observed" or bool(self.observed.get("has_error"))
-
-    @property
-    def moving(self) -> bool:
-        """Whether stars have radial velocities; without, there is no column for them."""
-        return moving(self.prior)
-
-    @property
-    def reddened(self) -> bool:
-        """Whether there is dust before the stars; without, there is no column for it."""
-        return reddened(self.prior)
 
     def kept_bits(self, name: str) -> int:
         """Mantissa bits kept of a column of spectra."""

@@ -1,17 +1,11 @@
-"""Zarr arrays checked against what starsmith writes, before a byte of them is decoded.
+"""Descriptions of zarr groups and arrays, checked against what starsmith writes.
 
 Format 3 only, with the codecs of `write_array` and no others: a file never chooses its own codec,
-data type or size. Chunks are regular files inside the folder whose blosc header says that they
-unpack to exactly the place they have.
+data type or size.
 """
 
 import math
-import os
-import stat
-import struct
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -19,21 +13,7 @@ import numpy as np
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.outside import read_json
 
-__all__ = [
-    "BLOSC",
-    "CRC_BYTES",
-    "DESCRIPTION",
-    "ENTRY_BYTES",
-    "NEVER_WRITTEN",
-    "ArrayLayout",
-    "array_layout",
-    "check_blosc",
-    "check_chunk",
-    "check_files",
-    "check_written",
-    "group_attributes",
-    "regular_inside",
-]
+__all__ = ["DESCRIPTION", "ArrayLayout", "array_layout", "group_attributes"]
 
 DESCRIPTION = "zarr.json"
 GROUP_KEYS = {"zarr_format", "node_type", "attributes", "consolidated_metadata"}
@@ -68,16 +48,6 @@ OPTIONS = {
     },
 }
 """Codec -> what its options may be; blosc has all of them, and the size of its numbers."""
-CRC_BYTES = 4
-NEVER_WRITTEN = 2**64 - 1  # in a shard's index
-ENTRY_BYTES = 16  # of a shard's index: offset and length of a chunk
-BLOSC = struct.Struct("<BBBBIII")  # format, codec's format, flags, typesize, bytes, block, packed
-BLOSC_FORMAT, LZ4, COPIED = 2, 1, 2
-LZ4_RATIO = 256  # no lz4 block unpacks to more times its size
-ROOM = 2**16  # bytes that any chunk may unpack to
-SPARSE_ROOM = 2**28  # bytes of an array that need not be accounted for by its files
-SPARSE_FILES = 10_000
-SPARSE_RATIO = 400  # of an array, holes included, over its files: in size and in number
 
 
 @dataclass(frozen=True)
@@ -277,133 +247,3 @@ def _check_codecs(codecs: list[dict], names: tuple[str, ...], itemsize: int) -> 
             raise ValueError(f"codec {codec['name']} with {str(odd)[:80]}")
     if "blosc" in names and len(codecs[1].get("configuration", {})) != len(OPTIONS["blosc"]) + 1:
         raise ValueError("codec blosc lacks options")
-
-
-def check_chunk(layout: ArrayLayout, place: tuple[int, ...]) -> int:
-    """Check one file of chunks before it is decoded; its size [bytes].
-
-    Raises
-    ------
-    FileNotFoundError
-        If it is missing: the chunk reads as the fill value.
-    DataError
-        If it is no regular file inside the folder, or does not unpack to what its place holds.
-    """
-    file = layout.file(place)
-    try:
-        status = regular_inside(layout.folder, file)
-        size, itemsize = status.st_size, np.dtype(layout.dtype).itemsize
-        if not layout.sharded:
-            with file.open("rb") as stream:
-                check_blosc(stream.read(BLOSC.size), size - CRC_BYTES, layout.slot, itemsize)
-        else:
-            n_chunk = math.prod(layout.files) // math.prod(layout.chunks)
-            version = size, status.st_mtime_ns, status.st_ino
-            _check_shard(str(file), version, n_chunk, layout.slot, itemsize)
-    except FileNotFoundError:
-        raise
-    except (ValueError, OSError) as problem:
-        raise DataError(
-            f"{file} is damaged ({problem}); write it again, or copy it again"
-        ) from None
-    return size
-
-
-def regular_inside(folder: Path, file: Path) -> os.stat_result:
-    """Status of a regular file that no link leads to; ValueError for anything else."""
-    for parent in reversed(file.relative_to(folder).parents):
-        if (folder / parent).is_symlink():
-            raise ValueError(f"{parent} is a link")
-    status = os.lstat(file)
-    if not stat.S_ISREG(status.st_mode):
-        raise ValueError("no regular file")
-    return status
-
-
-@lru_cache(maxsize=4096)
-def _check_shard(
-    file: str, version: tuple[int, ...], n_chunk: int, slot: int, itemsize: int
-) -> None:
-    """Check the index of a shard and the headers of its chunks, once per ``version`` of it."""
-    end = version[0] - ENTRY_BYTES * n_chunk - CRC_BYTES
-    if end < 0:
-        raise ValueError(f"{version[0]} bytes are too few for an index of {n_chunk} chunks")
-    with open(file, "rb") as stream:
-        stream.seek(end)
-        index = np.frombuffer(stream.read(ENTRY_BYTES * n_chunk), "<u8").reshape(-1, 2)
-        for offset, length in index.tolist():
-            if offset == length == NEVER_WRITTEN:
-                continue
-            if offset + length > end or length <= BLOSC.size + CRC_BYTES:
-                raise ValueError(f"a chunk at {offset}, {length} bytes long, is outside the file")
-            stream.seek(offset)
-            check_blosc(stream.read(BLOSC.size), length - CRC_BYTES, slot, itemsize)
-
-
-def check_blosc(head: bytes, length: int, slot: int, itemsize: int) -> None:
-    """Check the header of a blosc chunk; ValueError unless it unpacks to ``slot`` bytes."""
-    if len(head) < BLOSC.size:
-        raise ValueError("cut short")
-    version, _, flags, typesize, n_bytes, block, packed = BLOSC.unpack(head)
-    if (n_bytes, packed, typesize) != (slot, length, itemsize):
-        raise ValueError(
-            f"its header tells of {packed} bytes for {n_bytes}, it has {length} for {slot}"
-        )
-    if version != BLOSC_FORMAT or flags >> 5 != LZ4 or not 0 < block <= max(n_bytes, 1):
-        raise ValueError("its header is none of lz4 in blosc")
-    if flags & COPIED:
-        if length != n_bytes + BLOSC.size:
-            raise ValueError("its header tells of a copy of another size")
-    elif n_bytes > LZ4_RATIO * length + ROOM or BLOSC.size + 4 * -(-n_bytes // block) > length:
-        raise ValueError(f"{length} bytes cannot unpack to {n_bytes}")
-
-
-def check_files(layout: ArrayLayout) -> None:
-    """Check all files of an array; chunks that are missing read as the fill value.
-
-    Raises
-    ------
-    DataError
-        If one is damaged or not part of the array, or so many are missing that the array would
-        fill memory which its files do not account for.
-    """
-    stored = n_file = 0
-    for place in _places_found(layout):
-        stored, n_file = stored + check_chunk(layout, place), n_file + 1
-    size = math.prod(layout.shape) * np.dtype(layout.dtype).itemsize
-    places = math.prod(layout.counts)
-    if size > SPARSE_ROOM + SPARSE_RATIO * stored or places > SPARSE_FILES + SPARSE_RATIO * n_file:
-        raise DataError(
-            f"{layout.folder}: {n_file} of {places} chunks, {stored} bytes, tell of {size} bytes; "
-            "write it again, or copy it again"
-        )
-
-
-def check_written(layout: ArrayLayout, places: Iterable[tuple[int, ...]]) -> None:
-    """Check that the files of chunks at some places are there; DataError naming one that is not."""
-    for place in places:
-        if not (file := layout.file(place)).exists():
-            raise DataError(f"{file} is missing; write it again, or copy it again")
-
-
-def _places_found(layout: ArrayLayout) -> Iterator[tuple[int, ...]]:
-    """Places of the chunks that have a file; DataError for other names, and for links."""
-    top = layout.folder / "c"
-    if not layout.shape:
-        yield from [()] if os.path.lexists(top) else []
-        return
-    for folder, folders, files in os.walk(top):
-        depth = len(Path(folder).relative_to(top).parts)
-        for name in folders:
-            if os.path.islink(os.path.join(folder, name)):
-                raise DataError(f"{os.path.join(folder, name)} is a link; copy what it points to")
-        for name in files:
-            place = (*Path(folder).relative_to(top).parts, name)
-            good = depth == len(layout.shape) - 1 and all(
-                part.isdecimal() and part == str(int(part)) and int(part) < n
-                for part, n in zip(place, layout.counts, strict=True)
-            )
-            if good:
-                yield tuple(map(int, place))
-            elif not name.endswith(".partial"):
-                raise DataError(f"{os.path.join(folder, name)} is no chunk; remove it")

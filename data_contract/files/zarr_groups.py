@@ -8,12 +8,11 @@ import numpy as np
 import zarr
 
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.files.shard_file import read_array
+from starsmith.data_contract.files.shard_file import check_files, read_array
 from starsmith.data_contract.files.zarr_check import (
     DESCRIPTION,
     ArrayLayout,
     array_layout,
-    check_files,
     group_attributes,
 )
 from starsmith.data_contract.quantities import UNITS

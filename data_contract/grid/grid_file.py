@@ -13,7 +13,7 @@ from starsmith.data_contract.errors import GridError
 from starsmith.data_contract.files.atomic import read_steadily, staged_folder
 from starsmith.data_contract.files.digests import require_digests, write_digests
 from starsmith.data_contract.files.lock import writer_lock
-from starsmith.data_contract.files.zarr_check import check_files, check_written
+from starsmith.data_contract.files.shard_file import check_files, check_written
 from starsmith.data_contract.files.zarr_groups import (
     ArrayKinds,
     StoredGroup,

@@ -14,8 +14,9 @@ from starsmith.fisher.posterior.basis_likelihood import OWN, BasisLikelihood
 from starsmith.fisher.posterior.spline_cells import SplineAxes
 from starsmith.learners.checkpoint import make_card, write_checkpoint
 from starsmith.learners.compressed.features import Features
+from starsmith.learners.compressed.heads import MeanOnly
 from starsmith.learners.compressed.network import CompressedNetwork, build_network
-from starsmith.learners.compressed.posterior import Box
+from starsmith.learners.compressed.posterior import Box, Mixture
 from starsmith.learners.compressed.training import train_network
 from starsmith.learners.estimators.forward_model import plain_statistics
 from starsmith.learners.estimators.registry import Kind, Task
@@ -76,7 +77,9 @@ class CompressedEstimator:
             return value, None
         return value, np.concatenate([width for _, width in parts])
 
-    def posterior(self, flux: np.ndarray, error: np.ndarray, mask: np.ndarray):
+    def posterior(
+        self, flux: np.ndarray, error: np.ndarray, mask: np.ndarray
+    ) -> MeanOnly | Mixture:
         """Posterior of spectra; see `estimate` for the arguments.
 
         Of a spectrum with bad pixels it is the mean over draws of what these would have held.

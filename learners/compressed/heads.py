@@ -23,7 +23,7 @@ class Head(nn.Module):
         """Mean loss of stars whose labels lie at ``place`` (B, n_label) of their range, 0..1."""
         raise NotImplementedError
 
-    def answer(self, hidden: torch.Tensor, box: Box):
+    def answer(self, hidden: torch.Tensor, box: Box) -> "MeanOnly | Mixture":
         """Posterior of every spectrum, in label units."""
         raise NotImplementedError
 

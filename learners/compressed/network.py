@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from starsmith.learners.compressed.heads import Head, MeanHead, MixtureHead
-from starsmith.learners.compressed.posterior import Box
+from starsmith.learners.compressed.heads import Head, MeanHead, MeanOnly, MixtureHead
+from starsmith.learners.compressed.posterior import Box, Mixture
 from starsmith.learners.recipe import CompressedRecipe
 
 __all__ = ["CompressedNetwork", "build_network"]
@@ -30,7 +30,7 @@ class CompressedNetwork(nn.Module):
             hidden = hidden + new if self.residual else new
         return hidden
 
-    def answer(self, features: np.ndarray, box: Box):
+    def answer(self, features: np.ndarray, box: Box) -> MeanOnly | Mixture:
         """Posteriors of spectra from their features, float32 (n_spec, n_input)."""
         with torch.no_grad():
             return self.head.answer(self(torch.from_numpy(features)), box)

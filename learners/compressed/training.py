@@ -23,6 +23,7 @@ from starsmith.learners.compressed.network import CompressedNetwork, build_netwo
 from starsmith.learners.compressed.posterior import Box
 from starsmith.learners.estimators.registry import Forward, Task
 from starsmith.learners.preprocess import iterate_blocks, select_labels
+from starsmith.learners.recipe import CompressedRecipe
 from starsmith.learners.run_folder import METRICS
 from starsmith.learners.scores.metrics import mae, r2, rmse
 
@@ -188,7 +189,7 @@ def learn_round(
     optimiser: torch.optim.Optimizer,
     features: torch.Tensor,
     place: torch.Tensor,
-    recipe,
+    recipe: CompressedRecipe,
     done: float,
     n_round: int,
 ) -> float:

@@ -13,7 +13,7 @@ from starsmith.data_contract.bank.bank_file import load_bank
 from starsmith.data_contract.checks.summary import describe
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.digests import DIGESTS
-from starsmith.data_contract.files.zarr_check import check_blosc
+from starsmith.data_contract.files.shard_file import check_blosc
 from starsmith.data_contract.files.zarr_groups import schema_of
 
 
