@@ -98,13 +98,14 @@ def snr(options: SnrOptions) -> None:
 def _source(sed: str, mag_band: str, air: bool) -> "Sed | None":
     """Spectrum named by ``--sed``; None for a flat one."""
     from starsmith.data_contract.errors import ConfigError
-    from starsmith.simulator.planning.sed import blackbody, read_sed
 
     if air and (sed == "flat" or sed.startswith("blackbody:")):
         raise ConfigError(f"--air is of a table of wavelengths, not of --sed {sed}; drop it")
     kind, _, kelvin = sed.partition(":")
     if sed == "flat":
         return None
+    from starsmith.simulator.planning.sed import blackbody, read_sed
+
     if kind == "blackbody":
         try:
             return blackbody(float(kelvin), mag_band)
