@@ -8,8 +8,8 @@ import numpy as np
 from scipy.special import gamma as gamma_function
 
 from starsmith.data_contract import fixed_math as fixed
+from starsmith.data_contract.air import air_to_vacuum
 from starsmith.simulator.kernels.synthesis_transfer import Lines
-from starsmith.simulator.synthesis.air import air_to_vacuum
 from starsmith.simulator.synthesis.atmosphere import Atmosphere
 from starsmith.simulator.synthesis.atomic_constants import (
     AMU,

@@ -20,10 +20,10 @@ from starsmith.simulator.synthesis.atomic_constants import (
     FWHM_TO_SIGMA,
     LIGHT_SPEED_KM_S,
 )
-from starsmith.simulator.synthesis.bands import band_opacity, band_tables
 from starsmith.simulator.synthesis.continuum import continuum_opacity
 from starsmith.simulator.synthesis.hydrogen import hydrogen_line_opacity
 from starsmith.simulator.synthesis.line_list import line_list, line_opacity
+from starsmith.simulator.synthesis.molecular.bands import band_opacity, band_tables
 from starsmith.simulator.synthesis.radiative_transfer import exponential_integral_table, planck
 
 __all__ = ["Sampling", "Spectrum", "synthesize", "wavelength_grid"]

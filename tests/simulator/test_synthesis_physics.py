@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from starsmith.simulator.synthesis.air import air_to_vacuum, vacuum_to_air
+from starsmith.data_contract.air import air_to_vacuum, vacuum_to_air
 from starsmith.simulator.synthesis.atmosphere import (
     RADIATION_FLOOR,
     build_atmosphere,
@@ -15,7 +15,6 @@ from starsmith.simulator.synthesis.atomic_constants import (
     LIGHT_SPEED,
     SIGMA_SB,
 )
-from starsmith.simulator.synthesis.bands import honl_london, titanium_oxide_lines
 from starsmith.simulator.synthesis.blanketing import blanketed_flux, blocking
 from starsmith.simulator.synthesis.composition import composition, log_partition
 from starsmith.simulator.synthesis.continuum import (
@@ -24,7 +23,9 @@ from starsmith.simulator.synthesis.continuum import (
     h_minus_free_free,
     rosseland_mean,
 )
-from starsmith.simulator.synthesis.cyanogen import (
+from starsmith.simulator.synthesis.equation_of_state import molecule_densities, solve_gas
+from starsmith.simulator.synthesis.molecular.bands import honl_london, titanium_oxide_lines
+from starsmith.simulator.synthesis.molecular.cyanogen import (
     EXCITED,
     GROUND,
     REDUCED_MASS,
@@ -33,8 +34,7 @@ from starsmith.simulator.synthesis.cyanogen import (
     pi_levels,
     wigner_3j,
 )
-from starsmith.simulator.synthesis.equation_of_state import molecule_densities, solve_gas
-from starsmith.simulator.synthesis.franck_condon import franck_condon
+from starsmith.simulator.synthesis.molecular.franck_condon import franck_condon
 from starsmith.simulator.synthesis.molecules import dissociation_constant
 
 

@@ -169,7 +169,7 @@ def read_bosz2024(content: bytes, file_name: str, name: ArchiveName) -> ArchiveS
     DataError
         If the file is damaged or has another number of rows.
     """
-    from starsmith.simulator.synthesis.air import air_to_vacuum
+    from starsmith.data_contract.air import air_to_vacuum
 
     try:
         packed = file_name.endswith(".gz")

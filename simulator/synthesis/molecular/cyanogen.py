@@ -11,8 +11,8 @@ import numpy as np
 
 from starsmith.data_contract import fixed_math as fixed
 from starsmith.simulator.synthesis.atomic_constants import BOLTZMANN_EV, HC_OVER_K
-from starsmith.simulator.synthesis.franck_condon import franck_condon
-from starsmith.simulator.synthesis.rotational import RotationalLines
+from starsmith.simulator.synthesis.molecular.franck_condon import franck_condon
+from starsmith.simulator.synthesis.molecular.rotational import RotationalLines
 
 __all__ = ["cyanogen_lines", "pi_levels", "wigner_3j"]
 

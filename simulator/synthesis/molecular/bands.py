@@ -22,12 +22,12 @@ from starsmith.simulator.synthesis.atomic_constants import (
     LIGHT_SPEED,
     LIGHT_SPEED_KM_S,
 )
-from starsmith.simulator.synthesis.cyanogen import cyanogen_lines
 from starsmith.simulator.synthesis.equation_of_state import molecule_densities
-from starsmith.simulator.synthesis.franck_condon import franck_condon
 from starsmith.simulator.synthesis.line_list import MICROTURBULENCE
+from starsmith.simulator.synthesis.molecular.cyanogen import cyanogen_lines
+from starsmith.simulator.synthesis.molecular.franck_condon import franck_condon
+from starsmith.simulator.synthesis.molecular.rotational import RotationalLines
 from starsmith.simulator.synthesis.molecules import molecular_partition
-from starsmith.simulator.synthesis.rotational import RotationalLines
 from starsmith.simulator.synthesis.synthesis_tables import numbers, read_table
 
 __all__ = ["MOLECULES", "band_opacity", "band_tables", "titanium_oxide_lines"]

@@ -1,0 +1,1 @@
+"""Molecular bands: levels and lines of CN and TiO."""
