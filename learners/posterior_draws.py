@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import logsumexp
 
-from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.observed import Observed
 from starsmith.data_contract.quality import quality_value
+from starsmith.data_contract.quantities import LABELS
 from starsmith.learners.predict import Predictor
 
-__all__ = ["LEVELS", "PosteriorDraws", "draw_posterior"]
+__all__ = ["LEVELS", "PosteriorDraws", "draw_posterior", "quantile_columns", "weighs"]
 
 LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
 """Probabilities of the quantiles that are told."""
@@ -122,8 +123,10 @@ def draw_posterior(
     usable = seen.usable
     predictor._refuse_few(usable)
     estimator = predictor.estimator
-    if not hasattr(estimator, "log_likelihood") or seen.error is None:
+    if not has_posterior(predictor):
         raise ConfigError(no_posterior(predictor.card["model"]))
+    if seen.error is None:
+        raise DataError("a posterior needs the 1σ error of the spectrum (a column named error)")
     flux = np.where(usable, seen.flux, 0.0).astype(np.float32)
     error = np.where(usable, seen.error, 1.0).astype(np.float32)
     parts = []
@@ -131,8 +134,6 @@ def draw_posterior(
         some = slice(start, start + BLOCK)
         stars = flux[some], error[some], (~usable[some]).astype(np.uint32)
         answer = estimator.posterior(*stars)
-        if not hasattr(answer, "sample"):
-            raise ConfigError(no_posterior(predictor.card["model"]))
         value = answer.sample(n_draw, seed + start)
         log = np.zeros(value.shape[:2])
         if weighted:
@@ -142,6 +143,25 @@ def draw_posterior(
     total = logsumexp(log, axis=1)
     evidence = total - np.log(n_draw) if weighted else np.full(len(log), np.nan)
     return PosteriorDraws(predictor.labels, predictor.units, value, log - total[:, None], evidence)
+
+
+def has_posterior(predictor: Predictor) -> bool:
+    """Whether a model knows more of a posterior than a mean and an uncertainty."""
+    return getattr(predictor.estimator, "has_posterior", False)
+
+
+def weighs(predictor: Predictor) -> bool:
+    """Whether every label that varies is among the targets, as importance weights need."""
+    ranges = predictor.card.get("ranges", {})
+    varied = [n for n in LABELS if n in ranges and ranges[n][1] > ranges[n][0]]
+    return set(varied) <= set(predictor.labels)
+
+
+def quantile_columns(draws: PosteriorDraws, row: int) -> list[dict[str, float]]:
+    """Quantiles of one spectrum under the names of their columns, a dict per label."""
+    found = draws.quantiles(LEVELS)[row]
+    names = [f"q{100 * level:g}" for level in LEVELS]
+    return [dict(zip(names, map(float, column), strict=True)) for column in found.T]
 
 
 def no_posterior(model: str) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from starsmith.learners.evaluation.calibration import Calibration
     from starsmith.learners.evaluation.leak import Verdict
     from starsmith.learners.evaluation.model_report import ModelReport
+    from starsmith.learners.evaluation.posterior_scores import PosteriorScores
 
 __all__ = ["Inquiry", "evaluate"]
 
@@ -89,6 +90,7 @@ class Inquiry:
             calibrations=self._calibrate(tables, label),
             populations=[reweight(t, fractions, label) for t in tables] if fractions else [],
             verdicts=self._verdicts(binned, label, rows),
+            posteriors=self._posteriors(rows) if self.calibration else [],
         )
         self._write(tables, label)
         return report
@@ -132,6 +134,15 @@ class Inquiry:
             if stating and table.uncertainty is None:
                 say(f"{table.model} states no uncertainties: its calibration is not checked")
         return [calibrate(table, label) for table in stating or tables]
+
+    def _posteriors(self, rows: "Split") -> list["PosteriorScores"]:
+        """Scores of whole posteriors, of the models that have one."""
+        from starsmith.learners import load_checkpoint
+        from starsmith.learners.evaluation.posterior_scores import score_posterior
+        from starsmith.learners.posterior_draws import has_posterior
+
+        opened = [load_checkpoint(p, self.device) for p in self.models if p.is_dir()]
+        return [score_posterior(model, rows) for model in opened if has_posterior(model)]
 
     def _verdicts(self, tables: list["Predictions"], label: str, rows: "Split") -> list["Verdict"]:
         from starsmith.fisher import CeilingOptions, ceiling_of

@@ -10,14 +10,20 @@ import click
 from starsmith.cli.learn.options import device_option
 from starsmith.cli.shared.command import Command, echo_json, json_option, overwrite_option
 from starsmith.cli.shared.option_table import EXISTING, PATH, argument, option, takes
-from starsmith.cli.shared.option_types import SPLIT_NAMES
+from starsmith.cli.shared.option_types import SPLIT_NAMES, Count
 from starsmith.data_contract.text_tables import text_table
 
 if TYPE_CHECKING:
+    from astropy.table import Table
+
+    from starsmith.data_contract.observed import Observed
     from starsmith.data_contract.predictions import Predictions
     from starsmith.learners import LabelEstimate, Predictor
+    from starsmith.learners.posterior_draws import PosteriorDraws
 
 __all__ = ["PredictOptions", "predict"]
+
+POSTERIORS = ("quantiles", "samples")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +39,12 @@ class PredictOptions:
         help="Radial velocity of the star [km/s], taken out.  [default: the file's, or measured]",
     )
     strict: bool = option(is_flag=True, help="Exit with 3 where a prediction has a quality flag.")
+    posterior: str | None = option(
+        type=click.Choice(POSTERIORS),
+        help="Quantiles of the posterior beside each value; or its draws, weighted, as --out.",
+    )
+    n_draw: int = option(type=Count(10), default=1000, help="Draws of each posterior.")
+    corner: Path | None = option(type=PATH, help="Corner plot of the posterior of the first.")
     out: Path | None = option(type=PATH, help="Table of the predictions.")
     device: str | None = device_option()
     overwrite: bool = overwrite_option()
@@ -45,6 +57,7 @@ class PredictOptions:
         "speclearn predict vit/ my_star.ecsv",
         "speclearn predict vit/ my_star.fits --rv -32.5 --strict",
         "speclearn predict vit/ data.zarr --split test --out predictions.ecsv",
+        "speclearn predict models/compressed my_star.ecsv --posterior quantiles --corner star.png",
     ),
 )
 @takes(PredictOptions)
@@ -60,6 +73,7 @@ def predict(options: PredictOptions) -> None:
     import numpy as np
 
     from starsmith.data_contract.errors import ContractError
+    from starsmith.data_contract.figure_kit import check_suffix
     from starsmith.data_contract.files.atomic import refuse_existing
     from starsmith.data_contract.quality import describe_quality
     from starsmith.learners import load_checkpoint
@@ -67,6 +81,9 @@ def predict(options: PredictOptions) -> None:
     is_spectrum = options.source.is_file()
     if not is_spectrum and (options.air or options.rv is not None):
         raise click.UsageError("--air and --rv are of a file; a data set knows both")
+    if options.posterior == "samples" and not (is_spectrum and options.out):
+        raise click.UsageError("--posterior samples are of a file, and go to a table: add --out")
+    check_suffix(options.corner)
     refuse_existing(options.out, options.overwrite)
     predictor = load_checkpoint(options.model, options.device)
     rows = _of_file(predictor, options) if is_spectrum else _of_split(predictor, options)
@@ -97,7 +114,7 @@ def _of_file(predictor: "Predictor", options: PredictOptions) -> list[dict]:
     from starsmith.learners.matching import SpectrumMatcher
 
     matcher = SpectrumMatcher(predictor)
-    rows, refused = [], []
+    rows, refused, draws = [], [], []
     for number, spectrum in enumerate(read_any(options.source, options.air)):
         name = spectrum.source_id or f"spectrum {number}"
         try:
@@ -107,7 +124,12 @@ def _of_file(predictor: "Predictor", options: PredictOptions) -> list[dict]:
             continue
         if matched.done:
             click.echo(f"{name}: {'; '.join(matched.done)}", err=True)
-        rows += [{"spectrum": name} | _label_row(estimate) for estimate in estimates]
+        found = [{"spectrum": name} | _label_row(estimate) for estimate in estimates]
+        if options.posterior or options.corner:
+            drawn = _drawn(predictor, matched.seen[None], options)
+            _add_quantiles(found, drawn)
+            draws.append((name, drawn))
+        rows += found
     if not rows:
         more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
         raise DataError(f"{options.source}: {refused[0].partition(': ')[2]}{more}")
@@ -115,13 +137,61 @@ def _of_file(predictor: "Predictor", options: PredictOptions) -> list[dict]:
         click.echo(f"left out: {line}", err=True)
     if len({row["spectrum"] for row in rows}) == 1:
         rows = [{k: v for k, v in row.items() if k != "spectrum"} for row in rows]
+    if options.corner:
+        from starsmith.learners.evaluation.corner_figure import plot_corner
+
+        plot_corner(draws[0][1], options.corner)
     if options.out:
         table = Table(rows=[_no_none(row) for row in rows])
+        if options.posterior == "samples":
+            table = _sample_table(draws)
         table.meta = {"model": predictor.card["model"], "quality_bits": dict(QUALITY_BITS)}
         if options.rv is not None:
             table.meta |= {"rv": options.rv, "rv_shift": RV_METHOD}
         write_table(options.out, table)
     return rows
+
+
+def _drawn(predictor: "Predictor", seen: "Observed", options: PredictOptions) -> "PosteriorDraws":
+    """Posterior of spectra, weighed where that can be done."""
+    import numpy as np
+
+    from starsmith.learners.posterior_draws import draw_posterior, weighs
+
+    weighted = weighs(predictor)
+    drawn = draw_posterior(predictor, seen, options.n_draw, weighted=weighted)
+    if weighted:
+        share = drawn.efficiency
+        least = f" (least {share.min():.0%})" if share.size > 1 else ""
+        click.echo(
+            f"posterior: {float(np.median(share)):.0%} of the draws effective{least}", err=True
+        )
+    else:
+        click.echo("posterior: not weighed, for not every label is a target", err=True)
+    return drawn
+
+
+def _add_quantiles(rows: list[dict], drawn: "PosteriorDraws") -> None:
+    """Add quantiles, and what the weights say of the quality, to the rows of one spectrum."""
+    from starsmith.data_contract.quality import flag_names
+    from starsmith.learners.posterior_draws import quantile_columns
+
+    for row, columns in zip(rows, quantile_columns(drawn, 0), strict=True):
+        quality = row["quality"] | int(drawn.quality[0])
+        row |= columns | {"quality": quality, "flags": " ".join(flag_names(quality))}
+
+
+def _sample_table(draws: list[tuple[str, "PosteriorDraws"]]) -> "Table":
+    """Every draw of every spectrum, with its weight."""
+    import numpy as np
+    from astropy.table import Table, vstack
+
+    parts = []
+    for name, drawn in draws:
+        columns = dict(zip(drawn.labels, drawn.value[0].T, strict=True))
+        weight = np.exp(drawn.log_weight[0])
+        parts.append(Table({"spectrum": [name] * len(weight)} | columns | {"weight": weight}))
+    return vstack(parts)
 
 
 def _label_row(estimate: "LabelEstimate") -> dict:
@@ -136,10 +206,26 @@ def _of_split(predictor: "Predictor", options: PredictOptions) -> list[dict]:
     from starsmith.learners import predict
     from starsmith.simulator.generation.recorded import open_recorded
 
-    predictions = predict(predictor, open_recorded(options.source).split(options.split))
+    split = open_recorded(options.source).split(options.split)
+    predictions = predict(predictor, split)
     if options.out:
         write_predictions(options.out, predictions)
-    return [_split_row(predictions, k) for k in range(len(predictions))]
+    rows = [_split_row(predictions, k) for k in range(len(predictions))]
+    if options.posterior:
+        _add_split_quantiles(rows, _drawn(predictor, split.observe(), options))
+    return rows
+
+
+def _add_split_quantiles(rows: list[dict], drawn: "PosteriorDraws") -> None:
+    """Add quantiles of every label, under its name, to the rows of a split."""
+    from starsmith.data_contract.quality import flag_names
+    from starsmith.learners.posterior_draws import quantile_columns
+
+    for k, row in enumerate(rows):
+        for label, columns in zip(drawn.labels, quantile_columns(drawn, k), strict=True):
+            row |= {f"{label}_{name}": value for name, value in columns.items()}
+        quality = row["quality"] | int(drawn.quality[k])
+        row |= {"quality": quality, "flags": " ".join(flag_names(quality))}
 
 
 def _no_none(row: dict) -> dict:

@@ -56,6 +56,11 @@ class CompressedEstimator:
     likelihood: BasisLikelihood
     axes: SplineAxes
 
+    @property
+    def has_posterior(self) -> bool:
+        """Whether its head knows more than the mean."""
+        return self.network.head.has_posterior
+
     def estimate(
         self, flux: np.ndarray, error: np.ndarray, mask: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray | None]:

@@ -19,6 +19,8 @@ LOG_SCALE_LIMIT = 12.0  # of 1 / σ: beyond, nothing more is learned and nothing
 class Head(nn.Module):
     """Turns the last hidden layer into a loss and into posteriors."""
 
+    has_posterior = True
+
     def loss(self, hidden: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
         """Mean loss of stars whose labels lie at ``place`` (B, n_label) of their range, 0..1."""
         raise NotImplementedError
@@ -56,6 +58,8 @@ class MeanOnly:
 
 class MeanHead(Head):
     """Squared error: the mean of the posterior, nothing else."""
+
+    has_posterior = False
 
     def __init__(self, width: int, n_label: int):
         super().__init__()

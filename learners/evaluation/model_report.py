@@ -9,6 +9,7 @@ from starsmith.learners.evaluation.calibration import LEVELS, Calibration
 from starsmith.learners.evaluation.evaluate import Evaluation
 from starsmith.learners.evaluation.leak import Verdict, refuse_leaks
 from starsmith.learners.evaluation.pairs import Difference
+from starsmith.learners.evaluation.posterior_scores import PosteriorScores
 from starsmith.learners.evaluation.weighting import Reweighted
 from starsmith.learners.scores.metrics import Interval
 
@@ -24,6 +25,7 @@ class ModelReport:
     calibrations: list[Calibration] = field(default_factory=list)
     populations: list[Reweighted] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
+    posteriors: list[PosteriorScores] = field(default_factory=list)
 
     def to_dict(self) -> dict:
         """Plain types; the scores of a single model stand at the top level."""
@@ -35,6 +37,7 @@ class ModelReport:
             "calibration": [c.to_dict() for c in self.calibrations],
             "population": [p.__dict__ | {"scores": _plain(p.scores)} for p in self.populations],
             "ceiling": [v.to_dict() for v in self.verdicts],
+            "posterior": [p.to_dict() for p in self.posteriors],
         }
 
     def to_markdown(self) -> str:
@@ -46,6 +49,11 @@ class ModelReport:
         if self.calibrations:
             rows = [_calibration_row(c) for c in self.calibrations]
             parts.append(f"Calibration of the uncertainties\n\n{text_table(rows)}\n")
+        if self.posteriors:
+            rows = [row for p in self.posteriors for row in p.rows()]
+            parts.append(
+                f"Posteriors of all targets, beside the exact ones\n\n{text_table(rows)}\n"
+            )
         if self.populations:
             rows = [_population_row(p) for p in self.populations]
             parts.append(f"In another population\n\n{text_table(rows)}\n")

@@ -1,0 +1,92 @@
+"""Posteriors from the command line: quantiles, draws, corner plot, calibration, refusals."""
+
+import json
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from tests.cli.conftest import call
+
+SHORT = "--epochs 3 --set epoch_size=1024 --set n_mode=12 --set width=64 --set batch_size=256"
+
+
+@pytest.fixture(scope="module")
+def model(dataset, tmp_path_factory):
+    """A compressed model of all three labels, shortly trained."""
+    out = tmp_path_factory.mktemp("model") / "compressed"
+    targets = "--target logg --target teff --target m_h"
+    done = call(f"speclearn train --model compressed {targets} {SHORT}", dataset, "--out", out)
+    assert done.exit_code == 0, done.stderr
+    return out
+
+
+@pytest.fixture(scope="module")
+def star(dataset, bank_file, tmp_path_factory):
+    out = tmp_path_factory.mktemp("star") / "star.ecsv"
+    done = call(
+        "specsim spectrum --seed 7 --split test --index 3", "--bank", bank_file, "--out", out
+    )
+    assert done.exit_code == 0, done.stderr
+    return out
+
+
+def test_quantiles_and_draws_of_a_spectrum(model, star, tmp_path):
+    line = "speclearn predict --rv 0 --json --posterior"
+    told = call(f"{line} quantiles", model, star, "--corner", tmp_path / "star.png")
+    assert told.exit_code == 0, told.stderr
+    assert "of the draws effective" in told.stderr
+    rows = json.loads(told.stdout)["predictions"]
+    assert [row["label"] for row in rows] == ["logg", "teff", "m_h"]
+    for row in rows:
+        assert row["q2.5"] < row["q16"] < row["q50"] < row["q84"] < row["q97.5"]
+    assert (tmp_path / "star.png").stat().st_size > 10_000
+
+    out = tmp_path / "draws.ecsv"
+    kept = call(f"{line} samples --n-draw 300", model, star, "--out", out)
+    assert kept.exit_code == 0, kept.stderr
+    table = Table.read(out)
+    assert len(table) == 300
+    assert np.sum(table["weight"]) == pytest.approx(1.0)
+    middle = np.average(table["logg"], weights=table["weight"])
+    assert rows[0]["q2.5"] < middle < rows[0]["q97.5"]
+
+
+def test_calibration_tells_of_the_posterior_beside_the_exact_one(model, dataset):
+    done = call("speclearn evaluate --json --calibration", model, dataset)
+    assert done.exit_code == 0, done.stderr
+    (scores,) = json.loads(done.stdout)["posterior"]
+    assert scores["gap"] > -3 * scores["gap_error"]  # nothing beats the exact posterior
+    assert 0 < scores["efficiency"][0] <= scores["efficiency"][1] <= 1
+    assert [one["label"] for one in scores["labels"]] == ["logg", "teff", "m_h"]
+    text = call("speclearn evaluate --calibration", model, dataset).stdout
+    assert "Posteriors of all targets, beside the exact ones" in text
+
+
+def test_a_head_without_uncertainty_has_no_posterior(dataset, star, tmp_path):
+    done = call(
+        f"speclearn train --model compressed --set head=mean {SHORT}",
+        dataset,
+        "--out",
+        tmp_path / "m",
+    )
+    assert done.exit_code == 0, done.stderr
+    refused = call("speclearn predict --rv 0 --posterior quantiles", tmp_path / "m", star)
+    assert refused.exit_code == 2
+    assert "has no posterior" in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1
+
+
+def test_draws_need_a_table_to_go_to(model, star):
+    refused = call("speclearn predict --posterior samples", model, star)
+    assert refused.exit_code == 2
+    assert "add --out" in refused.stderr
+
+
+def test_a_spectrum_without_a_good_pixel_is_refused(model, star, tmp_path):
+    table = Table.read(star)
+    table["mask"] = 1
+    table.write(tmp_path / "bad.ecsv")
+    refused = call("speclearn predict --rv 0 --posterior quantiles", model, tmp_path / "bad.ecsv")
+    assert refused.exit_code == 2
+    assert "no usable pixel" in refused.stderr
