@@ -14,6 +14,7 @@ __all__ = [
     "FLOOR_MODES",
     "floor_amplitudes",
     "floor_modes",
+    "floor_share",
     "smooth_shapes",
     "telluric_depth",
 ]
@@ -79,6 +80,33 @@ def floor_modes(tables: NoiseTables, conditions: np.ndarray) -> np.ndarray:
             *floor_amplitudes(own),
         )
     return modes
+
+
+def floor_share(tables: NoiseTables, conditions: np.ndarray) -> np.ndarray:
+    """Fraction of the floor's variance, summed over electrons, that its modes carry.
+
+    Parameters
+    ----------
+    tables : NoiseTables
+    conditions : float64 array, shape (n_spec, 8)
+
+    Returns
+    -------
+    share : float64 array, shape (n_spec,)
+        0.50 for PFS MR under any sky.
+    """
+    sky = sky_counts(tables, conditions)
+    carried, floor = np.zeros(len(sky)), np.zeros(len(sky))
+    for arm, own in zip(tables.arms, tables.by_arm, strict=True):
+        # edges repeat, as in the kernel
+        padded = np.pad(sky[:, arm.pixels], ((0, 0), (1, 1)), mode="edge")
+        before, here, after = padded[:, :-2], padded[:, 1:-1], padded[:, 2:]
+        scale, shift = floor_amplitudes(own)
+        modes = (scale * here) ** 2 + (0.5 * shift * (after - before)) ** 2
+        peak = np.maximum(np.maximum(before, here), after)
+        carried += modes.sum(axis=1)
+        floor += own.variance_factor * own.floor_fraction**2 * (peak**2).sum(axis=1)
+    return carried / floor
 
 
 def telluric_depth(tables: NoiseTables) -> np.ndarray:

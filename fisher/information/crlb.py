@@ -21,6 +21,7 @@ __all__ = [
     "crlb_from_gram",
     "crlb_with_priors",
     "information_density",
+    "optimal_filter",
     "whitened_gram",
 ]
 
@@ -157,6 +158,17 @@ def information_density(result: CrlbResult, n_wave: int) -> np.ndarray:
     Sums to 1 / sigma2, less what priors add.
     """
     return result.remainder[:n_wave] ** 2  # rows beyond are priors
+
+
+def optimal_filter(result: CrlbResult, variance: np.ndarray) -> np.ndarray:
+    """Linear weights, unbiased and blind to the nuisances, that reach the bound.
+
+    Returns
+    -------
+    weights : float64 array, shape (n_wave,) [label/flux]
+        label - label_0 = weights · (flux - flux_0), to first order and without priors.
+    """
+    return result.remainder[: variance.size] * result.sigma2 / np.sqrt(variance)
 
 
 def whitened_gram(jacobian: np.ndarray, variance: np.ndarray) -> np.ndarray:
