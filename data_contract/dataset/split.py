@@ -37,6 +37,7 @@ class SpectrumView(Observed):
     """Observed spectra of a split: flux and honest 1σ error [1e-17 erg/s/cm²/Å], and mask.
 
     An error is None where a survey has none, and a flux may be a relative one: the header tells.
+    A mask of 0 means `usable` and nothing else: writers flag or refuse every other pixel.
 
     ``wave`` is that of the split; a view of toy spectra may leave it out.
     """

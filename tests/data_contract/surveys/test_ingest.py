@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from astropy.io import fits  # noqa: TID251
 
 from starsmith.data_contract.checks.leakage import find_shared
 from starsmith.data_contract.checks.verify import verify_dataset
@@ -63,6 +64,23 @@ def test_what_is_in_it_is_what_was_in_the_file(tmp_path, coadd):
     assert split.label_errors[0].tolist() == pytest.approx([50.0, np.nan], nan_ok=True)
     assert (split.column("source_id") >= 1000).all()  # Gaia's own number
     assert data.training().train.observe(slice(0, 3)).flux.shape == (3, 120)
+
+
+def test_a_mask_of_0_is_a_usable_pixel_and_nothing_else(tmp_path, coadd):
+    """What training shows a model is what `Observed.usable` says; a replaced set leaves nothing."""
+    ingest_files(Ingest(source=coadd), tmp_path / "d.zarr")
+    before = {path.name for path in tmp_path.iterdir()}
+    with fits.open(coadd.files[0], mode="update") as hdus:
+        hdus["R_IVAR"].data[:, 5:9] = 0.0
+        hdus["B_FLUX"].data[::2, 2] = np.nan
+    with pytest.raises(DataError, match="another run"):
+        ingest_files(Ingest(source=coadd, seed=4), tmp_path / "d.zarr")
+    ingest_files(Ingest(source=coadd, seed=4), tmp_path / "d.zarr", overwrite=True)
+    for split in open_dataset(tmp_path / "d.zarr").splits.values():
+        seen = split.observe()
+        np.testing.assert_array_equal(seen.mask == 0, seen.usable)
+        assert (~seen.usable).sum(axis=1).min() >= 4
+    assert {path.name for path in tmp_path.iterdir()} == before
 
 
 def test_no_star_is_in_two_splits(tmp_path, coadd):
