@@ -28,6 +28,12 @@ class ConvertOptions:
         type=click.Choice(["noiseless", "frozen", "keys"]),
         help="Write a data set that stores something else.",
     )
+    folders: bool = option(
+        is_flag=True, help="TARGET/train/dataset.h5 instead of TARGET/train.h5, as authors have it."
+    )
+    median: str = option(
+        type=click.Choice(["1", "0.5"]), default="1", help="Of every spectrum of --format hdf5."
+    )
     overwrite: bool = overwrite_option("Replace files that are there.")
     as_json: bool = json_option()
 
@@ -36,6 +42,7 @@ class ConvertOptions:
     cls=Command,
     examples=(
         "specdata convert data.zarr published/ --format hdf5",
+        "specdata convert data.zarr authors/ --folders --median 0.5",
         "specdata convert published/ back.zarr --format zarr",
         "specdata convert data.zarr frozen.zarr --store frozen",
     ),
@@ -56,6 +63,8 @@ def convert(options: ConvertOptions) -> None:
         options.store,
         options.overwrite,
         bank_of=told_bank,
+        folders=options.folders,
+        median=float(options.median),
     )
     if options.as_json:
         echo_json("specdata.convert", report)

@@ -54,7 +54,10 @@ class IngestOptions:
         "(plain, lamost_lrs, desi_as_printed) or a TOML file.",
     )
     splits: tuple[float, ...] = option(
-        type=Shares(), default="0.8,0.1,0.1", help="Shares of stars in train, val and test."
+        type=Shares(),
+        default="0.8,0.1,0.1",
+        help="Shares of stars in train, val and test; or folders: as train/dataset.h5, "
+        "train_200k_0/dataset.h5, val.h5, ... are named.",
     )
     split_by: str = option(
         default="source_id",
@@ -75,6 +78,7 @@ class IngestOptions:
     examples=(
         "specdata ingest desi coadd-*.fits --catalogue labels.ecsv --out desi.zarr",
         "specdata ingest auto spectra/ --out stars.zarr --labels none",
+        "specdata ingest published authors/ --splits folders --out theirs.zarr",
         "specdata ingest lamost spectra/ --catalogue apogee.csv --standardise lamost_lrs --out "
         "l.zarr",
     ),
@@ -90,10 +94,11 @@ def ingest(options: IngestOptions) -> None:
     """
     from starsmith.data_contract.files.disk_errors import told_of_disk
     from starsmith.data_contract.surveys.ingest import Ingest, ingest_files
+    from starsmith.data_contract.surveys.star_splits import SPLIT_SHARES
 
     request = Ingest(
         source=_source(options),
-        shares=options.splits,
+        shares=options.splits or SPLIT_SHARES,
         stratify=options.stratify,
         seed=options.seed,
     )
@@ -115,7 +120,7 @@ def _source(options: IngestOptions) -> "Source":
     from starsmith.data_contract.quantities import LABELS
     from starsmith.data_contract.surveys.catalogue import read_catalogue
     from starsmith.data_contract.surveys.registry import survey
-    from starsmith.data_contract.surveys.scan import Source, files_of
+    from starsmith.data_contract.surveys.scan import FOLDER, Source, files_of
 
     if options.survey != "auto":
         survey(options.survey)
@@ -124,6 +129,8 @@ def _source(options: IngestOptions) -> "Source":
         labels = tuple(n for n in options.labels.replace("none", "").split(",") if n.strip())
         if unknown := sorted(set(labels) - set(LABELS)):
             raise ConfigError(f"--labels {', '.join(unknown)}: expected some of {LABELS}, or none")
+    if not options.splits and options.split_by != "source_id":
+        raise ConfigError("--splits folders and --split-by: choose one")
     if options.split_by != "source_id" and options.catalogue is None:
         raise ConfigError("--split-by names a column of a catalogue; give --catalogue")
     return Source(
@@ -131,7 +138,7 @@ def _source(options: IngestOptions) -> "Source":
         survey=None if options.survey == "auto" else options.survey,
         catalogue=options.catalogue and read_catalogue(options.catalogue, options.label_source),
         labels=labels,
-        split_by=options.split_by,
+        split_by=options.split_by if options.splits else FOLDER,
         prepare=_standardiser(options),
     )
 

@@ -180,20 +180,27 @@ class Numbers(click.ParamType):
 
 
 class Shares(click.ParamType):
-    """``0.8,0.1,0.1`` or ``80,10,10`` -> shares of the splits, whose sum is 1."""
+    """``0.8,0.1,0.1`` or ``80,10,10`` -> shares of the splits, whose sum is 1.
 
-    name = "TRAIN,VAL,TEST"
+    ``folders`` -> (): every file is of the split that its folder, or itself, is named after.
+    """
+
+    name = "TRAIN,VAL,TEST|folders"
 
     def convert(
         self, value: Any, param: Parameter | None, ctx: Context | None
     ) -> tuple[float, ...]:
         """Return the shares, or fail with an example."""
-        if isinstance(value, tuple):
-            return value
+        if isinstance(value, tuple) or value == "folders":
+            return () if value == "folders" else value
         parts = [part.strip() for part in re.split("[,/]", str(value))]
         numbers = [float(part) for part in parts if re.fullmatch(SIGNED, part, re.ASCII)]
         if len(numbers) < len(parts) or len(parts) != 3 or min(numbers) < 0 or not sum(numbers):
-            self.fail(f"{value!r}: write shares of train, val and test: 0.8,0.1,0.1", param, ctx)
+            self.fail(
+                f"{value!r}: write shares of train, val and test, 0.8,0.1,0.1, or folders",
+                param,
+                ctx,
+            )
         return tuple(number / sum(numbers) for number in numbers)
 
 

@@ -32,6 +32,7 @@ from starsmith.cli.shared.survey_options import (
     preset_option,
     survey_prior_options,
 )
+from starsmith.cli.sim.published_files import describe_files, write_author_shards, write_nodes
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.files.atomic import write_toml
 
@@ -58,6 +59,12 @@ class Sizes:
     splits: dict[str, int] | None = option(
         type=SplitCounts(), help="Spectra of each split, instead of -n."
     )
+    nodes: bool | None = option(
+        is_flag=True,
+        default=None,
+        help="Instead of -n: the grid's own nodes inside the label ranges, with the noise of every "
+        "magnitude from the first to the last of --mag, as OUT/mag_21.5/dataset.h5.",
+    )
 
 
 def _counts(given: dict[str, Any]) -> dict[str, int]:
@@ -66,7 +73,9 @@ def _counts(given: dict[str, Any]) -> dict[str, int]:
 
     sizes = typed_first(*given)
     if len(sizes) != 1:
-        raise click.UsageError("give the number of spectra as -n 1e6, or --splits, not both")
+        raise click.UsageError("give the number of spectra as -n 1e6, or --splits, or --nodes")
+    if "nodes" in sizes:
+        return {}
     return sizes.get("splits") or split_counts(sizes["n"])
 
 
@@ -86,6 +95,17 @@ class Request:
         type=click.Choice(["noiseless", "frozen", "keys"]),
         default="noiseless",
         help="What is stored: noiseless flux; one noisy flux and its error; or only the keys.",
+    )
+    mag_step: float = option(
+        type=click.FloatRange(0.001), default=0.5, help="Between magnitudes of --nodes."
+    )
+    median: str = option(
+        type=click.Choice(["1", "0.5"]), default="1", help="Of every spectrum of HDF5 files."
+    )
+    author_shards: int | None = option(
+        type=click.IntRange(1, 100),
+        help="Divide train among so many files of --format hdf5, each of its own seed, as authors "
+        "do: OUT/train_200k_0/dataset.h5, ..., val_1k, test_10k.",
     )
     shard_rows: int = option(type=Count(16), default=2048, help="Spectra in a shard.")
     workers: int | None = option(
@@ -125,6 +145,12 @@ class Request:
         if self.prior.population is not None:
             stars = {k: v for k, v in stars.items() if k not in self.prior.population.columns}
             stars["population"] = self.prior.population.path
+        if not self.counts:
+            decided = {"nodes": True, "mag_step": self.mag_step}
+        if self.author_shards:
+            decided["author_shards"] = self.author_shards
+        if self.median != "1":
+            decided["median"] = self.median
         if self.preset:
             decided["preset"] = self.preset
         if self.shard_rows != SHARD_ROWS:
@@ -150,18 +176,18 @@ class Request:
         """Refuse what `write` refuses; rows, shards, bytes that would be written, and the room."""
         from starsmith.simulator.generation.rehearsal import bytes_needed, check_place
 
-        bank, prior = self._opened()
+        bank, prior = self.opened()
         settings, published = self.settings, self.format == "hdf5"
         check_place(bank, prior, self.counts, self.dataset, self.seed, settings, self.overwrite)
         folder = next(parent for parent in self.out.absolute().parents if parent.exists())
-        return self._sizes() | {
+        return self.sizes() | {
             "bytes": bytes_needed(bank, prior, self.counts, self.seed, settings, published),
             "bytes_free": shutil.disk_usage(folder).free,
             "config": self.resolved(),
             "dry_run": True,
         }
 
-    def _sizes(self) -> dict:
+    def sizes(self) -> dict:
         """Spectra and shards, and where they go."""
         from starsmith.data_contract.dataset.shards import plan_shards
 
@@ -187,10 +213,10 @@ class Request:
         from starsmith.simulator.generation.conversion import export_published
         from starsmith.simulator.generation.schedulers import executor_of
 
-        bank, prior = self._opened()
+        bank, prior = self.opened()
         folder, settings = self.dataset, self.settings
         folder.parent.mkdir(parents=True, exist_ok=True)
-        report = self._sizes() | {"config_file": str(self.config_file), "notice": bank.notice}
+        report = self.sizes() | {"config_file": str(self.config_file), "notice": bank.notice}
         if self.emit_tasks:
             simulation.prepare_dataset(bank, prior, self.counts, folder, self.seed, settings)
             return report | self._write_tasks(report["n_shards"])
@@ -208,7 +234,7 @@ class Request:
         if manifest is None:
             return report | {"shards": [crew.part.start, crew.part.stop]}
         if self.format == "hdf5":
-            export_published(folder, self.out, overwrite=True)
+            export_published(folder, self.out, overwrite=True, median=float(self.median))
         write_toml(self.config_file, self.resolved())
         return report | {
             "bytes": manifest.n_bytes,
@@ -230,7 +256,7 @@ class Request:
         file = tasks.write(self.emit_tasks)
         return {"task_file": str(file), "n_tasks": len(tasks.spans)}
 
-    def _opened(self) -> "tuple[Bank, Prior]":
+    def opened(self) -> "tuple[Bank, Prior]":
         """Bank and prior, where the options go together."""
         from starsmith.simulator.presets import settle
 
@@ -268,6 +294,8 @@ class Request:
         "specsim generate --mag 20.5-22.5 -n 1e6",
         "specsim generate -n 2000 --logg 1-3 --seeing 0.8 --out giants.zarr --seed 7",
         "specsim generate --config run.toml --out data.zarr --dry-run",
+        "specsim generate --nodes --mag 20.5..22.5 --out nodes/",
+        "specsim generate -n 1e6 --format hdf5 --author-shards 5 --median 0.5 --out authors/",
         "specsim generate -n 1e9 --out big.zarr --shard-rows 16384 --emit-tasks slurm",
     ),
     resume="finished shards are kept; run the same command again to continue",
@@ -280,11 +308,16 @@ def generate(options: Request) -> None:
     The same command gives the same spectra whatever --workers is, and goes on where an
     interrupted one stopped.
     """
-    if options.dry_run:
+    if options.dry_run and options.counts:
         report = options.estimate()
     else:
         with progress_bar("spectra") as progress:
-            report = options.write(progress)
+            if not options.counts:
+                report = write_nodes(options, progress)
+            elif options.author_shards:
+                report = write_author_shards(options, progress)
+            else:
+                report = options.write(progress)
     if options.as_json:
         echo_json("specsim.generate", report)
     else:
@@ -299,6 +332,8 @@ def requested(words: Sequence[str]) -> Request:
 
 def describe(report: dict) -> str:
     """One line on what was, or would be, written."""
+    if "n_nodes" in report or "written" in report:
+        return describe_files(report)
     if "task_file" in report:
         return (
             f"{report['n_tasks']} tasks for {report['n_shards']} shards in {report['task_file']}, "

@@ -31,6 +31,7 @@ from starsmith.data_contract.exchange.published import (
     WAVE,
     Published,
     open_published,
+    published_file,
     read_published,
 )
 from starsmith.data_contract.files.hdf5_check import hdf5_array, hdf5_group, hdf5_text
@@ -168,7 +169,7 @@ def restore_dataset(folder: Path | str, out: Path | str, overwrite: bool = False
     Parameters
     ----------
     folder : path
-        With ``train.h5``, ``val.h5``, ``test.h5``.
+        With ``train.h5``, ``val.h5``, ``test.h5``, or ``train/dataset.h5`` and so on.
     out : path
     overwrite : bool
         Replace the dataset at ``out``, once the new one is whole.
@@ -187,7 +188,7 @@ def restore_dataset(folder: Path | str, out: Path | str, overwrite: bool = False
     header = exported_header(folder)
 
     def columns(shard: Shard) -> Mapping[str, np.ndarray]:
-        file = folder / f"{shard.split}.h5"
+        file = published_file(folder, shard.split)
         return _columns(file, header, read_published(file, slice(shard.start, shard.stop)))
 
     return write_dataset(Path(out), header, columns, overwrite=overwrite)
@@ -201,12 +202,12 @@ def exported_header(folder: Path) -> DatasetHeader:
     DataError
         If a split is missing, or the files are others', or of several datasets.
     """
-    present = [split for split in SPLITS if (folder / f"{split}.h5").exists()]
+    present = [split for split in SPLITS if published_file(folder, split).exists()]
     if not present:
         raise DataError(f"{folder}: no train.h5, val.h5 or test.h5 found there")
-    header = _exported_header(folder / f"{present[0]}.h5")
+    header = _exported_header(published_file(folder, present[0]))
     for split in header.counts:
-        file = folder / f"{split}.h5"
+        file = published_file(folder, split)
         if split not in present:
             raise DataError(f"{file} is missing: the dataset had splits {list(header.counts)}")
         if _exported_header(file).run() != header.run():
@@ -238,6 +239,6 @@ def _columns(file: Path, header: DatasetHeader, contents: Published) -> dict[str
     columns = {name: contents.params[column] for name, column in wanted.items()}
     columns["index"] = contents.params["targetid"] % 2**32
     if header.store == "noiseless":
-        flux = contents.flux * contents.params[MEDIAN][:, None]
+        flux = contents.flux * (contents.params[MEDIAN][:, None] / contents.level)
         columns["flux_model"] = rounded(flux.astype(np.float32), header.keep_bits)
     return columns

@@ -1,12 +1,13 @@
 """The HDF5 layout of the published networks: written for interchange, read without pickle.
 
-Its ``flux`` is noiseless and divided by its own median, and its ``error`` is the true noise
-divided alike. That error knows the noiseless spectrum: a network given it scores what no
-observer can. Train from the zarr dataset, whose errors are honest.
+Its ``flux`` is noiseless and divided by its own median (times 0.5 for some authors), and its
+``error`` is the true noise divided alike. That error knows the noiseless spectrum: a network given
+it scores what no observer can. Train from the zarr dataset, whose errors are honest.
 """
 
 import io
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ from starsmith.data_contract.files.hdf5_check import (
     hdf5_group,
     open_hdf5,
 )
-from starsmith.data_contract.files.hdf5_write import PatientFile, write_hdf5
+from starsmith.data_contract.files.hdf5_write import write_hdf5
 from starsmith.data_contract.files.lock import writer_lock
 from starsmith.data_contract.noise.view import true_error
 from starsmith.data_contract.observed import Observed
@@ -43,8 +44,11 @@ __all__ = [
     "Published",
     "describe_published",
     "open_published",
+    "published_file",
     "read_published",
+    "write_file",
     "write_published",
+    "write_splits",
 ]
 
 PUBLISHED_LABELS = {"teff": "T_eff", "logg": "log_g", "m_h": "M_H", "a_m": "a_M", "c_m": "C_M"}
@@ -57,6 +61,7 @@ PARAMS = "dataset/params"
 HEADER = "starsmith/run"
 NOISE = "starsmith/noise"
 MEDIAN = "flux_median"
+LEVEL = "median"
 ERROR_BITS = 12  # mantissa bits of the error; what makes gzip worth its time
 GUARD_BITS = 2  # of the flux beyond the dataset's own: times its median it rounds to what it was
 BLOCK_ROWS = 512
@@ -78,12 +83,15 @@ class Published:
         As stored: in files of ours the true 1σ noise, divided alike [1].
     params : dict of str to array (n_spec,)
         Every column of the table, under its published name.
+    level : float
+        What the medians of files of ours are; 1 of others.
     """
 
     wave: np.ndarray
     flux: np.ndarray
     error: np.ndarray | None
     params: dict[str, np.ndarray]
+    level: float = 1.0
 
     def __len__(self) -> int:
         return len(self.flux)
@@ -101,7 +109,15 @@ class Published:
         return self.params[column].astype(np.float64)
 
 
-def write_published(dataset: Dataset, folder: Path | str) -> list[Path]:
+def published_file(folder: Path, split: str) -> Path:
+    """File of a split: ``test/dataset.h5`` where it is there, else ``test.h5``."""
+    nested = folder / split / "dataset.h5"
+    return nested if nested.exists() else folder / f"{split}.h5"
+
+
+def write_published(
+    dataset: Dataset, folder: Path | str, folders: bool = False, median: float = 1.0
+) -> list[Path]:
     """Export a dataset as one HDF5 file per split: ``folder/train.h5``, ...
 
     Parameters
@@ -110,6 +126,10 @@ def write_published(dataset: Dataset, folder: Path | str) -> list[Path]:
         Not a frozen store: the layout holds noiseless flux.
     folder : path
         The files appear, or replace others, together: once all are whole.
+    folders : bool
+        ``folder/train/dataset.h5`` instead, as authors have it.
+    median : float
+        What the median of every spectrum becomes; some authors have 0.5.
 
     Returns
     -------
@@ -121,20 +141,108 @@ def write_published(dataset: Dataset, folder: Path | str) -> list[Path]:
         If pandas and tables are not installed, the store holds no noiseless flux, or another
         process is writing there.
     """
-    pandas = _import_pandas()
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    files = {name: folder / f"{name}.h5" for name in dataset.splits}
-    with writer_lock(folder / "h5"), ExitStack() as staged:
-        for name, split in dataset.splits.items():
-            table = _table_image(pandas, pandas.DataFrame(_params(split)))
-            partial = staged.enter_context(staged_file(files[name], sweep=True))
-            with write_hdf5(partial) as (root, disk):
-                _write_arrays(root, split, dataset, disk)
+    places = {name: Path(name, "dataset.h5") if folders else Path(f"{name}.h5") for name in SPLITS}
+    return write_splits(dataset, {n: folder / places[n] for n in dataset.splits}, median)
+
+
+def write_splits(dataset: Dataset, files: Mapping[str, Path], median: float = 1.0) -> list[Path]:
+    """Export some splits of a dataset, each to its file; parameters and errors as above."""
+    _import_pandas()
+    attributes = {"digest": dataset.digest, "notice": dataset.notice}
+    lock = Path(os.path.commonpath([file.parent for file in files.values()])) / "h5"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with writer_lock(lock), ExitStack() as staged:
+        for name, file in files.items():
+            split = dataset.split(name)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            partial = staged.enter_context(staged_file(file, sweep=True))
+            with write_file(partial, split.wave, _params(split), attributes, median) as (root, put):
                 _write_header(root, dataset.header)
-                with h5py.File(io.BytesIO(table), "r") as stored:
-                    stored.copy(PARAMS, root, PARAMS)
+                for start in range(0, len(split), BLOCK_ROWS):
+                    rows = slice(start, min(start + BLOCK_ROWS, len(split)))
+                    put(rows, *_noiseless(split, rows), split.header.keep_bits + GUARD_BITS)
     return list(files.values())
+
+
+def _noiseless(split: Split, rows: slice) -> tuple[np.ndarray, np.ndarray]:
+    """Noiseless flux of some rows and the true standard deviation of its noise."""
+    model, draws = split.flux_model(rows), split.draws.take(rows)
+    terms = split.header.noise_terms
+    return model, true_error(split.header.noise, model, draws.conditions, terms, draws.key)
+
+
+Write = Callable[[slice, np.ndarray, np.ndarray, int], None]
+
+
+@contextmanager
+def write_file(
+    file: Path,
+    wave: np.ndarray,
+    params: Mapping[str, np.ndarray],
+    attributes: Mapping[str, str],
+    median: float = 1.0,
+) -> Iterator[tuple[h5py.File, Write]]:
+    """Write one file in the published layout.
+
+    Parameters
+    ----------
+    file : Path
+        A staged one, see `staged_file`.
+    wave : float64 array, shape (n_wave,)
+        Vacuum [Å].
+    params : mapping of str to array (n_spec,)
+        Columns of its table.
+    attributes : mapping of str to str
+        Of the file.
+    median : float
+        What the median of every spectrum becomes.
+
+    Yields
+    ------
+    root : h5py.File
+    write : callable
+        ``write(rows, flux_model, sigma, bits)`` for every block of rows: noiseless flux and
+        noise [any linear unit], and mantissa bits that are kept of the flux.
+
+    Raises
+    ------
+    DataError
+        If pandas and tables are not installed.
+    """
+    pandas = _import_pandas()
+    table = _table_image(pandas, pandas.DataFrame(dict(params)))
+    n_spec = len(next(iter(params.values())))
+    with write_hdf5(file) as (root, disk):
+        scale = "" if median == 1.0 else f", times {median:g}"
+        root.attrs.update(attributes)
+        root.attrs["flux"] = f"noiseless, divided by its median{scale}"
+        root.attrs["error"] = "true 1 sigma noise, divided alike; not for training"
+        root.attrs[LEVEL] = f"{median:g}"
+        root[WAVE] = wave
+        root[WAVE].attrs.update({"units": "Angstrom", "medium": "vacuum"})
+        flux, error = (_array(root, name, (n_spec, wave.size)) for name in ("flux", "error"))
+
+        def write(rows: slice, model: np.ndarray, sigma: np.ndarray, bits: int) -> None:
+            own = np.median(model, axis=1, keepdims=True) / np.float32(median)
+            flux[rows] = rounded(model / own, min(22, bits))
+            error[rows] = rounded(sigma / own, ERROR_BITS)
+            disk.require()
+
+        yield root, write
+        with h5py.File(io.BytesIO(table), "r") as stored:
+            stored.copy(PARAMS, root, PARAMS)
+
+
+def _level(root: h5py.File) -> float:
+    """What the medians of a file of ours are; 1 in those that do not say."""
+    try:
+        level = float(hdf5_attribute(root, LEVEL) or 1.0)
+    except ValueError:
+        level = np.nan
+    if not 0.0 < level < np.inf:
+        raise DataError(f"{root.filename}: attribute {LEVEL} is no number above 0")
+    return level
 
 
 def _table_image(pandas: ModuleType, table: object) -> bytes:
@@ -156,36 +264,16 @@ def _import_pandas():
     return pandas
 
 
-def _write_arrays(root: h5py.File, split: Split, dataset: Dataset, disk: PatientFile) -> None:
-    root.attrs["digest"] = dataset.digest
-    root.attrs["notice"] = dataset.notice
-    root.attrs["flux"] = "noiseless, divided by its median"
-    root.attrs["error"] = "true 1 sigma noise, divided alike; not for training"
-    root[WAVE] = split.wave
-    root[WAVE].attrs.update({"units": "Angstrom", "medium": "vacuum"})
-    shape = (len(split), split.wave.size)
-    flux, error = (
-        root.create_dataset(
-            f"{ARRAYS}/{name}/value",
-            shape=shape,
-            dtype="float32",
-            chunks=(min(CHUNK_ROWS, shape[0]), shape[1]),
-            compression="gzip",
-            compression_opts=1,
-            shuffle=True,
-        )
-        for name in ("flux", "error")
+def _array(root: h5py.File, name: str, shape: tuple[int, int]) -> h5py.Dataset:
+    return root.create_dataset(
+        f"{ARRAYS}/{name}/value",
+        shape=shape,
+        dtype="float32",
+        chunks=(min(CHUNK_ROWS, shape[0]), shape[1]),
+        compression="gzip",
+        compression_opts=1,
+        shuffle=True,
     )
-    for start in range(0, shape[0], BLOCK_ROWS):
-        rows = slice(start, min(start + BLOCK_ROWS, shape[0]))
-        model = split.flux_model(rows)
-        draws = split.draws.take(rows)
-        terms = split.header.noise_terms
-        sigma = true_error(split.header.noise, model, draws.conditions, terms, draws.key)
-        median = np.median(model, axis=1, keepdims=True)
-        flux[rows] = rounded(model / median, min(22, split.header.keep_bits + GUARD_BITS))
-        error[rows] = rounded(sigma / median, ERROR_BITS)
-        disk.require()
 
 
 def _write_header(root: h5py.File, header: DatasetHeader) -> None:
@@ -256,6 +344,7 @@ def read_published(path: Path | str, rows: slice = slice(None)) -> Published:
             flux=root[FLUX][rows].astype(np.float32),
             error=None if error is None else error[rows].astype(np.float32),
             params={name: v[rows] for name, v in _read_params(path, root[PARAMS]).items()},
+            level=_level(root),
         )
     if lengths := {k: len(v) for k, v in contents.params.items() if len(v) != len(contents)}:
         raise DataError(f"{path}: {len(contents)} spectra, but params have {lengths}")

@@ -72,7 +72,7 @@ class _Blocks:
         return SurveySpectrum(
             survey="published",
             arms=(arm,),
-            ids=_ids(params, self._file.path.name, k),
+            ids=_ids(params, "/".join(self._file.path.parts[-2:]), k),
             unit=RELATIVE,
             velocity=_velocity(params, self._is_ours),
             labels=_labels(params),

@@ -1,5 +1,6 @@
 """What files hold: every spectrum read once, so that it is known what is to be written."""
 
+import re
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,8 +19,10 @@ from starsmith.data_contract.surveys.spectrum import SpectrumArm, SurveySpectrum
 from starsmith.data_contract.surveys.standardise.preparation import Standardiser
 from starsmith.data_contract.surveys.star_splits import hashed_name
 
-__all__ = ["Scan", "Source", "files_of", "scan_files", "star_number"]
+__all__ = ["FOLDER", "Scan", "Source", "files_of", "scan_files", "star_number"]
 
+FOLDER = "folder"
+NAMED_AFTER = re.compile(r"(train|val|test)(?:[^a-z]|idation$|id$|ing$|$)", re.IGNORECASE)
 GAIA = ("gaia_dr3 ", "gaia_dr2 ")
 MOST_SOURCES = 16  # of labels that are named
 NOT_LABELLED = -1
@@ -38,7 +41,8 @@ class Source:
     labels : tuple of str, optional
         That every spectrum must have; those that half of the spectra have unless given.
     split_by : str
-        ``source_id``, or a column of the catalogue whose values are kept together.
+        ``source_id``, or a column of the catalogue whose values are kept together, or `FOLDER`:
+        every file is of the split that its folder, or itself, is named after.
     prepare : Standardiser, optional
         What is done to every spectrum.
     """
@@ -126,6 +130,12 @@ class _Found:
         if len(self.told[kind]) < MOST_SOURCES:
             self.told[kind][text] = None
 
+    def _group(self, file: int, spectrum: SurveySpectrum) -> str:
+        """What a spectrum is kept together by."""
+        if self.source.split_by == FOLDER:
+            return split_of_file(self.source.files[file])
+        return self.source.catalogue.value(spectrum, self.source.split_by)
+
     def take(self, file: int, number: int, spectrum: SurveySpectrum) -> None:
         """Take one spectrum; DataError where it does not fit those before it."""
         grid = PixelGrid.of(spectrum) if self.grid is None else self.grid.widened(spectrum)
@@ -135,7 +145,7 @@ class _Found:
             raise DataError("no pixel can be used")
         source_id, group = star_number(spectrum), star_number(spectrum)
         if self.source.split_by != "source_id":
-            text = self.source.catalogue.value(spectrum, self.source.split_by)
+            text = self._group(file, spectrum)
             group = hashed_name(text)
             if text not in SPLITS:
                 self.splits = None
@@ -155,6 +165,14 @@ class _Found:
                 self.line_widths[arm.name] = _line_widths(arm)
         self.tell("survey", spectrum.survey)
         self.tell("frame", spectrum.velocity.frame)
+
+
+def split_of_file(path: Path) -> str:
+    """Split that a file, or else its folder, is named after; DataError if neither is."""
+    for name in (path.name, path.parent.name):
+        if found := NAMED_AFTER.match(name):
+            return found[1].lower()
+    raise DataError("neither it nor its folder is named after train, val or test")
 
 
 def _line_widths(arm: SpectrumArm) -> dict[str, list[float]]:

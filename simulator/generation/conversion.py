@@ -1,6 +1,6 @@
 """Data sets in another format or store: which conversion is meant, and what it needs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -13,21 +13,37 @@ from starsmith.data_contract.exchange.conversion import (
     exported_header,
     restore_dataset,
 )
-from starsmith.data_contract.exchange.published import write_published
+from starsmith.data_contract.exchange.published import (
+    published_file,
+    write_published,
+    write_splits,
+)
 from starsmith.data_contract.files.disk_errors import told_of_disk
 from starsmith.data_contract.quantities import SPLITS
 from starsmith.simulator.generation.recorded import open_recorded, recorded_bank
 from starsmith.simulator.generation.remake import BankRemaker
 
-__all__ = ["convert_dataset", "export_published"]
+__all__ = ["convert_dataset", "export_published", "export_splits"]
 
 
-def export_published(source: Path, target: Path, overwrite: bool = False) -> list[Path]:
+def export_published(
+    source: Path,
+    target: Path,
+    overwrite: bool = False,
+    folders: bool = False,
+    median: float = 1.0,
+) -> list[Path]:
     """Write a data set as one HDF5 file per split; DataError where one is there already."""
-    there = [target / f"{split}.h5" for split in SPLITS if (target / f"{split}.h5").exists()]
+    files = [published_file(target, split) for split in SPLITS]
+    there = [file for file in files if file.exists()]
     if there and not overwrite:
         raise DataError(f"{there[0]} exists already; choose another folder or pass --overwrite")
-    return write_published(open_recorded(source), target)
+    return write_published(open_recorded(source), target, folders, median)
+
+
+def export_splits(source: Path, files: Mapping[str, Path], median: float = 1.0) -> list[Path]:
+    """Write some splits of a data set to HDF5 files of any names, over those that are there."""
+    return write_splits(open_recorded(source), files, median)
 
 
 def convert_dataset(
@@ -37,6 +53,8 @@ def convert_dataset(
     store: str | None = None,
     overwrite: bool = False,
     bank_of: Callable[[Path], Bank] = recorded_bank,
+    folders: bool = False,
+    median: float = 1.0,
 ) -> dict:
     """Convert a data set to or from HDF5 files, one per split, or to another store.
 
@@ -53,6 +71,8 @@ def convert_dataset(
         Replace what is at ``target``.
     bank_of : callable
         Opens the bank of the source, where noiseless flux must be made again.
+    folders, median : bool, float
+        Of HDF5 files, as in `write_published`.
 
     Returns
     -------
@@ -67,17 +87,20 @@ def convert_dataset(
         If the source is not what they need, or the target is there.
     """
     if source.is_file():
-        source = source.parent  # one of the exported files stands for all
-    exported = any((source / f"{split}.h5").exists() for split in SPLITS)
+        in_folder = source.name == "dataset.h5" and source.parent.name in SPLITS
+        source = source.parents[1 if in_folder else 0]  # one of the files stands for all
+    exported = any(published_file(source, split).exists() for split in SPLITS)
     if not exported and identify(source) != "dataset":
         raise ConfigError(f"{source}: a {identify(source)}, expected a data set or exported files")
     _require_apart(source, target)
     layout = layout or ("zarr" if exported or store else "hdf5")
+    if layout != "hdf5" and (folders or median != 1.0):
+        raise ConfigError("--folders and --median are of --format hdf5")
     if layout == "hdf5":
         if exported or store:
             raise ConfigError("--format hdf5 takes a zarr data set, and no --store")
         with told_of_disk(target, "nothing half-written is left"):
-            files = export_published(source, target, overwrite)
+            files = export_published(source, target, overwrite, folders, median)
         return {"written": [str(file) for file in files], "digest": read_manifest(source).digest}
     if exported and store:
         raise ConfigError("convert to zarr first, then to another --store")
