@@ -17,7 +17,8 @@ class SpectrumDataset(Dataset):
     """Spectra of a split by index, for ``torch.utils.data.DataLoader``.
 
     An item holds ``flux`` and ``error`` float32 (n_wave,) [1e-17 erg/s/cm²/Å], ``usable`` bool
-    (n_wave,) and ``labels`` float32 (n_label,) in the order of ``split.header.label_names``.
+    (n_wave,) and ``labels`` float32 (n_label,) in the order of ``split.header.label_names``; no
+    ``error`` where a survey has none.
     A loader asks for a batch at once, which is observed in one go. Workers may be forked,
     spawned or started by a fork server, after the parent has read as well.
 
@@ -99,9 +100,10 @@ def _observed(split: Split, rows: np.ndarray, epoch: int | None) -> Item:
     """Observe spectra, with their labels; ``epoch`` as of `SpectrumDataset`."""
     drawn = {} if epoch is None else {"stream": "training", "sub": epoch}
     seen = split.observe(rows, **drawn)
+    error = {} if seen.error is None else {"error": torch.from_numpy(seen.error)}
     return {
         "flux": torch.from_numpy(seen.flux),
-        "error": torch.from_numpy(seen.error),
+        **error,
         "usable": torch.from_numpy(seen.mask == 0),
         "labels": torch.from_numpy(split.labels[rows].astype(np.float32)),
     }

@@ -77,6 +77,8 @@ def convert_store(
     """
     if store not in STORES:
         raise DataError(f"store {store!r} is not one of {list(STORES)}")
+    if dataset.header.store == "observed":
+        raise DataError(f"{dataset.path}: observed spectra have one store; convert them to hdf5")
     if dataset.header.store == "frozen" and store == "noiseless" and remaker is None:
         raise DataError(
             f"{dataset.path}: a frozen store holds no noiseless flux; it takes the bank to make it"

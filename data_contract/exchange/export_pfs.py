@@ -146,6 +146,11 @@ def export_pfs(
         noiseless flux that ``truth`` asks for.
     """
     folder = Path(folder)
+    if split.header.noise is None:
+        raise DataError(
+            "these spectra were observed: pfsObject files are written of simulated ones; convert "
+            "them to hdf5"
+        )
     if rows.size and rows.max() >= len(split):
         raise DataError(f"--rows: split {split.name!r} has rows 0..{len(split) - 1}")
     if not overwrite:

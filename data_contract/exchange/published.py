@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import h5py
 import numpy as np
@@ -39,13 +38,16 @@ __all__ = [
     "HEADER",
     "MEDIAN",
     "NOISE",
+    "PARAMS",
     "PUBLISHED_LABELS",
     "WAVE",
     "Published",
     "describe_published",
+    "new_array",
     "open_published",
     "published_file",
     "read_published",
+    "table_image",
     "write_file",
     "write_published",
     "write_splits",
@@ -210,8 +212,7 @@ def write_file(
     DataError
         If pandas and tables are not installed.
     """
-    pandas = _import_pandas()
-    table = _table_image(pandas, pandas.DataFrame(dict(params)))
+    table = table_image(params)
     n_spec = len(next(iter(params.values())))
     with write_hdf5(file) as (root, disk):
         scale = "" if median == 1.0 else f", times {median:g}"
@@ -221,7 +222,7 @@ def write_file(
         root.attrs[LEVEL] = f"{median:g}"
         root[WAVE] = wave
         root[WAVE].attrs.update({"units": "Angstrom", "medium": "vacuum"})
-        flux, error = (_array(root, name, (n_spec, wave.size)) for name in ("flux", "error"))
+        flux, error = (new_array(root, name, (n_spec, wave.size)) for name in ("flux", "error"))
 
         def write(rows: slice, model: np.ndarray, sigma: np.ndarray, bits: int) -> None:
             own = np.median(model, axis=1, keepdims=True) / np.float32(median)
@@ -245,10 +246,12 @@ def _level(root: h5py.File) -> float:
     return level
 
 
-def _table_image(pandas: ModuleType, table: object) -> bytes:
-    """An HDF5 file with a table as pandas writes it, made in memory: see `write_hdf5`."""
+def table_image(params: Mapping[str, np.ndarray]) -> bytes:
+    """An HDF5 file with a table as pandas writes it, in memory; DataError without pandas."""
+    pandas = _import_pandas()
     options = {"driver": "H5FD_CORE", "driver_core_backing_store": 0}
     with pandas.HDFStore("table.h5", mode="w", **options) as store:
+        table = pandas.DataFrame(dict(params))
         store.put(PARAMS, table, format="table", data_columns=True, index=False, track_times=False)
         return store._handle.get_file_image()
 
@@ -264,7 +267,8 @@ def _import_pandas():
     return pandas
 
 
-def _array(root: h5py.File, name: str, shape: tuple[int, int]) -> h5py.Dataset:
+def new_array(root: h5py.File, name: str, shape: tuple[int, int]) -> h5py.Dataset:
+    """Create the packed float32 array of ``flux`` or ``error``."""
     return root.create_dataset(
         f"{ARRAYS}/{name}/value",
         shape=shape,

@@ -6,9 +6,11 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from astropy.table import Table, vstack
 
+from starsmith.data_contract.dataset.reader import open_dataset
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.quantities import LABELS
+from starsmith.data_contract.quantities import LABELS, SPLITS
 from starsmith.data_contract.surveys.spectrum import KnownLabel, SurveySpectrum, Velocity
 from starsmith.data_contract.tables.identifiers import text_of_rows
 from starsmith.data_contract.tables.user_table import UserTable, read_table
@@ -139,7 +141,7 @@ def _with_rv(velocity: Velocity, rv: float, error: float | None) -> Velocity:
 
 
 def read_catalogue(path: Path | str, source: str = "") -> Catalogue:
-    """Read a table of stars (ECSV, CSV, FITS).
+    """Read a table of stars (ECSV, CSV, FITS), or the labels of a data set.
 
     Parameters
     ----------
@@ -152,6 +154,8 @@ def read_catalogue(path: Path | str, source: str = "") -> Catalogue:
     DataError
         If it cannot be read, or names no stars.
     """
+    if Path(path).is_dir():
+        return Catalogue(_of_dataset(Path(path)), source or Path(path).name)
     table = read_table(path, ("teff",), DataError, "catalogue")
     catalogue = Catalogue(table, source or Path(path).name)
     if not catalogue.has_ids:
@@ -159,3 +163,18 @@ def read_catalogue(path: Path | str, source: str = "") -> Catalogue:
             f"{path}: no column of ids ({', '.join(ID_COLUMNS)}) among {list(table.columns)}"
         )
     return catalogue
+
+
+def _of_dataset(path: Path) -> UserTable:
+    """Labels of a data set by the names its stars have in exported files."""
+    parts = []
+    for name, split in open_dataset(path).splits.items():
+        columns = {label: split.label(label) for label in split.header.label_names}
+        if split.header.store == "observed":
+            columns |= {key: split.column(key) for key in ("source_id", "targetid", "rv")}
+        else:
+            columns["pfs"] = [f"{SPLITS[name]}-{index}" for index in split.draws.index.tolist()]
+            columns["rv"] = split.draws.rv
+        parts.append(Table(columns))
+    table = vstack(parts)
+    return UserTable(path, {name: table[name] for name in table.colnames}, {}, DataError)

@@ -7,6 +7,7 @@ paper, App. L.6: 0.02): that is no error, and is read as none.
 import numpy as np
 
 from starsmith.data_contract.bank.velocity import LIGHT_SPEED_KM_S
+from starsmith.data_contract.dataset.schema import NO_INDEX
 from starsmith.data_contract.exchange.published import (
     ERROR,
     FLUX,
@@ -16,7 +17,8 @@ from starsmith.data_contract.exchange.published import (
     open_published,
     read_published,
 )
-from starsmith.data_contract.files.hdf5_check import hdf5_array
+from starsmith.data_contract.exchange.published_observed import ABOUT_FLUX
+from starsmith.data_contract.files.hdf5_check import hdf5_array, hdf5_attribute
 from starsmith.data_contract.surveys.cards import number
 from starsmith.data_contract.surveys.outside_file import OutsideFile
 from starsmith.data_contract.surveys.registry import SpectraFile, Survey, register_survey
@@ -30,6 +32,7 @@ from starsmith.data_contract.surveys.spectrum import (
 
 __all__: list[str] = []
 
+ID_COLUMNS = ("source_id", "targetid")
 BLOCK_ROWS = 256  # spectra read together: 8 MB of 4096 pixels
 OTHER_NAMES = {"m_h": ("Fe_H", "fe_h", "feh"), "teff": ("teff",), "logg": ("logg",)}
 
@@ -57,7 +60,8 @@ class _Blocks:
     def __init__(self, file: OutsideFile, has_error: bool):
         self._file, self._has_error = file, has_error
         self._start, self._held = -1, None
-        self._is_ours = HEADER in file.hdf5
+        told = hdf5_attribute(file.hdf5, "flux")
+        self._is_ours = HEADER in file.hdf5 or told == ABOUT_FLUX
 
     def spectrum(self, k: int) -> SurveySpectrum:
         """One spectrum."""
@@ -81,10 +85,13 @@ class _Blocks:
 
 
 def _ids(params: dict, file: str, k: int) -> dict[str, str]:
-    known = {name.lower(): value for name, value in params.items()}
-    ids = {"gaia_dr3": known.get("source_id"), "targetid": known.get("targetid")}
-    found = {name: str(int(value)) for name, value in ids.items() if value is not None}
-    return found or {"row": f"{file} {k}"}
+    """Names of a star; a negative ``source_id`` is a data set's hash of another name."""
+    known = {name.lower(): int(params[name]) for name in params if name.lower() in ID_COLUMNS}
+    source, target = known.get("source_id"), known.get("targetid", NO_INDEX)
+    ids = {} if source is None else {"gaia_dr3" if source >= 0 else "source_id": str(source)}
+    if target != NO_INDEX:
+        ids["targetid"] = str(target)
+    return ids or {"row": f"{file} {k}"}
 
 
 def _labels(params: dict) -> dict[str, KnownLabel]:
@@ -102,7 +109,11 @@ def _velocity(params: dict, is_ours: bool) -> Velocity:
     """Others bring spectra to rest; ours are shifted by the velocity in their table."""
     if not is_ours or "redshift" not in params:
         return Velocity(frame="rest")
-    return Velocity(frame="barycentric", rv=LIGHT_SPEED_KM_S * float(params["redshift"]))
+    return Velocity(frame="barycentric", rv=_rv(params["redshift"]))
+
+
+def _rv(redshift: float) -> float | None:
+    return LIGHT_SPEED_KM_S * float(redshift) if np.isfinite(redshift) else None
 
 
 register_survey(

@@ -23,7 +23,7 @@ __all__ = ["FOLDER", "Scan", "Source", "files_of", "scan_files", "star_number"]
 
 FOLDER = "folder"
 NAMED_AFTER = re.compile(r"(train|val|test)(?:[^a-z]|idation$|id$|ing$|$)", re.IGNORECASE)
-GAIA = ("gaia_dr3 ", "gaia_dr2 ")
+NUMBERS = ("gaia_dr3 ", "gaia_dr2 ", "source_id ")  # the last: as a data set has it
 MOST_SOURCES = 16  # of labels that are named
 NOT_LABELLED = -1
 
@@ -199,7 +199,8 @@ def star_number(spectrum: SurveySpectrum) -> int:
     if not name:
         raise DataError("it has no id; give one in a catalogue")
     number = name.partition(" ")[2]
-    return int(number) if name.startswith(GAIA) and number.isdigit() else hashed_name(name)
+    is_number = name.startswith(NUMBERS) and number.lstrip("-").isdigit()
+    return int(number) if is_number else hashed_name(name)
 
 
 def scan_files(

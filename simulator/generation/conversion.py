@@ -7,6 +7,8 @@ from pathlib import Path
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.checks.summary import identify
 from starsmith.data_contract.dataset.manifest import Manifest, read_manifest
+from starsmith.data_contract.dataset.reader import open_dataset
+from starsmith.data_contract.dataset.shards import open_run
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.exchange.conversion import (
     convert_store,
@@ -18,6 +20,7 @@ from starsmith.data_contract.exchange.published import (
     write_published,
     write_splits,
 )
+from starsmith.data_contract.exchange.published_observed import write_observed
 from starsmith.data_contract.files.disk_errors import told_of_disk
 from starsmith.data_contract.quantities import SPLITS
 from starsmith.simulator.generation.recorded import open_recorded, recorded_bank
@@ -38,6 +41,8 @@ def export_published(
     there = [file for file in files if file.exists()]
     if there and not overwrite:
         raise DataError(f"{there[0]} exists already; choose another folder or pass --overwrite")
+    if open_run(source).store == "observed":
+        return write_observed(open_dataset(source), target, folders, median)
     return write_published(open_recorded(source), target, folders, median)
 
 

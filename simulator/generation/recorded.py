@@ -104,6 +104,11 @@ def bank_of_run(path: Path, run: dict, progress: Progress | None = None) -> Bank
         for name in ("grid", "instrument", "mag_band", "bank")
         if name in run["config"]
     }
+    if run.get("store") == "observed":
+        raise DataError(
+            f"{path}: observed spectra are not made again; ingest their files again (specdata "
+            "ingest ... --overwrite)"
+        )
     if not named:
         raise DataError(
             f"{path}: its configuration names no bank; give the one it was made with as --bank"

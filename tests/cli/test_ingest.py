@@ -4,8 +4,10 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from starsmith.data_contract.dataset.reader import open_dataset
 from tests.cli.conftest import call
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "data_contract" / "surveys"))
@@ -73,3 +75,27 @@ def test_tables_are_matched_cut_and_joined(stars):
     assert cut.stdout.splitlines()[0].split() == ["all", "rows", "12"]
     joined = call("specdata compile-labels", table, stars / "s.csv", "--out", stars / "l.ecsv")
     assert "12 stars" in joined.stdout
+
+
+def test_an_exported_object_comes_back_with_the_labels_of_its_row(dataset, tmp_path):
+    line = "specsim export --format pfs --split test --rows 0:3"
+    assert call(line, dataset, "--out", tmp_path / "pfs").exit_code == 0
+    out = tmp_path / "back.zarr"
+    words = ("--catalogue", dataset, "--splits", "1,0,0", "--out", out)
+    done = call("specdata ingest pfs", tmp_path / "pfs", *words)
+    assert done.exit_code == 0, done.stderr
+    ours, back = open_dataset(dataset).split("test"), open_dataset(out).split("train")
+    seen, view = ours.observe(slice(0, 3)), back.observe()
+    names = [name.split()[1] for name in back.names]
+    for row in range(3):
+        k = names.index(f"2-{row}")
+        assert back.labels[k].tolist() == ours.labels[row].tolist()
+        np.testing.assert_allclose(view.flux[k], seen.flux[row], rtol=1e-6, atol=1e-4)
+
+
+def test_observed_spectra_are_torchs_too(stars):
+    torch_data = pytest.importorskip("starsmith.learners.torch_data")
+    out = stars / "d.zarr"
+    call("specdata ingest desi", stars / "coadd.fits", "--labels", "none", "--out", out)
+    item = torch_data.SpectrumDataset(open_dataset(out).split("train"))[0]
+    assert item["flux"].shape == item["error"].shape == (120,)

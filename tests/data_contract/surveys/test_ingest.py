@@ -14,6 +14,8 @@ from starsmith.data_contract.checks.leakage import find_shared
 from starsmith.data_contract.checks.verify import verify_dataset
 from starsmith.data_contract.dataset.reader import open_dataset
 from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.exchange.conversion import convert_store
+from starsmith.data_contract.exchange.published_observed import write_observed
 from starsmith.data_contract.surveys.catalogue import read_catalogue
 from starsmith.data_contract.surveys.ingest import Ingest, ingest_files
 from starsmith.data_contract.surveys.registry import read_spectra
@@ -207,3 +209,19 @@ def test_spectra_are_streamed(tmp_path):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[2] < 1.3 * peaks[1]
+
+
+def test_published_files_of_observed_spectra_come_back(tmp_path, coadd):
+    pytest.importorskip("tables")
+    ingest_files(Ingest(source=coadd), tmp_path / "d.zarr")
+    data = open_dataset(tmp_path / "d.zarr")
+    (file, *_) = write_observed(data, tmp_path / "pub")
+    with pytest.raises(DataError, match="observed spectra have one store"):
+        convert_store(data, tmp_path / "k.zarr", "keys")
+    view, split = data.split("train").observe(), data.split("train")
+    for k, spectrum in enumerate(read_spectra(file)):
+        arms = np.concatenate([arm.flux for arm in spectrum.arms])
+        median = np.median(view.flux[k])
+        np.testing.assert_allclose(arms * median, view.flux[k], rtol=1e-6)
+        assert spectrum.labels["teff"].value == split.label("teff")[k]
+        assert spectrum.ids["gaia_dr3"] == str(split.column("source_id")[k])
