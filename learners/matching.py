@@ -1,25 +1,39 @@
 """Spectra of any kind brought to what a model was trained on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
+from starsmith.data_contract.arms import ArmSpan
+from starsmith.data_contract.dataset.split import Split
+from starsmith.data_contract.dataset.training import line_fwhm
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.observed import Observed
+from starsmith.data_contract.predictions import Predictions
 from starsmith.data_contract.quality import quality_value
 from starsmith.data_contract.rest_frame import RV_METHOD, shift_to_rest
-from starsmith.data_contract.surveys.spectrum import SurveySpectrum, Velocity
+from starsmith.data_contract.surveys.spectrum import SpectrumArm, SurveySpectrum, Velocity
 from starsmith.data_contract.surveys.standardise.recipe import StandardRecipe
 from starsmith.data_contract.surveys.standardise.standardise import standardise
 from starsmith.learners.own_pixels import in_order_of, same_wave, unit_hint, wave_difference
-from starsmith.learners.predict import LabelEstimate, Predictor, check_usable, estimates_of
+from starsmith.learners.predict import (
+    LabelEstimate,
+    Predictor,
+    check_usable,
+    estimates_of,
+    predict,
+    table_of,
+)
+from starsmith.learners.preprocess import iterate_blocks
 from starsmith.learners.quality import is_at_rest, knows_velocities
 from starsmith.learners.radial_velocity import VelocityMeter
 
-__all__ = ["Matched", "SpectrumMatcher"]
+__all__ = ["Matched", "SpectrumMatcher", "predict_any"]
 
 COARSER = 1.5  # times as wide: pixels that several of the spectrum's fall into
+BLOCK_ROWS = 256  # spectra read at a time
 UNSURE = 10.0  # km/s; a velocity less certain moves lines by more than half a pixel
 FEWEST = 100  # pixels that a velocity is measured on
 UNMOVED = StandardRecipe(snr=False, rest=False)
@@ -161,3 +175,68 @@ class SpectrumMatcher:
         if not found.significant or error > UNSURE:
             return None, ("its velocity cannot be measured: not moved",)
         return found.rv, (f"velocity {found.rv:+.1f} ± {error:.1f} km/s measured",)
+
+
+def predict_any(predictor: Predictor, split: Split) -> Predictions:
+    """Predict the labels of every spectrum of a split, on whatever pixels.
+
+    Spectra on the model's pixels are taken as they are; others, and observed stars that move, are
+    brought to it one by one, see `SpectrumMatcher`. One that cannot be used has NaN.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    split : Split
+
+    Raises
+    ------
+    DataError
+        If no spectrum can be used, or the split lacks a label that simulated stars have.
+    """
+    observed, rv = split.header.noise is None, split.draws.rv
+    moved = observed and not knows_velocities(predictor.card) and bool((rv != 0.0).any())
+    if same_wave(predictor.wave, split.wave) and not moved:
+        return predict(predictor, split)
+    matcher, fwhm = SpectrumMatcher(predictor), line_fwhm(split.header)
+    n_label, problem = len(predictor.labels), None
+    value, width = (np.full((len(split), n_label), np.nan) for _ in range(2))
+    quality = np.full(len(split), quality_value("few_pixels"))
+    for rows in iterate_blocks(len(split), BLOCK_ROWS):
+        seen = split.observe(rows)
+        for k in range(len(seen)):
+            row = rows.start + k
+            spectrum = _spectrum_of(seen[k], split.header.arms, fwhm, float(rv[row]))
+            try:
+                estimates, _ = matcher.predict(spectrum)
+            except DataError as found:
+                problem = problem or found
+                continue
+            value[row] = [estimate.value for estimate in estimates]
+            width[row] = [
+                np.nan if estimate.uncertainty is None else estimate.uncertainty
+                for estimate in estimates
+            ]
+            quality[row] = estimates[0].quality
+    if problem and np.isnan(value).all():
+        raise DataError(f"split {split.name!r}: no spectrum can be used; the first: {problem}")
+    uncertainty = None if np.isnan(width).all() else width
+    return table_of(predictor, split, value, uncertainty, quality)
+
+
+def _spectrum_of(
+    seen: Observed, arms: Sequence[ArmSpan], fwhm: np.ndarray | None, rv: float
+) -> SurveySpectrum:
+    """One row of a data set, arm by arm."""
+    parts = tuple(
+        SpectrumArm(
+            wave=seen.wave[arm.pixels],
+            flux=seen.flux[arm.pixels],
+            error=None if seen.error is None else seen.error[arm.pixels],
+            mask=seen.mask[arm.pixels],
+            name=arm.name,
+            fwhm=None if fwhm is None else fwhm[arm.pixels],
+        )
+        for arm in arms
+    )
+    velocity = Velocity(rv=None if np.isnan(rv) else rv)
+    return SurveySpectrum(survey="data set", arms=parts, ids={}, velocity=velocity)

@@ -342,6 +342,18 @@ def predict(predictor: Predictor, split: Split) -> Predictions:
         quality.append(quality_of(predictor.card, predictor.statistics, seen, value, at_rest[rows]))
         values.append(value)
         widths.append(width)
+    uncertainty = None if widths[0] is None else np.concatenate(widths)
+    return table_of(predictor, split, np.concatenate(values), uncertainty, np.concatenate(quality))
+
+
+def table_of(
+    predictor: Predictor,
+    split: Split,
+    value: np.ndarray,
+    uncertainty: np.ndarray | None,
+    quality: np.ndarray,
+) -> Predictions:
+    """Predictions of every spectrum of a split, beside what is known of them."""
     return Predictions(
         split=split.name,
         seed=split.draws.seed,
@@ -351,11 +363,20 @@ def predict(predictor: Predictor, split: Split) -> Predictions:
         mag=None if np.isnan(split.draws.mag).all() else split.draws.mag,
         labels=predictor.labels,
         units=predictor.units,
-        truth=select_labels(split, predictor.labels),
-        value=np.concatenate(values),
-        uncertainty=None if widths[0] is None else np.concatenate(widths),
+        truth=_truth(split, predictor.labels),
+        value=value,
+        uncertainty=uncertainty,
         model=predictor.card["model"],
         dataset=split.digest,
         notice=split.header.notice,
-        quality=np.concatenate(quality),
+        quality=quality,
     )
+
+
+def _truth(split: Split, labels: tuple[str, ...]) -> np.ndarray:
+    """Labels of a split, float64 (n_spec, n_label); NaN of those that observed stars lack."""
+    if not getattr(split.header, "observed", {}):
+        return select_labels(split, labels)
+    there = [split.label(n) if n in split.header.label_names else None for n in labels]
+    unknown = np.full(len(split), np.nan)
+    return np.stack([unknown if values is None else values for values in there], axis=1)

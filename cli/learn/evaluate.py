@@ -112,9 +112,10 @@ class Inquiry:
 
     def _predictions(self, path: Path, rows: "Split") -> "Predictions":
         from starsmith.data_contract.predictions import read_predictions
-        from starsmith.learners import load_checkpoint, predict
+        from starsmith.learners import load_checkpoint
         from starsmith.learners.evaluation.evaluate import check_predictions, check_split
         from starsmith.learners.evaluation.noise_marginal import marginalise_noise
+        from starsmith.learners.matching import predict_any
 
         if path.is_file():
             return check_predictions(read_predictions(path), path, rows)
@@ -122,7 +123,7 @@ class Inquiry:
         check_split(predictor, rows, allow_train=self.split == "train")
         if self.noise_draws:
             return marginalise_noise(predictor, rows, self.noise_draws)
-        return predict(predictor, rows)
+        return predict_any(predictor, rows)
 
     def _calibrate(self, tables: list["Predictions"], label: str) -> list["Calibration"]:
         from starsmith.learners.evaluation.calibration import calibrate

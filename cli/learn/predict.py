@@ -203,11 +203,11 @@ def _label_row(estimate: "LabelEstimate") -> dict:
 def _of_split(predictor: "Predictor", options: PredictOptions) -> list[dict]:
     """Predict a split of a data set, and write a table where asked; a row per spectrum."""
     from starsmith.data_contract.predictions import write_predictions
-    from starsmith.learners import predict
+    from starsmith.learners.matching import predict_any
     from starsmith.simulator.generation.recorded import open_recorded
 
     split = open_recorded(options.source).split(options.split)
-    predictions = predict(predictor, split)
+    predictions = predict_any(predictor, split)
     if options.out:
         write_predictions(options.out, predictions)
     rows = [_split_row(predictions, k) for k in range(len(predictions))]

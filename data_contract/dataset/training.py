@@ -18,7 +18,7 @@ from starsmith.data_contract.dataset.split import SpectrumView, Split
 from starsmith.data_contract.noise.view import true_error
 from starsmith.data_contract.snr_units import line_widths
 
-__all__ = ["KeyedSpectra", "TrainingSplit", "TrainingView"]
+__all__ = ["KeyedSpectra", "TrainingSplit", "TrainingView", "line_fwhm"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,11 +151,11 @@ class TrainingSplit:
             label_errors=None if errors is None or np.isnan(errors).any() else errors,
             lend=lend if fresh_noise and split.header.noise_terms.plain else None,
             velocity=(float(split.draws.rv.min()), float(split.draws.rv.max())),
-            fwhm=_fwhm(split.header),
+            fwhm=line_fwhm(split.header),
         )
 
 
-def _fwhm(header: DatasetHeader) -> np.ndarray | None:
+def line_fwhm(header: DatasetHeader) -> np.ndarray | None:
     """FWHM of the line profile at every pixel, float64 (n_wave,) [Å]; None if unknown."""
     if header.noise is not None:
         return line_widths(header.instrument, header.wave, header.arms)

@@ -5,15 +5,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from astropy.table import Table
 from scipy.interpolate import CubicSpline
 
 from starsmith.data_contract import open_dataset
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.observed import Observed
+from starsmith.data_contract.quality import quality_value
 from starsmith.data_contract.snr_units import PIXEL_IN_FWHM2
+from starsmith.data_contract.surveys.ingest import Ingest, ingest_files
+from starsmith.data_contract.surveys.scan import Source
 from starsmith.data_contract.surveys.spectrum import SpectrumArm, SurveySpectrum, Velocity
 from starsmith.learners import fit, load_checkpoint
-from starsmith.learners.matching import SpectrumMatcher
+from starsmith.learners.matching import SpectrumMatcher, predict_any
 from starsmith.learners.radial_velocity import VelocityMeter
 from starsmith.simulator import Prior, write_dataset
 from tests.conftest import star_flux
@@ -139,3 +143,19 @@ def test_velocities_are_measured_as_well_as_they_say(matcher):
         assert found.significant
         pulls.append((found.rv - true) / found.error)
     assert 0.6 < 1.4826 * np.median(np.abs(pulls)) < 1.8
+
+
+def test_a_data_set_on_other_pixels_is_predicted(matcher, plain, tmp_path):
+    """Twelve tables of a star at +80 km/s, which they say, as one data set without labels."""
+    for k in range(12):
+        (arm,) = spectrum(OTHER, rv=80.0).arms
+        columns = {"wave": arm.wave, "flux": arm.flux, "error": arm.error}
+        meta = {"fwhm": FWHM, "rv": 80.0}
+        Table(columns, meta=meta).write(tmp_path / f"star{k}.ecsv")
+    files = tuple(sorted(tmp_path.glob("*.ecsv")))
+    request = Ingest(source=Source(files=files, labels=()), shares=(0.0, 0.0, 1.0))
+    ingest_files(request, tmp_path / "d.zarr")
+    found = predict_any(matcher.predictor, open_dataset(tmp_path / "d.zarr").split("test"))
+    np.testing.assert_allclose(found.value[:, 0], plain, atol=SAME)
+    assert np.isnan(found.truth).all()
+    assert not (found.quality & quality_value("unknown_velocity", "unknown_resolution")).any()
