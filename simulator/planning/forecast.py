@@ -97,6 +97,7 @@ class SnrForecast:
         """
         values = {
             "snr_pixel": self.snr,
+            # signal grows with pixels, noise with their root
             "snr_angstrom": self.snr / np.sqrt(self.pixel_angstrom),
             "snr_element": self.snr * np.sqrt(self.element_pixel),
             **self.fractions,
@@ -120,7 +121,7 @@ def magnitude_steps(bright: float, faint: float, step: float) -> np.ndarray:
     ConfigError
         If they would be more than 200.
     """
-    n_step = np.ceil((faint - bright) / step - 1e-9)
+    n_step = np.ceil((faint - bright) / step - 1e-9)  # 1e-9: rounding must not add a step
     if not n_step < MAX_MAGNITUDES:
         raise ConfigError(
             f"magnitudes {bright:g}..{faint:g} in steps of {step:g} are more than "
@@ -159,9 +160,9 @@ def forecast_snr(
         If the source's spectrum does not cover the instrument.
     """
     tables = noise_tables(instrument)
-    shape = flat_flux(instrument.wave, 0.0) if sed is None else sed.on(instrument)
+    shape = flat_flux(instrument.wave, 0.0) if sed is None else sed.on(instrument)  # of magnitude 0
     mag = np.asarray(plain_value("mag", mag), dtype=np.float64)
-    flux = shape * 10.0 ** (-0.4 * mag)[:, None]
+    flux = shape * 10.0 ** (-0.4 * mag)[:, None]  # (n_mag, n_wave)
     budget = noise_budget(tables, flux, conditions)
     width = [np.full(arm.n_pixel, arm.dispersion_nm * ANGSTROM_PER_NM) for arm in instrument.arms]
     return SnrForecast(

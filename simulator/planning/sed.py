@@ -17,8 +17,8 @@ from starsmith.simulator.rendering.pixels import pixel_operator
 
 __all__ = ["Sed", "blackbody", "read_sed"]
 
-BLACKBODY_WAVE = np.linspace(3000.0, 14000.0, 11001)
-TEMPERATURE = (100.0, 1.0e6)
+BLACKBODY_WAVE = np.linspace(3000.0, 14000.0, 11001)  # [Å], one apart
+TEMPERATURE = (100.0, 1.0e6)  # [K]
 WIDEST_PIXEL = 2.0  # Å; wavelengths farther apart are not a spectrograph's pixels
 CELLS_PER_PIXEL = 8  # a cell is a third of a line profile's σ at most
 
@@ -58,10 +58,11 @@ class Sed:
         """
         wave = np.asarray(plain_value("wave", wave), dtype=np.float64)
         self._check_covers(wave)
+        # half the distance to the next pixel, at most half the widest
         half = np.full(wave.size + 1, 0.5 * WIDEST_PIXEL)
         if wave.size > 1:
             half[1:-1] = np.minimum(0.5 * np.abs(np.diff(wave)), half[1:-1])
-            half[[0, -1]] = half[[1, -2]]
+            half[[0, -1]] = half[[1, -2]]  # ends as wide as their neighbours
         return self._means(wave - half[:-1], wave + half[1:])
 
     def on(self, instrument: Instrument | JoinedInstrument) -> np.ndarray:
@@ -89,10 +90,10 @@ class Sed:
     def _on_arm(self, one: Instrument) -> np.ndarray:
         pixel = one.arm.dispersion_nm * ANGSTROM_PER_NM
         first, last = one.arm.edge_nm[[0, -1]] * ANGSTROM_PER_NM
-        beyond = (REACH_PIXEL + 1.0) * pixel
+        beyond = (REACH_PIXEL + 1.0) * pixel  # what the line profile brings in from outside
         n_cell = CELLS_PER_PIXEL * int(np.ceil((last - first + 2.0 * beyond) / pixel))
         edge = np.linspace(first - beyond, last + beyond, n_cell + 1)
-        cell = self._means(edge[:-1], edge[1:])
+        cell = self._means(edge[:-1], edge[1:])  # integrals, so that a narrow line keeps its width
         return pixel_operator(0.5 * (edge[:-1] + edge[1:]), np.inf, one) @ cell
 
     def _check_covers(self, wave: np.ndarray) -> None:
@@ -110,11 +111,13 @@ class Sed:
     def _integral(self, at: np.ndarray) -> np.ndarray:
         """∫ flux dλ from the first row to each wavelength; flux is constant outside the rows."""
         step = np.diff(self.wave)
+        # integral up to each sample, by trapezoids
         whole = np.append(0.0, np.cumsum(0.5 * step * (self.values[1:] + self.values[:-1])))
         k = np.clip(np.searchsorted(self.wave, at, side="right") - 1, 0, step.size - 1)
         inside = np.clip(at, self.wave[0], self.wave[-1])
         part = inside - self.wave[k]
         slope = (self.values[k + 1] - self.values[k]) / step[k]
+        # beyond its ends the spectrum goes on as it ended
         ends = np.where(at < self.wave[0], self.values[0], self.values[-1])
         return whole[k] + part * (self.values[k] + 0.5 * slope * part) + ends * (at - inside)
 
@@ -124,7 +127,7 @@ def blackbody(kelvin: float, mag_band: str) -> Sed:
     if not TEMPERATURE[0] <= kelvin <= TEMPERATURE[1]:
         raise ConfigError(f"a blackbody of {kelvin:g} K; choose 100 to 1e6 K")
     exponent = BOLTZMANN_NM_K * ANGSTROM_PER_NM / BLACKBODY_WAVE / kelvin
-    flux = BLACKBODY_WAVE**-5.0 / np.expm1(np.minimum(exponent, 700.0))
+    flux = BLACKBODY_WAVE**-5.0 / np.expm1(np.minimum(exponent, 700.0))  # 700: expm1 would overflow
     return _scaled(f"blackbody of {kelvin:g} K", BLACKBODY_WAVE, flux / flux.max(), mag_band)
 
 

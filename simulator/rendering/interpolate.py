@@ -48,16 +48,18 @@ def prefilter(values: np.ndarray, axes: tuple[np.ndarray, ...], most: int = 3) -
     coef = np.array(values, dtype=np.float64)
     for k, nodes in enumerate(axes):
         degree = spline_degree(nodes.size, most)
-        if degree < 2:
+        if degree < 2:  # linear: coefficients are the values
             continue
         collocation = np.zeros((nodes.size, nodes.size))
         first = np.empty(nodes.size, dtype=np.int64)
         weights = np.empty((nodes.size, degree + 1))
         basis_rows(spline_knots(nodes, most), degree, nodes, False, first, weights)
         for p in range(degree + 1):
+            # values of basis functions at the nodes
             collocation[np.arange(nodes.size), first + p] = weights[:, p]
         moved = np.moveaxis(coef, k, 0)
         solved = fixed.solve(collocation, moved.reshape(nodes.size, -1))
+        # one axis after the other: a tensor product
         coef = np.moveaxis(solved.reshape(moved.shape), 0, k)
     return np.ascontiguousarray(coef)
 
@@ -68,7 +70,7 @@ def cardinal_weights(nodes: np.ndarray, value: float) -> np.ndarray:
     first = np.empty(1, dtype=np.int64)
     along = np.empty((1, degree + 1))
     basis_rows(spline_knots(nodes), degree, np.array([float(value)]), False, first, along)
-    columns = prefilter(np.eye(nodes.size), (nodes,))
+    columns = prefilter(np.eye(nodes.size), (nodes,))  # coefficients of a unit value at each node
     return fixed.matmul(along[0], columns[first[0] : first[0] + degree + 1])
 
 
@@ -122,10 +124,11 @@ def spline_weights(
         slope = bank.label_names[k] == derivative
         values = np.ascontiguousarray(labels[:, k])
         basis_rows(spline_knots(nodes, bank.degree), degree, values, slope, first, along)
-        step = first[:, None] + np.arange(degree + 1)
+        step = first[:, None] + np.arange(degree + 1)  # nodes that support each star on this axis
+        # last label fastest
         rows = (rows[:, :, None] * nodes.size + step[:, None, :]).reshape(n_spec, -1)
         weights = (weights[:, :, None] * along[:, None, :]).reshape(n_spec, -1)
-    return rows.astype(np.int32), weights
+    return rows.astype(np.int32), weights  # half the memory; banks have far fewer rows
 
 
 def touches_filled(bank: Bank, labels: np.ndarray) -> np.ndarray:
@@ -165,7 +168,7 @@ def _weighted_sums(coef: np.ndarray, rows: np.ndarray, weights: np.ndarray) -> n
     """Weighted sums of rows: float32 (n_spec, n_value)."""
     if rows.shape[1] >= MANY_ROWS:
         return _shared_sums(coef, rows, weights, rows[:, 0])
-    surplus = -rows.shape[1] % 8
+    surplus = -rows.shape[1] % 8  # weight 0: the kernel takes rows in groups
     if surplus:
         rows = np.pad(rows, ((0, 0), (0, surplus)))
         weights = np.pad(weights, ((0, 0), (0, surplus)))
@@ -185,6 +188,7 @@ def _shared_sums(
     order = np.argsort(cell, kind="stable")
     begins = np.flatnonzero(np.diff(cell[order], prepend=-1))
     ends = np.append(begins[1:], len(cell))
+    # a cell of many stars is cut into groups
     pieces = [np.arange(*ends_of, GROUP) for ends_of in zip(begins, ends, strict=True)]
     first = np.concatenate([*pieces, [len(cell)]]).astype(np.int64)
     leads = order[first[:-1]]
@@ -262,11 +266,13 @@ def interpolate(
         )
     if bank.refused is not None:
         _check_promised(bank, np.asarray(labels, dtype=np.float64), rows)
+    # of the star as the bank holds it
     maggies = np.einsum("ns,ns->n", weights, bank.band_coef[rows])
     scale = fixed.power(10.0, -0.4 * np.asarray(mag, dtype=np.float64)) / maggies
     dusty = np.flatnonzero(ebv) if ebv is not None else np.empty(0, dtype=np.int64)
     if dusty.size:
         dust = dust_tables(bank, ebv)
+        # the magnitude is that behind the dust
         scale[dusty] /= dust.dimming(rows[dusty], weights[dusty], ebv[dusty])
     weights = weights * scale[:, None]
     moving = rv is not None
@@ -286,5 +292,6 @@ def _check_promised(bank: Bank, labels: np.ndarray, rows: np.ndarray) -> None:
     bad = np.flatnonzero(bank.refused[rows[:, 0]])
     if bad.size:
         floor = [nodes[0] for nodes in bank.axes]
+        # on a border the cell before counts too
         before, _ = spline_weights(bank, np.maximum(np.nextafter(labels[bad], -np.inf), floor))
         refuse_unpromised(bank, labels[bad[bank.refused[before[:, 0]]]])

@@ -54,11 +54,11 @@ def nearest_nodes(axes: tuple[np.ndarray, ...], valid: np.ndarray) -> np.ndarray
     if not valid.any():
         raise GridError("the grid has no valid node; import it again")
     known = valid.copy()
-    source = np.arange(valid.size).reshape(valid.shape)
+    source = np.arange(valid.size).reshape(valid.shape)  # node whose spectrum stands in each place
     for axis, nodes in enumerate(axes):
         lines = np.moveaxis(known, axis, -1)
         distance = np.abs(nodes[:, None] - nodes)  # (hole, candidate)
-        blocked = np.where(lines[..., None, :], distance, np.inf)
+        blocked = np.where(lines[..., None, :], distance, np.inf)  # only nodes that exist can lend
         nearest = np.moveaxis(np.argmin(blocked, axis=-1), -1, axis)
         found = np.broadcast_to(known.any(axis=axis, keepdims=True), known.shape)
         source = np.where(found & ~known, np.take_along_axis(source, nearest, axis), source)
@@ -125,12 +125,14 @@ def render_bank(
         operators.append(shiftable.operator)
     dust = instrument.dust_curve
     through_dust = reddened_maggies(band_maggies(mag_band, grid), grid.wave, reddening, dust)
+    # pixels, then samples of moving stars; band flux per node
     (flux, *samples), maggies = _render_nodes(grid, operators, through_dust)
 
     source = nearest_nodes(axes, grid.valid).ravel()
-    scale = np.median(flux[grid.valid.ravel()])
+    scale = np.median(flux[grid.valid.ravel()])  # fluxes of order one: float32 keeps their digits
 
     def coefficients(values: np.ndarray) -> np.ndarray:
+        # holes lent by neighbours before the spline is solved
         filled = (values[source] / scale).reshape(*grid.valid.shape, -1)
         return prefilter(filled, axes, degree).reshape(source.size, -1)
 

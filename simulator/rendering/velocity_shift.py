@@ -20,7 +20,7 @@ from starsmith.simulator.instruments.light.lsf import kernel_weights, pixel_kern
 
 __all__ = ["VELOCITY_STEP_KM_S", "VelocityGrid", "shift_to_pixels", "tables_for"]
 
-VELOCITY_STEP_KM_S = 10.0
+VELOCITY_STEP_KM_S = 10.0  # of samples; 10 suits PFS
 REACH_KM_S = 600.0  # velocities a bank is rendered for, as far as the grid covers them
 N_PHASE = 32  # linear interpolation between phases errs by 1/(8 · 32²) of the curvature
 SIGMA_SAMPLES = 1.1  # least width of a Gaussian on samples; aliasing is then exp(-12)
@@ -52,7 +52,7 @@ class VelocityGrid:
             raise ConfigError(f"velocity step {step_km_s:g} km/s is outside 0.1..100; 10 suits PFS")
         grid_wave = np.asarray(grid_wave, dtype=np.float64)
         self._name, self._arms = instrument.name, instrument.by_arm
-        self.step = step_km_s / LIGHT_SPEED_KM_S
+        self.step = step_km_s / LIGHT_SPEED_KM_S  # in ln(wave): a velocity shifts all samples alike
         self.resolution = self._choose_resolution(grid_wave, grid_resolution)
         self.wave = self._choose_samples(grid_wave, grid_resolution)
         sigma = self.wave * np.sqrt(_variance(self.resolution) - _variance(grid_resolution))
@@ -73,6 +73,7 @@ class VelocityGrid:
     def _choose_resolution(self, grid_wave: np.ndarray, grid_resolution: float) -> float:
         """R of the samples: coarse enough for both samplings, fine enough for every arm."""
         step = fixed.log(grid_wave[-1] / grid_wave[0]) / (grid_wave.size - 1)
+        # smooth enough to be sampled
         variance = max((SIGMA_SAMPLES * self.step) ** 2, _variance(grid_resolution) + step**2)
         finest = max(np.max(one.wave / one.lsf_fwhm(one.wave)) for one in self._arms)
         if variance + (SIGMA_SAMPLES * self.step) ** 2 > _variance(finest):
@@ -89,8 +90,9 @@ class VelocityGrid:
         reach = 1.0 + REACH_KM_S / LIGHT_SPEED_KM_S
         # every pixel collects as many samples as the one that needs most
         most = max(np.max(fixed.log(last / first)) for first, last in spans) + 4 * self.step
-        low = min(first[0] for first, _ in spans) / reach
+        low = min(first[0] for first, _ in spans) / reach  # what the fastest approaching star shows
         high = max(first[-1] for first, _ in spans) * fixed.exp(most) * reach
+        # the Gaussian must not feel the ends of the grid
         margin = 1.0 + N_SIGMA * FWHM_TO_SIGMA / self.resolution
         low = max(low, grid_wave[0] * margin)
         high = min(high, grid_wave[-1] / margin)
@@ -108,7 +110,7 @@ class VelocityGrid:
 
     def _left_sigma(self, one: Instrument) -> np.ndarray:
         """Gaussian width still to be applied at each pixel of an arm [Å]."""
-        total = (FWHM_TO_SIGMA * one.lsf_fwhm(one.wave)) ** 2
+        total = (FWHM_TO_SIGMA * one.lsf_fwhm(one.wave)) ** 2  # variance of the arm's profile [Å²]
         return np.sqrt(total - _variance(self.resolution) * one.wave**2)
 
     def _pixel_weights(self) -> tuple[np.ndarray, np.ndarray]:
@@ -146,6 +148,7 @@ class VelocityGrid:
         weights = np.empty((N_PHASE + 1, first.size, n_tap), dtype=np.float32)
         flat = np.empty(first.size * n_tap)
         for phase in range(N_PHASE + 1):
+            # a fraction of a step; whole steps only change the first sample
             moved = self.wave * fixed.exp(self.step * phase / N_PHASE)
             if kernel is None:
                 fill_pixel_weights(flat, first, count, start, edge, sigma, moved, moved)
@@ -169,7 +172,7 @@ def _gaussian_operator(grid_wave: np.ndarray, centres: np.ndarray, sigma: np.nda
     column = np.arange(row_start[-1]) - np.repeat(row_start[:-1] - first, count)
     offset = (grid_wave[column] - np.repeat(centres, count)) / np.repeat(sigma, count)
     weight = fixed.exp(-0.5 * offset**2) * np.gradient(grid_wave)[column]
-    weight /= np.repeat(np.add.reduceat(weight, row_start[:-1]), count)
+    weight /= np.repeat(np.add.reduceat(weight, row_start[:-1]), count)  # rows of sum 1
     return csr_array((weight, column, row_start), shape=(centres.size, grid_wave.size))
 
 
@@ -212,6 +215,7 @@ def shift_to_pixels(tables: VelocityTables, samples: np.ndarray, rv: np.ndarray)
         Flux density at wave is that at rest at wave / (1 + rv/c).
     """
     flux = np.empty((len(samples), tables.first.size), dtype=np.float32)
+    # in samples
     shift = fixed.log1p(np.asarray(rv, dtype=np.float64) / LIGHT_SPEED_KM_S) / tables.step
     collect_pixels(flux, samples, tables.first, tables.weights, shift)
     return flux
