@@ -9,6 +9,8 @@ from .data_contract.dataset.reader import open_dataset as open_dataset
 from .data_contract.exchange.spectrum_file import read_spectrum as read_spectrum
 from .data_contract.observed import Observed as Observed
 from .data_contract.predictions import read_predictions as read_predictions
+from .data_contract.surveys.ingest import ingest as ingest
+from .data_contract.surveys.registry import read_spectra as read_spectra
 from .fisher.ceilings.ceiling import ceiling as ceiling
 from .fisher.ceilings.dataset_stars import ceiling_of as ceiling_of
 from .fisher.ceilings.options import CeilingOptions as CeilingOptions

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.data_contract.dataset.manifest import Manifest
+from starsmith.data_contract.dataset.reader import Dataset, open_dataset
 from starsmith.data_contract.dataset.schema import (
     CHUNK_ROWS,
     NAME_BYTES,
@@ -23,13 +24,14 @@ from starsmith.data_contract.dataset.shards import Shard
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.exchange.conversion import write_dataset
 from starsmith.data_contract.quantities import SPLITS
+from starsmith.data_contract.surveys.catalogue import read_catalogue
 from starsmith.data_contract.surveys.outside_file import open_outside
 from starsmith.data_contract.surveys.registry import SpectraFile, open_spectra
-from starsmith.data_contract.surveys.scan import Scan, Source, scan_files
+from starsmith.data_contract.surveys.scan import Scan, Source, files_of, scan_files
 from starsmith.data_contract.surveys.spectrum import SurveySpectrum
 from starsmith.data_contract.surveys.star_splits import SPLIT_SHARES, share_of_each, split_stars
 
-__all__ = ["Ingest", "ingest_files"]
+__all__ = ["Ingest", "ingest", "ingest_files"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,3 +247,48 @@ def _scalars(spectrum: SurveySpectrum, labels: Sequence[str]) -> Iterator[tuple[
         **{key: spectrum.meta.get(key) for key in ("ra", "dec", "epoch")},
     }
     yield from ((key, value) for key, value in known.items() if value is not None)
+
+
+def ingest(
+    files: Sequence[Path | str],
+    out: Path | str,
+    survey: str | None = None,
+    catalogue: Path | str | None = None,
+    labels: Sequence[str] | None = None,
+) -> Dataset:
+    r"""Make a data set of files of spectra; `ingest_files` has all options.
+
+    Parameters
+    ----------
+    files : sequence of path
+        Files, or folders of them.
+    out : path
+    survey : str, optional
+        Recognised by each file's content unless given.
+    catalogue : path, optional
+        Table of labels, found by ids.
+    labels : sequence of str, optional
+        That every spectrum must have; those that half of the spectra have unless given.
+
+    Raises
+    ------
+    DataError
+        If no spectrum can be used, or another data set is there.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> for star in ("hd2.csv", "hd3.csv"):
+    ...     _ = Path(star).write_text("wave,flux,error\n5000,1,0.1\n5001,2,0.1\n")
+    >>> seen = starsmith.ingest(["hd2.csv", "hd3.csv"], "seen.zarr", labels=())
+    >>> seen.wave.tolist(), seen.header.has_error
+    ([5000.0, 5001.0], True)
+    """
+    source = Source(
+        files=files_of([Path(file) for file in files]),
+        survey=survey,
+        catalogue=None if catalogue is None else read_catalogue(catalogue),
+        labels=None if labels is None else tuple(labels),
+    )
+    ingest_files(Ingest(source=source), out)
+    return open_dataset(out)

@@ -144,7 +144,7 @@ def open_spectra(file: OutsideFile, name: str | None = None) -> SpectraFile:
 
 
 def read_spectra(path: Path | str, survey: str | None = None) -> Iterator[SurveySpectrum]:
-    """Read the spectra of a file of any survey, one after the other.
+    r"""Read the spectra of a file of any survey, one after the other.
 
     Parameters
     ----------
@@ -160,6 +160,13 @@ def read_spectra(path: Path | str, survey: str | None = None) -> Iterator[Survey
     ------
     DataError
         If the file is damaged or of no survey, or one of its spectra cannot be used.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> _ = Path("hd1.csv").write_text("wave,flux,error\n5000,1,0.1\n5001,2,0.1\n")
+    >>> [spectrum.source_id for spectrum in starsmith.read_spectra("hd1.csv")]
+    ['name HD1']
     """
     with open_outside(Path(path)) as file:
         yield from open_spectra(file, survey)
