@@ -14,6 +14,7 @@ from starsmith.learners.recipe import Recipe, recipe_to_table, recipe_to_toml
 
 __all__ = [
     "BANK",
+    "CERTIFICATE",
     "METRICS",
     "RESUME",
     "RUNNING",
@@ -33,8 +34,9 @@ RUN, RECIPE, METRICS, RESUME, TREES, BANK = (
     "trees",
     "bank.zarr",
 )
+CERTIFICATE = "certificate.json"
 RUNNING = "running"
-OWN_FILES = (CARD, CARD_SUM, WEIGHTS, RUN, RECIPE, METRICS, RESUME, TREES, BANK)
+OWN_FILES = (CARD, CARD_SUM, WEIGHTS, RUN, RECIPE, METRICS, RESUME, TREES, BANK, CERTIFICATE)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -90,3 +90,34 @@ def test_a_spectrum_without_a_good_pixel_is_refused(model, star, tmp_path):
     refused = call("speclearn predict --rv 0 --posterior quantiles", model, tmp_path / "bad.ecsv")
     assert refused.exit_code == 2
     assert "no usable pixel" in refused.stderr
+
+
+def test_a_certificate_can_be_made_again_and_no_other(model, dataset, bank_file, tmp_path):
+    line = "speclearn certify --n-template 2000"
+    first = call(f"{line} --json", model, dataset)
+    assert first.exit_code == 0, first.stderr
+    found = json.loads(first.stdout)["certificate"]
+    assert {row["label"] for row in found["rows"]} == {"logg", "teff", "m_h"}
+    assert all(row["efficiency"] < 1.1 for row in found["rows"] if row["snr"] == "all")
+    kept = model / "certificate.json"
+    assert json.loads(kept.read_text())["weights_sha256"] == found["weights_sha256"]
+
+    changed = json.loads(kept.read_text())
+    changed["rows"][0]["r2"] += 0.1
+    kept.write_text(json.dumps(changed))
+    refused = call(line, model, dataset)
+    assert refused.exit_code == 3
+    assert "could not be made again" in refused.stderr
+    assert call(f"{line} --overwrite", model, dataset).exit_code == 0
+
+
+def test_stars_of_another_bank_are_refused(model, toy_bank, tmp_path):
+    from dataclasses import replace
+
+    replace(toy_bank, coef=toy_bank.coef * np.float32(1.5)).save(tmp_path / "other.zarr")
+    words = ("--bank", tmp_path / "other.zarr", "--out", tmp_path / "other_data.zarr")
+    done = call("specsim generate -n 50 --workers 1", *words)
+    assert done.exit_code == 0, done.stderr
+    refused = call("speclearn certify", model, tmp_path / "other_data.zarr")
+    assert refused.exit_code == 2
+    assert "of its own bank" in refused.stderr
