@@ -92,7 +92,7 @@ def check_noise(view: TrainingView, recipe: Recipe) -> None:
     """
     if view.train.fresh_noise:
         return
-    remedy = "this data set is frozen: it holds one draw of its noise; generate it with --store"
+    remedy = "this data set, observed or frozen, holds one draw of its noise; simulate with --store"
     if getattr(recipe, "noise_copies", 1) > 1:
         raise ConfigError(
             f"recipe key noise_copies = {recipe.noise_copies}; {remedy} noiseless, or set it to 1"

@@ -4,11 +4,14 @@ import json
 import runpy
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numba
 import pytest
 
+from starsmith.data_contract.dataset.reader import open_dataset
+from starsmith.learners import fit
 from starsmith.simulator.generation.generate import Settings, write_dataset
 from starsmith.simulator.prior import Prior
 from starsmith.simulator.rendering.compress import compress_bank
@@ -116,3 +119,16 @@ def test_read_report_compares_every_way(run, toy_bank, tmp_path):
     printed = run("read", path, "--repeat", 1)
     for row in ("zarr, whole shards", "starsmith, whole", "shuffle buffer", "memmap cache"):
         assert row in printed
+
+
+def test_stars_are_brought_to_a_model(run, toy_bank, tmp_path):
+    """Four toy stars of known line width, and a ridge regression."""
+    arm = {"lsf_wave_nm": [850.0, 863.0], "lsf_fwhm_pixel": [3.0, 3.0]}
+    bank = replace(toy_bank, instrument={"name": "toy", "arms": [arm]})
+    prior = Prior.default().with_ranges(mag=(17.0, 19.0))
+    counts = {"train": 200, "val": 40, "test": 4}
+    write_dataset(bank, prior, counts, tmp_path / "d.zarr", seed=1)
+    fit("ridge", open_dataset(tmp_path / "d.zarr").training(), "logg", None, tmp_path / "m")
+    printed = run("brought_to_model", tmp_path / "d.zarr", tmp_path / "m", "-n", 4)
+    assert printed.count("of 4 |") == 5
+    assert "4 of 4 |" in printed

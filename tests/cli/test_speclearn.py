@@ -263,3 +263,23 @@ def test_a_table_on_other_pixels_is_brought_to_the_model(ridge, spectrum_file, t
     (row,) = json.loads(done.stdout)["predictions"]
     assert row["value"] == pytest.approx(plain["predictions"][0]["value"], abs=0.1)  # interpolation
     assert "resampled (quintic) to 300 pixels" in done.stderr
+
+
+def test_exported_spectra_come_back_with_the_labels_of_their_rows(ridge, dataset, tmp_path):
+    """PfsObject files, and a data set ingested from them: noise of float32 and nJy, no more."""
+    done = call("specsim export --rows 0:6", dataset, "--out", tmp_path / "pfs")
+    assert done.exit_code == 0, done.stderr
+    split = json.loads(call("speclearn predict --json", ridge, dataset).stdout)["predictions"]
+    expected = [row["logg"] for row in split[:6]]
+    files = sorted((tmp_path / "pfs").glob("pfsObject*.fits"))
+    alone = [json.loads(call("speclearn predict --json", ridge, f).stdout) for f in files]
+    found = [one["predictions"][0]["value"] for one in alone]
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    ingested = call(
+        "specdata ingest pfs --labels none --splits 0,0,1", tmp_path / "pfs",
+        "--out", tmp_path / "pfs.zarr",
+    )  # fmt: skip
+    assert ingested.exit_code == 0, ingested.stderr
+    rows = json.loads(call("speclearn predict --json", ridge, tmp_path / "pfs.zarr").stdout)
+    found = [row["logg"] for row in rows["predictions"]]
+    np.testing.assert_allclose(found, expected, atol=0.1)  # a velocity may be measured
