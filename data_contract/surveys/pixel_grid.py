@@ -98,7 +98,8 @@ class PixelGrid:
         if not spectrum.has_error:
             return Placed(flux, None, mask, np.nan if spectrum.snr is None else spectrum.snr)
         error = _bridged(error, good)
-        ratio = flux / error
+        with np.errstate(over="ignore"):
+            ratio = flux / error
         return Placed(flux, error, mask, float(np.median(ratio if good.all() else ratio[good])))
 
 

@@ -27,6 +27,9 @@ __all__ = [
 RELATIVE = "relative"
 """Unit of a flux that is known up to a factor, or was divided by a continuum."""
 
+LARGEST = 1e30  # of any flux or error, and its inverse the smallest error; float32 holds these
+BAD = np.uint32(mask_value("BAD"))
+
 FRAMES = ("", "topocentric", "heliocentric", "barycentric", "rest")
 """Frames of wavelengths; empty where the file does not tell, ``rest`` where the star's own
 velocity was taken out."""
@@ -66,6 +69,11 @@ class SpectrumArm(Observed):
     def __post_init__(self):
         super().__post_init__()
         n_wave = self.wave.size
+        wild = np.abs(self.flux) > LARGEST
+        if self.error is not None:
+            wild |= (self.error > LARGEST) | (self.error < 1.0 / LARGEST)
+        if wild.any():  # no survey measures that: the pixel is damaged
+            object.__setattr__(self, "mask", np.where(wild, BAD | self.mask, self.mask))
         if self.flux.ndim != 1 or not n_wave:
             raise DataError(f"arm {self.name!r} has flux of shape {self.flux.shape}, expected (n,)")
         if not np.isfinite(self.wave).all() or np.any(np.diff(self.wave) <= 0) or self.wave[0] <= 0:
@@ -89,7 +97,10 @@ class SpectrumArm(Observed):
     @property
     def resolving_power(self) -> np.ndarray | None:
         """λ / FWHM at every pixel, float64 (n_wave,); None where the resolution is unknown."""
-        return None if self.fwhm is None else self.wave / np.asarray(self.fwhm, np.float64)
+        if self.fwhm is None:
+            return None
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self.wave / np.asarray(self.fwhm, np.float64)
 
     def flag_counts(self) -> dict[str, int]:
         """Pixels with each of the survey's bits set, by the bit's name."""

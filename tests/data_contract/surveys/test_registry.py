@@ -98,3 +98,9 @@ def test_a_topocentric_spectrum_is_shifted_by_what_the_earth_adds():
 def test_wavelengths_that_cannot_be_are_refused(wave):
     with pytest.raises(DataError, match="wavelengths"):
         SpectrumArm(wave=np.array(wave), flux=np.ones(2))
+
+
+def test_numbers_that_nobody_measures_are_no_pixels():
+    flux, error = np.array([1.0, 1e35, 1.0, 1.0]), np.array([0.1, 0.1, 1e-40, 1e35])
+    arm = SpectrumArm(wave=np.arange(1.0, 5.0), flux=flux, error=error)
+    assert arm.usable.tolist() == [True, False, False, False]
