@@ -1,8 +1,6 @@
 """Opening, describing and cutting stellar grids; the demo grid's cache; grid files."""
 
 import json
-import sys
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -134,16 +132,14 @@ def test_subgrid_refuses_unknown_labels_and_empty_boxes(ranges):
 @pytest.fixture
 def builds(monkeypatch, tmp_path):
     """A stand-in for the demo synthesizer that counts how often it is asked to build."""
-    demo = ModuleType("starsmith.simulator.grids.demo")
     calls = []
 
     def build_demo_grid(progress=None):
         calls.append(progress)
         return make_grid("demo")
 
-    demo.build_demo_grid = build_demo_grid
-    demo.demo_cache_key = lambda: "abc"
-    monkeypatch.setitem(sys.modules, demo.__name__, demo)
+    monkeypatch.setattr(cache, "build_demo_grid", build_demo_grid)
+    monkeypatch.setattr(cache, "demo_cache_key", lambda: "abc")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     return calls
 
@@ -158,9 +154,7 @@ def test_the_demo_grid_is_built_once(builds, tmp_path):
 
 def test_another_version_of_the_synthesizer_builds_anew(builds, monkeypatch):
     StellarGrid.open("demo")
-    monkeypatch.setattr(
-        sys.modules["starsmith.simulator.grids.demo"], "demo_cache_key", lambda: "d"
-    )
+    monkeypatch.setattr(cache, "demo_cache_key", lambda: "d")
     StellarGrid.open("demo")
     assert len(builds) == 2
 
