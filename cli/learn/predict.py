@@ -135,7 +135,7 @@ def _of_file(predictor: "Predictor", options: PredictOptions) -> list[dict]:
         raise DataError(f"{options.source}: {refused[0].partition(': ')[2]}{more}")
     for line in refused:
         click.echo(f"left out: {line}", err=True)
-    if len({row["spectrum"] for row in rows}) == 1:
+    if len(rows) == len(predictor.labels) and not refused:
         rows = [{k: v for k, v in row.items() if k != "spectrum"} for row in rows]
     if options.corner:
         from starsmith.learners.evaluation.corner_figure import plot_corner

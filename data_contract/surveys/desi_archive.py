@@ -157,6 +157,7 @@ def _local(file: OutsideFile) -> SpectraFile:
             ids={"targetid": str(int(names[k]))},
             velocity=Velocity(frame="rest"),
             labels={n: KnownLabel(v, None, "the file's own") for n, v in known.items()},
+            meta={"resampled": True},
         )
 
     return SpectraFile(size, get)

@@ -81,6 +81,7 @@ class _Blocks:
             velocity=_velocity(params, self._is_ours),
             labels=_labels(params),
             snr=number(params, "snr"),
+            meta={"resampled": True},
         )
 
 

@@ -180,7 +180,8 @@ class SurveySpectrum:
     snr : float, optional
         Median S/N per native pixel as the file states it.
     meta : dict
-        What else the file says: ``ra``, ``dec`` [deg], ``epoch`` [Julian year], class, ...
+        What else the file says: ``ra``, ``dec`` [deg], ``epoch`` [Julian year], class, ...;
+        ``resampled`` where pixels are not the detector's own.
     covariance : float array, shape (n_wave, n_wave), optional
         Of the flux of a spectrum in one arm, where its pixels are correlated.
     """

@@ -90,7 +90,7 @@ def standardise(
             for one, new in zip(spectrum.arms, arms, strict=True)
         )
         done.append(f"{n_spike} spikes masked")
-    snr = _snr(arms) if recipe.snr else np.nan
+    snr = _snr(arms, native=not spectrum.meta.get("resampled")) if recipe.snr else np.nan
     rv = spectrum.velocity.shift if recipe.rest else None
     doubts = {"unknown_velocity"} if recipe.rest and rv is None else set()
     if rv:
@@ -102,12 +102,16 @@ def standardise(
     parts, broad = _on_pixels(arms, recipe, wave, target_fwhm)
     doubts |= broad
     if target_fwhm is not None:
-        done.append(f"lines brought to {np.median(target_fwhm):.2f} Å FWHM")
+        verb = "are broader than" if "broad_lines" in doubts else "brought to"
+        done.append(f"lines {verb} {np.median(target_fwhm):.2f} Å FWHM")
     seen = _joined(wave, parts)
     if not seen.usable.any():
         raise DataError(
             f"no usable pixel in {wave.min():.1f}..{wave.max():.1f} Å; the spectrum covers "
-            + ", ".join(f"{arm.wave[0]:.1f}..{arm.wave[-1]:.1f}" for arm in arms)
+            + ", ".join(
+                f"{arm.wave[0]:.1f}..{arm.wave[-1]:.1f} ({arm.usable.mean():.0%} usable)"
+                for arm in arms
+            )
         )
     done.append(f"resampled ({recipe.resample}) to {wave.size} pixels")
     if recipe.median:
@@ -155,14 +159,17 @@ def _without_spikes(arm: SpectrumArm, method: str) -> SpectrumArm:
     return replace(arm, mask=mask)
 
 
-def _snr(arms: Sequence[SpectrumArm]) -> float:
-    """Median flux over error of all usable pixels; without errors, from the longest arm's flux."""
+def _snr(arms: Sequence[SpectrumArm], native: bool) -> float:
+    """Median flux over error of all usable pixels; without errors, from the longest arm's flux.
+
+    NaN where neither can be had: the flux of resampled pixels does not tell.
+    """
     if all(arm.error is not None for arm in arms):
         ratio = np.concatenate([arm.flux[arm.usable] / arm.error[arm.usable] for arm in arms])
         return float(np.median(ratio)) if ratio.size else np.nan
     longest = max(arms, key=lambda arm: int(arm.usable.sum()))
     try:
-        return measure_snr(longest.flux, longest.usable, native=True)
+        return measure_snr(longest.flux, longest.usable, native)
     except DataError:
         return np.nan
 

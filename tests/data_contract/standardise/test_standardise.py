@@ -176,3 +176,15 @@ def test_recipes_that_cannot_be(tmp_path, text, message):
 def test_a_recipe_that_is_not_there():
     with pytest.raises(ConfigError, match="nor a packaged recipe: desi_as_printed, lamost_lrs"):
         load_standard("lamost")
+
+
+def test_snr_is_not_read_off_resampled_flux():
+    """Without errors the flux of native pixels tells; that of others does not."""
+    wave = np.arange(8000.0, 8600.0, 0.4)
+    flux = np.random.default_rng(3).normal(1.0, 0.02, wave.size)
+    arm = SpectrumArm(wave=wave, flux=flux)
+    known = {"survey": "toy", "arms": (arm,), "ids": {}, "velocity": Velocity(frame="rest")}
+    recipe = StandardRecipe(**PIXELS)
+    assert standardise(SurveySpectrum(**known), recipe).snr == pytest.approx(50.0, rel=0.1)
+    resampled = SurveySpectrum(**known, meta={"resampled": True})
+    assert np.isnan(standardise(resampled, recipe).snr)
