@@ -149,7 +149,7 @@ def _standardiser(options: IngestOptions) -> "Standardiser | None":
 
     if not options.standardise and not options.wave:
         return None
-    straight = StandardRecipe(spikes="", snr=False, rest=False, resample="linear")
+    straight = StandardRecipe(spikes="", rest=False, resample="linear")
     recipe = load_standard(options.standardise) if options.standardise else straight
     return Standardiser(recipe, wave_of_text(options.wave) if options.wave else None)
 

@@ -225,7 +225,7 @@ def _columns(
         columns["flux"][k], columns["mask"][k] = placed.flux, placed.mask
         if "error" in columns:
             columns["error"][k] = placed.error
-        columns["snr"][k] = placed.snr
+        columns["snr"][k] = placed.snr if reader.source.prepare is None else spectrum.snr
         for name, value in _scalars(spectrum, scan.labels):
             columns[name][k] = value
     return columns
