@@ -26,6 +26,10 @@ from starsmith.learners.recipe import CompressedRecipe, recipe_from_table
 __all__ = ["KIND", "CompressedEstimator"]
 
 NETWORK_PARTS = ("layers.", "head.")
+NORMALISATION = (
+    "coefficients of the flux in a noise-weighted basis, over their amplitude and noise level; bad "
+    "pixels are drawn given the good ones"
+)
 N_IMPUTED = 8  # draws of what bad pixels would have held
 BLOCK = 2048
 
@@ -186,10 +190,11 @@ def train_compressed(task: Task) -> None:
         "n_parameters": sum(p.numel() for p in trained.network.parameters()),
         "ranges": {name: list(bounds) for name, bounds in task.forward.ranges.items()},
         "bank": task.forward.bank.digest,
+        "normalisation": NORMALISATION,
         "degree": task.forward.bank.degree,
         "metrics": trained.metrics,
         "finished": {
-            "reason": f"{trained.n_round} rounds of fresh stars",
+            "reason": f"{trained.n_round} rounds of {task.recipe.epoch_size} fresh stars",
             "seconds": round(time.perf_counter() - start, 3),
         },
     }

@@ -19,7 +19,10 @@ from tests.written.lines import (
 MADE = (  # what lines read: made in this order, in one folder
     "specsim bank --out bank.zarr",
     "specsim generate -n 3000 --seed 7 --out data.zarr",
-    "speclearn train data.zarr --epochs 1 --target logg --target m_h --out vit",
+    "speclearn train data.zarr --model specvit_tiny --epochs 1 --target logg --target m_h "
+    "--out vit",
+    "speclearn train data.zarr --epochs 1 --set epoch_size=1024 --target logg --target teff "
+    "--target m_h --out compressed",
     "speclearn train data.zarr --model specvit_tiny --epochs 1 --set loss=gaussian_nll --out sure",
     "speclearn train data.zarr --model ridge --out ridge",
     "speclearn train data.zarr --model gridposterior --out gp",
@@ -134,6 +137,7 @@ def test_every_line_of_docs_and_help_runs(clean_python, tmp_path, made):
         }
         if "models" in inputs(line):
             sources |= {"models/logg": str(made / "vit"), "models/vit": str(made / "sure")}
+            sources |= {"models/compressed": str(made / "compressed")}
         jobs.append([shortened(line), str(tmp_path / f"{k:03d}"), sources])
     reports = told(clean_python, jobs)
     for report in sorted(reports, key=lambda report: -report["seconds"])[:10]:
