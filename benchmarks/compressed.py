@@ -1,0 +1,120 @@
+"""Checkpoints on fresh stars beside the exact posterior mean: a table in Markdown.
+
+``python -m benchmarks.compressed --stars 3000 models/compressed models/ridge ...`` scores what was
+trained; ``--train 60 --data data.zarr`` first trains compressed, specvit_tiny, lightgbm and ridge
+for that many seconds of wall time each (one round, epoch or tree tells how many fit). The stars
+are those of no data set; the exact posterior mean takes 6 ms of one core a star.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from starsmith.cli.shared.options import BankSource
+from starsmith.data_contract.bank.bank_file import Bank
+from starsmith.data_contract.quantities import SNR_EDGES
+from starsmith.data_contract.text_tables import text_table
+from starsmith.fisher.posterior.posterior_mean import posterior_mean
+from starsmith.learners import Predictor, fit, load_checkpoint, load_recipe
+from starsmith.learners.estimators.registry import with_forward
+from starsmith.simulator.generation.recorded import open_recorded, recorded_bank
+from starsmith.simulator.observe import draw_stars, observe
+from starsmith.simulator.prior import Prior
+
+SEED, BLOCK, N_BOOTSTRAP = 777, 1000, 300
+PILOT = {"specvit_tiny": ("epochs", 1), "lightgbm": ("rounds", 20)}
+"""Model -> key of its recipe that time grows with, and what the pilot run gives it."""
+
+
+def train(model: str, seconds: float, data: Path, out: Path) -> Path:
+    """Train log g for so many seconds; returns the checkpoint."""
+    dataset = open_recorded(data)
+    view = with_forward(model, dataset.training(), dataset, recorded_bank)
+    changes = {"seconds": seconds} if model == "compressed" else {}
+    if model in PILOT:
+        key, few = PILOT[model]
+        start = time.perf_counter()
+        fit(model, view, "logg", load_recipe(model, **{key: few}), out / f"{model}_pilot")
+        changes = {key: max(1, int(few * seconds / (time.perf_counter() - start)))}
+    folder = out / f"{model}_{seconds:g}s"
+    fit(model, view, "logg", load_recipe(model, **changes), folder)
+    return folder
+
+
+def blocks(bank: Bank, n: int) -> Iterator[dict[str, np.ndarray]]:
+    """Fresh stars with their exact posterior means."""
+    for start in range(0, n, BLOCK):
+        index = np.arange(start, min(start + BLOCK, n))
+        draws = draw_stars(bank, Prior.default(), SEED, "test", index)
+        seen = observe(bank, draws)
+        exact = posterior_mean(bank, Prior.default(), seen.flux, seen.error, draws.conditions)
+        yield {"seen": seen, "labels": draws.labels, "snr": seen.snr, "exact": exact.mean}
+
+
+def score(name: str, model: Predictor, value: np.ndarray, stars: dict, bank: Bank) -> list[dict]:
+    """Rows of one model: efficiency of every label, pooled with its lower bound, and by S/N."""
+    rows, rng = [], np.random.default_rng(0)
+    finished = model.card["finished"]
+    for k, label in enumerate(model.labels):
+        column = bank.label_names.index(label)
+        truth = stars["labels"][:, column]
+        own, best = (value[:, k] - truth) ** 2, (stars["exact"][:, column] - truth) ** 2
+        picks = rng.integers(0, len(own), (N_BOOTSTRAP, len(own)))
+        low = np.percentile(best[picks].mean(axis=1) / own[picks].mean(axis=1), 5)
+        apart = own - best
+        row = {
+            "model": name,
+            "label": label,
+            "wall s": round(finished["seconds"]),
+            "R2": f"{1 - own.mean() / truth.var():.3f}",
+            "best": f"{1 - best.mean() / truth.var():.3f}",
+            "efficiency": f"{best.mean() / own.mean():.3f} (above {low:.3f})",
+            "z": f"{apart.mean() / (apart.std() / np.sqrt(len(apart))):+.1f}",
+        }
+        for low_edge, high_edge in pairwise(SNR_EDGES[:-1]):
+            some = (stars["snr"] >= low_edge) & (stars["snr"] < high_edge)
+            row[f"{low_edge:g}-{high_edge:g}"] = f"{best[some].mean() / own[some].mean():.2f}"
+        rows.append(row)
+    return rows
+
+
+def main() -> None:
+    """Print the table, and the figures behind it as JSON where asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("models", nargs="*", type=Path)
+    parser.add_argument("--stars", type=int, default=20_000)
+    parser.add_argument("--train", type=float)
+    parser.add_argument("--data", type=Path, default=Path("data.zarr"))
+    parser.add_argument("--out", type=Path, default=Path("models"))
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    paths = list(options.models)
+    if options.train:
+        names = ("ridge", "lightgbm", "specvit_tiny", "compressed")
+        paths += [train(name, options.train, options.data, options.out) for name in names]
+    bank = BankSource(bank=None).open()
+    models = {str(path): load_checkpoint(path) for path in paths}
+    found: dict[str, list] = {name: [] for name in ("labels", "snr", "exact", *models)}
+    for block in blocks(bank, options.stars):
+        for name in ("labels", "snr", "exact"):
+            found[name].append(block[name])
+        for name, model in models.items():
+            found[name].append(model.predict(block["seen"].flux, block["seen"].error)[0])
+    stars = {name: np.concatenate(parts) for name, parts in found.items()}
+    rows = [
+        row
+        for name, model in models.items()
+        for row in score(Path(name).name, model, stars[name], stars, bank)
+    ]
+    print(f"Efficiency on {options.stars} fresh stars of the demo bank\n\n{text_table(rows)}")
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
