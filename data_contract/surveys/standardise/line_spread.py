@@ -103,7 +103,7 @@ def _kept(method: str, *arrays: bytes) -> tuple[Operator, np.ndarray]:
     matrix = resampling_matrix(source, wave, method)
     if not widths:
         return Operator.of(matrix), np.zeros(source.size, bool)
-    match = match_lines(source, *widths)
+    match = match_lines(source, fwhm=widths[0], target_fwhm=widths[1])
     if match.matrix is not None:
         matrix = csr_array(matrix @ match.matrix)
     return Operator.of(matrix), match.broader

@@ -82,14 +82,7 @@ def standardise(
         raise DataError("standardise: no pixels are stated; give start, step and count")
     if target_fwhm is None:
         target_fwhm = recipe.target_fwhm(wave)
-    done: list[str] = []
-    arms = [_without_spikes(arm, recipe.spikes) for arm in spectrum.arms]
-    if recipe.spikes:
-        n_spike = sum(
-            int(one.usable.sum() - new.usable.sum())
-            for one, new in zip(spectrum.arms, arms, strict=True)
-        )
-        done.append(f"{n_spike} spikes masked")
+    arms, done = _masked(spectrum, recipe.spikes)
     snr = _snr(arms, native=not spectrum.meta.get("resampled")) if recipe.snr else np.nan
     rv = spectrum.velocity.shift if recipe.rest else None
     doubts = {"unknown_velocity"} if recipe.rest and rv is None else set()
@@ -144,9 +137,17 @@ def at_rest(arm: SpectrumArm, rv: float) -> SpectrumArm:
     )
 
 
-def _without_spikes(arm: SpectrumArm, method: str) -> SpectrumArm:
+def _masked(spectrum: SurveySpectrum, method: str) -> tuple[list[SpectrumArm], list[str]]:
+    """Arms with their spikes masked, and how many there were, in words."""
     if not method:
-        return arm
+        return list(spectrum.arms), []
+    arms = [_without_spikes(arm, method) for arm in spectrum.arms]
+    pairs = zip(spectrum.arms, arms, strict=True)
+    count = sum(int(one.usable.sum() - new.usable.sum()) for one, new in pairs)
+    return arms, [f"{count} spikes masked"]
+
+
+def _without_spikes(arm: SpectrumArm, method: str) -> SpectrumArm:
     usable = arm.usable
     if method == "printed":
         found = printed_spikes(arm.flux, usable)
