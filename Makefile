@@ -1,6 +1,7 @@
 # make demo    set everything up, then simulate, train and bound on the built-in grid
 # make test    set everything up, then lint, check the layers, build the wheel and test
 # make lint    style and import contracts only
+# make models  train and certify compressed and specvit_tiny on the demo bank, in models/
 # make bench   print speeds as ratios to named baselines
 # make release sdist, wheel and a bill of materials (CycloneDX) in dist/
 #
@@ -22,11 +23,20 @@ EDITABLE := --config-settings editable_mode=strict --editable
 # numba's cache outlives the tree of links
 export NUMBA_CACHE_DIR ?= $(CURDIR)/$(VENV)/numba
 
-.PHONY: demo test lint bench release clean
+.PHONY: demo models test lint bench release clean
 .DELETE_ON_ERROR:
 
 demo: $(LINKS)
 	$(BIN)/python -m starsmith.cli.demo --out demo
+
+models: $(LINKS)
+	$(BIN)/python -m starsmith.cli.specsim generate -n 24000 --out models/data.zarr
+	$(BIN)/python -m starsmith.cli.speclearn train models/data.zarr --model compressed \
+		--target logg --target teff --target m_h --out models/compressed
+	$(BIN)/python -m starsmith.cli.speclearn train models/data.zarr --model specvit_tiny \
+		--target logg --out models/specvit_tiny
+	$(BIN)/python -m starsmith.cli.speclearn certify models/compressed models/data.zarr
+	$(BIN)/python -m starsmith.cli.speclearn certify models/specvit_tiny models/data.zarr
 
 test: lint
 	$(BIN)/pytest
