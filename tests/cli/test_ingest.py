@@ -1,17 +1,13 @@
 """``specdata ingest`` and its companions as they are typed."""
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from starsmith.data_contract.dataset.reader import open_dataset
 from tests.cli.conftest import call
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "data_contract" / "surveys"))
-import written
+from tests.data_contract.surveys import written
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 import gzip
 import random
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +11,7 @@ from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.surveys import outside_file
 from starsmith.data_contract.surveys.ingest import Ingest, ingest_files
 from starsmith.data_contract.surveys.scan import Source
-
-sys.path.insert(0, str(Path(__file__).parent))
-from written import WRITERS
+from tests.data_contract.surveys.written import WRITERS
 
 
 def cut_in_half(content):

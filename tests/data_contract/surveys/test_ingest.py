@@ -1,9 +1,7 @@
 """Observed spectra as a data set: what is in it is what was in the files, and no star is parted."""
 
-import sys
 import tracemalloc
 from dataclasses import replace
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -23,9 +21,7 @@ from starsmith.data_contract.surveys.scan import Source
 from starsmith.data_contract.surveys.standardise.preparation import Standardiser, wave_of_text
 from starsmith.data_contract.surveys.standardise.recipe import StandardRecipe
 from starsmith.data_contract.surveys.star_splits import split_stars
-
-sys.path.insert(0, str(Path(__file__).parent))
-import written
+from tests.data_contract.surveys import written
 
 
 @pytest.fixture
@@ -195,6 +191,7 @@ def test_changed_files_are_another_run(tmp_path, coadd):
         ingest_files(Ingest(source=Source(files=(tmp_path / "local.h5",))), tmp_path / "d.zarr")
 
 
+@pytest.mark.slow
 def test_spectra_are_streamed(tmp_path):
     """Four times the spectra take no more memory."""
     peaks = []

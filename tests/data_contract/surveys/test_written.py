@@ -1,8 +1,6 @@
 """Files of which no real sample is at hand, written as the surveys' documents say."""
 
-import sys
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +8,7 @@ from astropy.io import fits  # noqa: TID251
 
 from starsmith.data_contract.surveys import gaia_xp
 from starsmith.data_contract.surveys.registry import read_spectra
-
-sys.path.insert(0, str(Path(__file__).parent))
-import written
+from tests.data_contract.surveys import written
 
 
 @pytest.fixture
