@@ -20,6 +20,7 @@ __all__ = ["Catalogue", "read_catalogue"]
 ID_COLUMNS = {
     "obsid": (),
     "specobjid": (),
+    "sdss_objid": ("bestobjid",),
     "targetid": (),
     "pfs": (),
     "obj_id": ("objid",),

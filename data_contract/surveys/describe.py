@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 
@@ -42,7 +43,8 @@ def describe_spectra(path: Path) -> dict:
         summary = {
             "survey": survey,
             "what": what,
-            "ingest": f"specdata ingest {survey} {path} --catalogue LABELS.csv --out {survey}.zarr",
+            "ingest": f"specdata ingest {survey} {quote(str(path))} --catalogue LABELS.csv "
+            f"--out {survey}.zarr",
         }
         if lacking := known[0].needs():
             return summary | {"needs": lacking}

@@ -31,6 +31,7 @@ MEANING = {
     "FULLREJECT": "NO_DATA",
     "NODATA": "NO_DATA",
 }
+PHOTO_IDS = ("BESTOBJID", "FLUXOBJID", "TARGETOBJID")
 COLUMNS = ("flux", "loglam", "ivar", "and_mask")
 
 
@@ -68,7 +69,13 @@ def _spectrum(file: OutsideFile) -> SurveySpectrum:
     plate = "-".join(text(cards, name) for name in ("PLATEID", "MJD", "FIBERID"))
     star = file.columns("SPECOBJ")[0] if "SPECOBJ" in file.hdu_names else {}
     is_star = text(star, "CLASS") == "STAR"
-    ids = {"specobjid": text(star, "SPECOBJID") or text(cards, "SPEC_ID"), "spectrum": plate}
+    # the object of the photometry is the star's name: it may have several spectra
+    photo = next((t for n in PHOTO_IDS if (t := text(star, n)).strip("0")), "")
+    ids = {
+        "sdss_objid": photo,
+        "specobjid": text(star, "SPECOBJID") or text(cards, "SPEC_ID"),
+        "spectrum": plate,
+    }
     return SurveySpectrum(
         survey="sdss",
         arms=(arm,),

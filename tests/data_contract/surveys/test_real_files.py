@@ -91,6 +91,7 @@ def test_sdss(shared_data):
     of_ivar(arm, rows["ivar"])
     assert arm.flag_counts()["BRIGHTSKY"] == (rows["and_mask"] >> 23 & 1).sum()
     assert np.median(arm.resolving_power) == pytest.approx(1900, rel=0.1)
+    assert spectrum.source_id == "sdss_objid 1237648721216405598"  # of the star, not the spectrum
 
 
 def test_pfs_object(shared_data):
