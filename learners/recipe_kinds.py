@@ -273,8 +273,8 @@ class CompressedRecipe:
     compression: str = "pca"
     n_mode: int = 64
     head: str = "mixture"
-    components: int = 4
-    mean_weight: float = 2.0
+    components: int = 8
+    mean_weight: float = 0.5
     width: int = 256
     depth: int = 3
     residual: bool = False
