@@ -106,8 +106,8 @@ def bank_of_run(path: Path, run: dict, progress: Progress | None = None) -> Bank
     }
     if run.get("store") == "observed":
         raise DataError(
-            f"{path}: observed spectra are not made again; ingest their files again (specdata "
-            "ingest ... --overwrite)"
+            f"{path}: observed spectra come from no bank: what needs one does not take them, and "
+            "damaged ones are ingested again (specdata ingest ... --overwrite)"
         )
     if not named:
         raise DataError(

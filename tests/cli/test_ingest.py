@@ -95,3 +95,18 @@ def test_observed_spectra_are_torchs_too(stars):
     call("specdata ingest desi", stars / "coadd.fits", "--labels", "none", "--out", out)
     item = torch_data.SpectrumDataset(open_dataset(out).split("train"))[0]
     assert item["flux"].shape == item["error"].shape == (120,)
+
+
+def test_what_needs_a_bank_says_that_there_is_none(stars):
+    out = stars / "d.zarr"
+    words = ("--catalogue", stars / "stars.csv", "--splits", "50,25,25", "--out", out)
+    assert call("specdata ingest desi", stars / "coadd.fits", *words).exit_code == 0
+    for line in ("specdata repair", "specdata verify --remake", "speclearn train --model template"):
+        done = call(line, out, *(("--out", stars / "m") if "train" in line else ()))
+        assert done.exit_code == 2, line
+        assert "come from no bank" in done.stderr
+    assert call("specsim export --format pfs --out", stars / "pfs", out).exit_code == 2
+    for store in ("keys", "noiseless", "frozen"):
+        done = call("specdata convert --store", store, out, stars / "k.zarr")
+        assert done.exit_code == 2
+        assert "observed spectra have one store" in done.stderr
