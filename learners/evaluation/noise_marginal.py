@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from starsmith.data_contract.dataset.split import Split
-from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.predictions import Predictions
 from starsmith.data_contract.random import DrawKey, normals
 from starsmith.learners.own_pixels import check_wave
@@ -45,6 +45,10 @@ def marginalise_noise(predictor: Predictor, split: Split, n_noise: int) -> Predi
     squares = np.zeros_like(plain.value)
     for rows in iterate_blocks(len(split), BLOCK_ROWS):
         seen = split.observe(rows)
+        if seen.error is None:
+            raise DataError(
+                "--noise-draws adds noise as wide as the error, and these spectra have none"
+            )
         key = DrawKey(split.draws.seed, split.name, split.draws.index[rows])
         for draw in range(n_noise):
             noise = normals(key, STREAM, split.wave.size, draw)

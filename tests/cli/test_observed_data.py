@@ -89,9 +89,11 @@ def test_a_comparison_has_no_ceiling_and_says_so(observed):
     assert "ridge" in done.stdout
     document = json.loads(call("specfisher compare --json", out, "--data", data).stdout)
     assert document["ceiling"] is None
-    refused = call("speclearn evaluate --ceiling", observed / "ridge", data)
-    assert refused.exit_code == 2
-    assert refused.stderr.count("\n") == 1
+    for option, why in (("--ceiling", "no ceiling"), ("--noise-draws 4", "have none")):
+        refused = call(f"speclearn evaluate {option}", observed / "ridge", data)
+        assert refused.exit_code == 2
+        assert why in refused.stderr
+        assert refused.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("model", ["gridposterior", "template"])
