@@ -112,13 +112,6 @@ def draw_posterior(
         If the model has no posterior, or lacks labels that weights need.
     DataError
         If no spectrum has pixels enough.
-
-    Examples
-    --------
-    >>> model = starsmith.load_checkpoint("compressed")
-    >>> draws = starsmith.draw_posterior(model, data.split("test").observe(slice(0, 2)))
-    >>> draws.value.shape
-    (2, 1000, 3)
     """
     usable = seen.usable
     predictor._refuse_few(usable)
