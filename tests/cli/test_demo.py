@@ -122,7 +122,7 @@ def test_the_demonstration_runs_and_runs_again_from_what_it_kept(bank_file, tmp_
     line += ["--workers", 1]
 
     first = CliRunner().invoke(main, list(map(str, line)))
-    weights = tmp_path / "demo" / "models" / "specvit_tiny" / "model.safetensors"
+    weights = tmp_path / "demo" / "models" / "compressed" / "model.safetensors"
     written = weights.stat().st_mtime_ns
     second = CliRunner().invoke(main, list(map(str, line)))
 
