@@ -180,8 +180,9 @@ class SpectrumMatcher:
 def predict_any(predictor: Predictor, split: Split) -> Predictions:
     """Predict the labels of every spectrum of a split, on whatever pixels.
 
-    Spectra on the model's pixels are taken as they are; others, and observed stars that move, are
-    brought to it one by one, see `SpectrumMatcher`. One that cannot be used has NaN.
+    Spectra on the model's pixels are taken as they are; observed stars on others, or that move, are
+    brought to it one by one, see `SpectrumMatcher`. One that cannot be used has NaN. Simulated
+    stars on other pixels are refused: simulate them again with the model's instrument.
 
     Parameters
     ----------
@@ -191,11 +192,12 @@ def predict_any(predictor: Predictor, split: Split) -> Predictions:
     Raises
     ------
     DataError
-        If no spectrum can be used, or the split lacks a label that simulated stars have.
+        If no spectrum can be used, or simulated stars lack a label or are on other pixels.
     """
-    observed, rv = split.header.noise is None, split.draws.rv
-    moved = observed and not knows_velocities(predictor.card) and bool((rv != 0.0).any())
-    if same_wave(predictor.wave, split.wave) and not moved:
+    rv = split.draws.rv
+    moved = not knows_velocities(predictor.card) and bool((rv != 0.0).any())
+    here = same_wave(predictor.wave, split.wave) and not moved
+    if here or split.header.noise is not None:
         return predict(predictor, split)
     matcher, fwhm = SpectrumMatcher(predictor), line_fwhm(split.header)
     n_label, problem = len(predictor.labels), None
