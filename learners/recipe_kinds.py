@@ -230,7 +230,7 @@ class TemplateRecipe:
         check_seed(self.seed)
 
 
-HEADS = ("mean", "gaussian", "mixture")
+HEADS = ("mean", "gaussian", "mixture", "flow")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,10 +245,10 @@ class CompressedRecipe:
     n_mode : int
         Coefficients of ``pca``.
     head : str
-        ``mean``; or the posterior of all targets together: ``gaussian``, or a ``mixture`` of
-        Gaussians.
+        ``mean``; or the posterior of all targets together: ``gaussian``, ``mixture`` of
+        Gaussians, or an autoregressive ``flow``.
     components : int
-        Of the mixture.
+        Of the mixture, or of every conditional density of the flow.
     mean_weight : float
         Of the squared error of the mean, beside the log density.
     width, depth : int

@@ -9,7 +9,7 @@ from torch import nn
 
 from starsmith.learners.compressed.posterior import EDGE, Box, Mixture
 
-__all__ = ["Head", "MeanHead", "MeanOnly", "MixtureHead"]
+__all__ = ["HALF_LOG_TWO_PI", "LOG_SCALE_LIMIT", "Head", "MeanHead", "MeanOnly", "MixtureHead"]
 
 HALF_LOG_TWO_PI = 0.5 * math.log(2.0 * math.pi)
 UNIFORM_VARIANCE = 1.0 / 12.0

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from starsmith.learners.compressed.flow import FlowHead
 from starsmith.learners.compressed.heads import Head, MeanHead, MeanOnly, MixtureHead
 from starsmith.learners.compressed.posterior import Box, Mixture
 from starsmith.learners.recipe import CompressedRecipe
@@ -40,6 +41,9 @@ def build_network(n_input: int, n_label: int, recipe: CompressedRecipe) -> Compr
     """Build the network of a recipe; its weights come from torch's generator."""
     if recipe.head == "mean":
         return CompressedNetwork(n_input, recipe, MeanHead(recipe.width, n_label))
+    if recipe.head == "flow":
+        head = FlowHead(recipe.width, n_label, recipe.components)
+        return CompressedNetwork(n_input, recipe, head)
     n_component = 1 if recipe.head == "gaussian" else recipe.components
-    head = MixtureHead(recipe.width, n_label, n_component, recipe.mean_weight)
-    return CompressedNetwork(n_input, recipe, head)
+    mixture = MixtureHead(recipe.width, n_label, n_component, recipe.mean_weight)
+    return CompressedNetwork(n_input, recipe, mixture)

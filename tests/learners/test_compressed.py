@@ -179,6 +179,28 @@ def test_other_heads_train_too(view, head, tmp_path):
     assert (width is None) == (head == "mean")
 
 
+def test_a_flow_draws_from_the_density_it_states(view, tmp_path):
+    """Its density integrates to one, and its draws have the mean of that density."""
+    fit("compressed", view, TARGETS, replace(RECIPE, head="flow", epochs=2), tmp_path / "flow")
+    seen = view.view.val.observe(slice(0, 2))
+    mask = np.zeros(seen.flux.shape, dtype=np.uint32)
+    mask[1, :40] = 1  # the second is the mean over draws of its bad pixels
+    model = load_checkpoint(tmp_path / "flow")
+    flow = model.estimator.posterior(seen.flux, seen.error, mask)
+    u = (np.arange(300) + 0.5) / 300
+    place = np.stack(np.meshgrid(u, u, indexing="ij"), axis=-1).reshape(-1, 2)
+    box = model.estimator.box
+    grid = box.low + box.width * place
+    density = np.exp(flow.log_density(np.repeat(grid[None], 2, axis=0)))
+    np.testing.assert_allclose(density.mean(axis=1) * np.prod(box.width), 1.0, atol=0.02)
+    expected = (density[:, :, None] * grid).sum(axis=1) / density.sum(axis=1)[:, None]
+    draws = flow.sample(20_000)
+    apart = (draws.mean(axis=1) - expected) / draws.std(axis=1)
+    assert np.abs(apart).max() < 0.04  # 4 standard errors of 20,000 draws, and the midpoints
+    drawn = draw_posterior(model, Observed(model.wave, seen.flux, seen.error), 50, weighted=False)
+    assert np.isfinite(drawn.value).all()
+
+
 def test_training_twice_gives_the_same_weights(view, tmp_path):
     recipe = replace(RECIPE, epochs=1, epoch_size=1024)
     weights = []

@@ -1,0 +1,131 @@
+"""An autoregressive flow: each label given those before it, as a mixture of Gaussians in t.
+
+p(t | x) = Π_k p(t_k | t_1 ... t_{k-1}, x) (Papamakarios+ 2017, with one-dimensional mixtures in
+place of affine steps); t = Φ⁻¹(u) as in `posterior`. Density and draws are exact; moments and
+probabilities of single labels are means over keyed draws.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from starsmith.learners.compressed.heads import HALF_LOG_TWO_PI, LOG_SCALE_LIMIT, Head
+from starsmith.learners.compressed.posterior import EDGE, Box
+
+__all__ = ["Flow", "FlowHead"]
+
+N_MOMENT = 256  # draws behind moments
+INNER = 64  # width of each conditional network
+
+
+class FlowHead(Head):
+    """Conditional mixtures, one small network a label."""
+
+    def __init__(self, width: int, n_label: int, n_component: int):
+        super().__init__()
+        self.n_label, self.n_component = n_label, n_component
+        self.steps = nn.ModuleList(
+            nn.Sequential(nn.Linear(width + k, INNER), nn.SiLU(), nn.Linear(INNER, 3 * n_component))
+            for k in range(n_label)
+        )
+        with torch.no_grad():  # components start apart, or all would learn the same
+            for step in self.steps:
+                step[-1].bias.view(3, -1)[1] += torch.linspace(-0.5, 0.5, n_component)
+
+    def parts(self, k: int, hidden: torch.Tensor, before: torch.Tensor) -> tuple:
+        """Log weights, means and log 1/σ of label k, (B, n_component) each."""
+        out = self.steps[k](torch.cat([hidden, before], dim=1)).view(len(hidden), 3, -1)
+        scale = out[:, 2].clamp(-LOG_SCALE_LIMIT, LOG_SCALE_LIMIT)
+        return torch.log_softmax(out[:, 0], dim=1), out[:, 1], scale
+
+    def log_density(self, hidden: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """Log density of t (B, n_label), shape (B,)."""
+        total = hidden.new_zeros(len(hidden))
+        for k in range(self.n_label):
+            log_weight, mean, scale = self.parts(k, hidden, t[:, :k])
+            white = (t[:, k : k + 1] - mean) * scale.exp()
+            log = log_weight + scale - 0.5 * white**2 - HALF_LOG_TWO_PI
+            total = total + torch.logsumexp(log, dim=1)
+        return total
+
+    def draw(self, hidden: torch.Tensor, seed: int) -> torch.Tensor:
+        """One draw of t for every row, (B, n_label)."""
+        source = torch.Generator().manual_seed(seed)
+        t = hidden.new_zeros(len(hidden), 0)
+        for k in range(self.n_label):
+            log_weight, mean, scale = self.parts(k, hidden, t)
+            chosen = torch.multinomial(log_weight.exp(), 1, generator=source)
+            number = torch.randn(len(hidden), 1, generator=source)
+            new = mean.gather(1, chosen) + number * torch.exp(-scale.gather(1, chosen))
+            t = torch.cat([t, new], dim=1)
+        return t
+
+    def loss(self, hidden: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+        """Negative log density of t a label."""
+        return -self.log_density(hidden, torch.special.ndtri(place.clamp(EDGE, 1 - EDGE))).mean()
+
+    def answer(self, hidden: torch.Tensor, box: Box) -> "Flow":
+        """Posteriors in label units."""
+        return Flow(box, self, hidden[:, None])
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Posterior of every spectrum: the mean of those of its copies.
+
+    Attributes
+    ----------
+    box : Box
+    head : FlowHead
+    hidden : float32 tensor, shape (n_spec, n_copy, width)
+    """
+
+    box: Box
+    head: FlowHead
+    hidden: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.hidden)
+
+    def sample(self, n_draw: int, seed: int = 0) -> np.ndarray:
+        """Draws, float64 (n_spec, n_draw, n_label)."""
+        n_spec, n_copy, width = self.hidden.shape
+        copies = torch.arange(n_draw) % n_copy
+        with torch.no_grad():
+            t = self.head.draw(self.hidden[:, copies].reshape(-1, width), seed)
+        return self.box.to_labels(t.double().numpy().reshape(n_spec, n_draw, -1))
+
+    def log_density(self, labels: np.ndarray) -> np.ndarray:
+        """Log density of labels (n_spec, n_draw, n_label), in label units, (n_spec, n_draw)."""
+        t = self.box.to_normal(labels)
+        n_spec, n_draw, n_label = t.shape
+        rows = torch.from_numpy(t.reshape(-1, n_label)).float()
+        with torch.no_grad():
+            each = [
+                self.head.log_density(copy.repeat_interleave(n_draw, dim=0), rows)
+                for copy in self.hidden.unbind(1)
+            ]
+        mean = torch.logsumexp(torch.stack(each), dim=0) - math.log(len(each))
+        return mean.double().numpy().reshape(n_spec, n_draw) + self.box.log_slope(t)
+
+    def moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and 1σ of every label, float64 (n_spec, n_label)."""
+        draws = self.sample(N_MOMENT)
+        return draws.mean(axis=1), draws.std(axis=1)
+
+    def cumulative(self, labels: np.ndarray) -> np.ndarray:
+        """Probability of every label below a value, float64 (n_spec, n_label)."""
+        return np.mean(self.sample(4 * N_MOMENT, 1) < labels[:, None], axis=1)
+
+    def pooled(self, n_copy: int) -> "Flow":
+        """Average the posteriors of every ``n_copy`` rows that follow each other."""
+        return Flow(self.box, self.head, self.hidden.reshape(-1, n_copy, self.hidden.shape[2]))
+
+    def put(self, rows: np.ndarray, other: "Flow") -> "Flow":
+        """Replace some rows by posteriors of more copies."""
+        hidden = self.hidden.repeat(1, other.hidden.shape[1], 1)
+        hidden[torch.from_numpy(rows)] = other.hidden
+        return Flow(self.box, self.head, hidden)
