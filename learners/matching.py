@@ -27,7 +27,7 @@ from starsmith.learners.predict import (
     table_of,
 )
 from starsmith.learners.preprocess import iterate_blocks
-from starsmith.learners.quality import is_at_rest, knows_velocities
+from starsmith.learners.quality import AT_REST, is_at_rest, knows_velocities
 from starsmith.learners.radial_velocity import VelocityMeter
 
 __all__ = ["Matched", "SpectrumMatcher", "predict_any"]
@@ -162,8 +162,10 @@ class SpectrumMatcher:
         self, spectrum: SurveySpectrum, own: Observed | None
     ) -> tuple[float | None, tuple[str, ...]]:
         """Velocity by the training set, and how it was had; None where none can be told."""
-        if own is not None and is_at_rest(self.predictor.statistics, own[None]):
-            return 0.0, ()
+        if own is not None:
+            check_usable(self.predictor, own)
+            if is_at_rest(self.predictor.statistics, own[None]):
+                return 0.0, ()
         seen, shared = own, 1.0
         if seen is None:
             seen = standardise(spectrum, UNMOVED, self.predictor.wave)
@@ -174,6 +176,8 @@ class SpectrumMatcher:
         error = found.error * max(shared, 1.0) ** 0.5
         if not found.significant or error > UNSURE:
             return None, ("its velocity cannot be measured: not moved",)
+        if own is not None and abs(found.rv) <= max(AT_REST, 3.0 * error):
+            return 0.0, ()  # to be shifted on its own pixels costs more than such a velocity
         return found.rv, (f"velocity {found.rv:+.1f} ± {error:.1f} km/s measured",)
 
 

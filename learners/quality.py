@@ -9,7 +9,7 @@ from starsmith.data_contract.observed import Observed
 from starsmith.data_contract.quality import quality_value
 from starsmith.learners.preprocess import Statistics
 
-__all__ = ["is_at_rest", "knows_velocities", "quality_of"]
+__all__ = ["AT_REST", "is_at_rest", "knows_velocities", "quality_of"]
 
 EDGE = 0.02  # of the range of a training label
 FEW = 0.9  # of the pixels
