@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from starsmith.data_contract.arms import ArmSpan
+from starsmith.data_contract.dataset.observed_header import observed_problems
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.noise.view import ERROR_KINDS, NoiseModel, NoiseTables
 from starsmith.data_contract.quantities import (
@@ -257,9 +258,11 @@ class DatasetHeader:
         step = math.lcm(LEAST_ROWS, self.chunk_rows)
         if self.shard_rows < 1 or not step or self.shard_rows % step:
             yield f"shard_rows {self.shard_rows} is not a multiple of {step}"
-        if (self.store == "observed") != (self.schema_version == OBSERVED_VERSION):
-            yield f"a store {self.store!r} has another version than {self.schema_version}"
-        elif (self.noise is None) != (self.store == "observed"):
+        seen = self.store == "observed"
+        told = [*observed_problems(self.observed, self.wave.size)] if seen or self.observed else []
+        if told or seen != (self.schema_version == OBSERVED_VERSION):
+            yield "; ".join(told) or f"store {self.store!r} of version {self.schema_version}"
+        elif (self.noise is None) != seen:
             yield "observed spectra have no noise tables, simulated ones have"
         elif self.noise is not None and not np.array_equal(self.wave, self.noise.wave):
             yield "wave differs from the wave of the noise tables"
