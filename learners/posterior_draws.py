@@ -1,6 +1,7 @@
 """Posteriors of observed spectra as weighted draws, and whether the weights can be trusted."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import logsumexp
@@ -115,7 +116,7 @@ def draw_posterior(
     """
     usable = seen.usable
     predictor._refuse_few(usable)
-    estimator = predictor.estimator
+    estimator: Any = predictor.estimator
     if not has_posterior(predictor):
         raise ConfigError(no_posterior(predictor.card["model"]))
     if seen.error is None:

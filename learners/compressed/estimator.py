@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,9 +15,8 @@ from starsmith.fisher.posterior.basis_likelihood import OWN, BasisLikelihood
 from starsmith.fisher.posterior.spline_cells import SplineAxes
 from starsmith.learners.checkpoint import make_card, write_checkpoint
 from starsmith.learners.compressed.features import Features
-from starsmith.learners.compressed.heads import MeanOnly
 from starsmith.learners.compressed.network import CompressedNetwork, build_network
-from starsmith.learners.compressed.posterior import Box, Mixture
+from starsmith.learners.compressed.posterior import Box
 from starsmith.learners.compressed.training import train_network
 from starsmith.learners.estimators.forward_model import plain_statistics
 from starsmith.learners.estimators.registry import Kind, Task
@@ -86,9 +86,7 @@ class CompressedEstimator:
             return value, None
         return value, np.concatenate([width for _, width in parts])
 
-    def posterior(
-        self, flux: np.ndarray, error: np.ndarray, mask: np.ndarray
-    ) -> MeanOnly | Mixture:
+    def posterior(self, flux: np.ndarray, error: np.ndarray, mask: np.ndarray) -> Any:
         """Posterior of spectra; see `estimate` for the arguments.
 
         Of a spectrum with bad pixels it is the mean over draws of what these would have held.
@@ -184,14 +182,15 @@ def check_compressed(task: Task) -> None:
 
 def train_compressed(task: Task) -> None:
     """Train, and write the checkpoint of the best round."""
-    start = time.perf_counter()
-    trained = train_network(task, start)
+    start, forward = time.perf_counter(), task.forward
+    assert forward is not None  # check_compressed has refused the rest
+    trained = train_network(task, forward, start)
     card = make_card(task.model, task.labels, task.recipe, task.view) | {
         "n_parameters": sum(p.numel() for p in trained.network.parameters()),
-        "ranges": {name: list(bounds) for name, bounds in task.forward.ranges.items()},
-        "bank": task.forward.bank.digest,
+        "ranges": {name: list(bounds) for name, bounds in forward.ranges.items()},
+        "bank": forward.bank.digest,
         "normalisation": NORMALISATION,
-        "degree": task.forward.bank.degree,
+        "degree": forward.bank.degree,
         "metrics": trained.metrics,
         "finished": {
             "reason": f"{trained.n_round} rounds of {task.recipe.epoch_size} fresh stars",
@@ -201,7 +200,7 @@ def train_compressed(task: Task) -> None:
     weights = {name: value.numpy() for name, value in trained.network.state_dict().items()}
     weights |= trained.features.tensors()
     weights |= {f"likelihood.{n}": v for n, v in trained.likelihood.tensors().items()}
-    bank = task.forward.bank
+    bank = forward.bank
     weights |= {f"axes.{n}": v for n, v in zip(bank.label_names, bank.axes, strict=True)}
     statistics = plain_statistics(task.view.train.wave, len(task.labels)).typical_of(task.view)
     write_checkpoint(task.out, card, weights, statistics)

@@ -7,6 +7,7 @@ probabilities of single labels are means over keyed draws.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +34,8 @@ class FlowHead(Head):
         )
         with torch.no_grad():  # components start apart, or all would learn the same
             for step in self.steps:
-                step[-1].bias.view(3, -1)[1] += torch.linspace(-0.5, 0.5, n_component)
+                last: Any = list(step.children())[-1]
+                last.bias.view(3, -1)[1] += torch.linspace(-0.5, 0.5, n_component)
 
     def parts(self, k: int, hidden: torch.Tensor, before: torch.Tensor) -> tuple:
         """Log weights, means and log 1/σ of label k, (B, n_component) each."""

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ class Head(nn.Module):
         """Mean loss of stars whose labels lie at ``place`` (B, n_label) of their range, 0..1."""
         raise NotImplementedError
 
-    def answer(self, hidden: torch.Tensor, box: Box) -> "MeanOnly | Mixture":
+    def answer(self, hidden: torch.Tensor, box: Box) -> Any:
         """Posterior of every spectrum, in label units."""
         raise NotImplementedError
 

@@ -1,14 +1,15 @@
 """A small dense network on the features of compressed spectra, and its head."""
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from starsmith.learners.compressed.flow import FlowHead
-from starsmith.learners.compressed.heads import Head, MeanHead, MeanOnly, MixtureHead
-from starsmith.learners.compressed.posterior import Box, Mixture
+from starsmith.learners.compressed.heads import Head, MeanHead, MixtureHead
+from starsmith.learners.compressed.posterior import Box
 from starsmith.learners.recipe import CompressedRecipe
 
 __all__ = ["CompressedNetwork", "build_network"]
@@ -31,7 +32,7 @@ class CompressedNetwork(nn.Module):
             hidden = hidden + new if self.residual else new
         return hidden
 
-    def answer(self, features: np.ndarray, box: Box) -> MeanOnly | Mixture:
+    def answer(self, features: np.ndarray, box: Box) -> Any:
         """Posteriors of spectra from their features, float32 (n_spec, n_input)."""
         with torch.no_grad():
             return self.head.answer(self(torch.from_numpy(features)), box)
@@ -42,8 +43,8 @@ def build_network(n_input: int, n_label: int, recipe: CompressedRecipe) -> Compr
     if recipe.head == "mean":
         return CompressedNetwork(n_input, recipe, MeanHead(recipe.width, n_label))
     if recipe.head == "flow":
-        head = FlowHead(recipe.width, n_label, recipe.components)
-        return CompressedNetwork(n_input, recipe, head)
+        flow = FlowHead(recipe.width, n_label, recipe.components)
+        return CompressedNetwork(n_input, recipe, flow)
     n_component = 1 if recipe.head == "gaussian" else recipe.components
     mixture = MixtureHead(recipe.width, n_label, n_component, recipe.mean_weight)
     return CompressedNetwork(n_input, recipe, mixture)

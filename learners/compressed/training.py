@@ -82,9 +82,9 @@ class Source:
     task: Task
 
     @classmethod
-    def of(cls, task: Task) -> "Source":
+    def of(cls, task: Task, forward: Forward) -> "Source":
         """Project bank and noise, once."""
-        recipe, forward = task.recipe, task.forward
+        recipe = task.recipe
         bank, prior = forward.bank, prior_of(forward.ranges)
         compression = build_compression(
             bank, prior, recipe.n_mode, recipe.compression, forward.noise, recipe.seed
@@ -132,12 +132,14 @@ class Source:
                 yield ready
 
 
-def train_network(task: Task, started: float) -> Trained:
+def train_network(task: Task, forward: Forward, started: float) -> Trained:
     """Train a network and keep the weights of the round with the least error on val.
 
     Parameters
     ----------
     task : Task
+    forward : Forward
+        Its bank and prior.
     started : float
         `time.perf_counter` at the start, for the recipe's ``seconds``.
 
@@ -148,7 +150,7 @@ def train_network(task: Task, started: float) -> Trained:
     """
     recipe = task.recipe
     torch.manual_seed(recipe.seed)
-    source = Source.of(task)
+    source = Source.of(task, forward)
     network = build_network(source.features.n_input, len(task.labels), recipe)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
@@ -157,7 +159,8 @@ def train_network(task: Task, started: float) -> Trained:
         observed(task.view.val, source.features),
         select_labels(task.view.val, task.labels),
     )
-    n_round, number, best, rows = recipe.epochs, 0, None, []
+    n_round, number, rows = recipe.epochs, 0, []
+    best: tuple[dict, dict] = {"val_error": math.inf}, {}
     first = time.perf_counter()
     for features, place in source.rounds():
         loss = learn_round(network, optimiser, features, place, recipe, number / n_round, n_round)
@@ -168,7 +171,7 @@ def train_network(task: Task, started: float) -> Trained:
         rows.append({"epoch": number, "epochs": n_round, "train_loss": loss} | scores)
         if task.progress is not None:
             task.progress(rows[-1])
-        if best is None or scores["val_error"] <= best[0]["val_error"]:
+        if scores["val_error"] <= best[0]["val_error"]:
             best = rows[-1], copy.deepcopy(network.state_dict())
         if number >= n_round:
             break
@@ -228,6 +231,7 @@ def observed(split: TrainingSplit, features: Features) -> np.ndarray:
     parts = []
     for rows in iterate_blocks(len(split)):
         seen = split.observe(rows)
+        assert seen.error is not None  # views of data sets have one
         parts.append(features.of(*features.project(seen.flux, seen.error)))
     return np.concatenate(parts)
 

@@ -119,7 +119,7 @@ class ForwardEstimator(Protocol):
 
     def estimate(
         self, flux: np.ndarray, error: np.ndarray, mask: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         """Values and 1σ, float64 (n_spec, n_label); NaN where the estimate failed."""
 
 

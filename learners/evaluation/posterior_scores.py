@@ -6,6 +6,7 @@ the exact posterior, whose scores nothing beats.
 """
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from scipy.stats import kstest
@@ -149,6 +150,7 @@ def score_posterior(
     ]
     found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     gap = found["exact_log"] - found["log"]
+    least, middle = map(float, np.percentile(found["efficiency"], [5, 50]))
     return PosteriorScores(
         model=predictor.card["model"],
         n_spec=len(split),
@@ -156,7 +158,7 @@ def score_posterior(
         exact_log_score=float(found["exact_log"].mean()),
         gap=float(gap.mean()),
         gap_error=float(gap.std() / np.sqrt(len(gap))),
-        efficiency=tuple(map(float, np.percentile(found["efficiency"], [5, 50]))),
+        efficiency=(least, middle),
         labels=tuple(
             LabelScore(
                 label=label,
@@ -183,10 +185,11 @@ def _block(
     """Scores star by star."""
     drawn = draw_posterior(predictor, seen, n_draw, seed, weighted)
     mask = (~seen.usable).astype(np.uint32)
-    answer = predictor.estimator.posterior(seen.flux, seen.error, mask)
+    estimator: Any = predictor.estimator
+    answer = estimator.posterior(seen.flux, seen.error, mask)
     exact_log = np.full(len(truth), np.nan)
     if weighted:
-        log = predictor.estimator.log_likelihood(seen.flux, seen.error, mask, truth[:, None])
+        log = estimator.log_likelihood(seen.flux, seen.error, mask, truth[:, None])
         exact_log = log[:, 0] - drawn.log_evidence
     even = np.full(drawn.log_weight.shape, 1.0 / n_draw)
     weight = np.exp(drawn.log_weight)
