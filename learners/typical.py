@@ -59,15 +59,19 @@ class Typical:
         n_component = min(N_COMPONENT, n_train // PER_COMPONENT)
         if n_val < FEWEST or not n_component:
             return None
-        z = _standardised(view.train.observe(slice(0, n_train)), mean, std)[0].astype(np.float64)
-        gram = z @ z.T  # (n_train, n_train): smaller than pixels by pixels
+        seen = view.train.observe(slice(0, n_train))
+        z, usable, level = _standardised(seen, mean, std)
+        # each spectrum counts by its S/N: else the noise of faint stars fills the components
+        clear = z.astype(np.float64) / _noise_level(seen, usable, level, std)[:, None]
+        gram = clear @ clear.T  # (n_train, n_train): smaller than pixels by pixels
         values, vectors = (
             part[..., -n_component:] for part in np.linalg.eigh(gram)
         )  # largest last
         values = np.maximum(values, 1e-12 * values[-1])
         # orthonormal rows (n_component, n_wave)
-        basis = ((vectors / np.sqrt(values)).T @ z).astype(np.float32)
-        plain = cls(basis, values / n_train, np.zeros(3))
+        basis = ((vectors / np.sqrt(values)).T @ clear).astype(np.float32)
+        variance = np.square(z @ basis.T, dtype=np.float64).mean(axis=0)
+        plain = cls(basis, np.maximum(variance, 1e-12 * variance.max()), np.zeros(3))
         found = plain.statistics(view.val.observe(slice(0, n_val)), mean, std)
         known = ~np.isnan(found[:, 0])
         if not known.any():
@@ -143,6 +147,18 @@ def _row_median(values: np.ndarray) -> np.ndarray:
         known = values[row][~np.isnan(values[row])]
         found[row] = np.median(known) if known.size else np.nan
     return found
+
+
+def _noise_level(
+    seen: Observed, usable: np.ndarray, level: np.ndarray, std: np.ndarray
+) -> np.ndarray:
+    """Median 1σ of each spectrum's z-scores (n_spec,); 1 where it has no error."""
+    if seen.error is None:
+        return np.ones(len(usable))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        sigma = np.where(usable, seen.error / (level[:, None] * std), np.nan)
+    found = _row_median(sigma)
+    return np.where(found > 0, found, np.inf)  # a spectrum without a usable pixel counts nothing
 
 
 def _standardised(
