@@ -107,6 +107,8 @@ class SpectrumMatcher:
             If no pixel of it is the model's, or the wavelengths look like another unit's.
         """
         own = self._on_own_pixels(spectrum)
+        if own is not None:
+            check_usable(self.predictor, own)
         known = spectrum.velocity.shift if rv is None else rv
         notes: tuple[str, ...] = ()
         if knows_velocities(self.predictor.card):

@@ -61,8 +61,8 @@ class Typical:
             return None
         seen = view.train.observe(slice(0, n_train))
         z, usable, level = _standardised(seen, mean, std)
-        # each spectrum counts by its S/N: else the noise of faint stars fills the components
-        clear = z.astype(np.float64) / _noise_level(seen, usable, level, std)[:, None]
+        # else the noise of faint stars fills the components
+        clear = z.astype(np.float64) / _scatter(z, _noise_level(seen, usable, level, std))[:, None]
         gram = clear @ clear.T  # (n_train, n_train): smaller than pixels by pixels
         values, vectors = (
             part[..., -n_component:] for part in np.linalg.eigh(gram)
@@ -149,6 +149,16 @@ def _row_median(values: np.ndarray) -> np.ndarray:
     return found
 
 
+def _scatter(z: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Scatter of each spectrum's z-scores (n_spec,): its noise, and what stars differ by.
+
+    The latter is what the clearest quarter of spectra have beyond their noise.
+    """
+    clearest = noise <= np.quantile(noise, 0.25)
+    of_stars = np.square(z[clearest]).mean() - np.square(noise[clearest]).mean()
+    return np.sqrt(noise**2 + max(of_stars, 0.0))
+
+
 def _noise_level(
     seen: Observed, usable: np.ndarray, level: np.ndarray, std: np.ndarray
 ) -> np.ndarray:
@@ -158,7 +168,7 @@ def _noise_level(
     with np.errstate(invalid="ignore", divide="ignore"):
         sigma = np.where(usable, seen.error / (level[:, None] * std), np.nan)
     found = _row_median(sigma)
-    return np.where(found > 0, found, np.inf)  # a spectrum without a usable pixel counts nothing
+    return np.where(found > 0, found, 1e6)  # a spectrum without a usable pixel counts nothing
 
 
 def _standardised(
