@@ -164,10 +164,8 @@ class SpectrumMatcher:
         self, spectrum: SurveySpectrum, own: Observed | None
     ) -> tuple[float | None, tuple[str, ...]]:
         """Velocity by the training set, and how it was had; None where none can be told."""
-        if own is not None:
-            check_usable(self.predictor, own)
-            if is_at_rest(self.predictor.statistics, own[None]):
-                return 0.0, ()
+        if own is not None and is_at_rest(self.predictor.statistics, own[None]):
+            return 0.0, ()
         seen, shared = own, 1.0
         if seen is None:
             seen = standardise(spectrum, UNMOVED, self.predictor.wave)

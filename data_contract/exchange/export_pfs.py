@@ -228,6 +228,8 @@ def _primary(objects: _Objects, i: int) -> fits.PrimaryHDU:
         "ORIGIN": "starsmith simulation",
         "DATASET": objects.split.digest,
     }
+    if not objects.split.draws.rv.any():
+        cards["SPECSYS"] = "SOURCE"  # at rest (Greisen et al. 2006, A&A 446, 747)
     if objects.split.header.notice:
         cards["NOTICE"] = objects.split.header.notice
     return fits.PrimaryHDU(header=_header(cards))

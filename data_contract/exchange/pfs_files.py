@@ -29,10 +29,13 @@ class PfsObject(Observed):
         Mask plane -> bit, where the file tells.
     identity : dict
         ``catId tract patch objId``.
+    at_rest : bool
+        Whether the file says that the star's velocity was taken out: ``SPECSYS`` is ``SOURCE``.
     """
 
     planes: dict[str, int]
     identity: dict
+    at_rest: bool
 
 
 def is_pfs_object(path: Path | str) -> bool:
@@ -94,6 +97,7 @@ def _spectrum(hdus: fits.HDUList, name: str) -> PfsObject:
     cards = {**hdus["MASK"].header, **hdus[name].header} if "MASK" in hdus else hdus[name].header
     header = hdus["TARGET"].header if "TARGET" in hdus else hdus[0].header
     return PfsObject(
+        at_rest=str(hdus[0].header.get("SPECSYS", "")).strip() == "SOURCE",
         wave=wave,
         flux=(to_flux * table["flux"]).astype(np.float32),
         error=(to_flux * error).astype(np.float32),

@@ -20,6 +20,7 @@ from starsmith.data_contract.surveys.spectrum import (
     RELATIVE,
     SpectrumArm,
     SurveySpectrum,
+    Velocity,
 )
 
 __all__: list[str] = []
@@ -64,7 +65,9 @@ def _object(found: PfsObject) -> SurveySpectrum:
         )
         for k, part in enumerate(np.split(np.arange(found.wave.size), breaks))
     ]
-    return SurveySpectrum(survey="pfs", arms=tuple(arms), ids=_ids(found.identity), unit=FLUX_CGS)
+    velocity = Velocity(frame="rest" if found.at_rest else "")
+    ids = _ids(found.identity)
+    return SurveySpectrum(survey="pfs", arms=tuple(arms), ids=ids, unit=FLUX_CGS, velocity=velocity)
 
 
 def _ids(identity: Mapping[str, object]) -> dict[str, str]:

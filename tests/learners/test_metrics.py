@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from starsmith.learners.evaluation import metrics
+from starsmith.learners.scores import metrics
 from tests.reference import metrics as slow
 
 THRESHOLD = 0.5
