@@ -20,9 +20,9 @@ from .learners.evaluation.evaluate import evaluate as evaluate
 from .learners.networks import create_model as create_model
 from .learners.networks import list_models as list_models
 from .learners.networks import register_model as register_model
-from .learners.predict import load_checkpoint as load_checkpoint
-from .learners.predict import predict as predict
-from .learners.predict import predict_spectrum as predict_spectrum
+from .learners.prediction.predict import load_checkpoint as load_checkpoint
+from .learners.prediction.predict import predict as predict
+from .learners.prediction.predict import predict_spectrum as predict_spectrum
 from .learners.train import fit as fit
 from .simulator.cache.cached_bank import cached_bank as cached_bank
 from .simulator.generation.generate import Settings as Settings

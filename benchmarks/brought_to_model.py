@@ -18,8 +18,8 @@ from starsmith.data_contract.dataset.reader import open_dataset
 from starsmith.data_contract.dataset.split import Split
 from starsmith.data_contract.dataset.training import line_fwhm
 from starsmith.data_contract.surveys.spectrum import SpectrumArm, SurveySpectrum, Velocity
-from starsmith.learners.matching import SpectrumMatcher
-from starsmith.learners.predict import load_checkpoint
+from starsmith.learners.prediction.matching import SpectrumMatcher
+from starsmith.learners.prediction.predict import load_checkpoint
 
 LIGHT_SPEED_KM_S = 299792.458
 FINE = 0.05  # Å

@@ -12,11 +12,11 @@ from .evaluation.evaluate import evaluate as evaluate
 from .evaluation.evaluate import evaluate_predictions as evaluate_predictions
 from .evaluation.evaluation_figures import plot_predictions as plot_predictions
 from .networks.registry import create_model as create_model
-from .predict import Predictor as Predictor
-from .predict import load_checkpoint as load_checkpoint
-from .predict import predict as predict
-from .predict import predict_observed as predict_observed
-from .predict import predict_spectrum as predict_spectrum
+from .prediction.predict import Predictor as Predictor
+from .prediction.predict import load_checkpoint as load_checkpoint
+from .prediction.predict import predict as predict
+from .prediction.predict import predict_observed as predict_observed
+from .prediction.predict import predict_spectrum as predict_spectrum
 from .recipe import list_recipes as list_recipes
 from .recipe import load_recipe as load_recipe
 from .run_folder import TrainingResult as TrainingResult

@@ -14,7 +14,7 @@ from torch import nn
 from starsmith.data_contract.errors import ContractError, DataError
 from starsmith.data_contract.files.atomic import staged_file
 from starsmith.learners.estimators.registry import kind_of
-from starsmith.learners.predict import LEAST_USABLE, Predictor
+from starsmith.learners.prediction.predict import LEAST_USABLE, Predictor
 from starsmith.learners.training.optimise import split_uncertainty
 
 __all__ = ["LabelModel", "export_onnx"]

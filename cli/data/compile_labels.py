@@ -30,8 +30,8 @@ class CompileLabelsOptions:
 @takes(CompileLabelsOptions)
 def compile_labels(options: CompileLabelsOptions) -> None:
     """Join the labels of TABLES, the most trusted first: value, error and source of each."""
-    from starsmith.data_contract.surveys.catalogue import read_catalogue
-    from starsmith.data_contract.surveys.label_table import compile_labels as compiled
+    from starsmith.data_contract.surveys.catalogues.catalogue import read_catalogue
+    from starsmith.data_contract.surveys.catalogues.label_table import compile_labels as compiled
     from starsmith.data_contract.tables.table_files import check_table, write_table
 
     check_table(options.out)

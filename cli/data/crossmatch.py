@@ -41,7 +41,7 @@ class CrossmatchOptions:
 def crossmatch(options: CrossmatchOptions) -> None:
     """Pair the rows of tables FIRST and SECOND: by an id, or on the sky at one epoch."""
     from starsmith.data_contract.errors import DataError
-    from starsmith.data_contract.surveys.crossmatch import match_by_id, match_on_sky
+    from starsmith.data_contract.surveys.catalogues.crossmatch import match_by_id, match_on_sky
     from starsmith.data_contract.tables.table_files import check_table, write_table
     from starsmith.data_contract.tables.user_table import read_table
 

@@ -36,7 +36,11 @@ class FetchOptions:
 @takes(FetchOptions)
 def fetch(options: FetchOptions) -> None:
     """Fetch the spectra of --ids from SPARCL, in batches, into a folder."""
-    from starsmith.data_contract.surveys.fetch_desi import SPARCL_URL, FetchOrder, fetch_desi
+    from starsmith.data_contract.surveys.catalogues.fetch_desi import (
+        SPARCL_URL,
+        FetchOrder,
+        fetch_desi,
+    )
 
     order = FetchOrder(
         ids=_ids(options.ids),

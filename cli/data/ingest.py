@@ -93,8 +93,8 @@ def ingest(options: IngestOptions) -> None:
     make a data set without one. Refused spectra are listed, one per line.
     """
     from starsmith.data_contract.files.disk_errors import told_of_disk
+    from starsmith.data_contract.surveys.catalogues.star_splits import SPLIT_SHARES
     from starsmith.data_contract.surveys.ingest import Ingest, ingest_files
-    from starsmith.data_contract.surveys.star_splits import SPLIT_SHARES
 
     request = Ingest(
         source=_source(options),
@@ -118,7 +118,7 @@ def ingest(options: IngestOptions) -> None:
 def _source(options: IngestOptions) -> "Source":
     from starsmith.data_contract.errors import ConfigError
     from starsmith.data_contract.quantities import LABELS
-    from starsmith.data_contract.surveys.catalogue import read_catalogue
+    from starsmith.data_contract.surveys.catalogues.catalogue import read_catalogue
     from starsmith.data_contract.surveys.registry import survey
     from starsmith.data_contract.surveys.scan import FOLDER, Source, files_of
 

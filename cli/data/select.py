@@ -37,7 +37,7 @@ def select(options: SelectOptions) -> None:
     from astropy.table import Table
 
     from starsmith.data_contract.errors import DataError
-    from starsmith.data_contract.surveys.recipe import apply_recipe, read_recipe
+    from starsmith.data_contract.surveys.catalogues.recipe import apply_recipe, read_recipe
     from starsmith.data_contract.tables.table_files import check_table, write_table
     from starsmith.data_contract.tables.user_table import read_table
 

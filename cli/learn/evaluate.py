@@ -115,7 +115,7 @@ class Inquiry:
         from starsmith.learners import load_checkpoint
         from starsmith.learners.evaluation.evaluate import check_predictions, check_split
         from starsmith.learners.evaluation.noise_marginal import marginalise_noise
-        from starsmith.learners.matching import predict_any
+        from starsmith.learners.prediction.matching import predict_any
 
         if path.is_file():
             return check_predictions(read_predictions(path), path, rows)
@@ -140,7 +140,7 @@ class Inquiry:
         """Scores of whole posteriors, of the models that have one."""
         from starsmith.learners import load_checkpoint
         from starsmith.learners.evaluation.posterior_scores import score_posterior
-        from starsmith.learners.posterior_draws import has_posterior
+        from starsmith.learners.prediction.posterior_draws import has_posterior
 
         opened = [load_checkpoint(p, self.device) for p in self.models if p.is_dir()]
         return [score_posterior(model, rows) for model in opened if has_posterior(model)]

@@ -50,7 +50,7 @@ def explain(options: ExplainOptions) -> None:
     from starsmith.data_contract.figure_kit import check_suffix, save_figure
     from starsmith.learners import load_checkpoint
     from starsmith.learners.evaluation import interpret
-    from starsmith.learners.own_pixels import check_wave
+    from starsmith.learners.prediction.own_pixels import check_wave
     from starsmith.simulator.generation.recorded import open_recorded
 
     check_suffix(options.plot)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from starsmith.data_contract.observed import Observed
     from starsmith.data_contract.predictions import Predictions
     from starsmith.learners import LabelEstimate, Predictor
-    from starsmith.learners.posterior_draws import PosteriorDraws
+    from starsmith.learners.prediction.posterior_draws import PosteriorDraws
 
 __all__ = ["PredictOptions", "predict"]
 
@@ -111,7 +111,7 @@ def _of_file(predictor: "Predictor", options: PredictOptions) -> list[dict]:
     from starsmith.data_contract.rest_frame import RV_METHOD
     from starsmith.data_contract.surveys.any_file import read_any
     from starsmith.data_contract.tables.table_files import write_table
-    from starsmith.learners.matching import SpectrumMatcher
+    from starsmith.learners.prediction.matching import SpectrumMatcher
 
     matcher = SpectrumMatcher(predictor)
     rows, refused, draws = [], [], []
@@ -156,7 +156,7 @@ def _drawn(predictor: "Predictor", seen: "Observed", options: PredictOptions) ->
     """Posterior of spectra, weighed where that can be done."""
     import numpy as np
 
-    from starsmith.learners.posterior_draws import draw_posterior, weighs
+    from starsmith.learners.prediction.posterior_draws import draw_posterior, weighs
 
     weighted = weighs(predictor)
     drawn = draw_posterior(predictor, seen, options.n_draw, weighted=weighted)
@@ -174,7 +174,7 @@ def _drawn(predictor: "Predictor", seen: "Observed", options: PredictOptions) ->
 def _add_quantiles(rows: list[dict], drawn: "PosteriorDraws") -> None:
     """Add quantiles, and what the weights say of the quality, to the rows of one spectrum."""
     from starsmith.data_contract.quality import flag_names
-    from starsmith.learners.posterior_draws import quantile_columns
+    from starsmith.learners.prediction.posterior_draws import quantile_columns
 
     for row, columns in zip(rows, quantile_columns(drawn, 0), strict=True):
         quality = row["quality"] | int(drawn.quality[0])
@@ -203,7 +203,7 @@ def _label_row(estimate: "LabelEstimate") -> dict:
 def _of_split(predictor: "Predictor", options: PredictOptions) -> list[dict]:
     """Predict a split of a data set, and write a table where asked; a row per spectrum."""
     from starsmith.data_contract.predictions import write_predictions
-    from starsmith.learners.matching import predict_any
+    from starsmith.learners.prediction.matching import predict_any
     from starsmith.simulator.generation.recorded import open_recorded
 
     split = open_recorded(options.source).split(options.split)
@@ -219,7 +219,7 @@ def _of_split(predictor: "Predictor", options: PredictOptions) -> list[dict]:
 def _add_split_quantiles(rows: list[dict], drawn: "PosteriorDraws") -> None:
     """Add quantiles of every label, under its name, to the rows of a split."""
     from starsmith.data_contract.quality import flag_names
-    from starsmith.learners.posterior_draws import quantile_columns
+    from starsmith.learners.prediction.posterior_draws import quantile_columns
 
     for k, row in enumerate(rows):
         for label, columns in zip(drawn.labels, quantile_columns(drawn, k), strict=True):

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from starsmith.data_contract.exchange.pfs_files import is_pfs_object
 from starsmith.data_contract.surveys.outside_file import open_outside
+from starsmith.data_contract.surveys.readers.table_spectrum import spectrum_of_table
 from starsmith.data_contract.surveys.registry import open_spectra, recognise
 from starsmith.data_contract.surveys.spectrum import SurveySpectrum
-from starsmith.data_contract.surveys.table_spectrum import spectrum_of_table
 from starsmith.data_contract.tables.user_table import read_table
 
 __all__ = ["read_any"]

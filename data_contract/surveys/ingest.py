@@ -24,12 +24,16 @@ from starsmith.data_contract.dataset.shards import Shard
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.exchange.conversion import write_dataset
 from starsmith.data_contract.quantities import SPLITS
-from starsmith.data_contract.surveys.catalogue import read_catalogue
+from starsmith.data_contract.surveys.catalogues.catalogue import read_catalogue
+from starsmith.data_contract.surveys.catalogues.star_splits import (
+    SPLIT_SHARES,
+    share_of_each,
+    split_stars,
+)
 from starsmith.data_contract.surveys.outside_file import open_outside
 from starsmith.data_contract.surveys.registry import SpectraFile, open_spectra
 from starsmith.data_contract.surveys.scan import Scan, Source, files_of, scan_files
 from starsmith.data_contract.surveys.spectrum import SurveySpectrum
-from starsmith.data_contract.surveys.star_splits import SPLIT_SHARES, share_of_each, split_stars
 
 __all__ = ["Ingest", "ingest", "ingest_files"]
 

@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 BUILT_IN = ("desi", "lamost", "apogee", "sdss", "pfs", "gaia_xp", "published", "library")
-"""Modules of this folder, each of which registers a survey of its name; recognised in order."""
+"""Modules of `readers`, each of which registers a survey of its name; recognised in order."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def list_surveys() -> tuple[str, ...]:
 def survey(name: str) -> Survey:
     """Survey of a name; DataError for an unknown one."""
     if name in BUILT_IN and name not in _SURVEYS:
-        import_module(f"starsmith.data_contract.surveys.{name}")
+        import_module(f"starsmith.data_contract.surveys.readers.{name}")
     if name not in _SURVEYS:
         raise DataError(f"survey {name!r} is not one of {', '.join(list_surveys())}")
     return _SURVEYS[name]

@@ -11,13 +11,13 @@ import numpy as np
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.atomic import staged_file
 from starsmith.data_contract.quantities import LABELS, SPLITS
-from starsmith.data_contract.surveys.catalogue import Catalogue
+from starsmith.data_contract.surveys.catalogues.catalogue import Catalogue
+from starsmith.data_contract.surveys.catalogues.star_splits import hashed_name
 from starsmith.data_contract.surveys.outside_file import OutsideFile, open_outside
 from starsmith.data_contract.surveys.pixel_grid import PixelGrid
 from starsmith.data_contract.surveys.registry import open_spectra, recognise
 from starsmith.data_contract.surveys.spectrum import SpectrumArm, SurveySpectrum
 from starsmith.data_contract.surveys.standardise.preparation import Standardiser
-from starsmith.data_contract.surveys.star_splits import hashed_name
 
 __all__ = ["FOLDER", "Scan", "Source", "files_of", "scan_files", "star_number"]
 

@@ -31,7 +31,7 @@ from starsmith.learners.estimators.registry import ForwardView, with_forward
 from starsmith.learners.evaluation.evaluate import check_predictions
 from starsmith.learners.evaluation.leak import Verdict
 from starsmith.learners.online.online_view import OnlineView, online_ranges, open_online
-from starsmith.learners.predict import load_checkpoint, predict
+from starsmith.learners.prediction.predict import load_checkpoint, predict
 from starsmith.learners.train import fit
 
 __all__ = ["Access", "SuiteFolder", "chosen_runs", "plan_rows", "run_suite"]

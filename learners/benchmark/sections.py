@@ -13,7 +13,7 @@ from starsmith.learners.benchmark.results import N_RESAMPLE, Outcome, Results
 from starsmith.learners.evaluation.interpret import explain, interpretation_figure
 from starsmith.learners.evaluation.pairs import differences
 from starsmith.learners.networks.blocks import Encoder
-from starsmith.learners.predict import load_checkpoint
+from starsmith.learners.prediction.predict import load_checkpoint
 
 __all__ = ["ablation_sections", "interpretation_section"]
 

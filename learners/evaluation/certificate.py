@@ -12,7 +12,7 @@ from starsmith.data_contract.files.atomic import write_json
 from starsmith.data_contract.files.outside import read_json
 from starsmith.fisher.ceilings.ceiling_table import StarCeiling
 from starsmith.learners.evaluation.leak import hold_against
-from starsmith.learners.predict import Predictor, predict
+from starsmith.learners.prediction.predict import Predictor, predict
 from starsmith.learners.run_folder import CERTIFICATE
 
 __all__ = ["Certificate", "certify", "check_stars", "keep_certificate"]

@@ -7,7 +7,7 @@ import numpy as np
 
 from starsmith.data_contract.figure_kit import colour_of, new_figure, save_figure
 from starsmith.data_contract.quantities import named
-from starsmith.learners.posterior_draws import PosteriorDraws
+from starsmith.learners.prediction.posterior_draws import PosteriorDraws
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

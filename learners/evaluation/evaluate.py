@@ -13,7 +13,7 @@ from starsmith.data_contract.files.atomic import json_safe
 from starsmith.data_contract.predictions import Predictions
 from starsmith.data_contract.quantities import SNR_EDGES
 from starsmith.learners.evaluation.strata import Group, groups_of
-from starsmith.learners.predict import Predictor, predict
+from starsmith.learners.prediction.predict import Predictor, predict
 from starsmith.learners.scores.metrics import (
     SCORES,
     Interval,

@@ -15,7 +15,7 @@ from starsmith.data_contract.figure_kit import COLOURS, add_notice, new_figure
 from starsmith.fisher.information.density import FEATURES, information_of_star
 from starsmith.learners.estimators.registry import kind_of
 from starsmith.learners.networks.blocks import Encoder, EncoderBlock
-from starsmith.learners.predict import Predictor
+from starsmith.learners.prediction.predict import Predictor
 from starsmith.learners.preprocess import median_normalise
 
 if TYPE_CHECKING:

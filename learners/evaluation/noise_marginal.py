@@ -8,8 +8,8 @@ from starsmith.data_contract.dataset.split import Split
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.predictions import Predictions
 from starsmith.data_contract.random import DrawKey, normals
-from starsmith.learners.own_pixels import check_wave
-from starsmith.learners.predict import Predictor, predict
+from starsmith.learners.prediction.own_pixels import check_wave
+from starsmith.learners.prediction.predict import Predictor, predict
 from starsmith.learners.preprocess import iterate_blocks
 
 __all__ = ["marginalise_noise"]

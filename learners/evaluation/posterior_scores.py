@@ -13,8 +13,8 @@ from scipy.stats import kstest
 
 from starsmith.data_contract.dataset.split import Split
 from starsmith.data_contract.observed import Observed
-from starsmith.learners.posterior_draws import PosteriorDraws, draw_posterior, weighs
-from starsmith.learners.predict import Predictor
+from starsmith.learners.prediction.posterior_draws import PosteriorDraws, draw_posterior, weighs
+from starsmith.learners.prediction.predict import Predictor
 from starsmith.learners.preprocess import iterate_blocks, select_labels
 
 __all__ = ["LabelScore", "PosteriorScores", "crps", "score_posterior"]

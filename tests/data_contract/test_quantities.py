@@ -70,7 +70,7 @@ def test_no_second_list_of_quantities():
     """Four names in one literal are a second table, but for lists that say something else."""
     allowed = {
         "data_contract/quantities.py",  # the table itself, and what is kept of observed stars
-        "data_contract/surveys/apogee.py",  # what APOGEE calls each label
+        "data_contract/surveys/readers/apogee.py",  # what APOGEE calls each label
         "data_contract/tables/population.py",  # what a table of stars must have
         "data_contract/noise/coadd.py",  # what may differ between exposures
         "data_contract/exchange/published.py",  # other names of the labels

@@ -15,7 +15,7 @@ from starsmith.learners import fit, load_checkpoint, predict
 from starsmith.learners.compressed.features import Features
 from starsmith.learners.compressed.posterior import Box, Mixture
 from starsmith.learners.estimators.registry import Forward, ForwardView
-from starsmith.learners.posterior_draws import draw_posterior
+from starsmith.learners.prediction.posterior_draws import draw_posterior
 from starsmith.learners.recipe import CompressedRecipe, PosteriorRecipe
 from starsmith.simulator.generation.generate import write_dataset
 from starsmith.simulator.prior import Prior

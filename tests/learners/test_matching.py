@@ -17,8 +17,8 @@ from starsmith.data_contract.surveys.ingest import Ingest, ingest_files
 from starsmith.data_contract.surveys.scan import Source
 from starsmith.data_contract.surveys.spectrum import SpectrumArm, SurveySpectrum, Velocity
 from starsmith.learners import fit, load_checkpoint
-from starsmith.learners.matching import SpectrumMatcher, predict_any
-from starsmith.learners.radial_velocity import VelocityMeter
+from starsmith.learners.prediction.matching import SpectrumMatcher, predict_any
+from starsmith.learners.prediction.radial_velocity import VelocityMeter
 from starsmith.simulator import Prior, write_dataset
 from tests.conftest import star_flux
 

@@ -19,7 +19,7 @@ from starsmith.learners import (
     predict,
     predict_spectrum,
 )
-from starsmith.learners.own_pixels import in_order_of
+from starsmith.learners.prediction.own_pixels import in_order_of
 from tests.learners.worlds import NOTICE, lines, make_data, uniform_logg
 
 

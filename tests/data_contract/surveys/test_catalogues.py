@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import ConfigError, DataError
-from starsmith.data_contract.surveys.catalogue import read_catalogue
-from starsmith.data_contract.surveys.crossmatch import match_by_id, match_on_sky
-from starsmith.data_contract.surveys.label_table import compile_labels
-from starsmith.data_contract.surveys.recipe import apply_recipe, list_recipes, read_recipe
+from starsmith.data_contract.surveys.catalogues.catalogue import read_catalogue
+from starsmith.data_contract.surveys.catalogues.crossmatch import match_by_id, match_on_sky
+from starsmith.data_contract.surveys.catalogues.label_table import compile_labels
+from starsmith.data_contract.surveys.catalogues.recipe import (
+    apply_recipe,
+    list_recipes,
+    read_recipe,
+)
 from starsmith.data_contract.tables.user_table import read_table
 
 

@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from starsmith.data_contract.errors import DataError, StarsmithError
-from starsmith.data_contract.surveys import fetch_desi as module
-from starsmith.data_contract.surveys.fetch_desi import FetchOrder, fetch_desi
+from starsmith.data_contract.surveys.catalogues import fetch_desi as module
+from starsmith.data_contract.surveys.catalogues.fetch_desi import FetchOrder, fetch_desi
 from starsmith.data_contract.surveys.registry import read_spectra
 
 WAVE = [3600.0 + 0.8 * k for k in range(20)]

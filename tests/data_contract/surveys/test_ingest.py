@@ -14,13 +14,13 @@ from starsmith.data_contract.dataset.reader import open_dataset
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.exchange.conversion import convert_store
 from starsmith.data_contract.exchange.published_observed import write_observed
-from starsmith.data_contract.surveys.catalogue import read_catalogue
+from starsmith.data_contract.surveys.catalogues.catalogue import read_catalogue
+from starsmith.data_contract.surveys.catalogues.star_splits import split_stars
 from starsmith.data_contract.surveys.ingest import Ingest, ingest_files
 from starsmith.data_contract.surveys.registry import read_spectra
 from starsmith.data_contract.surveys.scan import Source
 from starsmith.data_contract.surveys.standardise.preparation import Standardiser, wave_of_text
 from starsmith.data_contract.surveys.standardise.recipe import StandardRecipe
-from starsmith.data_contract.surveys.star_splits import split_stars
 from tests.data_contract.surveys import written
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from astropy.io import fits  # noqa: TID251
 
-from starsmith.data_contract.surveys import gaia_xp
+from starsmith.data_contract.surveys.readers import gaia_xp
 from starsmith.data_contract.surveys.registry import read_spectra
 from tests.data_contract.surveys import written
 

@@ -16,7 +16,7 @@ from starsmith.data_contract.rest_frame import shift_to_rest
 from starsmith.data_contract.unit_conversion import plain_value
 from starsmith.learners.checkpoint import read_checkpoint
 from starsmith.learners.estimators.registry import ForwardEstimator, kind_of
-from starsmith.learners.own_pixels import check_wave, in_order_of
+from starsmith.learners.prediction.own_pixels import check_wave, in_order_of
 from starsmith.learners.preprocess import Statistics, iterate_blocks, select_labels
 from starsmith.learners.quality import is_at_rest, knows_velocities, quality_of
 

@@ -12,8 +12,8 @@ import numpy as np
 from starsmith.data_contract.exchange.export_pfs import ANGSTROM_PER_NM
 from starsmith.data_contract.exchange.pfs_files import TABLES, PfsObject, read_pfs_object
 from starsmith.data_contract.masks import MASK_BITS
-from starsmith.data_contract.surveys.cards import number
 from starsmith.data_contract.surveys.outside_file import OutsideFile, damage_of, open_outside
+from starsmith.data_contract.surveys.readers.cards import number
 from starsmith.data_contract.surveys.registry import SpectraFile, Survey, register_survey
 from starsmith.data_contract.surveys.spectrum import (
     FLUX_CGS,

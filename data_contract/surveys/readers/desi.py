@@ -7,13 +7,13 @@ import numpy as np
 from astropy.io import fits  # noqa: TID251
 
 from starsmith.data_contract.observed import error_of_ivar
-from starsmith.data_contract.surveys.desi_archive import (
+from starsmith.data_contract.surveys.outside_file import OutsideFile, native
+from starsmith.data_contract.surveys.readers.desi_archive import (
     MEANING,
     PLANES,
     read_archived,
     recognise_archived,
 )
-from starsmith.data_contract.surveys.outside_file import OutsideFile, native
 from starsmith.data_contract.surveys.registry import SpectraFile, Survey, register_survey
 from starsmith.data_contract.surveys.spectrum import (
     SpectrumArm,

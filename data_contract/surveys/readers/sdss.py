@@ -6,8 +6,13 @@ Layout: https://data.sdss.org/datamodel (spec-lite); mask bits: idlutils, SPPIXM
 import numpy as np
 
 from starsmith.data_contract.observed import error_of_ivar
-from starsmith.data_contract.surveys.cards import ANGSTROM_FWHM, number, rv_of_redshift, text
 from starsmith.data_contract.surveys.outside_file import OutsideFile, native
+from starsmith.data_contract.surveys.readers.cards import (
+    ANGSTROM_FWHM,
+    number,
+    rv_of_redshift,
+    text,
+)
 from starsmith.data_contract.surveys.registry import SpectraFile, Survey, register_survey
 from starsmith.data_contract.surveys.spectrum import (
     SpectrumArm,

@@ -10,7 +10,7 @@ from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.observed import Observed
 from starsmith.data_contract.quality import quality_value
 from starsmith.data_contract.quantities import LABELS
-from starsmith.learners.predict import Predictor
+from starsmith.learners.prediction.predict import Predictor
 
 __all__ = ["LEVELS", "PosteriorDraws", "draw_posterior", "quantile_columns", "weighs"]
 

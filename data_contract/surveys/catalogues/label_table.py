@@ -7,7 +7,7 @@ from astropy.table import Table
 
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.quantities import LABELS, UNITS
-from starsmith.data_contract.surveys.catalogue import Catalogue
+from starsmith.data_contract.surveys.catalogues.catalogue import Catalogue
 
 __all__ = ["compile_labels"]
 

@@ -19,8 +19,8 @@ from starsmith.data_contract.exchange.published import (
 )
 from starsmith.data_contract.exchange.published_observed import ABOUT_FLUX
 from starsmith.data_contract.files.hdf5_check import hdf5_array, hdf5_attribute
-from starsmith.data_contract.surveys.cards import number
 from starsmith.data_contract.surveys.outside_file import OutsideFile
+from starsmith.data_contract.surveys.readers.cards import number
 from starsmith.data_contract.surveys.registry import SpectraFile, Survey, register_survey
 from starsmith.data_contract.surveys.spectrum import (
     RELATIVE,

@@ -7,8 +7,8 @@ Resolution: R 22,500; the line-spread coefficients of an apVisit are not read.
 import numpy as np
 
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.surveys.cards import number, text
 from starsmith.data_contract.surveys.outside_file import OutsideFile
+from starsmith.data_contract.surveys.readers.cards import number, text
 from starsmith.data_contract.surveys.registry import SpectraFile, Survey, register_survey
 from starsmith.data_contract.surveys.spectrum import (
     FLUX_CGS,

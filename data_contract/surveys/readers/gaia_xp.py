@@ -20,8 +20,8 @@ from scipy.interpolate import CubicSpline
 
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.outside import read_file
-from starsmith.data_contract.surveys.cards import number
 from starsmith.data_contract.surveys.outside_file import OutsideFile
+from starsmith.data_contract.surveys.readers.cards import number
 from starsmith.data_contract.surveys.registry import SpectraFile, Survey, register_survey
 from starsmith.data_contract.surveys.spectrum import SpectrumArm, SurveySpectrum, Velocity
 

@@ -10,7 +10,7 @@ from astropy.table import Table
 from astropy.time import Time
 
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.surveys.catalogue import ID_COLUMNS
+from starsmith.data_contract.surveys.catalogues.catalogue import ID_COLUMNS
 from starsmith.data_contract.tables.identifiers import text_of_rows
 from starsmith.data_contract.tables.user_table import UserTable
 

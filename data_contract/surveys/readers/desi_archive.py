@@ -13,8 +13,8 @@ import numpy as np
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.hdf5_check import hdf5_array
 from starsmith.data_contract.observed import error_of_ivar
-from starsmith.data_contract.surveys.cards import number, rv_of_redshift
 from starsmith.data_contract.surveys.outside_file import OutsideFile
+from starsmith.data_contract.surveys.readers.cards import number, rv_of_redshift
 from starsmith.data_contract.surveys.registry import SpectraFile
 from starsmith.data_contract.surveys.spectrum import (
     KnownLabel,

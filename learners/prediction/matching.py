@@ -17,8 +17,13 @@ from starsmith.data_contract.rest_frame import RV_METHOD, shift_to_rest
 from starsmith.data_contract.surveys.spectrum import SpectrumArm, SurveySpectrum, Velocity
 from starsmith.data_contract.surveys.standardise.recipe import StandardRecipe
 from starsmith.data_contract.surveys.standardise.standardise import standardise
-from starsmith.learners.own_pixels import in_order_of, same_wave, unit_hint, wave_difference
-from starsmith.learners.predict import (
+from starsmith.learners.prediction.own_pixels import (
+    in_order_of,
+    same_wave,
+    unit_hint,
+    wave_difference,
+)
+from starsmith.learners.prediction.predict import (
     LabelEstimate,
     Predictor,
     check_usable,
@@ -26,9 +31,9 @@ from starsmith.learners.predict import (
     predict,
     table_of,
 )
+from starsmith.learners.prediction.radial_velocity import VelocityMeter
 from starsmith.learners.preprocess import iterate_blocks
 from starsmith.learners.quality import AT_REST, is_at_rest, knows_velocities
-from starsmith.learners.radial_velocity import VelocityMeter
 
 __all__ = ["Matched", "SpectrumMatcher", "predict_any"]
 

@@ -13,7 +13,7 @@ from starsmith.data_contract.tables.user_table import UserTable
 
 __all__ = ["Cut", "Recipe", "apply_recipe", "list_recipes", "read_recipe"]
 
-PLACE = "starsmith.data_contract.surveys.recipes"
+PLACE = "starsmith.data_contract.surveys.catalogues.recipes"
 CONDITIONS = ("equals", "differs", "above", "below", "at_least", "at_most", "among", "clear")
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from starsmith.data_contract.air import air_to_vacuum
 from starsmith.data_contract.observed import error_of_ivar
-from starsmith.data_contract.surveys.cards import number, rv_of_redshift, text
 from starsmith.data_contract.surveys.outside_file import OutsideFile, native
+from starsmith.data_contract.surveys.readers.cards import number, rv_of_redshift, text
 from starsmith.data_contract.surveys.registry import SpectraFile, Survey, register_survey
 from starsmith.data_contract.surveys.spectrum import (
     RELATIVE,

@@ -16,8 +16,9 @@ from astropy.io import fits  # noqa: TID251
 from starsmith.data_contract.air import air_to_vacuum
 from starsmith.data_contract.files.outside import read_npz
 from starsmith.data_contract.masks import mask_value
-from starsmith.data_contract.surveys.cards import number, text
 from starsmith.data_contract.surveys.outside_file import OutsideFile, native
+from starsmith.data_contract.surveys.readers.cards import number, text
+from starsmith.data_contract.surveys.readers.table_spectrum import spectrum_of_table
 from starsmith.data_contract.surveys.registry import SpectraFile, Survey, register_survey
 from starsmith.data_contract.surveys.spectrum import (
     RELATIVE,
@@ -26,7 +27,6 @@ from starsmith.data_contract.surveys.spectrum import (
     SurveySpectrum,
     Velocity,
 )
-from starsmith.data_contract.surveys.table_spectrum import spectrum_of_table
 
 __all__: list[str] = []
 

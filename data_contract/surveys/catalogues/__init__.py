@@ -1,0 +1,1 @@
+"""Tables of stars: whose labels, which splits, which cuts, which two are one star."""

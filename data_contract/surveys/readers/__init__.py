@@ -1,0 +1,1 @@
+"""Files of surveys, one reader each, and what all readers ask of a file."""

@@ -1,0 +1,1 @@
+"""Using a trained model: spectra brought to it, labels, posteriors, and what is doubtful."""
