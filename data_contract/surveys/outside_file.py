@@ -31,6 +31,7 @@ __all__ = ["DAMAGE", "OutsideFile", "damage_of", "native", "open_outside"]
 HEADS = {b"SIMPLE": "FITS", b"\x89HDF\r\n\x1a\n": "HDF5", b"PK\x03\x04": "zip"}
 GZIP_HEAD = b"\x1f\x8b"
 MOST_UNPACKED = 2**29  # bytes of a gzip file: a few coadds of DESI
+EXTENSION = b"XTENSION"  # begins every HDU but the first
 MOST_HDUS = 4096
 MOST_JSON = 2**28  # bytes of a batch of spectra as a service sends them
 DAMAGE = (
@@ -82,7 +83,19 @@ class OutsideFile:
                 place = hdu.fileinfo()
                 if number > MOST_HDUS or (place and place["datLoc"] + hdu.size > size):
                     raise OSError(f"HDU {number} tells of more than the {size} bytes there are")
+                end = place["datLoc"] + place["datSpan"] if place else size
+                if end < size and self._bytes_at(end, len(EXTENSION)) != EXTENSION:
+                    # astropy would look for a header to the end of the file
+                    raise OSError(f"{size - end} bytes after HDU {number} are no HDU")
         return hdus
+
+    def _bytes_at(self, offset: int, n: int) -> bytes:
+        """Some bytes of the file, unpacked."""
+        if self._packed:
+            return self._content[offset : offset + n]
+        with open(self.path, "rb") as stream:
+            stream.seek(offset)
+            return stream.read(n)
 
     @cached_property
     def hdu_names(self) -> tuple[str, ...]:

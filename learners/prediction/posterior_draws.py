@@ -123,15 +123,16 @@ def draw_posterior(
         raise DataError("a posterior needs the 1σ error of the spectrum (a column named error)")
     flux = np.where(usable, seen.flux, 0.0).astype(np.float32)
     error = np.where(usable, seen.error, 1.0).astype(np.float32)
+    mask = (~usable).astype(np.uint32)
     parts = []
     for start in range(0, len(flux), BLOCK):
         some = slice(start, start + BLOCK)
-        stars = flux[some], error[some], (~usable[some]).astype(np.uint32)
-        answer = estimator.posterior(*stars)
+        answer = estimator.posterior(flux[some], error[some], mask[some])
         value = answer.sample(n_draw, seed + start)
         log = np.zeros(value.shape[:2])
         if weighted:
-            log = estimator.log_likelihood(*stars, value) - answer.log_density(value)
+            log = estimator.log_likelihood(flux[some], error[some], mask[some], value)
+            log -= answer.log_density(value)
         parts.append((value, log))
     value, log = (np.concatenate(part) for part in zip(*parts, strict=True))
     total = logsumexp(log, axis=1)

@@ -136,7 +136,7 @@ def test_every_line_of_docs_and_help_runs(clean_python, tmp_path, made):
             if (made / SAME.get(name, name)).exists()
         }
         if "models" in inputs(line):
-            sources |= {"models/logg": str(made / "vit"), "models/vit": str(made / "sure")}
+            sources |= {"models/logg": str(made / "compressed"), "models/vit": str(made / "sure")}
             sources |= {"models/compressed": str(made / "compressed")}
         jobs.append([shortened(line), str(tmp_path / f"{k:03d}"), sources])
     reports = told(clean_python, jobs)
