@@ -2,6 +2,8 @@
 
 import bz2
 import hashlib
+import subprocess
+import sys
 import tracemalloc
 
 import numpy as np
@@ -268,6 +270,24 @@ def test_an_empty_range_is_refused(folder, out):
     write_node(folder, teff=4000)
     with pytest.raises(GridError, match="not below"):
         import_bosz(folder, out, 8600.0, 8500.0)
+
+
+def test_spectra_that_a_killed_import_left_are_swept_even_where_its_grid_is_whole(folder, out):
+    """Killed after the grid took its place: the same command is refused, and cleans up."""
+    add_box(folder)
+    import_bosz(folder, out)
+    program = (
+        "import os, sys\nfrom pathlib import Path\n"
+        "from starsmith.data_contract.files.atomic import partial_name\n"
+        "partial_name(Path(sys.argv[1])).mkdir()\n"
+        "os._exit(9)"
+    )
+    killed = [sys.executable, "-c", program, str(out.with_name(f"{out.name}.spectra"))]
+    subprocess.run(killed, check=False)
+    assert len(list(out.parent.glob(".*.partial"))) == 1
+    with pytest.raises(GridError, match="exists"):
+        import_bosz(folder, out)
+    assert not list(out.parent.glob(".*"))
 
 
 def test_an_existing_grid_is_replaced_only_on_request(folder, out):

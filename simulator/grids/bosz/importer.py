@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -16,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from starsmith.data_contract.errors import GridError, InputError
+from starsmith.data_contract.files.atomic import sweep_partials, temporary_folder
 from starsmith.data_contract.files.outside import read_file
 from starsmith.data_contract.files.zarr_groups import schema_of
 from starsmith.data_contract.grid.grid_file import GRID_SCHEMA, grid_writer
@@ -122,6 +122,8 @@ def import_bosz(
         If nothing can be imported, or ``out`` is in the way.
     """
     folder, out = Path(folder), Path(out)
+    beside = out.with_name(f"{out.name}.spectra")
+    sweep_partials(beside)  # of killed imports, finished ones too
     _check_out(out, overwrite)
     low = -np.inf if wave_min is None else wave_min
     high = np.inf if wave_max is None else wave_max
@@ -134,8 +136,8 @@ def import_bosz(
     jobs = [_Job(folder, file, name, low, high) for file, name in names.items()]
     out.parent.mkdir(parents=True, exist_ok=True)
     with (
-        tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch,
-        closing(Staging(Path(scratch) / "spectra")) as staging,
+        temporary_folder(beside) as scratch,
+        closing(Staging(scratch / "spectra")) as staging,
     ):
         staging.refused += misnamed + others + doubles
         for done, outcome in enumerate(_load_all(jobs, workers), 1):
