@@ -60,7 +60,7 @@ def test_every_module_of_the_package_imports_alone():
     """No learner needs the simulator to be imported first."""
     modules = [m.name for m in pkgutil.iter_modules(starsmith.learners.__path__)]
 
-    assert {"train", "predict", "evaluation", "networks", "estimators"} <= set(modules)
+    assert {"train", "prediction", "evaluation", "networks", "estimators"} <= set(modules)
 
 
 def test_shuffled_labels_teach_nothing(dataset, tmp_path):
