@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from starsmith.learners.compressed.heads import HALF_LOG_TWO_PI, LOG_SCALE_LIMIT, Head
-from starsmith.learners.compressed.posterior import EDGE, Box
+from starsmith.learners.compressed.posterior import EDGE, Box, Seeds, draw_numbers
 
 __all__ = ["Flow", "FlowHead"]
 
@@ -53,16 +53,17 @@ class FlowHead(Head):
             total = total + torch.logsumexp(log, dim=1)
         return total
 
-    def draw(self, hidden: torch.Tensor, seed: int) -> torch.Tensor:
-        """One draw of t for every row, (B, n_label)."""
-        source = torch.Generator().manual_seed(seed)
+    def draw(self, hidden: torch.Tensor, places: np.ndarray, numbers: np.ndarray) -> torch.Tensor:
+        """One draw of t for every row, by uniform and normal numbers (B, n_label)."""
+        ladder, normal = torch.from_numpy(places), torch.from_numpy(numbers).float()
         t = hidden.new_zeros(len(hidden), 0)
         for k in range(self.n_label):
             log_weight, mean, scale = self.parts(k, hidden, t)
-            chosen = torch.multinomial(log_weight.exp(), 1, generator=source)
-            number = torch.randn(len(hidden), 1, generator=source)
-            new = mean.gather(1, chosen) + number * torch.exp(-scale.gather(1, chosen))
-            t = torch.cat([t, new], dim=1)
+            edges = log_weight.double().exp().cumsum(dim=1)
+            above = ladder[:, k : k + 1] * edges[:, -1:] > edges[:, :-1]
+            chosen = above.sum(dim=1, keepdim=True)
+            step = normal[:, k : k + 1] * torch.exp(-scale.gather(1, chosen))
+            t = torch.cat([t, mean.gather(1, chosen) + step], dim=1)
         return t
 
     def loss(self, hidden: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
@@ -92,12 +93,17 @@ class Flow:
     def __len__(self) -> int:
         return len(self.hidden)
 
-    def sample(self, n_draw: int, seed: int = 0) -> np.ndarray:
-        """Draws, float64 (n_spec, n_draw, n_label)."""
+    def sample(self, n_draw: int, seeds: Seeds = (0,)) -> np.ndarray:
+        """Draws, float64 (n_spec, n_draw, n_label); see `draw_numbers` for the seeds."""
         n_spec, n_copy, width = self.hidden.shape
         copies = torch.arange(n_draw) % n_copy
+        shape = (n_spec, n_draw, self.head.n_label)
+        places, numbers = (
+            np.array(np.broadcast_to(x, shape)).reshape(-1, shape[2])
+            for x in draw_numbers(seeds, n_draw, shape[2])
+        )
         with torch.no_grad():
-            t = self.head.draw(self.hidden[:, copies].reshape(-1, width), seed)
+            t = self.head.draw(self.hidden[:, copies].reshape(-1, width), places, numbers)
         return self.box.to_labels(t.double().numpy().reshape(n_spec, n_draw, -1))
 
     def log_density(self, labels: np.ndarray) -> np.ndarray:
@@ -120,7 +126,7 @@ class Flow:
 
     def cumulative(self, labels: np.ndarray) -> np.ndarray:
         """Probability of every label below a value, float64 (n_spec, n_label)."""
-        return np.mean(self.sample(4 * N_MOMENT, 1) < labels[:, None], axis=1)
+        return np.mean(self.sample(4 * N_MOMENT, (1,)) < labels[:, None], axis=1)
 
     def pooled(self, n_copy: int) -> "Flow":
         """Average the posteriors of every ``n_copy`` rows that follow each other."""

@@ -7,15 +7,30 @@ of mean m and variance s², with h = m / √(1 + s²) and T of Owen (1956),
     E[u] = Φ(h),      E[u²] = Φ(h) - 2 T(h, 1 / √(1 + 2 s²)).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import logsumexp, ndtr, ndtri, owens_t
 
-__all__ = ["EDGE", "Box", "Mixture"]
+__all__ = ["EDGE", "Box", "Mixture", "Seeds", "draw_numbers"]
+
+Seeds = Sequence[int | Sequence[int]]
 
 EDGE = 1e-6  # of the range: labels nearer to its ends count as there
 N_BISECTION = 40
+
+
+def draw_numbers(seeds: Seeds, n_draw: int, n_label: int) -> tuple[np.ndarray, np.ndarray]:
+    """Uniform and normal random numbers of every spectrum, float64 (n_seed, n_draw, n_label).
+
+    A spectrum's are those of its own seed, whatever stands beside it; one seed serves all.
+    """
+    sources = [np.random.default_rng(seed) for seed in seeds]
+    shape = (n_draw, n_label)
+    pairs = [(source.random(shape), source.standard_normal(shape)) for source in sources]
+    places, numbers = zip(*pairs, strict=True)
+    return np.stack(places), np.stack(numbers)
 
 
 @dataclass(frozen=True)
@@ -111,14 +126,13 @@ class Mixture:
             low, high = np.where(above, low, middle), np.where(above, middle, high)
         return self.box.to_labels(0.5 * (low + high))
 
-    def sample(self, n_draw: int, seed: int = 0) -> np.ndarray:
-        """Draws, float64 (n_spec, n_draw, n_label)."""
-        rng = np.random.default_rng(seed)
+    def sample(self, n_draw: int, seeds: Seeds = (0,)) -> np.ndarray:
+        """Draws, float64 (n_spec, n_draw, n_label); see `draw_numbers` for the seeds."""
+        places, numbers = draw_numbers(seeds, n_draw, self.mean.shape[2])
         edges = np.cumsum(np.exp(self.log_weight), axis=1)
-        ladder = rng.random((len(self), n_draw)) * edges[:, -1:]
+        ladder = places[:, :, 0] * edges[:, -1:]
         chosen = np.sum(ladder[:, :, None] > edges[:, None, :-1], axis=2)
         row = np.arange(len(self))[:, None]
-        numbers = rng.standard_normal((len(self), n_draw, self.mean.shape[2]))
         moved = np.einsum("ndij,ndj->ndi", self.factor[row, chosen], numbers)
         return self.box.to_labels(self.mean[row, chosen] + moved)
 

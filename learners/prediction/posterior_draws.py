@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from scipy.special import logsumexp
@@ -128,7 +129,7 @@ def draw_posterior(
     for start in range(0, len(flux), BLOCK):
         some = slice(start, start + BLOCK)
         answer = estimator.posterior(flux[some], error[some], mask[some])
-        value = answer.sample(n_draw, seed + start)
+        value = answer.sample(n_draw, [(seed, crc32(row.tobytes())) for row in flux[some]])
         log = np.zeros(value.shape[:2])
         if weighted:
             log = estimator.log_likelihood(flux[some], error[some], mask[some], value)

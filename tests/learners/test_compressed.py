@@ -56,7 +56,7 @@ def trained(view, tmp_path_factory):
 
 def test_moments_and_quantiles_of_a_mixture_are_those_of_its_draws():
     mixture = toy_mixture()
-    draws = mixture.sample(200_000, seed=1)
+    draws = mixture.sample(200_000, (1,))
     mean, width = mixture.moments()
     # 4 standard errors of 200,000 draws
     np.testing.assert_allclose(
@@ -199,6 +199,18 @@ def test_a_flow_draws_from_the_density_it_states(view, tmp_path):
     assert np.abs(apart).max() < 0.04  # 4 standard errors of 20,000 draws, and the midpoints
     drawn = draw_posterior(model, Observed(model.wave, seen.flux, seen.error), 50, weighted=False)
     assert np.isfinite(drawn.value).all()
+
+
+def test_draws_of_a_spectrum_are_the_same_alone_and_in_any_order(trained, dataset):
+    seen = dataset.split("test").observe(slice(0, 5))
+    spectra = Observed(seen.wave, seen.flux, seen.error)
+    together = draw_posterior(trained, spectra, 40, seed=3, weighted=False).value
+    turned = draw_posterior(trained, spectra[np.arange(5)[::-1]], 40, seed=3, weighted=False).value
+    alone = draw_posterior(trained, spectra[np.array([3])], 40, seed=3, weighted=False).value
+    # 1e-5: the network multiplies matrices of other shapes
+    np.testing.assert_allclose(turned[::-1], together, rtol=1e-5)
+    np.testing.assert_allclose(alone[0], together[3], rtol=1e-5)
+    assert not np.allclose(together[0], together[1])
 
 
 def test_training_twice_gives_the_same_weights(view, tmp_path):
