@@ -14,6 +14,7 @@ from scipy.interpolate import CubicSpline
 from scipy.ndimage import gaussian_filter1d
 
 from benchmarks.timing import machine
+from starsmith.data_contract.constants import LIGHT_SPEED_KM_S
 from starsmith.data_contract.dataset.reader import open_dataset
 from starsmith.data_contract.dataset.split import Split
 from starsmith.data_contract.dataset.training import line_fwhm
@@ -21,7 +22,6 @@ from starsmith.data_contract.surveys.spectrum import SpectrumArm, SurveySpectrum
 from starsmith.learners.prediction.matching import SpectrumMatcher
 from starsmith.learners.prediction.predict import load_checkpoint
 
-LIGHT_SPEED_KM_S = 299792.458
 FINE = 0.05  # Å
 MARGIN = 20.0  # Å left out at the ends
 CASES = {

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import scipy
 
+from starsmith.data_contract.constants import LIGHT_SPEED_KM_S
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.masks import mask_value
 from starsmith.data_contract.observed import Observed
@@ -12,7 +13,6 @@ from starsmith.data_contract.unit_conversion import plain_value
 
 __all__ = ["RV_METHOD", "shift_to_rest"]
 
-LIGHT_SPEED_KM_S = 299792.458
 FASTEST = 3000.0  # km/s; a galaxy's velocity is no star's
 GAP = 3.0  # median pixels; wider steps of wavelength lie between arms
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
+from starsmith.data_contract.constants import LIGHT_SPEED_KM_S
 from starsmith.data_contract.observed import Observed
 from starsmith.data_contract.quality import quality_value
 from starsmith.learners.preprocess import Statistics
@@ -13,7 +14,6 @@ __all__ = ["AT_REST", "is_at_rest", "knows_velocities", "quality_of"]
 
 EDGE = 0.02  # of the range of a training label
 FEW = 0.9  # of the pixels
-LIGHT_SPEED_KM_S = 299792.458
 FASTEST, STEP = 600.0, 5.0  # km/s; a third of a PFS pixel
 AT_REST = 15.0  # km/s; a PFS pixel
 SIGNIFICANT = 7.0  # scatter of the correlation far from its peak

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from starsmith.data_contract.constants import MAD_TO_SIGMA
 from starsmith.data_contract.dataset.training import TrainingView
 from starsmith.data_contract.observed import Observed
 
@@ -17,7 +18,6 @@ TAIL = 1.0  # percent of the validation spectra beyond each limit
 MARGIN = 1.1  # limits are widened by so much: they are estimates
 PREFIX = "typical."
 BLOCK = 256  # spectra at a time: arrays stay in the caches
-MAD_TO_SIGMA = 1.4826  # sigma of a Gaussian over its median absolute deviation
 STRIDE = 4  # every fourth pair of neighbours tells the noise of pixels
 
 

@@ -6,19 +6,15 @@ from scipy import constants
 
 __all__ = [
     "AB_FNU_CGS",
-    "ANGSTROM_PER_NM",
     "ARCSEC_PER_RADIAN",
     "BOLTZMANN_NM_K",
     "CM2_PER_M2",
     "ELECTRONVOLT_NM",
     "FLUX_UNIT_CGS",
     "LIGHT_SPEED_ANGSTROM_S",
-    "LIGHT_SPEED_KM_S",
     "PHOTONS_PER_ERG_NM",
 ]
 
-ANGSTROM_PER_NM = constants.nano / constants.angstrom
-LIGHT_SPEED_KM_S = constants.c / constants.kilo
 LIGHT_SPEED_ANGSTROM_S = constants.c / constants.angstrom
 ARCSEC_PER_RADIAN = 180.0 * 3600.0 / pi
 CM2_PER_M2 = 1.0e4

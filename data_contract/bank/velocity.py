@@ -6,16 +6,15 @@ from functools import cached_property
 
 import numpy as np
 import zarr
-from scipy import constants
 
 from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.bank.components import Piece, pieces
+from starsmith.data_contract.constants import LIGHT_SPEED_KM_S
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.zarr_groups import StoredGroup, read_arrays, write_array
 
-__all__ = ["LIGHT_SPEED_KM_S", "VelocityTables", "read_velocity", "write_velocity"]
+__all__ = ["VelocityTables", "read_velocity", "write_velocity"]
 
-LIGHT_SPEED_KM_S = constants.c / constants.kilo
 DIMENSIONS = {
     "wave": ("sample",),
     "coef": ("node", "sample"),

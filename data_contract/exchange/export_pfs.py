@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits  # noqa: TID251
 
+from starsmith.data_contract.constants import ANGSTROM_PER_NM
 from starsmith.data_contract.dataset.split import SpectrumView, Split
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import DataError
@@ -26,7 +27,6 @@ from starsmith.data_contract.quantities import CONDITIONS, SPLITS
 __all__ = ["NJY_PER_FLUX", "export_pfs", "njy_per_flux", "visit_hash"]
 
 NJY_PER_FLUX = 1e-17 * 1e32 / 2.99792458e18  # x wave² [Å²]: 1 nJy = 1e-32 erg/s/cm²/Hz
-ANGSTROM_PER_NM = 10.0
 AB_ZERO_NJY = 3631e9
 N_COARSE = 10  # bins of COVAR2
 TRACT, PATCH = 0, "0,0"  # simulated stars are nowhere on the sky

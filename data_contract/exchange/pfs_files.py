@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits  # noqa: TID251
 
+from starsmith.data_contract.constants import ANGSTROM_PER_NM
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.exchange.export_pfs import ANGSTROM_PER_NM, njy_per_flux
+from starsmith.data_contract.exchange.export_pfs import njy_per_flux
 from starsmith.data_contract.observed import Observed
 from starsmith.data_contract.tables.user_table import FITS_HEAD, read_content
 

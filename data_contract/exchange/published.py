@@ -15,7 +15,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from starsmith.data_contract.bank.velocity import LIGHT_SPEED_KM_S
+from starsmith.data_contract.constants import LIGHT_SPEED_KM_S
 from starsmith.data_contract.dataset.reader import Dataset
 from starsmith.data_contract.dataset.schema import DatasetHeader
 from starsmith.data_contract.dataset.split import Split

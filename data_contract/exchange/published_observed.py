@@ -11,7 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from starsmith.data_contract.bank.velocity import LIGHT_SPEED_KM_S
+from starsmith.data_contract.constants import LIGHT_SPEED_KM_S
 from starsmith.data_contract.dataset.reader import Dataset
 from starsmith.data_contract.dataset.split import SpectrumView, Split
 from starsmith.data_contract.exchange.published import (

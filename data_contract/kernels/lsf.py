@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, prange
 
-FWHM_TO_SIGMA = 1.0 / (2.0 * math.sqrt(2.0 * math.log(2.0)))
+from starsmith.data_contract.constants import FWHM_TO_SIGMA
+
 N_SIGMA = 6.0  # kernel half-width; the truncated wings hold 2e-9 of the flux
 SQRT_HALF = math.sqrt(0.5)
 

@@ -7,13 +7,13 @@ from scipy.interpolate import CubicSpline
 
 from starsmith.data_contract.arms import ArmSpan
 from starsmith.data_contract.bank.bank_file import Bank
+from starsmith.data_contract.constants import FWHM_TO_SIGMA, LIGHT_SPEED_KM_S
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.noise.covariance import covariance_of
 from starsmith.data_contract.noise.detector import sensitivity, sky_counts
 from starsmith.data_contract.noise.view import CALCULATOR, NoiseModel
 from starsmith.fisher.information.jacobian import Columns, label_columns
-from starsmith.simulator.constants import LIGHT_SPEED_KM_S
 
 __all__ = [
     "SHARED",
@@ -27,7 +27,6 @@ __all__ = [
 ]
 
 SHARED = "shared"  # columns of noise that errs in many pixels at once; their prior has width 1
-FWHM_TO_SIGMA = 1.0 / np.sqrt(8.0 * np.log(2.0))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from starsmith.data_contract.constants import MAD_TO_SIGMA
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.files.outside import toml_of
 from starsmith.data_contract.predictions import Predictions
 from starsmith.learners.evaluation.strata import STELLAR_TYPES, groups_of
-from starsmith.learners.scores.metrics import MAD_TO_SIGMA, Interval, outlier_threshold
+from starsmith.learners.scores.metrics import Interval, outlier_threshold
 
 __all__ = [
     "Reweighted",

@@ -7,13 +7,13 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import gaussian_filter1d
 
+from starsmith.data_contract.constants import LIGHT_SPEED_KM_S
 from starsmith.data_contract.observed import Observed
 from starsmith.data_contract.surveys.standardise.resampling import arms_of
 from starsmith.learners.preprocess import Statistics
 
 __all__ = ["MeasuredVelocity", "VelocityMeter"]
 
-LIGHT_SPEED_KM_S = 299792.458
 FASTEST, COARSE, FINE = 800.0, 20.0, 2.0  # km/s; a line of R = 4300 is 70 km/s wide
 COARSE_GRID = np.arange(-FASTEST, FASTEST + COARSE / 2, COARSE)
 AROUND = 40.0  # km/s on either side of the coarse best

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from starsmith.data_contract.constants import MAD_TO_SIGMA
+
 __all__ = [
     "SCORES",
     "Interval",
@@ -25,7 +27,6 @@ __all__ = [
     "sigma_robust_uncentred",
 ]
 
-MAD_TO_SIGMA = 1.4826  # sigma of a Gaussian over its median absolute deviation
 CHUNK = 2**22  # resampled numbers held at once: 32 MiB
 DEX_THRESHOLD, TEFF_THRESHOLD = 0.5, 250.0
 

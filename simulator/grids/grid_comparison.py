@@ -5,13 +5,13 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from starsmith.data_contract.constants import FWHM_TO_SIGMA
 from starsmith.data_contract.errors import GridError
 from starsmith.data_contract.grid.grid_file import GridData
 from starsmith.simulator.rendering.interpolate import cardinal_weights
 
 __all__ = ["interpolate_grid", "smooth_to_resolution"]
 
-FWHM_TO_SIGMA = 1.0 / np.sqrt(8.0 * np.log(2.0))
 SAMPLES_PER_FWHM = 10.0
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from starsmith.data_contract.constants import ANGSTROM_PER_NM
 from starsmith.data_contract.described import described
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.files.outside import MOST_TOML, one_line, read_file
-from starsmith.simulator.constants import ANGSTROM_PER_NM
 from starsmith.simulator.instruments.figure_checks import covers
 from starsmith.simulator.instruments.parts import (
     LSF_MODELS,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from starsmith.simulator.constants import ANGSTROM_PER_NM
+from starsmith.data_contract.constants import ANGSTROM_PER_NM
 from starsmith.simulator.instruments.instrument import Instrument, JoinedInstrument
 from starsmith.simulator.instruments.light.mtf import (
     WIDTH_REACH_PIXEL,

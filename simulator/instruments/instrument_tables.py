@@ -3,13 +3,9 @@
 import numpy as np
 
 from starsmith.data_contract import fixed_math as fixed
+from starsmith.data_contract.constants import ANGSTROM_PER_NM
 from starsmith.data_contract.noise.noise_tables import PER_ARM, NoiseTables
-from starsmith.simulator.constants import (
-    ANGSTROM_PER_NM,
-    CM2_PER_M2,
-    FLUX_UNIT_CGS,
-    PHOTONS_PER_ERG_NM,
-)
+from starsmith.simulator.constants import CM2_PER_M2, FLUX_UNIT_CGS, PHOTONS_PER_ERG_NM
 from starsmith.simulator.instruments.instrument import Instrument, JoinedInstrument
 from starsmith.simulator.instruments.light.aperture import (
     collecting_area,

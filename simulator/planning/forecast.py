@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from starsmith.data_contract.arms import ArmSpan
+from starsmith.data_contract.constants import ANGSTROM_PER_NM
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.noise.budget import noise_budget
 from starsmith.data_contract.quantities import CONDITIONS
 from starsmith.data_contract.unit_conversion import plain_value
-from starsmith.simulator.constants import ANGSTROM_PER_NM
 from starsmith.simulator.instruments import (
     Instrument,
     JoinedInstrument,

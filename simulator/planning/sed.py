@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from starsmith.data_contract.constants import ANGSTROM_PER_NM
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.exchange.spectrum_file import read_spectrum
 from starsmith.data_contract.grid.grid_file import GridData
 from starsmith.data_contract.unit_conversion import plain_value
-from starsmith.simulator.constants import ANGSTROM_PER_NM, BOLTZMANN_NM_K, FLUX_UNIT_CGS
+from starsmith.simulator.constants import BOLTZMANN_NM_K, FLUX_UNIT_CGS
 from starsmith.simulator.instruments import Instrument, JoinedInstrument
 from starsmith.simulator.instruments.light.extinction import REACH_PIXEL
 from starsmith.simulator.rendering.band import band_maggies

@@ -3,9 +3,9 @@
 import numpy as np
 from scipy.sparse import csr_array, vstack
 
+from starsmith.data_contract.constants import ANGSTROM_PER_NM, FWHM_TO_SIGMA
 from starsmith.data_contract.errors import GridError
-from starsmith.data_contract.kernels.lsf import FWHM_TO_SIGMA, N_SIGMA, fill_pixel_weights
-from starsmith.simulator.constants import ANGSTROM_PER_NM
+from starsmith.data_contract.kernels.lsf import N_SIGMA, fill_pixel_weights
 from starsmith.simulator.instruments import Instrument, JoinedInstrument
 from starsmith.simulator.instruments.light.extinction import REACH_PIXEL
 from starsmith.simulator.instruments.light.lsf import (

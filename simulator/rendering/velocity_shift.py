@@ -11,10 +11,10 @@ from scipy.sparse import csr_array
 from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.bank.velocity import VelocityTables
+from starsmith.data_contract.constants import ANGSTROM_PER_NM, FWHM_TO_SIGMA, LIGHT_SPEED_KM_S
 from starsmith.data_contract.errors import ConfigError, DataError, GridError
-from starsmith.data_contract.kernels.lsf import FWHM_TO_SIGMA, N_SIGMA, fill_pixel_weights
+from starsmith.data_contract.kernels.lsf import N_SIGMA, fill_pixel_weights
 from starsmith.data_contract.kernels.shift import collect_pixels
-from starsmith.simulator.constants import ANGSTROM_PER_NM, LIGHT_SPEED_KM_S
 from starsmith.simulator.instruments import Instrument, JoinedInstrument
 from starsmith.simulator.instruments.light.lsf import kernel_weights, pixel_kernel
 

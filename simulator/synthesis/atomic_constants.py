@@ -12,10 +12,8 @@ __all__ = [
     "BOLTZMANN_EV",
     "CLASSICAL_CROSS_SECTION",
     "ELECTRON_MASS",
-    "FWHM_TO_SIGMA",
     "HC_OVER_K",
     "LIGHT_SPEED",
-    "LIGHT_SPEED_KM_S",
     "PLANCK",
     "RYDBERG_EV",
     "SIGMA_SB",
@@ -26,7 +24,6 @@ PLANCK = si.h * 1e7  # [erg s]
 BOLTZMANN = si.k * 1e7  # [erg/K]
 BOLTZMANN_EV = si.k / si.e  # [eV/K]
 LIGHT_SPEED = si.c * 1e2  # [cm/s]
-LIGHT_SPEED_KM_S = si.c * 1e-3  # [km/s]
 ELECTRON_MASS = si.m_e * 1e3  # [g]
 AMU = si.atomic_mass * 1e3  # [g]
 SIGMA_SB = si.sigma * 1e3  # [erg/s/cm²/K⁴]
@@ -38,4 +35,3 @@ ANGSTROM = 1e-8  # [cm]
 
 # πe²/(m_e c): integral of the cross-section over frequency for f = 1 [cm² Hz]
 CLASSICAL_CROSS_SECTION = math.pi * si.value("classical electron radius") * 1e2 * LIGHT_SPEED
-FWHM_TO_SIGMA = 1.0 / (2.0 * math.sqrt(2.0 * math.log(2.0)))

@@ -8,6 +8,7 @@ Hummer & Lanz (1994, A&A 282, 151), their widths matched to the tables of Lemke 
 import numpy as np
 
 from starsmith.data_contract import fixed_math as fixed
+from starsmith.data_contract.constants import LIGHT_SPEED_KM_S
 from starsmith.simulator.kernels.synthesis_hydrogen import WING, hydrogen_opacity
 from starsmith.simulator.synthesis.atmosphere import Atmosphere
 from starsmith.simulator.synthesis.atomic_constants import (
@@ -16,7 +17,6 @@ from starsmith.simulator.synthesis.atomic_constants import (
     CLASSICAL_CROSS_SECTION,
     HC_OVER_K,
     LIGHT_SPEED,
-    LIGHT_SPEED_KM_S,
     RYDBERG_EV,
 )
 from starsmith.simulator.synthesis.continuum import hydrogen_level

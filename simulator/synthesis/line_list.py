@@ -9,6 +9,7 @@ from scipy.special import gamma as gamma_function
 
 from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.air import air_to_vacuum
+from starsmith.data_contract.constants import LIGHT_SPEED_KM_S
 from starsmith.simulator.kernels.synthesis_transfer import Lines
 from starsmith.simulator.synthesis.atmosphere import Atmosphere
 from starsmith.simulator.synthesis.atomic_constants import (
@@ -18,7 +19,6 @@ from starsmith.simulator.synthesis.atomic_constants import (
     BOLTZMANN_EV,
     CLASSICAL_CROSS_SECTION,
     HC_OVER_K,
-    LIGHT_SPEED_KM_S,
     RYDBERG_EV,
 )
 from starsmith.simulator.synthesis.composition import composition, log_partition

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.ndimage import convolve1d
 
 from starsmith.data_contract import fixed_math as fixed
+from starsmith.data_contract.constants import FWHM_TO_SIGMA, LIGHT_SPEED_KM_S
 from starsmith.data_contract.errors import GridError
 from starsmith.simulator.kernels.synthesis_transfer import (
     Bands,
@@ -16,10 +17,6 @@ from starsmith.simulator.kernels.synthesis_transfer import (
     flux_from_opacity,
 )
 from starsmith.simulator.synthesis.atmosphere import Atmosphere, build_atmosphere
-from starsmith.simulator.synthesis.atomic_constants import (
-    FWHM_TO_SIGMA,
-    LIGHT_SPEED_KM_S,
-)
 from starsmith.simulator.synthesis.continuum import continuum_opacity
 from starsmith.simulator.synthesis.hydrogen import hydrogen_line_opacity
 from starsmith.simulator.synthesis.line_list import line_list, line_opacity

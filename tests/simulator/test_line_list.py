@@ -6,8 +6,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from starsmith.data_contract.constants import LIGHT_SPEED_KM_S
 from starsmith.simulator.kernels.synthesis_hydrogen import stark_profile
-from starsmith.simulator.synthesis.atomic_constants import AMU, BOLTZMANN, LIGHT_SPEED_KM_S
+from starsmith.simulator.synthesis.atomic_constants import AMU, BOLTZMANN
 from starsmith.simulator.synthesis.hydrogen import stark_constant
 from starsmith.simulator.synthesis.line_list import line_list
 from starsmith.simulator.synthesis.synthesis_tables import numbers, read_table

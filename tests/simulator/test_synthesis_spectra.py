@@ -6,9 +6,9 @@ from scipy.interpolate import CubicSpline
 from scipy.ndimage import gaussian_filter1d
 
 from starsmith.data_contract.air import air_to_vacuum
+from starsmith.data_contract.constants import FWHM_TO_SIGMA
 from starsmith.data_contract.errors import GridError
 from starsmith.simulator.synthesis import Sampling, synthesize, wavelength_grid
-from starsmith.simulator.synthesis.atomic_constants import FWHM_TO_SIGMA
 
 TRIPLET = air_to_vacuum(np.array([8498.02, 8542.09, 8662.14]))
 NEAR_TRIPLET = Sampling(wave_min=8450.0, wave_max=8720.0)

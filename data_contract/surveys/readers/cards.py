@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from starsmith.data_contract.bank.velocity import LIGHT_SPEED_KM_S
+from starsmith.data_contract.constants import LIGHT_SPEED_KM_S
 
 __all__ = ["ANGSTROM_FWHM", "number", "rv_of_redshift", "text"]
 

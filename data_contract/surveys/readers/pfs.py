@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from starsmith.data_contract.exchange.export_pfs import ANGSTROM_PER_NM
+from starsmith.data_contract.constants import ANGSTROM_PER_NM
 from starsmith.data_contract.exchange.pfs_files import TABLES, PfsObject, read_pfs_object
 from starsmith.data_contract.masks import MASK_BITS
 from starsmith.data_contract.surveys.outside_file import OutsideFile, damage_of, open_outside

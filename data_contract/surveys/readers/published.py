@@ -6,7 +6,7 @@ paper, App. L.6: 0.02): that is no error, and is read as none.
 
 import numpy as np
 
-from starsmith.data_contract.bank.velocity import LIGHT_SPEED_KM_S
+from starsmith.data_contract.constants import LIGHT_SPEED_KM_S
 from starsmith.data_contract.dataset.schema import NO_INDEX
 from starsmith.data_contract.exchange.published import (
     ERROR,

@@ -6,7 +6,8 @@ from functools import lru_cache
 import numpy as np
 from scipy.sparse import csr_array
 
-from starsmith.data_contract.kernels.lsf import FWHM_TO_SIGMA, N_SIGMA
+from starsmith.data_contract.constants import FWHM_TO_SIGMA
+from starsmith.data_contract.kernels.lsf import N_SIGMA
 from starsmith.data_contract.surveys.standardise.resampling import (
     Operator,
     pixel_edges,

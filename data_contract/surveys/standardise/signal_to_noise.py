@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from starsmith.data_contract.constants import MAD_TO_SIGMA
 from starsmith.data_contract.errors import DataError
 
 __all__ = ["measure_snr"]
 
 SIXTH = np.array([1.0, -6.0, 15.0, -20.0, 15.0, -6.0, 1.0])
-MAD_TO_SIGMA = 1.4826
 
 
 def measure_snr(flux: np.ndarray, usable: np.ndarray, native: bool) -> float:

@@ -4,8 +4,8 @@ import numpy as np
 from scipy.linalg import solve
 from scipy.ndimage import maximum_filter1d, median_filter, uniform_filter1d
 
+from starsmith.data_contract.constants import FWHM_TO_SIGMA, MAD_TO_SIGMA
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.kernels.lsf import FWHM_TO_SIGMA
 
 __all__ = ["SPIKE_METHODS", "find_spikes", "printed_spikes"]
 
@@ -20,7 +20,6 @@ BRIDGED = 0.6  # of a line's depth, by which a straight line across a hole may e
 DARK = 0.3  # of what a dark pixel lacks of its prediction, by which it is below its neighbours
 BASELINE = 51  # pixel; wider than a line's core
 MOST_ROUNDS = 10  # a spike of n pixels takes n
-MAD_TO_SIGMA = 1.4826
 NOISE_PIXELS = 201
 WINDOW, LIMIT = 101, 10.0  # of the printed recipe
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from starsmith.data_contract.constants import LIGHT_SPEED_KM_S
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.masks import mask_value
 from starsmith.data_contract.observed import Observed
@@ -23,7 +24,6 @@ from starsmith.data_contract.surveys.standardise.spikes import find_spikes, prin
 __all__ = ["Standardised", "at_rest", "standardise"]
 
 PLAIN = StandardRecipe()
-LIGHT_SPEED_KM_S = 299792.458
 BROAD_SHARE = 0.05  # of the pixels, from which on a spectrum is said to have broad lines
 DOUBTS = ("broad_lines", "unknown_resolution", "unknown_velocity")
 

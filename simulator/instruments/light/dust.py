@@ -10,8 +10,8 @@ from functools import cache
 import numpy as np
 
 from starsmith.data_contract import fixed_math as fixed
+from starsmith.data_contract.constants import ANGSTROM_PER_NM
 from starsmith.data_contract.errors import ConfigError
-from starsmith.simulator.constants import ANGSTROM_PER_NM
 
 __all__ = ["attenuation", "extinction_per_reddening"]
 

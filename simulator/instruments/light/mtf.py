@@ -9,8 +9,8 @@ import numpy as np
 from scipy.special import j1
 
 from starsmith.data_contract import fixed_math as fixed
+from starsmith.data_contract.constants import FWHM_TO_SIGMA
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.kernels.lsf import FWHM_TO_SIGMA
 from starsmith.simulator.constants import ELECTRONVOLT_NM
 from starsmith.simulator.instruments.parts import Arm
 

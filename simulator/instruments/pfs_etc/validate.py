@@ -7,16 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from starsmith.data_contract.constants import ANGSTROM_PER_NM
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.outside import read_text
 from starsmith.data_contract.noise.view import background, sensitivity
 from starsmith.data_contract.quantities import CONDITIONS
-from starsmith.simulator.constants import (
-    AB_FNU_CGS,
-    ANGSTROM_PER_NM,
-    FLUX_UNIT_CGS,
-    LIGHT_SPEED_ANGSTROM_S,
-)
+from starsmith.simulator.constants import AB_FNU_CGS, FLUX_UNIT_CGS, LIGHT_SPEED_ANGSTROM_S
 from starsmith.simulator.instruments.instrument import (
     Instrument,
     JoinedInstrument,

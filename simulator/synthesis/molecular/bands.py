@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from starsmith.data_contract import fixed_math as fixed
+from starsmith.data_contract.constants import LIGHT_SPEED_KM_S
 from starsmith.simulator.kernels.synthesis_bands import band_cross_section
 from starsmith.simulator.kernels.synthesis_transfer import Bands
 from starsmith.simulator.synthesis.atmosphere import Atmosphere
@@ -20,7 +21,6 @@ from starsmith.simulator.synthesis.atomic_constants import (
     CLASSICAL_CROSS_SECTION,
     HC_OVER_K,
     LIGHT_SPEED,
-    LIGHT_SPEED_KM_S,
 )
 from starsmith.simulator.synthesis.equation_of_state import molecule_densities
 from starsmith.simulator.synthesis.line_list import MICROTURBULENCE
