@@ -2,27 +2,31 @@
 
 Test stars of a data set are observed again, each with noise of its own: on other pixels, at +80
 km/s that nobody states, sharper or broader than the model's. Labels against the truth, flags, and
-the velocity against its error.
+the velocity against its error. Then velocities of validation stars, which are at rest, by S/N.
 
     python -m benchmarks.brought_to_model DATA MODEL [-n 60]
 """
 
 import argparse
+from itertools import pairwise
 
 import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import gaussian_filter1d
 
 from benchmarks.timing import machine
-from starsmith.data_contract.constants import LIGHT_SPEED_KM_S
+from starsmith.data_contract.constants import FWHM_TO_SIGMA, LIGHT_SPEED_KM_S, MAD_TO_SIGMA
 from starsmith.data_contract.dataset.reader import open_dataset
 from starsmith.data_contract.dataset.split import Split
 from starsmith.data_contract.dataset.training import line_fwhm
 from starsmith.data_contract.surveys.spectrum import SpectrumArm, SurveySpectrum, Velocity
 from starsmith.learners.prediction.matching import SpectrumMatcher
 from starsmith.learners.prediction.predict import load_checkpoint
+from starsmith.learners.prediction.radial_velocity import VelocityMeter
 
 FINE = 0.05  # Å
+N_REST = 160  # validation stars whose velocity is measured
+SNR_EDGES = (0.0, 3.0, 5.0, 10.0, np.inf)
 MARGIN = 20.0  # Å left out at the ends
 CASES = {
     "as simulated": (None, 0.0, None),
@@ -59,7 +63,7 @@ class Stars:
         fine = np.arange(self.wave[0], self.wave[-1], FINE)
         flux, own = CubicSpline(self.wave, self.flux[k])(fine), self.fwhm
         if fwhm:
-            lacking = np.sqrt(fwhm**2 - np.median(own) ** 2) / 2.3548
+            lacking = np.sqrt(fwhm**2 - np.median(own) ** 2) * FWHM_TO_SIGMA
             flux, own = gaussian_filter1d(flux, lacking / FINE), np.full(own.shape, fwhm)
         sigma = np.interp(wave / stretch, self.wave, error) * np.sqrt(native / step)
         noise = self.rng.normal(0.0, sigma)
@@ -88,13 +92,32 @@ def row_of(matcher: SpectrumMatcher, stars: Stars, truth: np.ndarray, name: str)
     cells, measured = [f"{value:.3g}" for value in rms], ""
     if velocity:
         away, error = np.abs(velocity).T
-        measured = f"{np.median(away):.2f} km/s, {1.4826 * np.median(away / error):.1f}"
+        measured = f"{np.median(away):.2f} km/s, {MAD_TO_SIGMA * np.median(away / error):.1f}"
     last = [measured, f"{flagged} of {len(truth)}"]
     return f"| {name} | {' | '.join([*cells, *last])} |"
 
 
+def at_rest(matcher: SpectrumMatcher, split: Split) -> str:
+    """Scatter and stated errors of significant velocities of stars at rest, by S/N."""
+    meter = VelocityMeter(matcher.predictor.statistics)
+    seen = split.observe(slice(0, min(N_REST, len(split))))
+    snr = np.median(seen.flux / seen.error, axis=1)
+    found = [meter.measure(seen[k]) for k in range(len(seen))]
+    rv, error = np.array([(one.rv, one.error) for one in found]).T
+    significant = np.array([one.significant for one in found])
+    lines = ["| S/N | stars | significant | scatter [km/s] | stated [km/s] | pull | farthest |"]
+    lines.append("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for low, high in pairwise(SNR_EDGES):
+        inside = (snr >= low) & (snr < high)
+        if (k := inside & significant).any():
+            cells = [rv[k].std(), np.median(error[k]), (rv / error)[k].std(), np.abs(rv[k]).max()]
+            numbers = " | ".join(f"{cell:.2g}" for cell in cells)
+            lines.append(f"| {low:g}-{high:g} | {inside.sum()} | {k.sum()} | {numbers} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
-    """Print the table in markdown."""
+    """Print the tables in markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data")
     parser.add_argument("model")
@@ -110,6 +133,7 @@ def main() -> None:
     print(f"| spectrum | {' | '.join(heads)} |\n|{' --- |' * (len(heads) + 1)}")
     for name in CASES:
         print(row_of(matcher, stars, truth, name))
+    print("\n" + at_rest(matcher, open_dataset(args.data).split("val")))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Benchmarks run, so that they cannot rot; nothing is timed against a bound."""
 
 import json
+import re
 import runpy
 import subprocess
 import sys
@@ -132,3 +133,9 @@ def test_stars_are_brought_to_a_model(run, toy_bank, tmp_path):
     printed = run("brought_to_model", tmp_path / "d.zarr", tmp_path / "m", "-n", 4)
     assert printed.count("of 4 |") == 5
     assert "4 of 4 |" in printed
+
+
+def test_report_of_ingest(run):
+    """One row: what was read, how fast, in how much memory."""
+    printed = run("ingest", "--n", 40, "--n-wave", 128)
+    assert re.search(r"^\| 40 \| 128 \| \d+ \| \d+ \| \d+ \|$", printed, re.MULTILINE)
