@@ -26,6 +26,7 @@ ESS_LOCAL = 50.0  # effective draws that a moment needs
 N_ATTEMPT = 4  # each with twice the draws, about the moments of the one before
 FLATTEN = 0.5  # power of the weights that the next proposal is made of
 FLOOR = 0.05  # of the linear covariance, so that a proposal keeps some width
+LEAST_SPREAD = 1e-12  # eigenvalue over the largest, below which a covariance has no Cholesky factor
 WORDS = 4_000_000  # spline weights held at a time
 
 
@@ -178,6 +179,20 @@ def _variance(labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.diagonal(_moments(labels, weights)[1], axis1=1, axis2=2)
 
 
+def _factors(width: np.ndarray) -> np.ndarray:
+    """Factors F of covariances F Fᵀ, (n_spec, n_free, n_free).
+
+    One that rounding left not positive definite has its least eigenvalues raised: any factor
+    is a proposal, and the weights make up for it.
+    """
+    values, vectors = np.linalg.eigh(width)
+    least = LEAST_SPREAD * values[:, -1:]
+    found = vectors * np.sqrt(np.maximum(values, least))[:, None]
+    sound = values[:, 0] > least[:, 0]
+    found[sound] = np.linalg.cholesky(width[sound])
+    return found
+
+
 def _redraw_block(
     bank: Bank,
     prior: Prior,
@@ -195,7 +210,7 @@ def _redraw_block(
         standard, log_density = _proposal(seed, n_draw << attempt, free.size)
         labels = np.repeat(centre[weak, None, :], len(standard), axis=1)
         # correlated as the proposal says
-        labels[:, :, free] += standard @ np.linalg.cholesky(width[weak]).transpose(0, 2, 1)
+        labels[:, :, free] += standard @ _factors(width[weak]).transpose(0, 2, 1)
         log_weight = _log_likelihood(bank, basis, (low, high), stars.take(weak), labels)
         log_weight -= log_density  # importance weights: posterior over proposal
         peak = log_weight.max(axis=1, keepdims=True)  # taken out before exp

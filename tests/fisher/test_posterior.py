@@ -15,6 +15,7 @@ from starsmith.fisher.kernels.posterior import (
 )
 from starsmith.fisher.posterior import spline_cells as cells
 from starsmith.fisher.posterior.basis import Stars, build_basis, leading_modes
+from starsmith.fisher.posterior.importance_sampling import _factors
 from starsmith.fisher.posterior.posterior_mean import (
     PosteriorOptions,
     amplitude_limits,
@@ -319,3 +320,15 @@ def test_fixed_labels_stay_fixed(linear_bank, linear_prior):
     found = posterior_of(linear_bank, linear_prior, batch, n_template=2000)
     np.testing.assert_allclose(found.of("teff")[0], 5000.0)
     np.testing.assert_allclose(found.of("teff")[1], 0.0, atol=1e-6)
+
+
+def test_a_proposal_that_rounding_made_singular_still_has_a_factor():
+    """Sound ones keep their Cholesky factor to the bit, whatever stands beside them."""
+    sound = np.array([[2.0, 0.5], [0.5, 1.0]])
+    singular = np.outer([1.0, 3.0], [1.0, 3.0]) - 1e-13 * np.eye(2)
+    with pytest.raises(np.linalg.LinAlgError):
+        np.linalg.cholesky(singular)
+    first, second = _factors(np.stack([sound, singular]))
+    np.testing.assert_array_equal(first, np.linalg.cholesky(sound))
+    np.testing.assert_allclose(second @ second.T, singular, atol=1e-10)
+    assert np.linalg.matrix_rank(second) == 2
