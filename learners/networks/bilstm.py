@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from starsmith.learners.estimators.registry import register_model
-from starsmith.learners.networks.blocks import linear_init, patch_tokenizer
+from starsmith.learners.networks.blocks import linear_init, patch_tokenizer, read_both_ways
 
 __all__ = ["BiLSTM"]
 
@@ -45,6 +45,6 @@ class BiLSTM(nn.Module):
 
     def forward(self, flux_BP: torch.Tensor) -> torch.Tensor:
         """Predict standardised labels from the last state of each direction."""
-        _, (hidden, _) = self.lstm(self.tokenizer(flux_BP))  # (2 depth, B, H)
+        _, hidden = read_both_ways(self.lstm, self.tokenizer(flux_BP))  # (2 depth, B, H)
         # last layer: end of forward and of backward pass
         return self.head(torch.cat([hidden[-2], hidden[-1]], dim=1))

@@ -21,6 +21,7 @@ __all__ = [
     "UnfoldTokenizer",
     "linear_init",
     "patch_tokenizer",
+    "read_both_ways",
 ]
 
 LAYER_NORM_EPS = 1e-6  # as in ViT (Dosovitskiy et al. 2021)
@@ -111,6 +112,15 @@ class ConvStem(nn.Module):
         return self.layers(flux_BP.unsqueeze(1)).transpose(1, 2)  # (B, T, D)
 
 
+def read_both_ways(lstm: nn.LSTM, tokens_BTD: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Outputs (B, T, 2 H) and last states (2 depth, B, H) of an LSTM, in the type of the tokens.
+
+    Autocast on CUDA runs an LSTM in float16, and cannot join that with bfloat16 again.
+    """
+    context, (hidden, _) = lstm(tokens_BTD)
+    return context.to(tokens_BTD.dtype), hidden.to(tokens_BTD.dtype)
+
+
 class RecurrentContext(nn.Module):
     """Tokens told about their neighbours: e + projected BiLSTM(e), normalised."""
 
@@ -123,7 +133,7 @@ class RecurrentContext(nn.Module):
 
     def forward(self, tokens_BTD: torch.Tensor) -> torch.Tensor:
         """Return tokens of the same shape."""
-        context, _ = self.lstm(tokens_BTD)  # (B, T, 2 H): both directions
+        context, _ = read_both_ways(self.lstm, tokens_BTD)
         return self.norm(tokens_BTD + self.project(context))
 
 
@@ -147,7 +157,8 @@ class EncoderBlock(nn.Module):
         batch, n_token, dim = tokens_BTD.shape
         # (B, T, 3, H, D/H)
         heads = self.query_key_value(tokens_BTD).view(batch, n_token, 3, self.n_head, -1)
-        query, key, value = heads.permute(2, 0, 3, 1, 4)  # each (B, H, T, D/H)
+        # views, each (B, H, T, D/H): their gradients are written side by side, without a copy
+        query, key, value = (part.transpose(1, 2) for part in heads.unbind(2))
         # (B, H, T, D/H); never holds (T, T) in full
         mixed = functional.scaled_dot_product_attention(
             query, key, value, dropout_p=self.dropout if self.training else 0.0

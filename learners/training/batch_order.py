@@ -27,8 +27,9 @@ class Order:
     """Batches of whole size from a number of spectra, anew each epoch.
 
     Blocks come in random order and are shuffled inside. Draws are independent, so this mixes
-    as well as shuffling everything, and reads a file in order. What does not fill a batch is
-    left out of the epoch, other spectra each time; fewer spectra than a batch are one batch.
+    as well as shuffling everything, and reads a file in order. Blocks hold whole batches, the last
+    one the rest too: less than a batch is left out of an epoch, other spectra each time. Fewer
+    spectra than a batch are one batch.
 
     Attributes
     ----------
@@ -44,12 +45,12 @@ class Order:
 
     @property
     def blocks(self) -> list[slice]:
-        """Rows of every block, nearly equal in number."""
-        size = max(self.block_rows // self.batch_size, 1) * self.batch_size  # whole batches
-        n_block = max(1, math.ceil((self.n_spec - self.batch_size + 1) / size))
-        # blocks of nearly equal size: none is a small rest
-        edges = np.linspace(0, self.n_spec, n_block + 1).astype(int).tolist()
-        return [slice(a, b) for a, b in itertools.pairwise(edges)]
+        """Rows of every block: whole batches, nearly equal in number, and the rest in the last."""
+        n_block = math.ceil(self.n_batch / max(self.block_rows // self.batch_size, 1))
+        # no block is a small rest
+        edges = np.linspace(0, self.n_batch, n_block + 1).astype(int) * self.batch_size
+        edges[-1] = self.n_spec
+        return [slice(a, b) for a, b in itertools.pairwise(edges.tolist())]
 
     def _batches_in(self, block: slice) -> int:
         return max(1, (block.stop - block.start) // self.batch_size)
@@ -57,7 +58,7 @@ class Order:
     @property
     def n_batch(self) -> int:
         """Batches of one epoch."""
-        return sum(map(self._batches_in, self.blocks))
+        return max(1, self.n_spec // self.batch_size)
 
     def epoch(self, epoch: int) -> Iterator[tuple[slice, list[np.ndarray]]]:
         """Blocks of an epoch, each with the rows of its batches, counted from the block's start."""

@@ -135,13 +135,14 @@ def train_epoch(session: Session, ledger: Ledger, out: Path) -> tuple[int, float
         for batch in session.feed.batches(epoch):
             rate = learning_rate(session.recipe, step, session.n_step)
             bad = log.add(take_step(session, batch, rate))
-            if bad is not None or session.stepper.lost:
+            # a GPU is asked for the scale where it was asked for the loss, not at every step
+            if bad is not None or (log.looked and session.stepper.lost):
                 raise broken_down(session, ledger, out, batch, len(log) - 1, bad)
             step += 1
             session.averaged.update(session.stepper.network, step)
             clock.report(step, log)
     bad = log.look()
-    if bad is not None or not finite_weights(session.stepper.network):
+    if bad is not None or session.stepper.lost or not finite_weights(session.stepper.network):
         raise broken_down(session, ledger, out, batch, len(log) - 1, bad)
     return step, log.mean(session.share)
 
@@ -183,8 +184,9 @@ def broken_down(
 
 def finite_weights(network: nn.Module) -> bool:
     """Whether every weight and buffer is a number: the last step of an epoch has no next loss."""
-    values = (value for value in network.state_dict().values() if value.is_floating_point())
-    return all(bool(torch.isfinite(value).all()) for value in values)
+    values = [value for value in network.state_dict().values() if value.is_floating_point()]
+    # one question to the device
+    return bool(torch.stack([torch.isfinite(value).all() for value in values]).all())
 
 
 class StepClock:

@@ -1,5 +1,6 @@
 """One step of training: forward, loss, backward, clipping, update, in any precision."""
 
+import logging
 import math
 from dataclasses import dataclass, field
 
@@ -15,7 +16,9 @@ from starsmith.learners.training.compiled import check_compiler, compile_regions
 from starsmith.learners.training.feeds import Batch
 from starsmith.learners.training.optimise import decay_groups, loss_function
 
-__all__ = ["LossLog", "Stepper", "check_options", "fitting_batch"]
+__all__ = ["LossLog", "Stepper", "check_options", "computes_in_half", "fitting_batch"]
+
+logger = logging.getLogger(__name__)
 
 AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 CHECK_STEPS = {"cpu": 1, "cuda": 50}  # on a GPU every look waits for it
@@ -23,6 +26,13 @@ CHECK_STEPS = {"cpu": 1, "cuda": 50}  # on a GPU every look waits for it
 
 FIRST_SCALE, LEAST_SCALE = 2.0**12, 1.0  # of the loss in float16: below 1 nothing can be saved
 """Of a half-precision loss: grows while gradients stay finite, falls where they do not."""
+
+HALF_RECURRENT = ("cuda",)
+"""Devices whose autocast runs LSTM layers in float16, whatever precision it was asked for.
+
+PyTorch's wrapper of cuDNN casts input, state and weights to ``at::kHalf``
+(``aten/src/ATen/cudnn/AutocastRNN.cpp``).
+"""
 
 
 class Stepper:
@@ -54,7 +64,7 @@ class Stepper:
             lr=recipe.learning_rate,
             fused=device.type == "cuda",
         )
-        half = recipe.precision == "float16"
+        half = computes_in_half(network, recipe.precision, device)
         self.scaler = torch.amp.GradScaler(device.type, init_scale=FIRST_SCALE, enabled=half)
         if recipe.compile:
             compile_regions(network)
@@ -110,14 +120,31 @@ class Stepper:
 
     @property
     def lost(self) -> bool:
-        """Whether no scale of a half-precision loss gives finite gradients any more."""
+        """Whether no scale of a half-precision loss gives finite gradients any more.
+
+        A GPU has to wait for the answer: ask where the loss is looked at.
+        """
         return self.scaler.is_enabled() and self.scaler.get_scale() < LEAST_SCALE
+
+
+def computes_in_half(network: nn.Module, precision: str, device: torch.device) -> bool:
+    """Whether any layer computes in float16, whose small gradients need a scaled loss.
+
+    A tenth to all of the gradients of an LSTM lie below the smallest number of float16.
+    """
+    half_layers = device.type in HALF_RECURRENT and is_recurrent(network)
+    return precision == "float16" or (precision == "bfloat16" and half_layers)
 
 
 def check_options(
     network: nn.Module, recipe: NetworkRecipe, device: torch.device, share: Share
 ) -> None:
-    """Refuse what cannot be done; see `Stepper`."""
+    """Refuse what cannot be done, and warn of what is slow; see `Stepper`."""
+    if device.type == "cpu" and recipe.precision == "float16":
+        logger.warning(
+            "precision = float16 is slower than float32 on a CPU, which computes in it by "
+            "converting; --set precision=float32 trains the same network faster"
+        )
     if recipe.compile:
         check_compiler(device)
     if recipe.cuda_graph:
@@ -150,6 +177,11 @@ class LossLog:
 
     def __len__(self) -> int:
         return len(self.losses) + len(self.waiting)
+
+    @property
+    def looked(self) -> bool:
+        """Whether every loss so far is known: the device had to be waited for just now."""
+        return not self.waiting
 
     def look(self) -> int | None:
         """Fetch what is waiting; return the number of its first batch that is not finite."""

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from starsmith.data_contract.dataset.reader import open_dataset
 from starsmith.data_contract.errors import ConfigError, DataError
@@ -96,7 +98,7 @@ def test_noise_is_lent_to_the_feed_and_to_nothing_else():
 
 @pytest.mark.parametrize("n_spec", [1, 31, 32, 150, 4095, 4129, 20_000])
 def test_an_epoch_holds_whole_batches_of_different_spectra(n_spec):
-    """No spectrum twice, less than a batch of each block left out, other ones each epoch."""
+    """No spectrum twice, less than a batch left out, other ones each epoch."""
     order = Order(n_spec, 32, 4096, seed=0)
 
     epochs = []
@@ -105,10 +107,28 @@ def test_an_epoch_holds_whole_batches_of_different_spectra(n_spec):
         assert len(parts) == order.n_batch
         assert {len(rows) for rows in parts} == {min(32, n_spec)}
         seen = np.concatenate(parts)
-        assert len(np.unique(seen)) == len(seen) > n_spec - 32 * len(order.blocks)
+        assert len(np.unique(seen)) == len(seen) > n_spec - 32
         epochs.append(seen)
 
     assert n_spec == 1 or not np.array_equal(*epochs)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    n_spec=st.integers(1, 200_000),
+    batch_size=st.integers(1, 9000),
+    block_rows=st.sampled_from([1, 2048, 4096]),
+)
+def test_less_than_a_batch_of_an_epoch_is_lost(n_spec, batch_size, block_rows):
+    """Whatever the sizes; blocks follow each other and hold little more than was asked for."""
+    order = Order(n_spec, batch_size, block_rows, seed=0)
+    blocks = order.blocks
+
+    assert order.n_batch * min(batch_size, n_spec) > n_spec - batch_size
+    assert [b.start for b in blocks] == [0, *(b.stop for b in blocks[:-1])]
+    assert blocks[-1].stop == n_spec
+    assert max(b.stop - b.start for b in blocks) < max(block_rows, batch_size) + batch_size
+    assert sum(map(order._batches_in, blocks)) == order.n_batch
 
 
 def test_shares_of_processes_make_up_the_batch(view):
