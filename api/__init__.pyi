@@ -32,6 +32,7 @@ from .simulator.grids.grid import StellarGrid as StellarGrid
 from .simulator.instruments.config import load_instrument as load_instrument
 from .simulator.observe import draw_stars as draw_stars
 from .simulator.observe import observe as observe
+from .simulator.observe import observe_star as observe_star
 from .simulator.prior import Prior as Prior
 from .simulator.rendering.render import render_bank as render_bank
 

@@ -7,6 +7,8 @@ over it: a quantity of a star or of the sky is added here, and where its physics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from starsmith.data_contract.spelling import letters_of
+
 __all__ = [
     "CONDITIONS",
     "FLUX_UNIT",
@@ -25,6 +27,7 @@ __all__ = [
     "Quantity",
     "moving",
     "named",
+    "quantity_called",
     "reddened",
 ]
 
@@ -332,6 +335,18 @@ def named(name: str) -> Quantity:
 
 
 _BY_NAME = {quantity.name: quantity for quantity in QUANTITIES}
+
+
+def quantity_called(name: str) -> str | None:
+    """Quantity of a name or alias in any case and punctuation: ``[Fe/H]`` -> ``m_h``; or None."""
+    return _CALLED.get(letters_of(name))
+
+
+_CALLED = {
+    letters_of(name): quantity.name
+    for quantity in QUANTITIES
+    for name in (quantity.name, *quantity.aliases)
+}
 
 
 def moving(ranges: Mapping[str, Sequence[float]]) -> bool:

@@ -13,6 +13,7 @@ from .instruments import list_instruments as list_instruments
 from .instruments import load_instrument as load_instrument
 from .observe import draw_stars as draw_stars
 from .observe import observe as observe
+from .observe import observe_star as observe_star
 from .prior import Prior as Prior
 from .rendering.compress import compress_bank as compress_bank
 from .rendering.interpolate import interpolate as interpolate

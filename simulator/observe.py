@@ -1,10 +1,12 @@
 """Observing: from draws to noiseless spectra, noise and honest errors."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.draws import Draws, SpectrumBatch
-from starsmith.data_contract.errors import GridError
+from starsmith.data_contract.errors import ConfigError, GridError
 from starsmith.data_contract.kernels.rounding import round_mantissa
 from starsmith.data_contract.noise.observation import Realisation, spectrum_mask
 from starsmith.data_contract.noise.view import (
@@ -13,11 +15,12 @@ from starsmith.data_contract.noise.view import (
     observe_spectra,
     snr_statistics,
 )
-from starsmith.data_contract.quantities import SNR_STATISTICS
+from starsmith.data_contract.quantities import SCENE, SNR_STATISTICS, quantity_called
+from starsmith.data_contract.unit_conversion import plain_value
 from starsmith.simulator.prior import Prior
 from starsmith.simulator.rendering.interpolate import flux_of, touches_filled
 
-__all__ = ["KEEP_BITS", "draw_stars", "model_flux", "observe"]
+__all__ = ["KEEP_BITS", "draw_stars", "model_flux", "observe", "observe_star"]
 
 KEEP_BITS = 12  # mantissa bits of a stored noiseless flux: relative error 2^-13
 MAX_ATTEMPTS = 64
@@ -152,3 +155,50 @@ def observe(
         draws=draws,
         arms=bank.noise.arms,
     )
+
+
+def observe_star(
+    bank: Bank,
+    values: Mapping[str, object],
+    seed: int = 0,
+    prior: Prior | None = None,
+    noise: NoiseModel = CALCULATOR,
+) -> SpectrumBatch:
+    """Simulate the observation of one star: yours.
+
+    Parameters
+    ----------
+    bank : Bank
+    values : mapping of str to float or Quantity
+        Labels, ``mag``, ``rv``, ``ebv`` and observing conditions by their names or aliases
+        (``Teff``, ``[Fe/H]``); a Quantity is converted.
+    seed : int
+        Of its noise.
+    prior : Prior, optional
+        Whatever has no value is the middle of its range here; the paper's by default.
+    noise : NoiseModel
+
+    Returns
+    -------
+    batch : SpectrumBatch
+        Of one spectrum; ``batch.draws`` says every value that was used.
+
+    Raises
+    ------
+    ConfigError
+        If a name is no quantity of a star or of the sky, or a value is impossible.
+
+    Examples
+    --------
+    >>> star = starsmith.observe_star(bank, {"Teff": 4750, "logg": 2.5, "feh": -1, "mag": 21})
+    >>> float(star.draws.label("m_h")[0]), float(star.draws.condition("seeing")[0])
+    (-1.0, 1.0)
+    """
+    names = {name: quantity_called(name) for name in values}
+    known = [quantity.name for quantity in SCENE]
+    if strange := [name for name, called in names.items() if called not in known]:
+        raise ConfigError(f"a star has no {strange}; name any of {', '.join(known)}")
+    plain = {names[name]: plain_value(names[name], value) for name, value in values.items()}
+    ranges = {name: (float(value), float(value)) for name, value in plain.items()}
+    one = (prior or Prior.default()).with_ranges(**ranges).middle()
+    return observe(bank, draw_stars(bank, one, seed, "test", np.zeros(1, np.int64)), noise=noise)

@@ -123,6 +123,27 @@ class Prior:
             )
         return replace(self, ranges={**self.ranges, **ranges})
 
+    def middle(self) -> "Prior":
+        """Return the prior of one star: every range is its middle, whole for exposures.
+
+        Raises
+        ------
+        ConfigError
+            If stars are the rows of a table, which have no middle.
+
+        Examples
+        --------
+        >>> starsmith.Prior.default().with_ranges(teff=(4750.0, 4750.0)).middle().ranges["logg"]
+        (3.0, 3.0)
+        """
+        if self.population is not None:
+            raise ConfigError(
+                f"stars drawn from {self.population.path} have no middle; name one by its index"
+            )
+        middles = {name: 0.5 * (low + high) for name, (low, high) in self.ranges.items()}
+        middles["exp_count"] = float(np.floor(middles["exp_count"]))
+        return replace(self, ranges={name: (at, at) for name, at in middles.items()}, nodes=None)
+
     def with_population(self, population: Population | None) -> "Prior":
         """Return a copy whose stars are the rows of a table."""
         return replace(self, population=population)

@@ -7,6 +7,7 @@ import click
 
 from starsmith.cli.shared.command import Command, echo_json, json_option, overwrite_option
 from starsmith.cli.shared.option_table import EXISTING, PATH, argument, option, takes
+from starsmith.cli.shared.option_types import Named
 from starsmith.cli.shared.progress import told_bank
 
 __all__ = ["ConvertOptions", "convert"]
@@ -20,19 +21,19 @@ class ConvertOptions:
     target: Path = argument(type=PATH)
     layout: str | None = option(
         "--format",
-        type=click.Choice(["hdf5", "zarr"]),
+        type=Named(["hdf5", "zarr"]),
         help="hdf5: the layout of the published networks, noiseless and median-normalised.  "
         "[default: the other one, or zarr with --store]",
     )
     store: str | None = option(
-        type=click.Choice(["noiseless", "frozen", "keys"]),
+        type=Named(["noiseless", "frozen", "keys"]),
         help="Write a data set that stores something else.",
     )
     folders: bool = option(
         is_flag=True, help="TARGET/train/dataset.h5 instead of TARGET/train.h5, as authors have it."
     )
     median: str = option(
-        type=click.Choice(["1", "0.5"]), default="1", help="Of every spectrum of --format hdf5."
+        type=Named(["1", "0.5"]), default="1", help="Of every spectrum of --format hdf5."
     )
     overwrite: bool = overwrite_option("Replace files that are there.")
     as_json: bool = json_option()

@@ -7,7 +7,7 @@ import click
 
 from starsmith.cli.shared.command import Command, echo_json, json_option, out_option
 from starsmith.cli.shared.option_table import argument, option, takes
-from starsmith.cli.shared.option_types import Count
+from starsmith.cli.shared.option_types import Count, Named
 from starsmith.cli.shared.progress import progress_bar
 
 __all__ = ["FetchOptions", "fetch"]
@@ -17,7 +17,7 @@ __all__ = ["FetchOptions", "fetch"]
 class FetchOptions:
     """Options of ``specdata fetch``."""
 
-    survey: str = argument(type=click.Choice(["desi"]))
+    survey: str = argument(type=Named(["desi"]))
     ids: str = option(
         required=True, help="Targets: 39633300968442591,... or a table with a column targetid."
     )

@@ -15,7 +15,7 @@ from starsmith.cli.fisher.options import (
 )
 from starsmith.cli.shared.command import Command, json_option, overwrite_option
 from starsmith.cli.shared.option_table import EXISTING, PATH, flag, grouped, option, takes
-from starsmith.cli.shared.option_types import Edges, Numbers
+from starsmith.cli.shared.option_types import Edges, Named, Numbers
 from starsmith.cli.shared.options import (
     BANK_OPTIONS,
     RANGES,
@@ -60,7 +60,7 @@ class CeilingRequest:
         "2.5..28, or your own edges.",
     )
     snr_statistic: str = option(
-        type=click.Choice(list(SNR_KINDS)),
+        type=Named(list(SNR_KINDS)),
         default="median",
         help="S/N of the bins: median, or p95 (95th percentile, as published logs), over pixels.",
     )
@@ -78,7 +78,7 @@ class CeilingRequest:
         help="Statistics to compute, with commas; `paper` is paper_median.  [default: all six]",
     )
     derivative: str = option(
-        type=click.Choice(["grid", "spline"]),
+        type=Named(["grid", "spline"]),
         default="grid",
         help="At nodes, for paper_median: three-point differences, or the spline's slope.",
     )

@@ -10,7 +10,7 @@ import click
 from starsmith.cli.fisher.options import effort_options
 from starsmith.cli.shared.command import Command, finish, json_option
 from starsmith.cli.shared.option_table import EXISTING, PATH, argument, grouped, option, takes
-from starsmith.cli.shared.option_types import LABEL_NAMES, Edges
+from starsmith.cli.shared.option_types import Edges, Labels
 from starsmith.cli.shared.progress import tell_ceiling
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.text_tables import text_table
@@ -30,9 +30,7 @@ class CompareOptions:
 
     predictions: Path = argument(type=EXISTING)
     data: Path = option(type=EXISTING, required=True, help="The data set the predictions are for.")
-    target: str | None = option(
-        type=click.Choice(LABEL_NAMES), help="Which label.  [default: first]"
-    )
+    target: str | None = option(type=Labels(), help="Which label.  [default: first]")
     snr_bins: tuple[float, ...] = option(
         type=Edges(), default="default", show_default=False, help="Bin edges, like 0,5,10,inf."
     )

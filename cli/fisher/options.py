@@ -4,10 +4,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from starsmith.cli.shared.option_table import PATH, option, takes
-from starsmith.cli.shared.option_types import LABEL_NAMES, Count, Values
+from starsmith.cli.shared.option_types import Count, Labels, Named, Values
 from starsmith.cli.shared.options import seed_option
 from starsmith.data_contract.errors import ConfigError
 
@@ -35,7 +33,7 @@ NUISANCE = r"(?P<name>rv|lsf|sky|continuum)(?::(?P<degree>[1-9]))?(?:=(?P<prior>
 def normalise_option() -> Any:
     """``--normalise``: what is known of a spectrum's amplitude."""
     return option(
-        type=click.Choice(["free", "known", "absolute"]),
+        type=Named(["free", "known", "absolute"]),
         default="free",
         help="Amplitude unknown; its noise-free median known; the magnitude known.",
     )
@@ -73,7 +71,7 @@ def nuisance_option() -> Any:
 
 def target_option() -> Any:
     """``--target``: the label that is asked about."""
-    return option(type=click.Choice(LABEL_NAMES), default="logg")
+    return option(type=Labels(), default="logg")
 
 
 def star_option() -> Any:

@@ -14,7 +14,7 @@ from starsmith.cli.fisher.options import (
 )
 from starsmith.cli.shared.command import Command, finish, json_option, overwrite_option
 from starsmith.cli.shared.option_table import PATH, flag, grouped, option, takes
-from starsmith.cli.shared.option_types import Count, Duration, Values
+from starsmith.cli.shared.option_types import Count, Duration, Named, Values
 from starsmith.cli.shared.options import (
     BankSource,
     bank_options,
@@ -57,7 +57,7 @@ class PlanOptions:
     max_time: float = option(type=Duration(), default="12h", help="At most.")
     mag_step: float = option(type=click.FloatRange(min=0.01), default=0.5, help="Of --mag.")
     vary: str = option(
-        type=click.Choice(["exp_count", "exp_time"]),
+        type=Named(["exp_count", "exp_time"]),
         default="exp_count",
         help="More exposures of --exp-time, or --exp-count longer ones.",
     )

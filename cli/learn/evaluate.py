@@ -9,7 +9,7 @@ import click
 from starsmith.cli.learn.options import device_option
 from starsmith.cli.shared.command import Command, echo_json, json_option, overwrite_option
 from starsmith.cli.shared.option_table import EXISTING, PATH, argument, option, takes
-from starsmith.cli.shared.option_types import LABEL_NAMES, SPLIT_NAMES, Count, Edges
+from starsmith.cli.shared.option_types import SPLIT_NAMES, Count, Edges, Labels, Named
 from starsmith.cli.shared.progress import say, tell_ceiling
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.quantities import SNR_KINDS
@@ -31,17 +31,13 @@ class Inquiry:
 
     models: tuple[Path, ...] = argument(metavar="MODEL...", nargs=-1, type=EXISTING)
     data: Path = argument(type=EXISTING)
-    split: str | None = option(
-        type=click.Choice(SPLIT_NAMES), help="Which spectra.  [default: test]"
-    )
-    target: str | None = option(
-        type=click.Choice(LABEL_NAMES), help="Which label.  [default: first]"
-    )
+    split: str | None = option(type=Named(SPLIT_NAMES), help="Which spectra.  [default: test]")
+    target: str | None = option(type=Labels(), help="Which label.  [default: first]")
     snr_bins: tuple[float, ...] = option(
         type=Edges(), default="default", show_default=False, help="Bin edges, like 0,5,10,inf."
     )
     snr_statistic: str = option(
-        type=click.Choice(list(SNR_KINDS)),
+        type=Named(list(SNR_KINDS)),
         default="median",
         help="S/N of the bins: median, or p95 (95th percentile, as published logs), over pixels.",
     )

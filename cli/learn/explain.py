@@ -8,7 +8,7 @@ import click
 from starsmith.cli.learn.options import device_option
 from starsmith.cli.shared.command import Command, echo_json, json_option
 from starsmith.cli.shared.option_table import EXISTING, PATH, argument, option, takes
-from starsmith.cli.shared.option_types import LABEL_NAMES, Count
+from starsmith.cli.shared.option_types import Count, Labels
 from starsmith.cli.shared.progress import told_bank
 from starsmith.data_contract.text_tables import text_table
 
@@ -24,9 +24,7 @@ class ExplainOptions:
 
     model: Path = argument(metavar="RUN", type=EXISTING)
     data: Path = argument(type=EXISTING)
-    target: str | None = option(
-        type=click.Choice(LABEL_NAMES), help="Which label.  [default: first]"
-    )
+    target: str | None = option(type=Labels(), help="Which label.  [default: first]")
     n_spec: int = option("-n", type=Count(), default=200, help="Test spectra to average.")
     plot: Path | None = option(type=PATH, help="Spectrum, lines and curves.")
     device: str | None = device_option()

@@ -7,6 +7,7 @@ import click
 
 from starsmith.cli.shared.command import Command, echo_json, json_option, overwrite_option
 from starsmith.cli.shared.option_table import EXISTING, PATH, argument, option, takes
+from starsmith.cli.shared.option_types import Named
 
 __all__ = ["ExportOptions", "export"]
 
@@ -16,7 +17,7 @@ class ExportOptions:
     """Options of ``speclearn export``."""
 
     model: Path = argument(type=EXISTING)
-    layout: str = option("--format", type=click.Choice(["onnx"]), default="onnx")
+    layout: str = option("--format", type=Named(["onnx"]), default="onnx")
     out: Path | None = option(type=PATH, help="File.  [default: MODEL.onnx]")
     overwrite: bool = overwrite_option()
     as_json: bool = json_option()

@@ -10,7 +10,7 @@ import click
 from starsmith.cli.learn.options import device_option
 from starsmith.cli.shared.command import Command, echo_json, json_option, overwrite_option
 from starsmith.cli.shared.option_table import EXISTING, PATH, argument, option, takes
-from starsmith.cli.shared.option_types import SPLIT_NAMES, Count
+from starsmith.cli.shared.option_types import SPLIT_NAMES, Count, Named
 from starsmith.data_contract.text_tables import text_table
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class PredictOptions:
 
     model: Path = argument(type=EXISTING)
     source: Path = argument(metavar="FILE|DATA", type=EXISTING)
-    split: str = option(type=click.Choice(SPLIT_NAMES), default="test", help="Of a data set.")
+    split: str = option(type=Named(SPLIT_NAMES), default="test", help="Of a data set.")
     air: bool = option(is_flag=True, help="Wavelengths of FILE are those of air.")
     rv: float | None = option(
         type=float,
@@ -40,7 +40,7 @@ class PredictOptions:
     )
     strict: bool = option(is_flag=True, help="Exit with 3 where a prediction has a quality flag.")
     posterior: str | None = option(
-        type=click.Choice(POSTERIORS),
+        type=Named(POSTERIORS),
         help="Quantiles of the posterior beside each value; or its draws, weighted, as --out.",
     )
     n_draw: int = option(type=Count(10), default=1000, help="Draws of each posterior.")

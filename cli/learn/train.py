@@ -20,8 +20,13 @@ from starsmith.cli.shared.option_table import (
     option,
     takes,
 )
-from starsmith.cli.shared.option_types import LABEL_NAMES, Count, Range
-from starsmith.cli.shared.options import RANGES, range_parameters, typed_on_command_line
+from starsmith.cli.shared.option_types import Count, Labels, Range
+from starsmith.cli.shared.options import (
+    RANGES,
+    ab_magnitudes,
+    range_parameters,
+    typed_on_command_line,
+)
 from starsmith.cli.shared.progress import progress_bar, say, told_bank
 from starsmith.data_contract.errors import ConfigError, DataError
 
@@ -42,7 +47,8 @@ RECIPE_KEYS = ("epochs", "batch_size", "learning_rate", "seed", "epoch_size")
 
 
 def _given(ranges: dict[str, Any]) -> dict[str, tuple[float, float]]:
-    return {name: span for name, span in ranges.items() if span is not None}
+    given = {name: span for name, span in ranges.items() if span is not None}
+    return given | {name: ab_magnitudes(given[name], "") for name in given if name == "mag"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +61,7 @@ class TrainRequest:
         "cannot draw: moving, reddened, or of a table]"
     )
     target: tuple[str, ...] = option(
-        type=click.Choice(LABEL_NAMES),
+        type=Labels(),
         multiple=True,
         default=("logg",),
         help="Label to predict; may be repeated.",

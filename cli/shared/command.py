@@ -16,7 +16,9 @@ import click
 
 from starsmith.cli.shared.interrupts import stoppable
 from starsmith.cli.shared.option_table import PATH, option
+from starsmith.cli.shared.panels import own_spelling, widen, write_commands, write_panels
 from starsmith.data_contract.files.atomic import json_safe
+from starsmith.data_contract.spelling import suggestion
 
 __all__ = [
     "CONFIG_PATH",
@@ -109,6 +111,7 @@ class Command(click.Command):
         **kwargs,
     ):
         super().__init__(*args, **kwargs)
+        self.context_settings = widen(self.context_settings)
         self.examples = examples
         self.resume = resume
         self.params.extend(_common_options())
@@ -120,6 +123,14 @@ class Command(click.Command):
                 for line in self.examples:
                     formatter.write(f"{'':{formatter.current_indent}}{line}\n")
         super().format_help_text(ctx, formatter)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options in panels."""
+        write_panels(self, ctx, formatter)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the words; options of quantities may have any of their names."""
+        return super().parse_args(ctx, own_spelling(args, self))
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run with logging on stderr; Ctrl-C becomes `Interrupted`, whatever it broke."""
@@ -171,7 +182,24 @@ class CommandGroup(OneLineErrors, click.Group):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
+        self.context_settings = widen(self.context_settings)
         self.params.extend(_common_options())
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; a slip is answered with the one that was meant."""
+        names = self.list_commands(ctx)
+        if args and args[0] not in names and not args[0].startswith("-"):
+            near = suggestion(args[0], names)
+            ctx.fail(f"No such command {args[0]!r}{near or '; known are ' + ', '.join(names)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands, each with its whole first sentence."""
+        names = self.list_commands(ctx)
+        found = [(name, self.get_command(ctx, name)) for name in names]
+        write_commands([(name, one) for name, one in found if one is not None], formatter)
 
 
 CommandGroup.group_class = CommandGroup

@@ -9,7 +9,13 @@ from typing import Any
 import click
 from click import Context, Parameter
 
-from starsmith.data_contract.quantities import LABELS
+from starsmith.cli.shared.written_values import (
+    NUMBER,
+    SECONDS,
+    to_own_unit,
+)
+from starsmith.data_contract.quantities import LABELS, quantity_called
+from starsmith.data_contract.spelling import alike, suggestion
 
 __all__ = [
     "LABEL_NAMES",
@@ -17,6 +23,9 @@ __all__ = [
     "Count",
     "Duration",
     "Edges",
+    "Labels",
+    "Measure",
+    "Named",
     "Range",
     "ShardSpan",
     "Shares",
@@ -29,8 +38,36 @@ SPLIT_NAMES = ("train", "val", "test")
 MAX_COUNT = 2**32 - 1  # a spectrum index is one 32-bit word of the random counter
 
 PLAIN = r"\d{1,15}(?:\.\d{1,15})?"
-SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
-SIGNED = rf"[+-]?{PLAIN}"
+SIGNED = NUMBER
+UNIT = r"\s*((?![eE]\d)[^\d\s.,+\-–:;\[\]()][^\s.,\-–:;]*)?"
+THOUSANDS = {"k": 1000, "m": 1000_000}
+
+
+class Named(click.Choice):
+    """One of some names, in any case and punctuation; a slip is answered with the name meant."""
+
+    def convert(self, value: Any, param: Parameter | None, ctx: Context | None) -> Any:
+        """Return the name, or fail with the nearest one."""
+        text = str(value)
+        known = {self.normalize_choice(name, ctx): name for name in self.choices}
+        if text in known:
+            return known[text]
+        if found := alike(text, known):
+            return known[found]
+        known_names = ", ".join(known)
+        self.fail(f"{text!r} is not one of {known_names}{suggestion(text, known)}", param, ctx)
+
+
+class Labels(Named):
+    """A label by its name or an alias: ``log_g``, ``[Fe/H]``."""
+
+    def __init__(self) -> None:
+        super().__init__(LABEL_NAMES)
+
+    def convert(self, value: Any, param: Parameter | None, ctx: Context | None) -> Any:
+        """Return the label's own name, or fail with the nearest one."""
+        called = quantity_called(str(value))
+        return super().convert(called if called in LABEL_NAMES else value, param, ctx)
 
 
 class Count(click.ParamType):
@@ -47,11 +84,20 @@ class Count(click.ParamType):
         text = str(value).strip()
         allowed = f"write a whole number from {self.minimum} to {self.maximum}, like 2000 or 1e6"
         if not re.fullmatch(rf"{PLAIN}(?:[eE]\+?\d{{1,2}})?", text, re.ASCII):
-            self.fail(f"{text!r} is not a count; {allowed}", param, ctx)
+            self.fail(f"{text!r} is not a count{_count_meant(text)}; {allowed}", param, ctx)
         number = Decimal(text)
         if number != int(number) or not self.minimum <= number <= self.maximum:
             self.fail(f"{text!r} is out of range; {allowed}", param, ctx)
         return int(number)
+
+
+def _count_meant(text: str) -> str:
+    """What a count with a slip probably was: ``10k``, ``1,000``, ``1_000``."""
+    found = re.fullmatch(rf"({PLAIN})\s*([kKmM]?)", re.sub(r"(?<=\d)[,_ ](?=\d{3})", "", text))
+    if not found:
+        return ""
+    number = Decimal(found[1]) * THOUSANDS.get(found[2].lower(), 1)
+    return f"; did you mean {int(number)}?" if number == int(number) else ""
 
 
 class ShardSpan(click.ParamType):
@@ -70,9 +116,18 @@ class ShardSpan(click.ParamType):
 
 
 class Range(click.ParamType):
-    """``20.5-22.5`` or ``-2.5..0.75`` -> (min, max); one number -> (it, it)."""
+    """``20.5-22.5``, ``-2.5..0.75`` or ``4000K-5000K`` -> (min, max); one number -> (it, it).
+
+    Parameters
+    ----------
+    quantity : str, optional
+        What it is a range of: values may have a unit, which is converted to the glossary's.
+    """
 
     name = "MIN..MAX"
+
+    def __init__(self, quantity: str = ""):
+        self.quantity = quantity
 
     def convert(
         self, value: Any, param: Parameter | None, ctx: Context | None
@@ -81,21 +136,68 @@ class Range(click.ParamType):
         if isinstance(value, Sequence) and not isinstance(value, str):
             value = "..".join(str(bound) for bound in value)
         text = str(value).strip()
-        match = re.fullmatch(rf"({SIGNED})(?:\.\.({SIGNED}))?", text, re.ASCII)
-        dots = match is not None
-        match = match or re.fullmatch(rf"({PLAIN})-({PLAIN})", text, re.ASCII)
+        match = re.fullmatch(rf"({SIGNED}){UNIT}(?:\s*\.\.\s*({SIGNED}){UNIT})?", text)
+        mark = ".." if match else "-"
+        match = match or re.fullmatch(rf"({PLAIN}){UNIT}\s*[-–]\s*({PLAIN}){UNIT}", text)
+        if match is None or (not text.isascii() and re.search(r"[^\x00-\x7f–°Åå]", text)):
+            self.fail(f"{text!r} is not a range{_meant(text)}; {HOW_RANGES}", param, ctx)
+        first, unit, second, other = match.groups()
+        low, high = float(first), float(second or first)
+        units = {word for word in (unit, other) if word}
+        if len(units) > 1:
+            self.fail(f"{text!r} has two units; give both ends the same one", param, ctx)
+        if units and not self.quantity:
+            self.fail(f"{text!r} has a unit, but this is a plain number; drop it", param, ctx)
+        if low > high:
+            unit = next(iter(units), "")
+            meant = f"{second}{mark}{first}{unit}"
+            self.fail(f"{text!r} runs downwards; did you mean {meant}?", param, ctx)
+        if not units:
+            return low, high
+        try:
+            return to_own_unit(self.quantity, (low, high), units.pop())
+        except ValueError as problem:
+            self.fail(f"{text!r}: {problem}", param, ctx)
+
+
+HOW_RANGES = "write it as 20.5-22.5 or 20.5..22.5, with negative bounds as -2.5..0.75"
+
+
+def _meant(text: str) -> str:
+    """What a range with a slip probably was: decimal commas, a colon, ``to``, two words."""
+    tried = re.sub(r"(?<=\d),(?=\d)", ".", text) if text.count(",") != 1 else text
+    tried = re.sub(r"\s*(?:\bto\b|:|;|,|\s-\s|\s)\s*", "..", tried.strip("[]() "))
+    alone = re.fullmatch(r"\d+,\d+", text)  # 0,8: one number, with the comma of the continent
+    tried = text.replace(",", ".") if alone and not float(text.split(",")[1]) > 99 else tried
+    fits = re.fullmatch(rf"({SIGNED})(?:\.\.({SIGNED}))?|({PLAIN})-({PLAIN})", tried, re.ASCII)
+    return f"; did you mean {tried}?" if fits and tried != text else ""
+
+
+class Measure(click.ParamType):
+    """``900``, ``15min`` or ``0.8arcsec`` -> float, in the unit of the glossary."""
+
+    def __init__(self, quantity: str):
+        self.quantity = quantity
+        self.name = "value"
+
+    def get_metavar(self, param: Parameter, ctx: Context) -> str:
+        """How help prints it."""
+        return "VALUE"
+
+    def convert(self, value: Any, param: Parameter | None, ctx: Context | None) -> float:
+        """Return the number, or fail with how to write one."""
+        text = str(value).strip()
+        match = re.fullmatch(rf"({SIGNED}){UNIT}", text)
         if match is None:
             self.fail(
-                f"{text!r} is not a range; write it as 20.5-22.5 or 20.5..22.5, "
-                "with negative bounds as -2.5..0.75",
+                f"{text!r} is not a number{_meant(text)}; write one, with a unit or without",
                 param,
                 ctx,
             )
-        low, high = float(match[1]), float(match[2] or match[1])
-        if low > high:
-            mark = ".." if dots else "-"
-            self.fail(f"{text!r} runs downwards; did you mean {high:g}{mark}{low:g}?", param, ctx)
-        return low, high
+        try:
+            return to_own_unit(self.quantity, (float(match[1]),), match[2] or "")[0]
+        except ValueError as problem:
+            self.fail(f"{text!r}: {problem}", param, ctx)
 
 
 class Edges(click.ParamType):
@@ -211,16 +313,25 @@ class Duration(click.ParamType):
 
     def convert(self, value: Any, param: Parameter | None, ctx: Context | None) -> float:
         """Return seconds, or fail with an example."""
-        match = re.fullmatch(rf"({PLAIN})\s*([dhms])", str(value).strip(), re.ASCII)
-        if match is None or not float(match[1]) > 0.0:
+        match = re.fullmatch(rf"({PLAIN})\s*([a-z]+)", str(value).strip().lower(), re.ASCII)
+        if match is None or match[2] not in SECONDS or not float(match[1]) > 0.0:
             self.fail(f"{value!r} is not a duration; write 30d, 12h, 90m or 5400s", param, ctx)
         return float(match[1]) * SECONDS[match[2]]
 
 
 class Values(click.ParamType):
-    """``teff=4750,logg=2.5`` -> {label: value}."""
+    """``teff=4750,logg=2.5`` or ``Teff=4750K,[Fe/H]=-1`` -> {label: value}.
+
+    Parameters
+    ----------
+    names : sequence of str
+        What may be named; labels by default.
+    """
 
     name = "LABEL=VALUE,..."
+
+    def __init__(self, names: Sequence[str] = LABEL_NAMES):
+        self.names = names
 
     def convert(self, value: Any, param: Parameter | None, ctx: Context | None) -> dict[str, float]:
         """Return the values by label, or fail with an example."""
@@ -228,13 +339,19 @@ class Values(click.ParamType):
             value = ",".join(f"{name}={number}" for name, number in value.items())
         values = {}
         for part in filter(None, str(value).split(",")):
-            name, _, number = (word.strip() for word in part.partition("="))
-            if name not in LABEL_NAMES or name in values or not re.fullmatch(SIGNED, number):
+            written, _, number = (word.strip() for word in part.partition("="))
+            name = quantity_called(written) or written
+            match = re.fullmatch(rf"({SIGNED}){UNIT}", number)
+            if name not in self.names or name in values or not match:
+                near = suggestion(written, self.names) if name not in self.names else ""
                 self.fail(
-                    f"{part.strip()!r} is not a label and its value; write "
-                    f"teff=4750,logg=2.5,m_h=-1 (labels: {', '.join(LABEL_NAMES)})",
+                    f"{part.strip()!r} is not a label and its value{near}; write "
+                    f"teff=4750,logg=2.5,m_h=-1 (labels: {', '.join(self.names)})",
                     param,
                     ctx,
                 )
-            values[name] = float(number)
+            try:
+                (values[name],) = to_own_unit(name, (float(match[1]),), match[2] or "")
+            except ValueError as problem:
+                self.fail(f"{part.strip()!r}: {problem}", param, ctx)
         return values

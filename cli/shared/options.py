@@ -11,6 +11,7 @@ from starsmith.cli.shared.command import CONFIG_PATH
 from starsmith.cli.shared.option_table import EXISTING, OptionGroup, flag, option
 from starsmith.cli.shared.option_types import Range
 from starsmith.cli.shared.progress import progress_bar
+from starsmith.cli.shared.written_values import OtherMagnitudes
 from starsmith.data_contract.quantities import CONDITIONS, LABELS, named
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ __all__ = [
     "BANK_OPTIONS",
     "RANGES",
     "BankSource",
+    "ab_magnitudes",
     "bank_options",
     "config_option",
     "flag",
@@ -29,6 +31,7 @@ __all__ = [
     "seed_option",
     "typed_first",
     "typed_on_command_line",
+    "with_ab_magnitudes",
 ]
 
 RANGES = {
@@ -167,7 +170,7 @@ def range_parameters(*, listed: bool = True) -> list[click.Parameter]:
     return [
         click.Option(
             [flag(name), name],
-            type=Range(),
+            type=Range(name),
             help=f"{meaning}.",
             **({"default": default, "show_default": True} if listed else {"hidden": True}),
         )
@@ -178,7 +181,33 @@ def range_parameters(*, listed: bool = True) -> list[click.Parameter]:
 def _prior(ranges: dict[str, tuple[float, float]]) -> "Prior":
     from starsmith.simulator.prior import Prior
 
-    return Prior(ranges)
+    return Prior(with_ab_magnitudes(ranges))
+
+
+def with_ab_magnitudes(ranges: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+    """Ranges whose magnitudes are AB in the bank's band, whatever they were written in.
+
+    Raises
+    ------
+    click.UsageError
+        If the band has no known zero point in the other system.
+    """
+    mag = ranges.get("mag")
+    if not isinstance(mag, OtherMagnitudes):
+        return ranges
+    source = bank_options.of(click.get_current_context().params)
+    return {**ranges, "mag": ab_magnitudes(mag, source.band or source.open().mag_band)}
+
+
+def ab_magnitudes(mag: tuple[float, float], band: str) -> tuple[float, float]:
+    """Magnitudes in AB; UsageError where the band has no known zero point."""
+    if not isinstance(mag, OtherMagnitudes):
+        return mag
+    try:
+        low, high = mag.ab(band)
+    except ValueError as problem:
+        raise click.UsageError(f"--mag in {mag.system}: {problem}") from None
+    return low, high
 
 
 prior_options = OptionGroup("prior", range_parameters, _prior)

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from starsmith.cli.shared.option_table import PATH, OptionGroup, flag, option
-from starsmith.cli.shared.option_types import Range
+from starsmith.cli.shared.option_types import Named, Range
 from starsmith.cli.shared.options import (
     RANGES,
     bank_options,
     range_parameters,
     typed_on_command_line,
+    with_ab_magnitudes,
 )
 from starsmith.data_contract.noise import terms
 from starsmith.data_contract.quantities import SOMETIMES, named
@@ -32,7 +33,7 @@ def _switches() -> list[click.Parameter]:
     return [
         click.Option(
             [switch.option, switch.name],
-            type=click.Choice(switch.choices) if switch.choices else float,
+            type=Named(switch.choices) if switch.choices else float,
             default=switch.default,
             show_default=True,
             help=switch.meaning,
@@ -61,7 +62,11 @@ def _survey_parameters() -> list[click.Parameter]:
     )
     ranges = [
         click.Option(
-            [flag(name)], type=Range(), default="0", show_default=True, help=f"{named(name).help}."
+            [flag(name)],
+            type=Range(name),
+            default="0",
+            show_default=True,
+            help=f"{named(name).help}.",
         )
         for name in OF_SURVEYS
     ]
@@ -74,7 +79,7 @@ def _survey_prior(values: dict[str, Any]) -> "Prior":
     from starsmith.simulator.prior import Prior
 
     path = values.pop("population")
-    prior = Prior(values)
+    prior = Prior(with_ab_magnitudes(values))
     if path is None:
         return prior
     band = bank_options.of(click.get_current_context().params).band
@@ -105,7 +110,7 @@ def preset_option() -> Any:
         return name
 
     return option(
-        type=click.Choice(["specvit"]),
+        type=Named(["specvit"]),
         callback=replace_defaults,
         is_eager=True,
         help="specvit: as the data set of the SpecViT paper was made (one label free, seeing 0.8).",

@@ -14,6 +14,7 @@ from starsmith.cli.shared.command import (
     overwrite_option,
 )
 from starsmith.cli.shared.option_table import grouped, option, takes
+from starsmith.cli.shared.option_types import Named
 from starsmith.cli.shared.options import BankSource, bank_options
 from starsmith.data_contract.text_tables import text_tree
 
@@ -32,7 +33,7 @@ class BankOptions:
         help="Also keep what shifting in radial velocity takes, on steps of so many km/s (10).",
     )
     interpolation: str | None = option(
-        type=click.Choice(["cubic", "linear"]), help="Splines.  [default: cubic]"
+        type=Named(["cubic", "linear"]), help="Splines.  [default: cubic]"
     )
     reddening: bool | None = option(
         is_flag=True, default=None, help="Also keep what seeing stars through dust takes."

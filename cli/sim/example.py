@@ -13,6 +13,7 @@ from starsmith.cli.shared.command import (
     overwrite_option,
 )
 from starsmith.cli.shared.option_table import PATH, argument, option, takes
+from starsmith.cli.shared.option_types import Named
 from starsmith.cli.shared.options import BankSource
 
 __all__ = ["ExampleOptions", "example"]
@@ -24,7 +25,7 @@ KINDS = {"population": "mock.ecsv", "spectrum": "star.ecsv", "targets": "targets
 class ExampleOptions:
     """Options of ``specsim example``."""
 
-    kind: str = argument(type=click.Choice(list(KINDS)))
+    kind: str = argument(type=Named(list(KINDS)))
     out: Path | None = option(
         type=PATH,
         help="Table to write (.ecsv, .csv, .fits).  [default: mock, star or targets.ecsv]",

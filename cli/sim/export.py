@@ -8,7 +8,7 @@ import click
 
 from starsmith.cli.shared.command import Command, echo_json, json_option, overwrite_option
 from starsmith.cli.shared.option_table import PATH, argument, option, takes
-from starsmith.cli.shared.option_types import SPLIT_NAMES
+from starsmith.cli.shared.option_types import SPLIT_NAMES, Named
 from starsmith.cli.shared.progress import progress_bar
 from starsmith.data_contract.quantities import SNR_STATISTICS, STAR
 
@@ -50,11 +50,11 @@ class ExportOptions:
     data: Path = argument(type=click.Path(exists=True, file_okay=False, path_type=Path))
     layout: str = option(
         "--format",
-        type=click.Choice(["pfs"]),
+        type=Named(["pfs"]),
         default="pfs",
         help="pfs: a pfsObject FITS file per spectrum, in nm and nJy.",
     )
-    split: str = option(type=click.Choice(SPLIT_NAMES), default="test")
+    split: str = option(type=Named(SPLIT_NAMES), default="test")
     rows: slice = option(type=Rows(), default="0:10", help="Rows of the split.")
     out: Path = option(type=PATH, required=True, help="Folder for the files.")
     truth: bool = option(is_flag=True, help="Also write noiseless pfsSimObject files, and labels.")

@@ -18,7 +18,7 @@ from starsmith.cli.shared.command import (
     overwrite_option,
 )
 from starsmith.cli.shared.option_table import grouped, option, parse, takes
-from starsmith.cli.shared.option_types import Count, ShardSpan, SplitCounts
+from starsmith.cli.shared.option_types import Count, Named, ShardSpan, SplitCounts
 from starsmith.cli.shared.options import (
     BankSource,
     bank_options,
@@ -87,12 +87,12 @@ class Request:
     out: Path = out_option("Where to write the data set.", default="data.zarr")
     seed: int = seed_option()
     format: str = option(
-        type=click.Choice(["zarr", "hdf5"]),
+        type=Named(["zarr", "hdf5"]),
         default="zarr",
         help="hdf5 also exports the published layout: OUT/train.h5, ..., beside OUT/dataset.zarr.",
     )
     store: str = option(
-        type=click.Choice(["noiseless", "frozen", "keys"]),
+        type=Named(["noiseless", "frozen", "keys"]),
         default="noiseless",
         help="What is stored: noiseless flux; one noisy flux and its error; or only the keys.",
     )
@@ -100,7 +100,7 @@ class Request:
         type=click.FloatRange(0.001), default=0.5, help="Between magnitudes of --nodes."
     )
     median: str = option(
-        type=click.Choice(["1", "0.5"]), default="1", help="Of every spectrum of HDF5 files."
+        type=Named(["1", "0.5"]), default="1", help="Of every spectrum of HDF5 files."
     )
     author_shards: int | None = option(
         type=click.IntRange(1, 100),
@@ -119,7 +119,7 @@ class Request:
         help="Let dask (tcp://host:8786) or mpi workers make the shards."
     )
     emit_tasks: str | None = option(
-        type=click.Choice(["slurm", "disbatch"]), help="Write a job file for a cluster."
+        type=Named(["slurm", "disbatch"]), help="Write a job file for a cluster."
     )
     task_shards: int | None = option(type=Count(), help="Shards to a task.  [default: 50]")
     overwrite: bool = overwrite_option("Replace a data set of another configuration.")

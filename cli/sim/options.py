@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from starsmith.cli.shared.option_table import PATH, OptionGroup, flag, option
-from starsmith.cli.shared.option_types import Count
+from starsmith.cli.shared.option_types import Count, Measure
 
 __all__ = [
     "condition_options",
@@ -17,14 +17,14 @@ __all__ = [
 ]
 
 CONDITION_OPTIONS = {
-    "exp_time": (float, 900.0, "[s]"),
+    "exp_time": (Measure("exp_time"), 900.0, "[s], or 15min."),
     "exp_count": (Count(), 12, "Exposures."),
-    "seeing": (float, 0.8, "FWHM at 800 nm [arcsec]."),
-    "zenith_angle": (float, 35.0, "[deg]"),
-    "field_angle": (float, 0.45, "From the centre [deg]."),
-    "moon_phase": (float, 0.0, "0 new, 0.5 full, 1 new."),
-    "moon_zenith_angle": (float, 45.0, "[deg]"),
-    "moon_target_angle": (float, 60.0, "[deg]"),
+    "seeing": (Measure("seeing"), 0.8, "FWHM at 800 nm [arcsec]."),
+    "zenith_angle": (Measure("zenith_angle"), 35.0, "[deg]"),
+    "field_angle": (Measure("field_angle"), 0.45, "From the centre [deg]."),
+    "moon_phase": (Measure("moon_phase"), 0.0, "0 new, 0.5 full, 1 new."),
+    "moon_zenith_angle": (Measure("moon_zenith_angle"), 45.0, "[deg]"),
+    "moon_target_angle": (Measure("moon_target_angle"), 60.0, "[deg]"),
 }
 
 

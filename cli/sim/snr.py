@@ -9,6 +9,7 @@ import click
 from starsmith.cli.shared.command import Command, echo_json, json_option
 from starsmith.cli.shared.option_table import grouped, option, takes
 from starsmith.cli.shared.option_types import Range
+from starsmith.cli.shared.options import ab_magnitudes
 from starsmith.cli.sim.options import (
     condition_options,
     instrument_option,
@@ -29,9 +30,9 @@ class SnrOptions:
     """Options of ``specsim snr``."""
 
     mag: tuple[float, float] = option(
-        type=Range(),
+        type=Range("mag"),
         default="20.5..22.5",
-        help="AB magnitude in --mag-band; of a flat source, at all wavelengths.",
+        help="AB magnitude in --mag-band (or 21Vega, 21ST); of a flat source, at all wavelengths.",
     )
     mag_step: float = option(
         type=click.FloatRange(0.01, 10), default=0.5, help="At most so far apart."
@@ -84,7 +85,7 @@ def snr(options: SnrOptions) -> None:
     observed = observing_conditions(**conditions)
     instrument = with_source(load_instrument(name), options.reff, options.offset)
     source = _source(options.sed, options.mag_band, options.air)
-    mag = magnitude_steps(*options.mag, options.mag_step)
+    mag = magnitude_steps(*ab_magnitudes(options.mag, options.mag_band), options.mag_step)
     forecast = forecast_snr(instrument, mag, observed, source)
     if options.plot:
         plot_forecast(options.plot, forecast, name, options.sed, conditions)

@@ -18,6 +18,7 @@ import numpy as np
 from starsmith.data_contract.errors import ConfigError, InputError
 from starsmith.data_contract.files.outside import MOST_TABLE, read_file, unpack
 from starsmith.data_contract.quantities import QUANTITIES
+from starsmith.data_contract.spelling import letters_of
 from starsmith.data_contract.unit_conversion import parse_unit, split_unit
 
 if TYPE_CHECKING:
@@ -44,13 +45,8 @@ def is_readable(path: Path | str) -> bool:
     return Path(str(path).lower().removesuffix(".gz")).suffix in READABLE
 
 
-def _letters(name: str) -> str:
-    """What is compared of a name: its letters and digits, in lower case."""
-    return "".join(c for c in name.casefold() if c.isalnum())
-
-
 ALIASES: Mapping[str, frozenset[str]] = {
-    quantity.name: frozenset(map(_letters, (quantity.name, *quantity.aliases)))
+    quantity.name: frozenset(map(letters_of, (quantity.name, *quantity.aliases)))
     for quantity in QUANTITIES
 }
 KNOWN = frozenset().union(*ALIASES.values())
@@ -84,10 +80,10 @@ class UserTable:
         """Letters of a name, with and without the unit in it -> columns."""
         found: dict[str, list[str]] = {}
         for name in self.columns:
-            found.setdefault(_letters(name), []).append(name)
+            found.setdefault(letters_of(name), []).append(name)
             for pattern in (IN_BRACKETS, AFTER_NAME):
                 if match := pattern.fullmatch(name):
-                    found.setdefault(_letters(match[1]), []).append(name)
+                    found.setdefault(letters_of(match[1]), []).append(name)
         return found
 
     def find(self, name: str, aliases: Iterable[str] = ()) -> str | None:
@@ -100,10 +96,10 @@ class UserTable:
         """
         if name in self.columns:
             return name
-        known = ALIASES.get(name, frozenset()) | {_letters(a) for a in (name, *aliases)}
+        known = ALIASES.get(name, frozenset()) | {letters_of(a) for a in (name, *aliases)}
         found = {column: None for key in sorted(known) for column in self._spellings.get(key, ())}
         if len(found) > 1:
-            exact = [column for column in found if _letters(column) == _letters(name)]
+            exact = [column for column in found if letters_of(column) == letters_of(name)]
             if len(exact) == 1:
                 return exact[0]
             raise self.error(
@@ -118,8 +114,8 @@ class UserTable:
         if own is not None and str(own) != "":
             return own
         bracket, after = IN_BRACKETS.fullmatch(column), AFTER_NAME.fullmatch(column)
-        is_unit = _letters(column) not in KNOWN  # as log(g) and E(B-V) are
-        if bracket and (is_unit or not _letters(bracket[2])):
+        is_unit = letters_of(column) not in KNOWN  # as log(g) and E(B-V) are
+        if bracket and (is_unit or not letters_of(bracket[2])):
             return bracket[2]
         return UNITS_IN_NAMES[after[2].lower()] if after and is_unit else None
 
@@ -267,5 +263,5 @@ def _fits_table(content: bytes, wanted: Sequence[str]) -> "Table":
 
 
 def _has(names: Sequence[str], wanted: Sequence[str]) -> bool:
-    spelled = {_letters(name) for name in names}
+    spelled = {letters_of(name) for name in names}
     return all(ALIASES[name] & spelled for name in wanted if name in ALIASES)

@@ -23,10 +23,8 @@ RHO_DOUBT = 1e-4  # float32 products keep the digits of larger shares
 
 def middle_conditions(prior: Prior) -> np.ndarray:
     """Middle of the prior's observing conditions, float64 (1, 8)."""
-    middle = np.array([[np.mean(prior.ranges[name]) for name in CONDITIONS]])
-    count = CONDITIONS.index("exp_count")
-    middle[0, count] = np.floor(middle[0, count])  # whole exposures
-    return middle
+    middle = prior.with_population(None).middle().ranges
+    return np.array([[middle[name][0] for name in CONDITIONS]])
 
 
 @dataclass(frozen=True)

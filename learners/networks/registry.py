@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.quantities import LABELS
+from starsmith.data_contract.spelling import suggestion
 from starsmith.learners.estimators.registry import builder_of, list_estimators, list_models
 
 if TYPE_CHECKING:
@@ -59,7 +60,10 @@ def create_model(
         raise ConfigError(f"{name!r} is not a network; train it with fit({name!r}, ...)")
     build = builder_of(name)
     if build is None:
-        raise ConfigError(f"unknown model {name!r}; choose one of {', '.join(list_models())}")
+        known = list_models()
+        raise ConfigError(
+            f"unknown model {name!r}{suggestion(name, known)}; choose one of {', '.join(known)}"
+        )
     if unknown := sorted(set(labels) - set(LABELS)):
         raise ConfigError(f"unknown label(s) {unknown}; choose from {', '.join(LABELS)}")
     if not labels:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.files.outside import read_toml
+from starsmith.data_contract.spelling import alike, suggestion
 from starsmith.simulator.instruments.instrument import BUILTIN, Instrument, JoinedInstrument
 from starsmith.simulator.instruments.parts import Arm, Atmosphere, Fibre, Optics, Sky, Telescope
 
@@ -14,7 +15,7 @@ SCHEMA = 1
 COMBINATIONS = {
     "pfs_lr": ("Subaru/PFS, low resolution: blue, red and near infrared", "b+r+n"),
 }
-LETTERS = {"b": "pfs_b", "r": "pfs_r", "m": "pfs_mr", "n": "pfs_n"}
+LETTERS = {"b": "pfs_b", "r": "pfs_r", "m": "pfs_mr", "n": "pfs_n", "pfs": "pfs_mr"}
 OPTIONAL_KEYS = {"dust_table"}
 
 
@@ -81,7 +82,8 @@ def load_instrument(name: str | Path) -> Instrument | JoinedInstrument:
     name : str or Path
         One of `list_instruments`; a file ending in ``.toml``, whose tables lie beside it or are
         those of the built-in instruments; or several of either, such as ``b+m+n`` or
-        ``pfs_b+mine.toml``. The letters b, r, m and n stand for PFS's arms.
+        ``pfs_b+mine.toml``. The letters b, r, m and n stand for PFS's arms, ``PFS`` for
+        ``pfs_mr``; case and punctuation of built-in names do not matter.
 
     Returns
     -------
@@ -101,6 +103,8 @@ def load_instrument(name: str | Path) -> Instrument | JoinedInstrument:
     4096
     """
     text = str(name)
+    if not Path(text).exists():
+        text = alike(text, (*list_instruments(), *LETTERS)) or text
     if text in COMBINATIONS:
         description, members = COMBINATIONS[text]
         joined = _join(members, text)
@@ -129,7 +133,8 @@ def _load_file(name: str) -> Instrument:
     if not path.exists():
         raise ConfigError(
             f"instrument {name!r} is neither built in ({', '.join(list_instruments())}) nor a "
-            "file; give one of these names, the path of a .toml file, or several joined by +"
+            f"file{suggestion(name, list_instruments())}; give one of these "
+            "names, the path of a .toml file, or several joined by +"
         )
     return _build_instrument(read_toml(path, ConfigError), path)
 

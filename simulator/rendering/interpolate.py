@@ -79,7 +79,7 @@ def _check_inside(bank: Bank, labels: np.ndarray) -> None:
         low, high = labels[:, k].min(), labels[:, k].max()
         if not (low >= nodes[0] and high <= nodes[-1]):
             raise GridError(
-                f"{name} {low:g}..{high:g} leaves the grid, which spans "
+                f"{name} {low:g}{f'..{high:g}' if high > low else ''} leaves the grid, which spans "
                 f"{nodes[0]:g}..{nodes[-1]:g}; "
                 f"narrow --{name.replace('_', '-')} or use a wider grid"
             )

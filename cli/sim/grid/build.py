@@ -8,6 +8,7 @@ import click
 
 from starsmith.cli.shared.command import Command, echo_notice, loudness, overwrite_option
 from starsmith.cli.shared.option_table import PATH, option, takes
+from starsmith.cli.shared.option_types import Named
 from starsmith.cli.shared.progress import progress_bar
 from starsmith.data_contract.errors import ConfigError
 
@@ -21,7 +22,7 @@ class BuildOptions:
     """Options of ``specsim grid build``."""
 
     box: str = option(
-        type=click.Choice(["3d", "5d", "small"]),
+        type=Named(["3d", "5d", "small"]),
         default="3d",
         help="3d is `--grid demo`; 5d adds [alpha/M] and [C/M]; small is for trials.",
     )

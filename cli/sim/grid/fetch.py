@@ -9,7 +9,7 @@ import click
 
 from starsmith.cli.shared.command import Command, echo_json, json_option, out_option
 from starsmith.cli.shared.option_table import argument, grouped, option, takes
-from starsmith.cli.shared.option_types import Count, Range
+from starsmith.cli.shared.option_types import Count, Named, Range
 from starsmith.cli.shared.progress import progress_bar
 from starsmith.data_contract.errors import StarsmithError
 
@@ -24,25 +24,27 @@ class Box:
     """Ranges of labels, by their names."""
 
     teff: tuple[float, float] = option(
-        type=Range(), required=True, help="Effective temperature [K]."
+        type=Range("teff"), required=True, help="Effective temperature [K]."
     )
     logg: tuple[float, float] = option(
-        type=Range(), required=True, help="Surface gravity log g [dex(cgs)]."
+        type=Range("logg"), required=True, help="Surface gravity log g [dex(cgs)]."
     )
-    m_h: tuple[float, float] = option(type=Range(), required=True, help="Metallicity [M/H] [dex].")
-    a_m: tuple[float, float] = option(type=Range(), default="0", help="[alpha/M] [dex].")
-    c_m: tuple[float, float] = option(type=Range(), default="0", help="[C/M] [dex].")
+    m_h: tuple[float, float] = option(
+        type=Range("m_h"), required=True, help="Metallicity [M/H] [dex]."
+    )
+    a_m: tuple[float, float] = option(type=Range("a_m"), default="0", help="[alpha/M] [dex].")
+    c_m: tuple[float, float] = option(type=Range("c_m"), default="0", help="[C/M] [dex].")
 
 
 @dataclass(frozen=True, kw_only=True)
 class FetchRequest:
     """A box of archive files and the folder they go to: options of ``specsim grid fetch``."""
 
-    archive: str = argument(type=click.Choice(["bosz2017", "bosz2024"]))
+    archive: str = argument(type=Named(["bosz2017", "bosz2024"]))
     ranges: dict[str, tuple[float, float]] = grouped(replace(takes(Box), build=dict))
     resolution: int = option(type=Count(), default=50000, help="wave / FWHM.")
     format: str | None = option(
-        type=click.Choice(["fits", "ascii", "text"]), help="bosz2017: fits (default), ascii."
+        type=Named(["fits", "ascii", "text"]), help="bosz2017: fits (default), ascii."
     )
     microturbulence: int = option(type=Count(minimum=0), default=2, help="[km/s]")
     out: Path = out_option("Folder for the files; goes on with what is there.")

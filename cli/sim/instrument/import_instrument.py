@@ -13,6 +13,7 @@ from starsmith.cli.shared.command import (
     overwrite_option,
 )
 from starsmith.cli.shared.option_table import argument, option, takes
+from starsmith.cli.shared.option_types import Named
 
 __all__ = ["ImportOptions", "import_instrument"]
 
@@ -24,7 +25,7 @@ class ImportOptions:
     folder: Path = argument(type=click.Path(exists=True, file_okay=False, path_type=Path))
     out: Path = out_option("Instrument file to write (.toml); its tables lie beside it.")
     mode: str = option(
-        type=click.Choice(["mr", "lr"]),
+        type=Named(["mr", "lr"]),
         default="mr",
         help="Resolution of the red arm: PFS.redMR.<date>.dat or PFS.<date>.dat.",
     )
