@@ -6,7 +6,19 @@ from starsmith.cli.shared.command import LazyGroup, version_option
 
 __all__ = ["main"]
 
-NAMES = ("bench", "certify", "evaluate", "explain", "export", "info", "models", "predict", "train")
+NAMES = (
+    "bench",
+    "certify",
+    "evaluate",
+    "explain",
+    "export",
+    "finetune",
+    "info",
+    "merge",
+    "models",
+    "predict",
+    "train",
+)
 
 
 @click.group(

@@ -71,6 +71,7 @@ SOMETIMES = {
     "ranges": lambda value: _table(value) and all(map(_span, value.values())),
     "bank": _text,
     "degree": _count,
+    "residual": _count,
     "files": lambda value: _table(value) and all(map(_table, value.values())),
 }
 

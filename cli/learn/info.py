@@ -24,11 +24,13 @@ class InfoOptions:
 def info(options: InfoOptions) -> None:
     """Say what MODEL is: what it was trained on, predicts and knows, and how it is used."""
     from starsmith.data_contract.files.digests import hash_file
-    from starsmith.learners.checkpoint import CARD, read_checkpoint
+    from starsmith.learners.adapter import ADAPTER, is_adapter, read_model
+    from starsmith.learners.checkpoint import CARD
     from starsmith.learners.model_page import model_page
 
-    card, _ = read_checkpoint(options.model)
-    digest = hash_file(options.model / CARD)["sha256"]
+    card, _ = read_model(options.model)
+    name = ADAPTER if is_adapter(options.model) else CARD
+    digest = hash_file(options.model / name)["sha256"]
     if options.as_json:
         echo_json("speclearn.info", {"digest": digest, "card": card})
     else:

@@ -14,7 +14,7 @@ from starsmith.data_contract.predictions import Predictions
 from starsmith.data_contract.quality import flag_names
 from starsmith.data_contract.rest_frame import shift_to_rest
 from starsmith.data_contract.unit_conversion import plain_value
-from starsmith.learners.checkpoint import read_checkpoint
+from starsmith.learners.adapter import read_model
 from starsmith.learners.estimators.registry import ForwardEstimator, kind_of
 from starsmith.learners.prediction.own_pixels import check_wave, in_order_of
 from starsmith.learners.preprocess import Statistics, iterate_blocks, select_labels
@@ -165,7 +165,7 @@ def load_checkpoint(path: Path | str, device: str | None = None) -> Predictor:
     Parameters
     ----------
     path : path
-        What `fit` wrote.
+        What `fit` wrote, or an adapter that `finetune` wrote, with its base.
     device : str, optional
         torch device of networks; a GPU by default where there is one.
 
@@ -180,7 +180,7 @@ def load_checkpoint(path: Path | str, device: str | None = None) -> Predictor:
     ('logg',)
     """
     path = Path(path)
-    card, tensors = read_checkpoint(path)
+    card, tensors = read_model(path)
     weights = {n.removeprefix(PREFIX): v for n, v in tensors.items() if n.startswith(PREFIX)}
     estimator = kind_of(card["model"]).load(path, card, weights, device)
     return Predictor(card, Statistics.from_tensors(tensors), estimator)

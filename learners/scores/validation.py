@@ -13,7 +13,7 @@ from starsmith.learners.preprocess import (
 )
 from starsmith.learners.scores.metrics import mae, r2, rmse
 
-__all__ = ["validation_scores"]
+__all__ = ["label_scores", "validation_scores"]
 
 
 def validation_scores(
@@ -39,8 +39,24 @@ def validation_scores(
         scaled = statistics.normaliser.apply(seen.flux, seen.mask)
         refuse_bad_spectra(scaled, view.val.name, np.arange(rows.start, rows.stop))
         parts.append(estimator(scaled)[0])
-    value = statistics.scale.to_labels(np.concatenate(parts)).T
-    truth = select_labels(view.val, labels).T
+    value = statistics.scale.to_labels(np.concatenate(parts))
+    return label_scores(labels, select_labels(view.val, labels), value, statistics.scale.std)
+
+
+def label_scores(
+    labels: tuple[str, ...], truth: np.ndarray, value: np.ndarray, spread: np.ndarray
+) -> dict:
+    """Scores of predictions, as `validation_scores` returns them.
+
+    Parameters
+    ----------
+    labels : tuple of str
+    truth, value : float64 arrays, shape (n_spec, n_label)
+        In label units; NaN where a label is not known.
+    spread : float64 array, shape (n_label,)
+        Of the training labels.
+    """
+    truth, value = truth.T, value.T
     known = [~np.isnan(column) for column in truth]
     scores = {
         f"val_{function.__name__}": {
@@ -49,7 +65,6 @@ def validation_scores(
         }
         for function in (mae, rmse, r2)
     }
-    spread = statistics.scale.std
     mean_error = np.array(list(scores["val_mae"].values())) / spread
     square = np.array(list(scores["val_rmse"].values())) / spread
     return scores | {"val_error": mean_error.mean().item(), "val_square": (square**2).mean().item()}

@@ -27,6 +27,7 @@ from starsmith.learners.checkpoint import close_card, make_card, write_checkpoin
 from starsmith.learners.device import MEMORY_BYTES, pick_device
 from starsmith.learners.estimators.registry import Kind, Task
 from starsmith.learners.networks import count_parameters, create_model
+from starsmith.learners.networks.residual import WithHead
 from starsmith.learners.online.online_view import OnlineView
 from starsmith.learners.preprocess import Statistics, iterate_blocks, measure_statistics
 from starsmith.learners.recipe import UNCERTAIN_LOSSES, NetworkRecipe
@@ -365,9 +366,12 @@ def load_network(
     def create() -> nn.Module:
         n_wave, options = card["wave"]["n_wave"], card["options"]
         labels = card["labels"]
-        return create_model(
+        network = create_model(
             card["model"], labels, n_wave=n_wave, uncertainty=uncertainty, **options
         )
+        hidden = card.get("residual", 0)  # units of a head that a fine-tuning added
+        n_output = len(labels) * (1 + uncertainty)
+        return WithHead(network, n_wave, n_output, hidden) if hidden else network
 
     # a single number, as a BatchNorm's count, is stored as an array of one
     shapes = {name: tuple(values.shape) or (1,) for name, values in weights.items()}
