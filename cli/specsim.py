@@ -6,7 +6,7 @@ from starsmith.cli.shared.command import LazyGroup, version_option
 
 __all__ = ["main"]
 
-NAMES = ("bank", "cache", "example", "export", "generate", "snr", "spectrum")
+NAMES = ("bank", "cache", "example", "explore", "export", "generate", "snr", "spectrum")
 GRID = "starsmith.cli.sim.grid"
 INSTRUMENT = "starsmith.cli.sim.instrument"
 
