@@ -18,7 +18,25 @@ The examples of every docstring go on from these names. A name is imported on fi
 is also the list of names.
 """
 
+import os as _os
+import sys as _sys
+
 import lazy_loader as _lazy_loader
+
+
+def _settle_threads() -> None:
+    """Let OpenMP's threads sleep while they wait, and numba have as many, unless told otherwise.
+
+    Read as torch and numba load. Threads that wait busily starve the one they wait for where
+    other processes share the cores: training is three times slower then.
+    """
+    _os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    threads = _os.environ.get("OMP_NUM_THREADS", "")
+    if "numba" not in _sys.modules and threads.isdigit() and int(threads):
+        _os.environ.setdefault("NUMBA_NUM_THREADS", threads)
+
+
+_settle_threads()
 
 _named, __dir__, __all__ = _lazy_loader.attach_stub(__name__, __file__)
 

@@ -25,8 +25,8 @@ import numpy as np
 
 from benchmarks.timing import machine
 from starsmith.data_contract.bank.bank_file import Bank, load_bank
+from starsmith.data_contract.kernels.spline import GROUP
 from starsmith.simulator.generation.generate import write_dataset
-from starsmith.simulator.kernels.spline import GROUP
 from starsmith.simulator.prior import Prior
 from starsmith.simulator.rendering.interpolate import combine, interpolate, spline_weights
 from starsmith.simulator.rendering.positivity import check_positive

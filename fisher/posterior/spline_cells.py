@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from starsmith.data_contract.bank.bank_file import Bank
-from starsmith.simulator.kernels.spline import basis_rows
+from starsmith.data_contract.kernels.spline import basis_rows
 from starsmith.simulator.rendering.interpolate import spline_degree, spline_knots, spline_weights
 
 __all__ = ["Cells", "SplineAxes", "combine_nodes", "find_cells"]

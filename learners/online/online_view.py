@@ -15,6 +15,7 @@ from starsmith.data_contract.dataset.split import SpectrumView
 from starsmith.data_contract.dataset.training import TrainingSplit
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.snr_units import line_widths
+from starsmith.learners.online.cpu_bank import open_source
 from starsmith.learners.online.torch_bank import OF_RECORD, BankOnDevice
 
 __all__ = ["OnlineView", "online_ranges", "open_online"]
@@ -126,7 +127,7 @@ def open_online(
     DataError
         If the validation stars are on other wavelengths.
     """
-    source = BankOnDevice(bank, ranges, seed, torch.device("cpu"))
+    source = open_source(bank, ranges, seed, torch.device("cpu"))
     if val is not None and not np.array_equal(val.wave, bank.wave):
         raise DataError(
             f"validation spectra have {val.wave.size} pixels of {val.wave[0]:.1f}-"

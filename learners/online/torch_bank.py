@@ -206,13 +206,17 @@ class BankOnDevice:
             weights = (weights[:, :, None] * along[:, None, :]).flatten(1)
         return rows, weights
 
-    def _noiseless(self, stars: Stars) -> torch.Tensor:
+    def weights(self, stars: Stars) -> torch.Tensor:
+        """Weights of the rows of each star, its magnitude in them: float32 (n_spec, n_support)."""
         # of the star as the bank holds it
         maggies = (stars.weights * self.band_coef[stars.rows]).sum(1)
         scale = 10.0 ** (-0.4 * stars.mag) / maggies
-        weights = (stars.weights * scale[:, None]).float()  # magnitude and spline in one weight
+        return (stars.weights * scale[:, None]).float()  # magnitude and spline in one weight
+
+    def noiseless(self, stars: Stars) -> torch.Tensor:
+        """Noiseless flux, float32 (n_spec, n_wave); stays inside `starsmith.learners.online`."""
         flux = functional.embedding_bag(  # weighted sum of rows, none of them copied
-            stars.rows, self.coef, per_sample_weights=weights, mode="sum"
+            stars.rows, self.coef, per_sample_weights=self.weights(stars), mode="sum"
         )
         return flux if self.basis is None else flux @ self.basis
 
@@ -236,7 +240,7 @@ class BankOnDevice:
         flux : float32 tensor, shape (n_spec, n_wave) [1e-17 erg/s/cm²/Å]
         error : float32 tensor of that shape, or None
         """
-        noiseless = self._noiseless(stars)
+        noiseless = self.noiseless(stars)
         response = self.noise.response(stars.conditions)
         n_wave = self.wave.size
         normals = keyed_normals(self.seed, streams.noise, split, stars.index, n_wave, sub)
@@ -246,7 +250,7 @@ class BankOnDevice:
 
     def signal_to_noise(self, stars: Stars) -> torch.Tensor:
         """Median over pixels of noiseless flux over its σ, float64 (n_spec,)."""
-        noiseless = self._noiseless(stars)
+        noiseless = self.noiseless(stars)
         sigma = self.noise.response(stars.conditions).error(noiseless)
         return (noiseless / sigma).double().quantile(0.5, dim=1)
 

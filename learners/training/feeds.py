@@ -14,6 +14,7 @@ import torch
 from starsmith.data_contract.dataset.training import TrainingSplit, TrainingView
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.random import WORD_LIMIT
+from starsmith.learners.online.cpu_bank import open_source
 from starsmith.learners.online.keyed import keyed_normals
 from starsmith.learners.online.online_view import OnlineView
 from starsmith.learners.online.torch_bank import TRAINING, BankOnDevice
@@ -318,7 +319,7 @@ def open_feed(
     """
     if isinstance(view, OnlineView):
         order = Order(recipe.epoch_size, recipe.batch_size, ONLINE_BLOCK, recipe.seed)
-        source = BankOnDevice(view.bank, view.ranges, view.seed, device)
+        source = open_source(view.bank, view.ranges, view.seed, device)
         return OnlineFeed(source, labels, statistics, order, share, recipe.epochs)
     train = view.train
     order = Order(len(train), recipe.batch_size, BLOCK_ROWS, recipe.seed)

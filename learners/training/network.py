@@ -38,8 +38,9 @@ from starsmith.learners.training.distributed import agree, is_leader, share_of_p
 from starsmith.learners.training.divergence import Breakdown, lower_rate
 from starsmith.learners.training.feeds import Batch, Feed, open_feed
 from starsmith.learners.training.optimise import AveragedModel, learning_rate, split_uncertainty
-from starsmith.learners.training.resume import Ledger, load_state, save_state
+from starsmith.learners.training.resume import Ledger, load_state, save_state, threads_before
 from starsmith.learners.training.step import LossLog, Stepper, check_options, fitting_batch
+from starsmith.learners.training.threads import train_threads
 from starsmith.learners.training.warm_start import start_from
 
 __all__ = ["KIND", "NetworkEstimator"]
@@ -323,7 +324,13 @@ def train_network(task: Task) -> None:
     ``task.progress`` is called after every epoch with its line of ``metrics.jsonl`` and ``epochs``,
     and about once a second in between.
     """
-    session = open_session(task)
+    with train_threads(task.device, threads_before(task.out / RESUME)) as threads:
+        train_session(task, open_session(task), threads)
+    wait_for_all()
+
+
+def train_session(task: Task, session: Session, threads: int) -> None:
+    """Train an open session; parameters as of `train_network`."""
     model, view, recipe, out = task.model, task.view, task.recipe, task.out
     card = make_card(model, task.labels, recipe, view)
     card["n_parameters"] = count_parameters(session.stepper.network)
@@ -332,6 +339,7 @@ def train_network(task: Task) -> None:
     if recipe.cuda_graph:
         session.stepper.graph(next(session.feed.batches(1)))
     ledger = load_state(out / RESUME, session.networks, session.stepper)
+    ledger = replace(ledger, threads=threads)
     logger.info("%s: %d parameters, from epoch %d", model, card["n_parameters"], ledger.epoch)
     while not (reason := reason_to_stop(ledger, recipe)):
         ledger = run_epoch(session, ledger, card, out)
@@ -345,7 +353,6 @@ def train_network(task: Task) -> None:
         )
     if is_leader():
         close_card(out, describe_end(ledger, f"{reason}; epoch {ledger.best_epoch} kept"))
-    wait_for_all()
 
 
 def reason_to_stop(ledger: Ledger, recipe: NetworkRecipe) -> str:

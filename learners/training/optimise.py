@@ -125,6 +125,9 @@ class AveragedModel:
     def __init__(self, model: nn.Module, decay: float):
         self.decay = decay
         self.module = copy.deepcopy(model).requires_grad_(False) if decay else model
+        for part in self.module.modules():
+            if isinstance(part, nn.RNNBase):
+                part.flatten_parameters()  # a copy lies scattered: cuDNN would pack it each time
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
@@ -132,11 +135,10 @@ class AveragedModel:
         if not self.decay:
             return
         keep = min(self.decay, (1.0 + step) / (10.0 + step))
-        pairs = list(
-            zip(self.module.state_dict().values(), model.state_dict().values(), strict=True)
-        )
-        real = [(mean, now) for mean, now in pairs if mean.dtype.is_floating_point]
-        torch._foreach_lerp_([mean for mean, _ in real], [now for _, now in real], 1.0 - keep)
-        for mean, now in pairs:
+        means, values = ([*net.parameters(), *net.buffers()] for net in (self.module, model))
+        real = [k for k, mean in enumerate(means) if mean.dtype.is_floating_point]
+        now = [values[k].detach() for k in real]
+        torch._foreach_lerp_([means[k] for k in real], now, 1.0 - keep)
+        for mean, value in zip(means, values, strict=True):
             if not mean.dtype.is_floating_point:
-                mean.copy_(now)
+                mean.copy_(value)

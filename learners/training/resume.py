@@ -13,7 +13,7 @@ from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.atomic import staged_file
 from starsmith.learners.training.step import Stepper
 
-__all__ = ["Ledger", "load_state", "save_state"]
+__all__ = ["Ledger", "load_state", "save_state", "threads_before"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +30,8 @@ class Ledger:
         Their validation error, in units of the labels' spread.
     seconds : float
         Wall-clock spent, over all parts of the run.
+    threads : int
+        Of a CPU; bits depend on them. 0 in runs of earlier versions.
     rows : tuple of dict
         One line of ``metrics.jsonl`` per epoch.
     """
@@ -39,6 +41,7 @@ class Ledger:
     best_epoch: int = 0
     best_error: float = float("inf")
     seconds: float = 0.0
+    threads: int = 0
     rows: tuple[dict, ...] = ()
 
 
@@ -65,6 +68,15 @@ def save_state(
     texts = {"ledger": asdict(ledger), "scaler": stepper.scaler.state_dict()}
     with staged_file(path) as partial:
         partial.write_bytes(save(tensors, metadata={k: json.dumps(v) for k, v in texts.items()}))
+
+
+def threads_before(path: Path) -> int:
+    """Threads that a run was begun with; 0 where its file is absent, older or damaged."""
+    try:
+        with safe_open(path, framework="pt") as stored:
+            return int(json.loads(stored.metadata()["ledger"])["threads"])
+    except (OSError, SafetensorError, LookupError, TypeError, ValueError):
+        return 0
 
 
 def load_state(path: Path, networks: dict[str, nn.Module], stepper: Stepper) -> Ledger:

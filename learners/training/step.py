@@ -21,6 +21,7 @@ __all__ = ["LossLog", "Stepper", "check_options", "computes_in_half", "fitting_b
 logger = logging.getLogger(__name__)
 
 AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+FUSED = ("cpu", "cuda")  # devices whose AdamW is one kernel
 CHECK_STEPS = {"cpu": 1, "cuda": 50}  # on a GPU every look waits for it
 """Steps between looks at the loss; every look makes a GPU wait for it."""
 
@@ -62,7 +63,7 @@ class Stepper:
         self.optimizer = torch.optim.AdamW(
             decay_groups(network, recipe.weight_decay),
             lr=recipe.learning_rate,
-            fused=device.type == "cuda",
+            fused=device.type in FUSED,
         )
         half = computes_in_half(network, recipe.precision, device)
         self.scaler = torch.amp.GradScaler(device.type, init_scale=FIRST_SCALE, enabled=half)

@@ -14,7 +14,7 @@ import scipy
 
 from starsmith.data_contract.bank.splines import spline_degree, spline_knots
 from starsmith.data_contract.fixed_math import matmul, power, solve
-from starsmith.simulator.kernels.spline import basis_rows
+from starsmith.data_contract.kernels.spline import basis_rows
 
 __all__ = ["Box", "boxes", "lattice"]
 

@@ -4,11 +4,11 @@ import numpy as np
 
 from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.bank.bank_file import Bank
+from starsmith.data_contract.bank.row_sums import weighted_spectra
 from starsmith.data_contract.bank.splines import spline_degree, spline_knots
-from starsmith.data_contract.bank.velocity import VelocityTables
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import GridError
-from starsmith.simulator.kernels.spline import GROUP, basis_rows, combine_rows, combine_shared
+from starsmith.data_contract.kernels.spline import basis_rows
 from starsmith.simulator.rendering.positivity import refuse_undershoot, refuse_unpromised
 from starsmith.simulator.rendering.reddened import dust_tables
 from starsmith.simulator.rendering.velocity_shift import shift_to_pixels, tables_for
@@ -27,7 +27,6 @@ __all__ = [
 
 MOVING_AT_ONCE = 256  # bounds the spectra waiting to be shifted
 DUSTY_AT_ONCE = 256  # bounds the transmissions in memory
-MANY_ROWS = 128  # from here on, spectra of the same cell are worth collecting
 
 
 def prefilter(values: np.ndarray, axes: tuple[np.ndarray, ...], most: int = 3) -> np.ndarray:
@@ -147,57 +146,7 @@ def combine(bank: Bank, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
     ``rows`` int32 and ``weights`` float64 have shape (n_spec, n_support).
     """
-    return _spectra(bank, rows, weights)
-
-
-def _spectra(tables: Bank | VelocityTables, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weighted sums of spectra, or of the components that ``tables.coef`` are amplitudes of."""
-    sums = _weighted_sums(tables.coef, rows, weights)
-    if tables.basis is None:
-        return sums
-    flux = np.empty((len(rows), tables.wave.size), dtype=np.float32)
-    together = np.zeros(len(rows), dtype=np.int32)
-    for piece in tables.pieces:
-        every = np.arange(len(piece.spectra), dtype=np.int32)
-        amplitudes = sums[:, piece.components]
-        flux[:, piece.pixels] = _shared_sums(piece.spectra, every, amplitudes, together)
-    return flux
-
-
-def _weighted_sums(coef: np.ndarray, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weighted sums of rows: float32 (n_spec, n_value)."""
-    if rows.shape[1] >= MANY_ROWS:
-        return _shared_sums(coef, rows, weights, rows[:, 0])
-    surplus = -rows.shape[1] % 8  # weight 0: the kernel takes rows in groups
-    if surplus:
-        rows = np.pad(rows, ((0, 0), (0, surplus)))
-        weights = np.pad(weights, ((0, 0), (0, surplus)))
-    flux = np.empty((len(rows), coef.shape[1]), dtype=np.float32)
-    order = np.argsort(rows[:, 0], kind="stable")  # neighbours in the grid after each other
-    combine_rows(flux, coef, rows, weights.astype(np.float32), order)
-    return flux
-
-
-def _shared_sums(
-    coef: np.ndarray, rows: np.ndarray, weights: np.ndarray, cell: np.ndarray
-) -> np.ndarray:
-    """Sums for spectra of which those with the same ``cell`` touch the same rows.
-
-    ``rows`` int32 has shape (n_spec, n_support), or (n_support,) where all spectra touch the same.
-    """
-    order = np.argsort(cell, kind="stable")
-    begins = np.flatnonzero(np.diff(cell[order], prepend=-1))
-    ends = np.append(begins[1:], len(cell))
-    # a cell of many stars is cut into groups
-    pieces = [np.arange(*ends_of, GROUP) for ends_of in zip(begins, ends, strict=True)]
-    first = np.concatenate([*pieces, [len(cell)]]).astype(np.int64)
-    leads = order[first[:-1]]
-    shared = rows[leads] if rows.ndim == 2 else np.tile(rows, (len(leads), 1))
-    surplus = ((0, 0), (0, -shared.shape[1] % 4))
-    flux = np.empty((len(cell), coef.shape[1]), dtype=np.float32)
-    weights = np.pad(weights.astype(np.float32), surplus)
-    combine_shared(flux, coef, np.pad(shared, surplus), weights, order, first)
-    return flux
+    return weighted_spectra(bank, rows, weights)
 
 
 def combine_moving(bank: Bank, rows: np.ndarray, weights: np.ndarray, rv: np.ndarray) -> np.ndarray:
@@ -214,7 +163,7 @@ def combine_moving(bank: Bank, rows: np.ndarray, weights: np.ndarray, rv: np.nda
     moving = np.flatnonzero(~still)
     for start in range(0, moving.size, MOVING_AT_ONCE):
         some = moving[start : start + MOVING_AT_ONCE]
-        samples = _spectra(tables, rows[some], weights[some])
+        samples = weighted_spectra(tables, rows[some], weights[some])
         flux[some] = shift_to_pixels(tables, samples, rv[some])
     return flux
 

@@ -8,6 +8,7 @@ import torch
 
 from starsmith.data_contract.errors import ConfigError, GridError
 from starsmith.data_contract.quantities import CONDITIONS
+from starsmith.learners.online.cpu_bank import BankOnCpu, open_source
 from starsmith.learners.online.torch_bank import OF_RECORD, TRAINING, BankOnDevice
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
@@ -19,18 +20,27 @@ PRIOR = Prior.default().with_ranges(
 CPU = torch.device("cpu")
 
 
-def compare(bank, prior, kind="observed", split="val"):
+WAYS = (BankOnCpu, lambda *of: BankOnDevice(*of, CPU))
+"""The kernels of a CPU, and the operations that any device has."""
+
+
+def compare(bank, prior, kind="observed", split="val", way=WAYS[1]):
     """Observe the same keys with the simulator and on the device; return both."""
     index = np.array([0, 5, 6, 200, 3])
     draws = draw_stars(bank, prior, 11, split, index)
     twin = observe(bank, draws, error=kind, keep_bits=22)
-    device = BankOnDevice(bank, prior.ranges, 11, CPU)
+    device = way(bank, prior.ranges, 11)
     stars = device.draw(torch.from_numpy(index), split, OF_RECORD)
     flux, error = device.observe(stars, split, OF_RECORD, error=kind)
     return draws, twin, stars, flux.numpy(), error.numpy(), device
 
 
 def check(bank, prior, **options):
+    for way in WAYS:
+        check_way(bank, prior, way=way, **options)
+
+
+def check_way(bank, prior, **options):
     draws, twin, stars, flux, error, device = compare(bank, prior, **options)
     np.testing.assert_array_equal(stars.labels.numpy(), draws.labels)
     np.testing.assert_array_equal(stars.mag.numpy(), draws.mag)
@@ -119,6 +129,12 @@ def test_a_prior_wider_than_the_bank_is_refused(toy_bank):
     for ranges in ({"teff": (3000.0, 6000.0)}, {"seeing": (0.5, 9.0)}):
         with pytest.raises(GridError, match="leaves the bank"):
             BankOnDevice(toy_bank, PRIOR.with_ranges(**ranges).ranges, 0, CPU)
+
+
+def test_a_cpu_draws_with_kernels(toy_bank):
+    """Feeds and views choose by device."""
+    assert type(open_source(toy_bank, PRIOR.ranges, 0, CPU)) is BankOnCpu
+    assert type(open_source(toy_bank, PRIOR.ranges, 0, torch.device("meta"))) is BankOnDevice
 
 
 def test_moonlight_brightens_the_sky_as_in_the_simulator(toy_bank):

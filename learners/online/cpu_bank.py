@@ -1,0 +1,68 @@
+"""A bank drawn from on a CPU: the compiled kernels that make a data set, which share its caches."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from starsmith.data_contract.bank.bank_file import Bank
+from starsmith.data_contract.bank.row_sums import weighted_spectra
+from starsmith.data_contract.noise.view import honest_error, signal_to_noise, true_error
+from starsmith.learners.online.keyed import keyed_normals
+from starsmith.learners.online.torch_bank import BankOnDevice, Stars, Streams
+
+__all__ = ["BankOnCpu", "open_source"]
+
+BLOCK = 64  # spectra at a time: working arrays stay in the caches
+
+
+class BankOnCpu(BankOnDevice):
+    """`BankOnDevice` of a CPU: the same draws, three times as fast as torch's own operations."""
+
+    def __init__(self, bank: Bank, ranges: Mapping[str, tuple[float, float]], seed: int):
+        super().__init__(bank, ranges, seed, torch.device("cpu"))
+        self.bank = bank
+
+    def noiseless(self, stars: Stars) -> torch.Tensor:
+        """Noiseless flux, float32 (n_spec, n_wave); stays inside `starsmith.learners.online`."""
+        rows = stars.rows.numpy().astype(np.int32)
+        return torch.from_numpy(weighted_spectra(self.bank, rows, self.weights(stars).numpy()))
+
+    def observe(
+        self, stars: Stars, split: str, streams: Streams, sub: int = 0, error: str | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Observed flux and, where a kind is named, its honest error; see `BankOnDevice`."""
+        flux = torch.empty(len(stars.index), self.wave.size)
+        errors = None if error is None else torch.empty_like(flux)
+        noiseless = self.noiseless(stars)
+        for start in range(0, len(flux), BLOCK):
+            some = slice(start, start + BLOCK)
+            model, conditions = noiseless[some], stars.conditions[some].numpy()
+            normals = keyed_normals(
+                self.seed, streams.noise, split, stars.index[some], self.wave.size, sub
+            )
+            sigma = torch.from_numpy(true_error(self.bank.noise, model.numpy(), conditions))
+            seen = torch.addcmul(model, normals, sigma, out=flux[some])
+            if errors is not None:
+                own = honest_error(self.bank.noise, seen.numpy(), conditions, error)
+                errors[some] = torch.from_numpy(own)
+        return flux, errors
+
+    def signal_to_noise(self, stars: Stars) -> torch.Tensor:
+        """Median over pixels of noiseless flux over its σ, float64 (n_spec,)."""
+        found = signal_to_noise(
+            self.bank.noise, self.noiseless(stars).numpy(), stars.conditions.numpy()
+        )
+        return torch.from_numpy(found["snr"])
+
+
+def open_source(
+    bank: Bank, ranges: Mapping[str, tuple[float, float]], seed: int, device: torch.device
+) -> BankOnDevice:
+    """Bank to draw from on a device: compiled kernels on a CPU, torch's operations elsewhere.
+
+    Parameters and errors as of `BankOnDevice`.
+    """
+    if device.type == "cpu":
+        return BankOnCpu(bank, ranges, seed)
+    return BankOnDevice(bank, ranges, seed, device)
