@@ -24,12 +24,13 @@ from starsmith.data_contract.files.user_cache import cache_folder, shared_until_
 from starsmith.data_contract.grid.grid_file import GridData
 from starsmith.data_contract.quantities import LABELS
 from starsmith.simulator.synthesis import PHYSICS_VERSION, Sampling, table_digest
+from starsmith.simulator.synthesis.structures import has_structure
 
-__all__ = ["DEMO_NOTICE", "build_demo_grid", "demo_axes", "demo_cache_key"]
+__all__ = ["DEMO_NOTICE", "build_demo_grid", "demo_axes", "demo_cache_key", "modelled_nodes"]
 
 DEMO_NOTICE = "DEMO GRID (own LTE synthesis, not BOSZ): not for science"
 CITATION = (
-    "Temperature law: regression of MARCS models (Gustafsson et al. 2008, A&A 486, 951); "
+    "Structures: ATLAS9 models of Kurucz (1993, CD-ROM 13), see Castelli & Kurucz (2003); "
     "opacities, equation of state and lines as cited in docs/physics_synthesis.md"
 )
 
@@ -72,6 +73,20 @@ def demo_axes(box: str = "3d") -> dict[str, np.ndarray]:
     if box not in boxes:
         raise GridError(f"demo grid: no box {box!r}; choose one of {', '.join(boxes)} or give axes")
     return boxes[box]
+
+
+def modelled_nodes(axes: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Which nodes ATLAS9 structures surround, bool of the axes' shape in the order of `LABELS`.
+
+    Elsewhere (log g 5.5, the lowest log g above 6000 K, metal-poor dwarfs of 3500 K) the
+    synthesizer continues the trends of the nearest models.
+    """
+    names = [name for name in LABELS if name in axes]
+    found = np.empty([len(axes[name]) for name in names], dtype=bool)
+    for place in np.ndindex(found.shape):
+        labels = {name: float(axes[name][i]) for name, i in zip(names, place, strict=True)}
+        found[place] = has_structure(labels["teff"], labels["logg"], labels.get("m_h", 0.0))
+    return found
 
 
 def demo_cache_key(
@@ -293,6 +308,7 @@ def _assemble(axes: Mapping[str, np.ndarray], blocks: list[_Block], sampling: Sa
             "licence": "MIT",
             "tables_sha256": table_digest(),
             "sampling": asdict(sampling),
+            "continued_nodes": int(np.sum(~modelled_nodes(axes))),
         },
         notice=DEMO_NOTICE,
     )

@@ -6,11 +6,11 @@ from collections import namedtuple
 import numpy as np
 from numba import njit, prange
 
-from starsmith.simulator.kernels.synthesis_voigt import voigt
+from starsmith.simulator.kernels.synthesis_voigt import add_voigt
 
 __all__ = ["Bands", "Lines", "Smooth", "emergent_flux", "flux_from_opacity"]
 
-CHUNK = 1024  # wavelengths worked on together: 50 depths of opacity stay in the second-level cache
+CHUNK = 512  # wavelengths worked on together: 50 depths of opacity stay in the second-level cache
 E4_MAX = 24.0  # beyond this optical depth nothing escapes: E4(24) = 1.4e-12
 E4_PER_UNIT = 32  # table cells per unit optical depth; cubic Hermite, error below 2e-7
 
@@ -54,6 +54,7 @@ def emergent_flux(tau, smooth, hydrogen, lines, bands, e4_table, n_wave):
         π times the mean intensity of the disc, in the unit of the source function.
     """
     flux = np.empty(n_wave)
+    widest = widest_reach(lines)
     n_chunk = (n_wave + CHUNK - 1) // CHUNK
     for i in prange(n_chunk):
         start = i * CHUNK
@@ -66,7 +67,7 @@ def emergent_flux(tau, smooth, hydrogen, lines, bands, e4_table, n_wave):
         add_smooth(source, smooth.source, smooth.stride, start)
         add_smooth(opacity, hydrogen.opacity, hydrogen.stride, start)
         add_bands(opacity, bands, start)
-        add_lines(opacity, lines, start)
+        add_lines(opacity, lines, widest, start)
         flux_from_opacity(flux[start:stop], tau, opacity, source, e4_table)
     return flux
 
@@ -76,19 +77,23 @@ def add_smooth(values, coarse, stride, start):
     """Add ``coarse`` (n_depth, n_coarse), linearly interpolated, to ``values`` from ``start``."""
     n_depth, n = values.shape
     last_cell = coarse.shape[1] - 2
+    first_cell = min(start // stride, last_cell)
+    per_step = 1.0 / stride
     for k in range(n_depth):
-        j = 0
+        right = coarse[k, first_cell]
+        j, cell = 0, first_cell
         while j < n:
             # coarse cell of this step; the last is extended
-            cell = min((start + j) // stride, last_cell)
             stop = n if cell == last_cell else min(n, (cell + 1) * stride - start)
-            left, right = coarse[k, cell], coarse[k, cell + 1]
+            left, right = right, coarse[k, cell + 1]
             if left != 0.0 or right != 0.0:
-                slope = (right - left) / stride
-                origin = left + slope * (start - cell * stride)  # value at step 0 of the chunk
-                for i in range(j, stop):
-                    values[k, i] += origin + slope * i
+                slope = (right - left) * per_step
+                origin = left + slope * (start + j - cell * stride)  # value at the first step
+                part = values[k, j:stop]
+                for i in range(part.size):
+                    part[i] += origin + slope * i
             j = stop
+            cell += 1
 
 
 @njit(cache=True)
@@ -109,19 +114,38 @@ def add_bands(opacity, bands, start):
 
 
 @njit(cache=True)
-def add_lines(opacity, lines, start):
-    """Add Voigt profiles, each within its reach, to ``opacity`` (n_depth, n) from ``start`` on."""
+def widest_reach(lines):
+    """Largest reach of each line over depth, float64 (n_line,)."""
+    widest = np.empty(lines.position.size)
+    for i in range(widest.size):
+        widest[i] = lines.reach[i].max()
+    return widest
+
+
+@njit(cache=True)
+def add_lines(opacity, lines, widest, start):
+    """Add Voigt profiles, each within its reach, to ``opacity`` (n_depth, n) from ``start`` on.
+
+    ``widest`` (n_line,) is the largest reach over depth, by which most lines are passed over.
+    """
     n_depth, n = opacity.shape
     for i in range(lines.position.size):
         centre = lines.position[i] - start  # in steps of the chunk
+        if centre + widest[i] < 0.0 or centre - widest[i] > n - 1.0:
+            continue
         for k in range(n_depth):
             reach = lines.reach[i, k]
             first = max(0, math.ceil(centre - reach))
-            last = min(n - 1, math.floor(centre + reach))  # no steps if reach is -1
-            strength, a = lines.strength[i, k], lines.damping[i, k]
-            per_width = 1.0 / lines.width[i, k]
-            for j in range(first, last + 1):
-                opacity[k, j] += strength * voigt(a, (j - centre) * per_width)
+            stop = min(n, math.floor(centre + reach) + 1)
+            if first >= stop:
+                continue
+            add_voigt(
+                opacity[k, first:stop],
+                first - centre,
+                lines.strength[i, k],
+                lines.damping[i, k],
+                1.0 / lines.width[i, k],
+            )
 
 
 @njit(cache=True)

@@ -1,4 +1,4 @@
-"""The model atmosphere: a temperature law and hydrostatic equilibrium on optical depth."""
+"""The model atmosphere: layers in hydrostatic equilibrium on optical depth."""
 
 import math
 from dataclasses import dataclass
@@ -8,14 +8,23 @@ import numpy as np
 import scipy
 
 from starsmith.data_contract import fixed_math as fixed
+from starsmith.data_contract.errors import GridError
 from starsmith.simulator.synthesis.atomic_constants import LIGHT_SPEED, SIGMA_SB
 from starsmith.simulator.synthesis.blanketing import blanketed_flux, open_fraction
 from starsmith.simulator.synthesis.composition import composition
 from starsmith.simulator.synthesis.continuum import continuum_opacity, rosseland_mean
 from starsmith.simulator.synthesis.equation_of_state import Gas, solve_gas
+from starsmith.simulator.synthesis.structures import atlas9_structure
 from starsmith.simulator.synthesis.synthesis_tables import numbers
 
-__all__ = ["Atmosphere", "build_atmosphere", "depth_grid", "rosseland_table", "temperature_law"]
+__all__ = [
+    "Atmosphere",
+    "build_atmosphere",
+    "depth_grid",
+    "fitted_atmosphere",
+    "rosseland_table",
+    "temperature_law",
+]
 
 LAW = "temperature_law.csv"
 # t: Teff, g: log g, f: [M/H], each less the Sun's
@@ -93,9 +102,11 @@ def level_off(value: float, low: float, high: float, width: float) -> float:
 
 
 @lru_cache(maxsize=8)
-def rosseland_table(m_h: float, a_m: float, c_m: float) -> "scipy.interpolate.RectBivariateSpline":
+def rosseland_table(
+    m_h: float, a_m: float, c_m: float, sun: str = "log_eps"
+) -> "scipy.interpolate.RectBivariateSpline":
     """Ln κ_Ross [cm²/g] of one composition, cubic spline in (ln T, ln P)."""
-    gas = composition(m_h, a_m, c_m)
+    gas = composition(m_h, a_m, c_m, sun)
     log_t, log_p = np.meshgrid(TABLE_LOG_T, TABLE_LOG_P, indexing="ij")
     state = solve_gas(fixed.exp(log_t).ravel(), fixed.exp(log_p).ravel(), gas)
     opacity = continuum_opacity(MEAN_WAVE, state)
@@ -108,9 +119,43 @@ def rosseland_table(m_h: float, a_m: float, c_m: float) -> "scipy.interpolate.Re
 
 
 def build_atmosphere(
+    teff: float,
+    logg: float,
+    m_h: float = 0.0,
+    a_m: float = 0.0,
+    c_m: float = 0.0,
+    structure: str = "atlas9",
+) -> Atmosphere:
+    """Atmosphere in hydrostatic equilibrium.
+
+    ``structure`` is ``"atlas9"``, models of Kurucz (1993), or ``"marcs_fit"``, the quadratic
+    temperature law of `fitted_atmosphere`. Where the composition differs from ATLAS9's, their mean
+    opacity changes as ours does, and the pressure with it; T(τ) stays.
+    """
+    if structure == "marcs_fit":
+        return fitted_atmosphere(teff, logg, m_h, a_m, c_m)
+    if structure != "atlas9":
+        raise GridError(f"structure {structure!r}: choose one of atlas9, marcs_fit")
+    tau, model = depth_grid(), atlas9_structure(teff, logg, m_h)
+    temperature, log_p = model.temperature, fixed.log(model.pressure)
+    theirs = rosseland_table(model.m_h, 0.0, 0.0, sun="log_eps_1989")
+    own = rosseland_table(m_h, a_m, c_m)
+    log_t = fixed.log(temperature)
+    scale = fixed.log(model.opacity) - theirs.ev(log_t, log_p)  # of their lines over ours
+    before, after = (
+        hydrostatic_pressure(tau, temperature, 10.0**logg, teff, table, scale)
+        for table in (theirs, own)
+    )
+    log_p = log_p + after - before
+    opacity = fixed.exp(own.ev(log_t, log_p) + scale)
+    gas = solve_gas(temperature, fixed.exp(log_p), composition(m_h, a_m, c_m))
+    return Atmosphere(tau, opacity, gas)
+
+
+def fitted_atmosphere(
     teff: float, logg: float, m_h: float = 0.0, a_m: float = 0.0, c_m: float = 0.0
 ) -> Atmosphere:
-    """Atmosphere in hydrostatic equilibrium, dP/dτ = g/κ less the radiation force.
+    """Atmosphere of the quadratic law, dP/dτ = g/κ less the radiation force.
 
     What the emergent flux, lines included, lacks to σTeff⁴ is mended by a factor on T below
     τ = 0.3, where the flux forms and the law scatters most, in stars warmer than 4250 K, and by a
@@ -152,7 +197,7 @@ def hydrostatic_pressure(
     gravity: float,
     teff: float,
     table: "scipy.interpolate.RectBivariateSpline",
-    log_scale: float = 0.0,
+    log_scale: float | np.ndarray = 0.0,
 ) -> np.ndarray:
     """Ln P_gas on ``tau``, shape (n_depth,), by a damped fixed point over the whole atmosphere.
 

@@ -42,8 +42,14 @@ class Composition:
         return float(fixed.matmul(self.ratio, self.mass))
 
 
-def composition(m_h: float = 0.0, a_m: float = 0.0, c_m: float = 0.0) -> Composition:
-    """Abundances of a star with [M/H], [α/M] (O, Mg, Si, S, Ca, Ti) and [C/M] [dex]."""
+def composition(
+    m_h: float = 0.0, a_m: float = 0.0, c_m: float = 0.0, sun: str = "log_eps"
+) -> Composition:
+    """Abundances of a star with [M/H], [α/M] (O, Mg, Si, S, Ca, Ti) and [C/M] [dex].
+
+    ``sun`` is the column of `elements.csv` with the solar ones: ``log_eps`` (Asplund+ 2009) or
+    ``log_eps_1989`` (Anders & Grevesse, of the ATLAS9 structures).
+    """
     elements = read_table("elements.csv")["element"]
     shift = np.full(len(elements), float(m_h))
     # [M/H] moves metals, not hydrogen and helium
@@ -53,7 +59,7 @@ def composition(m_h: float = 0.0, a_m: float = 0.0, c_m: float = 0.0) -> Composi
     return Composition(
         elements=elements,
         # number per hydrogen nucleus
-        ratio=fixed.power(10.0, numbers("elements.csv", "log_eps") - 12.0 + shift),
+        ratio=fixed.power(10.0, numbers("elements.csv", sun) - 12.0 + shift),
         mass=numbers("elements.csv", "mass"),
         ionisation=numbers("elements.csv", "ionisation_ev"),
     )

@@ -20,7 +20,7 @@ from starsmith.simulator.synthesis.atomic_constants import (
     RYDBERG_EV,
 )
 from starsmith.simulator.synthesis.continuum import hydrogen_level
-from starsmith.simulator.synthesis.line_list import CUT, MICROTURBULENCE, abo_width
+from starsmith.simulator.synthesis.line_list import MICROTURBULENCE, abo_width
 
 __all__ = ["hydrogen_line_opacity", "hydrogen_lines"]
 
@@ -60,7 +60,7 @@ def stark_constant(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
 
 
 def hydrogen_line_opacity(
-    atmosphere: Atmosphere, wave: np.ndarray, continuum: np.ndarray
+    atmosphere: Atmosphere, wave: np.ndarray, least: np.ndarray
 ) -> np.ndarray:
     """Opacity of hydrogen lines over the standard opacity, shape (n_depth, n_wave).
 
@@ -69,8 +69,8 @@ def hydrogen_line_opacity(
     atmosphere : Atmosphere
     wave : float64, shape (n_wave,)
         Coarse vacuum grid [Å].
-    continuum : float64, shape (n_depth,)
-        Typical continuous opacity over the standard one: sets where wings are cut.
+    least : float64, shape (n_depth,)
+        Opacity over the standard one that matters: wings are cut below it.
     """
     gas = atmosphere.gas
     lines = hydrogen_lines(wave[0], wave[-1])
@@ -97,11 +97,13 @@ def hydrogen_line_opacity(
     # half-width [Å] from a rate [rad/s]
     angstrom = width / (4.0 * np.pi) * centre[:, None] ** 2 * 1e-8 / LIGHT_SPEED
     profile[2] = np.where(is_alpha, angstrom, 0.0)
-    contrast = strength / (CUT * continuum)
+    contrast = strength / least
     # where the β^(-5/2) wing meets the cut
     stark = fixed.power(profile[0], 0.6) * fixed.power(WING * contrast, 0.4)
     lorentz = np.sqrt(contrast * profile[2] / np.pi)  # where the Lorentz wing meets it
-    reach = np.minimum(np.maximum(stark, lorentz), MAX_REACH)
+    # and the Doppler core [Å]
+    core = profile[1] * np.sqrt(fixed.log(np.maximum(contrast / profile[1], 1.0)))
+    reach = np.minimum(np.maximum(np.maximum(stark, lorentz), core), MAX_REACH)
     # -1: too weak at its very centre
     reach = np.where(contrast > profile[0] + profile[1], reach, -1.0)
     return hydrogen_opacity(wave, centre, strength, profile, reach)

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from scipy.special import gamma as gamma_function
@@ -24,7 +24,7 @@ from starsmith.simulator.synthesis.atomic_constants import (
 from starsmith.simulator.synthesis.composition import composition, log_partition
 from starsmith.simulator.synthesis.synthesis_tables import numbers, read_table
 
-__all__ = ["MICROTURBULENCE", "LineList", "line_list", "line_opacity"]
+__all__ = ["MICROTURBULENCE", "LineList", "layer_cut", "line_list", "line_opacity"]
 
 TABLE = "lines.csv"
 MICROTURBULENCE = 2.0  # [km/s]
@@ -36,6 +36,7 @@ SECOND_IONISATION = {
     "Ba": 10.004,
 }  # [eV] NIST
 CUT = 3e-4  # a profile ends where it falls below this fraction of the continuum
+TOP_CUT = 3e-5  # and where it adds less than this optical depth to the layers above
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,20 @@ class LineList:
     gamma_vdw: np.ndarray
     abo_sigma: np.ndarray
     abo_alpha: np.ndarray
+
+    @cached_property
+    def kinds(self) -> tuple[list[str], np.ndarray]:
+        """Species that occur, and which of them each line is of, (n_line,)."""
+        names = sorted(set(self.species))
+        place = {name: i for i, name in enumerate(names)}
+        return names, np.array([place[name] for name in self.species], dtype=np.int64)
+
+    @cached_property
+    def mass(self) -> np.ndarray:
+        """Mass of each line's atom [u], (n_line,)."""
+        gas, (names, row) = composition(), self.kinds
+        mass = [gas.mass[gas.index(name.split()[0])] for name in names]
+        return np.array(mass, dtype=np.float64)[row]
 
 
 @lru_cache(maxsize=4)
@@ -143,7 +158,10 @@ def estimated_damping(
 
 
 def line_opacity(
-    lines: LineList, atmosphere: Atmosphere, continuum: np.ndarray, grid: tuple[float, float]
+    lines: LineList,
+    atmosphere: Atmosphere,
+    least: np.ndarray,
+    grid: tuple[float, float],
 ) -> Lines:
     """Profiles of every line at every depth, in units of the standard opacity.
 
@@ -151,8 +169,8 @@ def line_opacity(
     ----------
     lines : LineList
     atmosphere : Atmosphere
-    continuum : float64, shape (n_line, n_depth)
-        Continuous opacity at the lines over the standard one.
+    least : float64, shape (n_line, n_depth)
+        Opacity over the standard one that matters: a profile ends below it.
     grid : (float, float)
         First wavelength [Å] and step in ln λ of the fine grid.
 
@@ -161,9 +179,8 @@ def line_opacity(
     Lines
     """
     gas = atmosphere.gas
-    elements = [name.split()[0] for name in lines.species]
-    mass = np.array([gas.composition.mass[gas.composition.index(e)] for e in elements])  # [u]
-    thermal = 2.0 * BOLTZMANN * gas.temperature / (mass[:, None] * AMU) * 1e-10  # [km²/s²]
+    # [km²/s²]
+    thermal = 2.0 * BOLTZMANN * gas.temperature / (lines.mass[:, None] * AMU) * 1e-10
     doppler = np.sqrt(thermal + MICROTURBULENCE**2)  # (n_line, n_depth) [km/s]
     lower = populations(lines, atmosphere)  # [1/cm³]
     standard = (atmosphere.opacity * gas.density)[None, :]
@@ -178,13 +195,22 @@ def line_opacity(
         strength=strength,
         width=doppler * per_step,
         damping=damping,
-        reach=doppler * per_step * window(strength, damping, continuum),
+        reach=doppler * per_step * window(strength, damping, least),
     )
 
 
-def window(strength: np.ndarray, damping: np.ndarray, continuum: np.ndarray) -> np.ndarray:
-    """Half-width in Doppler widths beyond which a line is below `CUT` of the continuum."""
-    contrast = strength / (CUT * continuum)  # line centre over the cut
+def layer_cut(depth: np.ndarray) -> np.ndarray:
+    """Fraction of the continuum that matters at a continuous optical depth, same shape.
+
+    `CUT` where light comes from; more above, where it adds too little to the optical depth, and
+    below, where exp(-τ) of its light gets out.
+    """
+    return np.maximum(CUT * fixed.exp(np.minimum(depth, 60.0) / 2.0), TOP_CUT / depth)
+
+
+def window(strength: np.ndarray, damping: np.ndarray, least: np.ndarray) -> np.ndarray:
+    """Half-width in Doppler widths beyond which a line is below the ``least`` that matters."""
+    contrast = strength / least  # line centre over the cut
     # exp(-x²) falls to the cut here [Doppler widths]
     core = np.sqrt(fixed.log(np.maximum(contrast, 1.0)))
     wing = np.sqrt(contrast * damping / math.sqrt(math.pi))  # and a/(√π x²) here
@@ -194,8 +220,8 @@ def window(strength: np.ndarray, damping: np.ndarray, continuum: np.ndarray) -> 
 def populations(lines: LineList, atmosphere: Atmosphere) -> np.ndarray:
     """Lower level per statistical weight, less stimulated emission [1/cm³], (n_line, n_depth)."""
     gas = atmosphere.gas
-    per_weight = {name: ion_density(name, atmosphere) for name in set(lines.species)}
-    ions = np.array([per_weight[name] for name in lines.species])
+    names, row = lines.kinds
+    ions = np.array([ion_density(name, atmosphere) for name in names])[row]
     boltzmann = fixed.exp(-lines.e_low[:, None] / (BOLTZMANN_EV * gas.temperature))
     stimulated = -fixed.expm1(-HC_OVER_K * 1e8 / (lines.wave[:, None] * gas.temperature))
     return ions * boltzmann * stimulated
@@ -225,10 +251,8 @@ def total_damping(lines: LineList, atmosphere: Atmosphere) -> np.ndarray:
     # relative speed to the 0.6 is T^0.3
     collisions = lines.gamma_vdw[:, None] * fixed.power(warm, 0.3) * perturbers
     known = np.isfinite(lines.abo_sigma)
-    composed = composition()
-    mass = np.array([composed.mass[composed.index(name.split()[0])] for name in lines.species])
     sigma, alpha, mass = (
-        values[known, None] for values in (lines.abo_sigma, lines.abo_alpha, mass)
+        values[known, None] for values in (lines.abo_sigma, lines.abo_alpha, lines.mass)
     )
     # quantum theory replaces Unsöld where it exists
     collisions[known] = abo_width(sigma, alpha, mass, gas.temperature) * perturbers

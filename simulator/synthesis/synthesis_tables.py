@@ -29,7 +29,7 @@ def table_digest() -> str:
     """SHA-256 over the bytes of every packaged table, in name order."""
     digest = sha256()
     for path in sorted(files(PACKAGE).iterdir(), key=lambda path: path.name):
-        if path.name.endswith(".csv"):
+        if path.name.endswith((".csv", ".npz")):
             digest.update(path.name.encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from scipy.ndimage import convolve1d
 
 from starsmith.data_contract import fixed_math as fixed
@@ -19,13 +20,13 @@ from starsmith.simulator.kernels.synthesis_transfer import (
 from starsmith.simulator.synthesis.atmosphere import Atmosphere, build_atmosphere
 from starsmith.simulator.synthesis.continuum import continuum_opacity
 from starsmith.simulator.synthesis.hydrogen import hydrogen_line_opacity
-from starsmith.simulator.synthesis.line_list import line_list, line_opacity
+from starsmith.simulator.synthesis.line_list import layer_cut, line_list, line_opacity
 from starsmith.simulator.synthesis.molecular.bands import band_opacity, band_tables
 from starsmith.simulator.synthesis.radiative_transfer import exponential_integral_table, planck
 
 __all__ = ["Sampling", "Spectrum", "synthesize", "wavelength_grid"]
 
-PHYSICS_VERSION = 6  # raise with every change of physics or numbers in code: caches rebuild
+PHYSICS_VERSION = 7  # raise with every change of physics or numbers in code: caches rebuild
 SMOOTH_STRIDE = 512  # fine steps between points of the continuum
 HYDROGEN_STRIDE = 4  # fine steps between points of the hydrogen lines
 LINE_MARGIN = 120.0  # lines up to this far outside the range act inside it [Å]
@@ -104,6 +105,7 @@ def synthesize(
     a_m: float = 0.0,
     c_m: float = 0.0,
     sampling: Sampling | None = None,
+    structure: str = "atlas9",
 ) -> Spectrum:
     """Synthesize a star's spectrum in LTE.
 
@@ -117,6 +119,8 @@ def synthesize(
         [M/H], [α/M], [C/M] [dex].
     sampling : Sampling, optional
         640-900 nm at R = 20,000 by default.
+    structure : str
+        Of `build_atmosphere`.
 
     Returns
     -------
@@ -124,7 +128,7 @@ def synthesize(
         A demonstration, not for science.
     """
     sampling = sampling or Sampling()
-    atmosphere = build_atmosphere(teff, logg, m_h, a_m, c_m)
+    atmosphere = build_atmosphere(teff, logg, m_h, a_m, c_m, structure)
     return synthesize_atmosphere(atmosphere, sampling)
 
 
@@ -189,15 +193,17 @@ def spectral_parts(
     nearest = np.clip(np.rint(cell).astype(int), 0, smooth.opacity.shape[1] - 1)
     # mid-range continuum: decides only which lines are kept
     typical = smooth.opacity[:, smooth.opacity.shape[1] // 2]
+    depth = scipy.integrate.cumulative_trapezoid(typical, atmosphere.tau, initial=0.0)
+    cut = layer_cut(depth + typical[0] * atmosphere.tau[0])
     n_hydrogen = (n_fine - 1) // HYDROGEN_STRIDE + 2
     wave = first * fixed.exp(step * HYDROGEN_STRIDE * np.arange(n_hydrogen))
     hydrogen = Smooth(
-        opacity=hydrogen_line_opacity(atmosphere, wave, typical),
+        opacity=hydrogen_line_opacity(atmosphere, wave, typical * cut),
         source=np.zeros((1, 1)),
         stride=HYDROGEN_STRIDE,
     )
     return (
-        line_opacity(lines, atmosphere, smooth.opacity[:, nearest].T, (first, step)),
+        line_opacity(lines, atmosphere, smooth.opacity[:, nearest].T * cut, (first, step)),
         band_opacity(atmosphere, band_tables(first, step, n_fine), typical),
         hydrogen,
     )

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.special import expn
+from scipy.special import expn, wofz
 
 from starsmith.simulator.kernels.synthesis_bands import band_cross_section
 from starsmith.simulator.kernels.synthesis_hydrogen import hydrogen_opacity, stark_profile
@@ -16,7 +16,7 @@ from starsmith.simulator.kernels.synthesis_transfer import (
     exponential_integral,
     flux_from_opacity,
 )
-from starsmith.simulator.kernels.synthesis_voigt import voigt
+from starsmith.simulator.kernels.synthesis_voigt import add_voigt, voigt
 from starsmith.simulator.synthesis.radiative_transfer import exponential_integral_table
 from tests.reference import synthesis as reference
 
@@ -116,6 +116,15 @@ def test_emergent_flux_matches_its_twin_across_chunks():
     table = exponential_integral_table()
     found = emergent_flux(TAU, smooth, hydrogen, lines, bands, table, n_wave)
     np.testing.assert_allclose(found, exact, rtol=1e-4)
+
+
+@pytest.mark.parametrize("a", [1e-4, 0.05, 0.149, 0.16, 1.0, 20.0])
+def test_lines_are_added_within_the_stated_error_of_the_faddeeva_function(a):
+    """Two poles, four poles, Harris's series and Humlicek's: 1e-4 of the profile everywhere."""
+    found = np.zeros(4001)
+    add_voigt(found, -2000.37, 2.0, a, 0.008)
+    x = (np.arange(4001) - 2000.37) * 0.008
+    np.testing.assert_allclose(found, 2.0 * wofz(x + 1j * a).real, rtol=1e-4)
 
 
 @pytest.mark.parametrize("doppler", [1e-3, 0.1, 1.0, 10.0, 300.0])

@@ -7,6 +7,7 @@ from starsmith.data_contract.air import air_to_vacuum, vacuum_to_air
 from starsmith.simulator.synthesis.atmosphere import (
     RADIATION_FLOOR,
     build_atmosphere,
+    fitted_atmosphere,
     temperature_law,
 )
 from starsmith.simulator.synthesis.atomic_constants import (
@@ -197,7 +198,7 @@ def test_pressure_is_hydrostatic(star):
 @pytest.mark.parametrize("star", [(5777, 4.44, 0.0), (4250, 1.5, -0.5), (6250, 4.0, -1.0)])
 def test_integrated_flux_is_sigma_teff_to_the_fourth(star):
     wave = np.geomspace(2000.0, 1.5e5, 80)
-    atmosphere = build_atmosphere(*star)
+    atmosphere = fitted_atmosphere(*star)
     gas = atmosphere.gas
     opacity = continuum_opacity(wave, gas)
     standard = atmosphere.opacity * gas.density
@@ -208,7 +209,7 @@ def test_integrated_flux_is_sigma_teff_to_the_fourth(star):
 @pytest.mark.parametrize("star", [(5500, 3.0, 0.0), (6500, 2.0, 0.0), (4500, 2.0, -2.0)])
 def test_flux_is_mended_where_it_forms(star):
     """σTeff⁴ decides the temperature at τ of about one; the law keeps the layers above τ = 0.01."""
-    atmosphere = build_atmosphere(*star)
+    atmosphere = fitted_atmosphere(*star)
     ratio = atmosphere.gas.temperature / temperature_law(atmosphere.tau, *star)
     assert np.all(np.abs(ratio[atmosphere.tau < 1e-2] - 1.0) < 0.005)
     assert abs(ratio[-1] - 1.0) > 0.02

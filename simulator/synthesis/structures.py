@@ -1,0 +1,117 @@
+"""Structures of ATLAS9 models (Kurucz 1993): T, gas pressure and mean opacity on optical depth.
+
+The packaged table ``atlas9.npz`` holds 1,764 models of 3500-7000 K, log g 0-5, [M/H] -3 to +1
+(microturbulence 2 km/s, mixing length 1.25) at 50 depths, rounded to 1e-4 in ln T and 1e-3 in ln P
+and ln κ. Between models, tensor cubic splines. Their solar iron is 7.67 (Anders & Grevesse 1989),
+ours 7.50: structures are looked up at the same number of iron atoms.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+
+import numpy as np
+import scipy
+
+from starsmith.data_contract import fixed_math as fixed
+from starsmith.simulator.synthesis.synthesis_tables import PACKAGE
+
+__all__ = ["IRON_SHIFT", "Structure", "atlas9_structure", "has_structure"]
+
+TABLE = "atlas9.npz"
+ROUNDING = {"temperature": 1e-4, "pressure": 1e-3, "opacity": 1e-3}  # of the natural logarithm
+DIFFERENCED = (3, 1)  # axes along which the table keeps differences: depth, log g
+IRON_SHIFT = 7.50 - 7.67  # our solar iron less theirs [dex]
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A model's layers on `depth_grid`.
+
+    Attributes
+    ----------
+    temperature, pressure, opacity : float64, shape (n_depth,)
+        [K]; gas pressure [dyn/cm²]; Rosseland mean [cm²/g].
+    m_h : float
+        [M/H] it was interpolated at, on ATLAS9's scale.
+    genuine : bool
+        Whether models surround the labels asked for; if not, their trends were continued.
+    """
+
+    temperature: np.ndarray
+    pressure: np.ndarray
+    opacity: np.ndarray
+    m_h: float
+    genuine: bool
+
+
+@dataclass(frozen=True)
+class _Table:
+    axes: tuple[np.ndarray, ...]  # Teff, log g, their [M/H]
+    valid: np.ndarray  # (n_teff, n_logg, n_m_h)
+    values: np.ndarray  # logarithms, (n_teff, n_logg, n_m_h, 3 n_depth)
+
+
+@lru_cache(maxsize=1)
+def _table() -> _Table:
+    """The packaged models; holes, and one log g beyond each edge, continued along log g."""
+    with (
+        files(PACKAGE).joinpath(TABLE).open("rb") as stream,
+        np.load(stream, allow_pickle=False) as file,
+    ):
+        parts = []
+        for name, rounding in ROUNDING.items():
+            steps = file[name].astype(np.int64)
+            for axis in reversed(DIFFERENCED):
+                steps = np.cumsum(steps, axis=axis)
+            parts.append(steps * rounding)
+        teff, logg, m_h = (file[name] for name in ("teff", "logg", "m_h"))
+        valid = np.pad(file["valid"], ((0, 0), (1, 1), (0, 0)))
+    step = logg[1] - logg[0]
+    logg = np.concatenate([[logg[0] - step], logg, [logg[-1] + step]])
+    values = np.pad(np.concatenate(parts, axis=-1), ((0, 0), (1, 1), (0, 0), (0, 0)))
+    for i, k in np.ndindex(teff.size, m_h.size):
+        there = np.flatnonzero(valid[i, :, k])
+        for j in range(there[0] - 1, -1, -1):  # linear in log g, whose nodes are even
+            values[i, j, k] = 2.0 * values[i, j + 1, k] - values[i, j + 2, k]
+        for j in range(there[-1] + 1, logg.size):
+            values[i, j, k] = 2.0 * values[i, j - 1, k] - values[i, j - 2, k]
+    return _Table(axes=(teff, logg, m_h), valid=valid, values=values)
+
+
+def has_structure(teff: float, logg: float, m_h: float) -> bool:
+    """Whether ATLAS9 models surround these labels ([M/H] on our scale)."""
+    table = _table()
+    cells = []
+    for axis, value in zip(table.axes, (teff, logg, m_h + IRON_SHIFT), strict=True):
+        if not axis[0] <= value <= axis[-1]:
+            return False
+        right = int(np.searchsorted(axis, value))
+        cells.append(slice(right if axis[right] == value else right - 1, right + 1))
+    return bool(table.valid[tuple(cells)].all())
+
+
+def atlas9_structure(teff: float, logg: float, m_h: float) -> Structure:
+    """Structure at labels ([M/H] on our scale).
+
+    Beyond the models T, P and κ are continued linearly along log g by at most 0.5 dex and held
+    along Teff and [M/H]; ``genuine`` is False there.
+    """
+    table = _table()
+    found = table.values
+    for axis, value in zip(table.axes, (teff, logg, m_h + IRON_SHIFT), strict=True):
+        found = fixed.matmul(_weights(axis, value), found.reshape(axis.size, -1))
+    log_t, log_p, log_k = found.reshape(len(ROUNDING), -1)
+    return Structure(
+        temperature=teff * fixed.exp(log_t),
+        pressure=fixed.exp(log_p),
+        opacity=fixed.exp(log_k),
+        m_h=min(max(m_h + IRON_SHIFT, table.axes[2][0]), table.axes[2][-1]),
+        genuine=has_structure(teff, logg, m_h),
+    )
+
+
+def _weights(axis: np.ndarray, value: float) -> np.ndarray:
+    """Weights of nodes in a cubic spline (not-a-knot), (n_node,); held beyond the ends."""
+    inside = min(max(value, axis[0]), axis[-1])
+    return scipy.interpolate.CubicSpline(axis, np.eye(axis.size))(inside)
