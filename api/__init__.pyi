@@ -16,6 +16,8 @@ from .fisher.ceilings.dataset_stars import ceiling_of as ceiling_of
 from .fisher.ceilings.options import CeilingOptions as CeilingOptions
 from .fisher.survey.exposure_plan import Goal as Goal
 from .fisher.survey.exposure_plan import plan_exposures as plan_exposures
+from .fisher.survey.targets import plan_targets as plan_targets
+from .fisher.survey.targets import read_targets as read_targets
 from .learners.evaluation.evaluate import evaluate as evaluate
 from .learners.networks import create_model as create_model
 from .learners.networks import list_models as list_models

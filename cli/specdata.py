@@ -2,6 +2,7 @@
 
 import click
 
+from starsmith.cli.shared.about import ABOUT
 from starsmith.cli.shared.command import LazyGroup, version_option
 
 __all__ = ["main"]
@@ -15,7 +16,8 @@ NAMES = (
 @click.group(
     cls=LazyGroup,
     name="specdata",
-    places={name: "starsmith.cli.data.{0}:{0}".format(name.replace("-", "_")) for name in NAMES},
+    places=ABOUT
+    | {name: "starsmith.cli.data.{0}:{0}".format(name.replace("-", "_")) for name in NAMES},
 )
 @version_option()
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import click
 
+from starsmith.cli.shared.about import ABOUT
 from starsmith.cli.shared.command import LazyGroup, version_option
 
 __all__ = ["main"]
@@ -13,7 +14,7 @@ PLACES = {name: f"starsmith.cli.fisher.{name}:{name}" for name in NAMES}
 @click.group(
     cls=LazyGroup,
     name="specfisher",
-    places={**PLACES, "map": "starsmith.cli.fisher.map:sigma_map"},
+    places={**ABOUT, **PLACES, "map": "starsmith.cli.fisher.map:sigma_map"},
 )
 @version_option()
 def main() -> None:

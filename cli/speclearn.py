@@ -2,6 +2,7 @@
 
 import click
 
+from starsmith.cli.shared.about import ABOUT
 from starsmith.cli.shared.command import LazyGroup, version_option
 
 __all__ = ["main"]
@@ -24,7 +25,7 @@ NAMES = (
 @click.group(
     cls=LazyGroup,
     name="speclearn",
-    places={name: f"starsmith.cli.learn.{name}:{name}" for name in NAMES},
+    places={**ABOUT, **{name: f"starsmith.cli.learn.{name}:{name}" for name in NAMES}},
 )
 @version_option()
 def main() -> None:

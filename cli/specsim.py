@@ -2,11 +2,15 @@
 
 import click
 
+from starsmith.cli.shared.about import ABOUT
 from starsmith.cli.shared.command import LazyGroup, version_option
 
 __all__ = ["main"]
 
-NAMES = ("bank", "cache", "example", "explore", "export", "generate", "snr", "spectrum")
+NAMES = (
+    *("bank", "cache", "example", "explore", "export", "generate", "snr", "spectrum"),
+    "targets",
+)
 GRID = "starsmith.cli.sim.grid"
 INSTRUMENT = "starsmith.cli.sim.instrument"
 
@@ -14,7 +18,7 @@ INSTRUMENT = "starsmith.cli.sim.instrument"
 @click.group(
     cls=LazyGroup,
     name="specsim",
-    places={name: f"starsmith.cli.sim.{name}:{name}" for name in NAMES},
+    places={**ABOUT, **{name: f"starsmith.cli.sim.{name}:{name}" for name in NAMES}},
 )
 @version_option()
 def main() -> None:

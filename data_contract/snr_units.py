@@ -6,7 +6,7 @@ import numpy as np
 
 from starsmith.data_contract.arms import ArmSpan, arm_spans
 
-__all__ = ["line_widths", "resolution_pixels", "snr_factors"]
+__all__ = ["line_widths", "pixel_factors", "resolution_pixels", "snr_factors"]
 
 PIXEL_IN_FWHM2 = 8.0 * np.log(2.0) / 12.0  # a box of one pixel, as the FWHM² of its variance
 
@@ -56,10 +56,35 @@ def line_widths(
     return width * np.concatenate([np.gradient(wave[span.pixels]) for span in spans])
 
 
+def pixel_factors(
+    instrument: Mapping, wave: np.ndarray, arms: Sequence[ArmSpan] | None = None
+) -> dict[str, np.ndarray]:
+    """What to multiply the signal-to-noise of each pixel by, pixels taken as independent.
+
+    Parameters
+    ----------
+    instrument, wave, arms
+        As in `resolution_pixels`.
+
+    Returns
+    -------
+    factors : dict of str to float64 array, shape (n_wave,)
+        ``pixel`` 1, ``angstrom`` 1/√Δλ and, where the instrument's figures hold the line width,
+        ``element`` √FWHM.
+    """
+    spans = arms or arm_spans((), None, wave.size)
+    step = np.concatenate([np.gradient(wave[span.pixels]) for span in spans])
+    factors = {"pixel": np.ones(wave.size), "angstrom": 1.0 / np.sqrt(step)}
+    width = resolution_pixels(instrument, wave, arms)
+    if width is not None:
+        factors["element"] = np.sqrt(width)
+    return factors
+
+
 def snr_factors(
     instrument: Mapping, wave: np.ndarray, arms: Sequence[ArmSpan] | None = None
 ) -> dict[str, float]:
-    """What to multiply a signal-to-noise per pixel by, pixels taken as independent.
+    """What to multiply a signal-to-noise per pixel by: medians of `pixel_factors`.
 
     Parameters
     ----------
@@ -69,13 +94,8 @@ def snr_factors(
     Returns
     -------
     factors : dict of str to float
-        ``per_pixel`` 1, ``per_angstrom`` 1/√Δλ and, where the instrument's figures hold the
-        line width, ``per_element`` √FWHM: medians over the pixels; 1, 1.53 and 1.77 for PFS MR.
+        ``per_pixel``, ``per_angstrom`` and, where the line width is known, ``per_element``: 1,
+        1.53 and 1.77 for PFS MR.
     """
-    spans = arms or arm_spans((), None, wave.size)
-    step = np.concatenate([np.gradient(wave[span.pixels]) for span in spans])
-    factors = {"per_pixel": 1.0, "per_angstrom": float(np.median(1.0 / np.sqrt(step)))}
-    width = resolution_pixels(instrument, wave, arms)
-    if width is not None:
-        factors["per_element"] = float(np.median(np.sqrt(width)))
-    return factors
+    factors = pixel_factors(instrument, wave, arms)
+    return {f"per_{name}": float(np.median(values)) for name, values in factors.items()}

@@ -97,7 +97,8 @@ class PlanOptions:
         """The goal with all arms together, then with each by itself if asked for."""
         from starsmith.fisher import Goal
 
-        goal = Goal(**{entry.name: getattr(self, entry.name) for entry in fields(Goal)})
+        named = [entry.name for entry in fields(Goal) if hasattr(self, entry.name)]
+        goal = Goal(**{name: getattr(self, name) for name in named})
         arms = [arm.name for arm in bank.noise.arms]
         alone = arms if self.by_arm and len(arms) > 1 else []
         return [goal, *(replace(goal, arm=name) for name in alone)]

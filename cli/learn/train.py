@@ -10,6 +10,7 @@ import click
 from starsmith.cli.learn.options import device_option
 from starsmith.cli.learn.training_progress import training_progress
 from starsmith.cli.shared.command import Command, echo_json, json_option, overwrite_option
+from starsmith.cli.shared.completions import complete_models
 from starsmith.cli.shared.option_table import (
     EXISTING,
     PATH,
@@ -57,8 +58,9 @@ class TrainRequest:
 
     data: Path | None = argument(required=False, type=EXISTING)
     model: str | None = option(
+        shell_complete=complete_models,
         help="One of `speclearn models`.  [default: compressed; specvit_tiny for stars that it "
-        "cannot draw: moving, reddened, or of a table]"
+        "cannot draw: moving, reddened, or of a table]",
     )
     target: tuple[str, ...] = option(
         type=Labels(),

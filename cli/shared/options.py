@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from starsmith.cli.shared.command import CONFIG_PATH
+from starsmith.cli.shared.completions import complete_grids, complete_instruments
 from starsmith.cli.shared.option_table import EXISTING, OptionGroup, flag, option
 from starsmith.cli.shared.option_types import Range
 from starsmith.cli.shared.progress import progress_bar
@@ -41,7 +42,7 @@ RANGES = {
 """Name -> (meaning, default) of every range of the prior, in the order of the help."""
 
 
-BANK_OPTIONS = ("grid", "instrument", "mag_band", "bank")
+BANK_OPTIONS = ("grid", "instrument", "mag_band", "extinction", "bank")
 DEFAULT_BAND = "hsc2017-i"
 
 
@@ -66,6 +67,7 @@ class BankSource:
     instrument: str = "pfs_mr"
     bank: Path | None = None
     mag_band: str | None = None
+    extinction: str = ""
     velocity_step: float | None = None  # [km/s]
     interpolation: str | None = None
     reddening: bool | None = None
@@ -104,6 +106,7 @@ class BankSource:
                 interpolation=self.interpolation or "cubic",
                 velocity_step_km_s=self.velocity_step,
                 reddening=bool(self.reddening),
+                extinction=self.extinction,
             )
 
     def rendering(self, chosen: dict) -> "BankSource":
@@ -119,14 +122,20 @@ class BankSource:
         if self.bank is not None:
             return {"bank": str(self.bank)}
         band = {"mag_band": self.mag_band} if self.mag_band else {}
-        return {"grid": self.grid, "instrument": self.instrument, **band}
+        dust = {"extinction": self.extinction} if self.extinction else {}
+        return {"grid": self.grid, "instrument": self.instrument, **band, **dust}
 
 
 def _bank_parameters() -> list[click.Parameter]:
     return [
-        click.Option(["--grid"], help="Stellar grid: demo or a grid file.  [default: demo]"),
+        click.Option(
+            ["--grid"],
+            shell_complete=complete_grids,
+            help="Stellar grid: demo or a grid file.  [default: demo]",
+        ),
         click.Option(
             ["--instrument"],
+            shell_complete=complete_instruments,
             help="Built in, an instrument file, or several joined by +.  [default: pfs_mr]",
         ),
         click.Option(
@@ -136,9 +145,14 @@ def _bank_parameters() -> list[click.Parameter]:
             f"[default: {DEFAULT_BAND}]",
         ),
         click.Option(
+            ["--extinction"],
+            help="Law of the dust of --ebv, and its R_V: D03, CCM89, O94, F99, F04, M14, F19, G23, "
+            "as F19:2.5.  [default: D03, R_V 3.1]",
+        ),
+        click.Option(
             ["--bank"],
             type=EXISTING,
-            help="A rendered bank, instead of --grid, --instrument and --mag-band.",
+            help="A rendered bank, instead of the options above.",
         ),
     ]
 

@@ -14,7 +14,9 @@ OF_KIND = {"label": STAR, "star": STAR, "condition": SKY}
 PANELS = {
     **{quantity.name: OF_KIND[quantity.kind] for quantity in QUANTITIES if quantity.default},
     **dict.fromkeys(("population", "preset", "sed", "air"), STAR),
-    **dict.fromkeys(("grid", "instrument", "mag_band", "bank", "reff", "offset"), WHERE),
+    **dict.fromkeys(
+        ("grid", "instrument", "mag_band", "extinction", "bank", "reff", "offset"), WHERE
+    ),
     **dict.fromkeys(
         ("sky_floor", "telluric_residual", "flux_calibration", "counts", "cosmic_rays"), NOISE
     ),

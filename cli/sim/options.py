@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from starsmith.cli.shared.completions import complete_instruments
 from starsmith.cli.shared.option_table import PATH, OptionGroup, flag, option
 from starsmith.cli.shared.option_types import Count, Measure
 
@@ -49,6 +50,7 @@ def instrument_option() -> Any:
     """``--instrument``: the one that is looked at."""
     return option(
         default="pfs_mr",
+        shell_complete=complete_instruments,
         help="A built-in instrument, an instrument file, or several joined by +, as b+m+n.",
     )
 

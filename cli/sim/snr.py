@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -18,9 +17,6 @@ from starsmith.cli.sim.options import (
     reff_option,
 )
 from starsmith.data_contract.text_tables import text_table
-
-if TYPE_CHECKING:
-    from starsmith.simulator.planning.sed import Sed
 
 __all__ = ["SnrOptions", "snr"]
 
@@ -79,12 +75,14 @@ def snr(options: SnrOptions) -> None:
         magnitude_steps,
         observing_conditions,
     )
+    from starsmith.simulator.planning.sed import named_sed
 
     check_suffix(options.plot)
     name, conditions = options.instrument, options.conditions
     observed = observing_conditions(**conditions)
     instrument = with_source(load_instrument(name), options.reff, options.offset)
-    source = _source(options.sed, options.mag_band, options.air)
+    is_flat = options.sed == "flat" and not options.air
+    source = None if is_flat else named_sed(options.sed, options.mag_band, options.air)
     mag = magnitude_steps(*ab_magnitudes(options.mag, options.mag_band), options.mag_step)
     forecast = forecast_snr(instrument, mag, observed, source)
     if options.plot:
@@ -94,24 +92,3 @@ def snr(options: SnrOptions) -> None:
         echo_json("specsim.snr", {**report, "rows": forecast.rows()})
     else:
         click.echo(text_table(forecast.rows()))
-
-
-def _source(sed: str, mag_band: str, air: bool) -> "Sed | None":
-    """Spectrum named by ``--sed``; None for a flat one."""
-    from starsmith.data_contract.errors import ConfigError
-
-    if air and (sed == "flat" or sed.startswith("blackbody:")):
-        raise ConfigError(f"--air is of a table of wavelengths, not of --sed {sed}; drop it")
-    kind, _, kelvin = sed.partition(":")
-    if sed == "flat":
-        return None
-    from starsmith.simulator.planning.sed import blackbody, read_sed
-
-    if kind == "blackbody":
-        try:
-            return blackbody(float(kelvin), mag_band)
-        except ValueError:
-            raise ConfigError(
-                f"--sed {sed}: expected blackbody:KELVIN, e.g. blackbody:5000"
-            ) from None
-    return read_sed(Path(sed), mag_band, air)

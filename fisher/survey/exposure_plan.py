@@ -17,6 +17,7 @@ from starsmith.fisher.information.crlb import crlb_from_gram
 from starsmith.fisher.information.jacobian import Columns, label_columns
 from starsmith.fisher.stars import free_labels, star_at
 from starsmith.simulator.observe import draw_stars
+from starsmith.simulator.planning.snr_rule import SnrRule
 from starsmith.simulator.prior import Prior
 
 __all__ = ["ExposurePlan", "Goal", "exposure_units", "least_integer", "pixels_of", "plan_exposures"]
@@ -48,6 +49,8 @@ class Goal:
     normalise : str
     arm : str
         Use the pixels of this arm alone; all of them if empty.
+    snr : tuple of SnrRule
+        Signal-to-noise that has to be reached too; of sources planned one by one.
 
     Examples
     --------
@@ -63,12 +66,14 @@ class Goal:
     seed: int = 0
     normalise: str = "free"
     arm: str = ""
+    snr: tuple[SnrRule, ...] = ()
 
     def __post_init__(self):
         sigma = {name: plain_value(name, value) for name, value in self.sigma.items()}
         object.__setattr__(self, "sigma", sigma)
         object.__setattr__(self, "max_time", plain_value("exp_time", self.max_time))
-        if not self.sigma or min(self.sigma.values()) <= 0.0:
+        nothing = not self.sigma and not self.snr
+        if nothing or min(self.sigma.values(), default=1.0) <= 0.0:
             raise ConfigError(
                 f"--target-sigma {dict(self.sigma)}: write a label and a positive error, logg=0.3"
             )
@@ -246,6 +251,8 @@ def plan_exposures(
     >>> len(plan.mag)
     2
     """
+    if goal.snr:
+        raise ConfigError("a S/N is a goal of sources planned one by one: plan_targets")
     mag = plain_value("mag", mag)
     sample = _sample(bank, prior, goal, star)
     one, longest = exposure_units(prior, goal)

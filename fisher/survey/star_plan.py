@@ -1,28 +1,21 @@
 """Exposures that each star of a list needs for its labels to be told well enough."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.draws import Draws
-from starsmith.data_contract.noise.covariance import variance_line
-from starsmith.data_contract.noise.view import median_snr
-from starsmith.fisher.information.crlb import crlb_from_gram, whitened_gram
 from starsmith.fisher.information.jacobian import Columns, label_columns
+from starsmith.fisher.information.nuisances import velocity_column
 from starsmith.fisher.stars import free_labels
-from starsmith.fisher.survey.exposure_plan import (
-    EXP_COUNT,
-    EXP_TIME,
-    Goal,
-    exposure_units,
-    least_integer,
-    pixels_of,
-)
+from starsmith.fisher.survey.exposure_plan import Goal, exposure_units, pixels_of
+from starsmith.fisher.survey.source_plan import Sources, plan_sources
+from starsmith.simulator.planning.snr_rule import PixelLayout
 from starsmith.simulator.prior import Prior
-from starsmith.simulator.rendering.interpolate import touches_filled
+from starsmith.simulator.rendering.interpolate import flux_of, touches_filled
 
-__all__ = ["StarPlan", "plan_stars"]
+__all__ = ["StarPlan", "plan_stars", "star_sources"]
 
 BLOCK = 64
 
@@ -55,36 +48,38 @@ class StarPlan:
         return self.exp_count * self.exp_time
 
 
-@dataclass(frozen=True)
-class _Block:
-    """Some stars at their own magnitudes, and what is wanted of them."""
+def star_sources(
+    bank: Bank,
+    stars: Draws,
+    names: tuple[str, ...],
+    normalise: str = "free",
+    *,
+    velocity: bool = False,
+) -> Sources:
+    """Stars of a bank, with the derivatives by labels that are not known.
 
-    bank: Bank
-    columns: Columns
-    conditions: np.ndarray
-    goal: Goal
-    one: tuple[float, float]
-
-    def _variance(self, numbers: np.ndarray) -> np.ndarray:
-        conditions = self.conditions.copy()
-        conditions[:, EXP_COUNT], conditions[:, EXP_TIME] = self.one
-        conditions[:, EXP_COUNT if self.goal.vary == "exp_count" else EXP_TIME] = numbers
-        floor, slope = variance_line(self.bank.noise, conditions)
-        pixels = pixels_of(self.bank, self.goal.arm)
-        return floor[:, pixels] + slope[:, pixels] * np.maximum(self.columns.flux, 0.0)
-
-    def shortfall(self, numbers: np.ndarray) -> np.ndarray:
-        """Worst bound over wanted bound of every star, float64 (n_spec,)."""
-        gram = whitened_gram(self.columns.values, self._variance(numbers))
-        ratios = [
-            np.sqrt(crlb_from_gram(gram, self.columns.names.index(name)).sigma2) / wanted
-            for name, wanted in self.goal.sigma.items()
-        ]
-        return np.max(ratios, axis=0)
-
-    def snr(self, numbers: np.ndarray) -> np.ndarray:
-        """Median S/N per pixel of every star, float64 (n_spec,)."""
-        return median_snr(self.columns.flux, np.sqrt(self._variance(numbers)))
+    Parameters
+    ----------
+    bank : Bank
+    stars : Draws
+        At rest; dust is seen through where the bank knows it.
+    names : tuple of str
+        Labels.
+    normalise : str
+        What is known of the amplitude, see `label_columns`.
+    velocity : bool
+        Whether the radial velocity is fitted too, as ``rv``.
+    """
+    columns = label_columns(bank, stars.labels, stars.mag, names, normalise)
+    if stars.ebv.any():
+        dimmed = flux_of(bank, stars) / flux_of(bank, replace(stars, ebv=None))
+        values, flux = columns.values * dimmed[:, None, :], columns.flux * dimmed
+        columns = Columns(columns.names, values, flux)
+    if velocity:
+        slope = velocity_column(columns.flux, bank.wave, bank.noise.arms)
+        columns = columns.extended("rv", slope)
+    layout = PixelLayout.of(bank.instrument, bank.wave, bank.noise.arms)
+    return Sources(bank.noise, layout, columns, stars.conditions)
 
 
 def plan_stars(bank: Bank, prior: Prior, stars: Draws, goal: Goal) -> StarPlan:
@@ -104,23 +99,20 @@ def plan_stars(bank: Bank, prior: Prior, stars: Draws, goal: Goal) -> StarPlan:
     -------
     plan : StarPlan
     """
-    names = next(iter([free_labels(bank, prior, label) for label in goal.sigma]))
+    names = next(iter([free_labels(bank, prior, label) for label in goal.sigma if label != "rv"]))
     one, longest = exposure_units(prior, goal)
     number, snr, shortfall = (np.full(len(stars), np.nan) for _ in range(3))
     exists = np.flatnonzero(~touches_filled(bank, stars.labels))
+    pixels = pixels_of(bank, goal.arm)
     fitted: tuple[str, ...] = names
     for start in range(0, exists.size, BLOCK):
         rows = exists[start : start + BLOCK]
-        some = stars.take(rows)
-        columns = label_columns(bank, some.labels, some.mag, names, goal.normalise)
-        columns = columns.at_pixels(pixels_of(bank, goal.arm))
-        block = _Block(bank, columns, some.conditions, goal, one)
-        shortfall[rows] = block.shortfall(np.full(rows.size, longest))
-        least = least_integer(lambda n, b=block: b.shortfall(n) <= 1.0, 1, longest, rows.size)
-        reached = least <= longest
-        number[rows[reached]] = least[reached]
-        snr[rows[reached]] = block.snr(np.minimum(least, longest))[reached]
-        fitted = columns.names
+        sources = star_sources(bank, stars.take(rows), names, goal.normalise)
+        found = plan_sources(replace(sources, pixels=pixels), goal, one, longest)
+        shortfall[rows], met = found.shortfall, found.met
+        varied = found.exp_count if goal.vary == "exp_count" else found.exp_time
+        number[rows[met]], snr[rows[met]] = varied[met], found.snr["pixel"][met]
+        fitted = sources.columns.names
     by_count = goal.vary == "exp_count"
     other = np.where(np.isfinite(number), one[1] if by_count else one[0], np.nan)
     return StarPlan(

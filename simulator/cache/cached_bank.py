@@ -12,6 +12,7 @@ from starsmith.data_contract.files.user_cache import cache_folder, kept_or_made
 from starsmith.simulator.grids import StellarGrid
 from starsmith.simulator.grids.demo import demo_cache_key
 from starsmith.simulator.instruments import load_instrument
+from starsmith.simulator.instruments.instrument import with_extinction
 from starsmith.simulator.rendering.render import render_bank
 
 __all__ = ["bank_digest", "cached_bank"]
@@ -36,6 +37,7 @@ def cached_bank(
     interpolation: str = "cubic",
     velocity_step_km_s: float | None = None,
     reddening: bool = False,
+    extinction: str = "",
 ) -> Bank:
     """Bank of a grid at an instrument's pixels, rendered on first use.
 
@@ -49,6 +51,8 @@ def cached_bank(
         Called with (nodes done, nodes in all) while the demo grid is built.
     mag_band, interpolation, velocity_step_km_s, reddening
         As in `render_bank`.
+    extinction : str
+        Law of the dust, as ``F19`` or ``F19:2.5``; the instrument's own by default.
 
     Returns
     -------
@@ -64,7 +68,7 @@ def cached_bank(
     >>> starsmith.cached_bank("demo", "pfs_mr").wave.size == bank.wave.size
     True
     """
-    loaded = load_instrument(instrument)
+    loaded = with_extinction(load_instrument(instrument), extinction)
     chosen = {
         "mag_band": mag_band,
         "interpolation": interpolation,

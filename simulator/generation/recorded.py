@@ -101,7 +101,7 @@ def bank_of_run(path: Path, run: dict, progress: Progress | None = None) -> Bank
     """
     named = {
         name: run["config"][name]
-        for name in ("grid", "instrument", "mag_band", "bank")
+        for name in ("grid", "instrument", "mag_band", "extinction", "bank")
         if name in run["config"]
     }
     if run.get("store") == "observed":

@@ -13,6 +13,7 @@ from starsmith.data_contract.described import described
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.files.outside import MOST_TOML, one_line, read_file
 from starsmith.simulator.instruments.figure_checks import covers
+from starsmith.simulator.instruments.light.dust import law_curve, law_named
 from starsmith.simulator.instruments.parts import (
     LSF_MODELS,
     Arm,
@@ -22,9 +23,10 @@ from starsmith.simulator.instruments.parts import (
     Telescope,
 )
 
-__all__ = ["BUILTIN", "Instrument", "JoinedInstrument", "with_source"]
+__all__ = ["BUILTIN", "Instrument", "JoinedInstrument", "with_extinction", "with_source"]
 
 BUILTIN = Path(__file__).parent
+LAW = "law:"  # of a dust_table that is a published law
 
 
 @described
@@ -41,7 +43,8 @@ class Instrument:
     folder : Path
         Where the tables named in the file lie, unless they are built in.
     dust_table : str
-        Curve of interstellar dust in rows ``wave_nm,a_per_ebv``; the built-in one if empty.
+        Curve of interstellar dust in rows ``wave_nm,a_per_ebv``, or ``law:`` and a published
+        law with its R_V, as ``law:F19:3.1``; the built-in one if empty.
     """
 
     name: str
@@ -95,6 +98,8 @@ class Instrument:
         """Wavelength [nm] and A/E(B-V) of the file's own dust; None for the built-in curve."""
         if not self.dust_table:
             return None
+        if self.dust_table.startswith(LAW):
+            return law_curve(self.dust_table.removeprefix(LAW))
         wave_nm, ratio = self.table(self.dust_table)
         return wave_nm, ratio
 
@@ -141,7 +146,8 @@ class Instrument:
     @property
     def _tables(self) -> list[str]:
         lsf = [arm.lsf for arm in self.arms if arm.lsf not in LSF_MODELS]
-        dust = [self.dust_table] if self.dust_table else []
+        is_file = self.dust_table and not self.dust_table.startswith(LAW)
+        dust = [self.dust_table] if is_file else []
         return [self.atmosphere.telluric_table, self.sky.line_table, *lsf, *dust]
 
     def resolved(self) -> dict:
@@ -265,3 +271,24 @@ def with_source(
     given = {"reff_arcsec": reff, "offset_arcsec": offset}
     changed = {name: value for name, value in given.items() if value is not None}
     return replace(instrument, fibre=replace(instrument.fibre, **changed))
+
+
+def with_extinction(
+    instrument: Instrument | JoinedInstrument, law: str
+) -> Instrument | JoinedInstrument:
+    """Return the instrument behind dust of another extinction law, as ``F19`` or ``F19:2.5``.
+
+    ``D03`` and an empty law change nothing.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such law.
+    """
+    if not law or law_named(law)[0] == "D03":
+        return instrument
+    if isinstance(instrument, JoinedInstrument):
+        members = tuple(with_extinction(member, law) for member in instrument.members)
+        return replace(instrument, members=members)
+    name, r_v = law_named(law)
+    return replace(instrument, dust_table=f"{LAW}{name}:{r_v:g}")

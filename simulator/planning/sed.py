@@ -12,11 +12,13 @@ from starsmith.data_contract.grid.grid_file import GridData
 from starsmith.data_contract.unit_conversion import plain_value
 from starsmith.simulator.constants import BOLTZMANN_NM_K, FLUX_UNIT_CGS
 from starsmith.simulator.instruments import Instrument, JoinedInstrument
+from starsmith.simulator.instruments.light.dust import attenuation
 from starsmith.simulator.instruments.light.extinction import REACH_PIXEL
+from starsmith.simulator.instruments.pfs_etc.validate import flat_flux
 from starsmith.simulator.rendering.band import band_maggies
 from starsmith.simulator.rendering.pixels import pixel_operator
 
-__all__ = ["Sed", "blackbody", "read_sed"]
+__all__ = ["Sed", "blackbody", "flat", "named_sed", "read_sed"]
 
 BLACKBODY_WAVE = np.linspace(3000.0, 14000.0, 11001)  # [Å], one apart
 TEMPERATURE = (100.0, 1.0e6)  # [K]
@@ -88,6 +90,24 @@ class Sed:
         self._check_covers(instrument.wave)
         return np.concatenate([self._on_arm(one) for one in instrument.by_arm])
 
+    def behind(
+        self, ebv: float, curve: tuple[np.ndarray, np.ndarray] | None, mag_band: str
+    ) -> "Sed":
+        """Return the spectrum seen through dust, at AB magnitude 0 behind it.
+
+        Parameters
+        ----------
+        ebv : float
+            Reddening E(B-V) [mag].
+        curve : (wave_nm, a_per_ebv), optional
+            As in `starsmith.simulator.instruments.light.dust.attenuation`.
+        mag_band : str
+        """
+        if ebv == 0.0:
+            return self
+        dimmed = self.values * attenuation(self.wave, ebv, curve)
+        return _scaled(self.name, self.wave, dimmed, mag_band)
+
     def _on_arm(self, one: Instrument) -> np.ndarray:
         pixel = one.arm.dispersion_nm * ANGSTROM_PER_NM
         first, last = one.arm.edge_nm[[0, -1]] * ANGSTROM_PER_NM
@@ -121,6 +141,34 @@ class Sed:
         # beyond its ends the spectrum goes on as it ended
         ends = np.where(at < self.wave[0], self.values[0], self.values[-1])
         return whole[k] + part * (self.values[k] + 0.5 * slope * part) + ends * (at - inside)
+
+
+def flat() -> Sed:
+    """Constant AB magnitude 0 at all wavelengths, 3000 to 14000 Å."""
+    return Sed("flat", BLACKBODY_WAVE, flat_flux(BLACKBODY_WAVE, 0.0))
+
+
+def named_sed(text: str, mag_band: str, air: bool = False) -> Sed:
+    """Spectrum of a word: ``flat``, ``blackbody:4500`` (or ``4500K``), or a table's path.
+
+    Raises
+    ------
+    ConfigError
+        If it is none of these.
+    """
+    kind, _, kelvin = text.partition(":")
+    is_table = text != "flat" and kind != "blackbody"
+    if air and not is_table:
+        raise ConfigError(f"--air is of a table of wavelengths, not of --sed {text}; drop it")
+    if text == "flat":
+        return flat()
+    if kind != "blackbody":
+        return read_sed(Path(text), mag_band, air)
+    try:
+        temperature = float(kelvin.removesuffix("K"))
+    except ValueError:
+        raise ConfigError(f"--sed {text}: expected blackbody:KELVIN, e.g. blackbody:5000") from None
+    return blackbody(temperature, mag_band)
 
 
 def blackbody(kelvin: float, mag_band: str) -> Sed:

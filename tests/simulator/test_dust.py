@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.simulator.instruments.light.dust import attenuation, extinction_per_reddening
+from starsmith.simulator.instruments import load_instrument
+from starsmith.simulator.instruments.instrument import with_extinction
+from starsmith.simulator.instruments.light.dust import (
+    attenuation,
+    extinction_per_reddening,
+    law_curve,
+)
 
 NM = 10.0
 
@@ -46,3 +52,45 @@ def test_curve_of_the_user_replaces_the_built_in_one():
 def test_impossible_reddening_is_refused(ebv):
     with pytest.raises(ConfigError, match=r"E\(B-V\)"):
         attenuation(np.array([8000.0]), ebv)
+
+
+def test_named_laws_are_normalised_to_their_r_v():
+    """A(V) / E(B-V) is R_V by definition, at 5500 Å of Fitzpatrick+ (2019) and others."""
+    for law in ("CCM89", "F19", "G23"):
+        for r_v in (2.5, 3.1, 5.0):
+            wave_nm, ratio = law_curve(f"{law}:{r_v}")
+            assert np.interp(550.0, wave_nm, ratio) == pytest.approx(r_v, rel=0.01)
+    assert law_curve("d03") is None
+
+
+def test_flatter_dust_of_larger_r_v_dims_blue_light_less_by_comparison():
+    steep, flat = (
+        extinction_per_reddening(np.array([4000.0, 5500.0]), law_curve(f"F19:{r_v}"))
+        for r_v in (2.5, 5.0)
+    )
+    assert steep[0] / steep[1] > flat[0] / flat[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("F20", "is not one of"),
+        ("F19:9", r"R_V 2\.\.6"),
+        ("D03:4", "used with R_V 3.1"),
+        ("F19:x", "not a number"),
+    ],
+)
+def test_laws_that_are_none_are_refused(text, says):
+    with pytest.raises(ConfigError, match=says):
+        law_curve(text)
+
+
+def test_an_instrument_behind_another_law_is_another_instrument():
+    """The law is in the resolved figures, so cached banks differ; D03 is the usual one."""
+    usual = load_instrument("pfs_mr")
+    other = with_extinction(usual, "f19:2.5")
+
+    assert other.resolved()["dust_table"] == "law:F19:2.5"
+    assert other.resolved()["sha256"] != usual.resolved()["sha256"]
+    assert with_extinction(usual, "D03") is usual
+    np.testing.assert_array_equal(other.dust_curve[1], law_curve("F19:2.5")[1])

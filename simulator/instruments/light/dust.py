@@ -1,10 +1,12 @@
 """Interstellar dust: how much a star fades at each wavelength for a given reddening.
 
-The curve is Draine's (2003, ARA&A 41, 241) for the Milky Way at R_V = 3.1: Weingartner & Draine
-(2001) with fewer carbon grains. It is the one the PFS exposure-time calculator tabulates, and
-the one derived from grains, so that it holds from 0.1 to 10 µm without joints.
+The default curve is Draine's (2003, ARA&A 41, 241) for the Milky Way at R_V = 3.1: Weingartner &
+Draine (2001) with fewer carbon grains. It is the one the PFS exposure-time calculator tabulates,
+and the one derived from grains, so that it holds from 0.1 to 10 µm without joints. `law_curve`
+gives published laws of any R_V by name.
 """
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -12,8 +14,18 @@ import numpy as np
 from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.constants import ANGSTROM_PER_NM
 from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.spelling import alike, suggestion
 
-__all__ = ["attenuation", "extinction_per_reddening"]
+__all__ = ["LAWS", "attenuation", "extinction_per_reddening", "law_curve", "law_named"]
+
+LAWS = ("D03", "CCM89", "O94", "F99", "F04", "M14", "F19", "G23")
+"""Extinction laws by their names in dust_extinction; all but D03 hold for
+any R_V from 2 to 6 or thereabouts.
+
+Draine 2003; Cardelli+ 1989; O'Donnell 1994; Fitzpatrick 1999, 2004; Maíz Apellániz+ 2014;
+Fitzpatrick+ 2019; Gordon+ 2023.
+"""
+USUAL_RV = 3.1
 
 # Where Draine's tables take B and V, and so one magnitude of E(B-V) [nm].
 B_NM, V_NM = 440.5, 547.0
@@ -34,6 +46,66 @@ def _curve() -> tuple[np.ndarray, np.ndarray]:
     relative = model(fixed.exp(log_wave) / NM_PER_MICRON * units.micron)
     blue, visual = model(np.array([B_NM, V_NM]) / NM_PER_MICRON * units.micron)
     return log_wave, relative / (blue - visual)  # over A(B) - A(V): per magnitude of E(B-V)
+
+
+def law_named(text: str) -> tuple[str, float]:
+    """Name and R_V of ``F19``, ``f19:2.5`` or ``G23:5.5``; R_V is 3.1 unless given.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such law, or not for that R_V.
+    """
+    word, _, number = text.partition(":")
+    law = alike(word, LAWS)
+    if law is None:
+        raise ConfigError(
+            f"extinction law {word!r} is not one of {', '.join(LAWS)}{suggestion(word, LAWS)}; "
+            "write F19, or F19:2.5 for another R_V"
+        )
+    try:
+        r_v = float(number or USUAL_RV)
+    except ValueError:
+        raise ConfigError(f"R_V {number!r} of {text} is not a number; write F19:2.5") from None
+    if law == "D03" and r_v != USUAL_RV:
+        raise ConfigError(f"D03 is used with R_V 3.1, not {number}; F19:{number} takes any")
+    if law != "D03":
+        low, high = _law(law, USUAL_RV).Rv_range
+        if not low <= r_v <= high:
+            raise ConfigError(f"{law} holds for R_V {low:g}..{high:g}, not {r_v:g}")
+    return law, r_v
+
+
+def _law(law: str, r_v: float) -> Callable:
+    from dust_extinction import parameter_averages
+
+    return getattr(parameter_averages, law)(Rv=r_v)
+
+
+@cache
+def law_curve(text: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """Wavelength [nm] and A(λ)/E(B-V) = R_V A(λ)/A(V) of a law; None for the built-in curve.
+
+    Parameters
+    ----------
+    text : str
+        As `law_named` takes it.
+
+    Returns
+    -------
+    curve : (wave_nm, a_per_ebv) of float64 arrays, or None
+        Over the wavelengths that the law holds for, at steps of 1e-3 in ln(wave).
+    """
+    law, r_v = law_named(text)
+    if law == "D03":
+        return None
+    from astropy import units
+
+    model = _law(law, r_v)
+    ends = [NM_PER_MICRON / x for x in reversed(model.x_range)]
+    n_row = int(np.log(ends[1] / ends[0]) / CURVE_STEP)
+    micron = np.geomspace(*np.array(ends) / NM_PER_MICRON, n_row)[1:-1]
+    return micron * NM_PER_MICRON, r_v * np.asarray(model(micron * units.micron))
 
 
 def extinction_per_reddening(
