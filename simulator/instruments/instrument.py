@@ -12,8 +12,8 @@ from starsmith.data_contract.constants import ANGSTROM_PER_NM
 from starsmith.data_contract.described import described
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.files.outside import MOST_TOML, one_line, read_file
+from starsmith.simulator.instruments.dust import law_curve, law_named
 from starsmith.simulator.instruments.figure_checks import covers
-from starsmith.simulator.instruments.light.dust import law_curve, law_named
 from starsmith.simulator.instruments.parts import (
     LSF_MODELS,
     Arm,

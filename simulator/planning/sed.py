@@ -12,7 +12,7 @@ from starsmith.data_contract.grid.grid_file import GridData
 from starsmith.data_contract.unit_conversion import plain_value
 from starsmith.simulator.constants import BOLTZMANN_NM_K, FLUX_UNIT_CGS
 from starsmith.simulator.instruments import Instrument, JoinedInstrument
-from starsmith.simulator.instruments.light.dust import attenuation
+from starsmith.simulator.instruments.dust import attenuation
 from starsmith.simulator.instruments.light.extinction import REACH_PIXEL
 from starsmith.simulator.instruments.pfs_etc.validate import flat_flux
 from starsmith.simulator.rendering.band import band_maggies
@@ -100,7 +100,7 @@ class Sed:
         ebv : float
             Reddening E(B-V) [mag].
         curve : (wave_nm, a_per_ebv), optional
-            As in `starsmith.simulator.instruments.light.dust.attenuation`.
+            As in `starsmith.simulator.instruments.dust.attenuation`.
         mag_band : str
         """
         if ebv == 0.0:

@@ -10,7 +10,7 @@ import numpy as np
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.bank.reddening import ReddeningTables
 from starsmith.data_contract.errors import DataError
-from starsmith.simulator.instruments.light.dust import attenuation, extinction_per_reddening
+from starsmith.simulator.instruments.dust import attenuation, extinction_per_reddening
 from starsmith.simulator.rendering.band import Maggies
 
 __all__ = ["EBV_NODES", "dust_tables", "reddened_maggies", "reddening_tables"]

@@ -5,12 +5,12 @@ import pytest
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.simulator.instruments import load_instrument
-from starsmith.simulator.instruments.instrument import with_extinction
-from starsmith.simulator.instruments.light.dust import (
+from starsmith.simulator.instruments.dust import (
     attenuation,
     extinction_per_reddening,
     law_curve,
 )
+from starsmith.simulator.instruments.instrument import with_extinction
 
 NM = 10.0
 

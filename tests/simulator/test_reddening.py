@@ -11,7 +11,7 @@ from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.grid.grid_file import GridData
 from starsmith.simulator.generation.generate import check_prior
-from starsmith.simulator.instruments.light.dust import attenuation
+from starsmith.simulator.instruments.dust import attenuation
 from starsmith.simulator.observe import model_flux, observe
 from starsmith.simulator.prior import Prior
 from starsmith.simulator.rendering.band import band_maggies

@@ -13,13 +13,13 @@ from starsmith.data_contract.files.outside import read_text
 from starsmith.data_contract.noise.view import background, sensitivity
 from starsmith.data_contract.quantities import CONDITIONS
 from starsmith.simulator.constants import AB_FNU_CGS, FLUX_UNIT_CGS, LIGHT_SPEED_ANGSTROM_S
+from starsmith.simulator.instruments.dust import attenuation
 from starsmith.simulator.instruments.instrument import (
     Instrument,
     JoinedInstrument,
     with_source,
 )
 from starsmith.simulator.instruments.instrument_tables import noise_tables
-from starsmith.simulator.instruments.light.dust import attenuation
 
 __all__ = ["SETTINGS", "EtcComparison", "Setting", "compare_with_etc", "flat_flux"]
 
