@@ -39,6 +39,7 @@ EXCEPTIONS = {  # pattern -> why the line is not run; another test holds it
     r"specsim grid check|specfisher check": "minutes of work: tests/cli/test_grid_check.py",
     r"specdata (ingest|fetch|crossmatch|select|compile-labels|info coadd)": BRING
     + "tests/cli/test_ingest.py, tests/data_contract/surveys",
+    r"specsim explore(?!.*--page)": "serves until it is stopped: tests/cli/test_explore.py",
     r"onnx": "needs the extra `onnx`: tests/learners/test_export.py",
 }
 
