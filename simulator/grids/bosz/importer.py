@@ -3,11 +3,9 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
-from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
@@ -17,58 +15,29 @@ import numpy as np
 from starsmith.data_contract.errors import GridError, InputError
 from starsmith.data_contract.files.atomic import sweep_partials, temporary_folder
 from starsmith.data_contract.files.outside import read_file
-from starsmith.data_contract.files.zarr_groups import schema_of
-from starsmith.data_contract.grid.grid_file import GRID_SCHEMA, grid_writer
-from starsmith.simulator.grids.bosz.bosz_spectrum import check_physical, most_text
+from starsmith.simulator.grids.bosz.bosz_spectrum import most_text
 from starsmith.simulator.grids.bosz.conventions import check_flux_factor, check_medium
-from starsmith.simulator.grids.bosz.names2017 import ArchiveName, NodeLabels
 from starsmith.simulator.grids.bosz.release2024 import ATMOSPHERES
 from starsmith.simulator.grids.bosz.releases import RELEASES, parse_archive_name
-from starsmith.simulator.grids.bosz.staging import LoadedFile, StagedNode, Staging
+from starsmith.simulator.grids.importing.model_spectrum import check_physical
+from starsmith.simulator.grids.importing.node_grid import (
+    ImportReport,
+    check_out,
+    verified,
+    write_nodes,
+)
+from starsmith.simulator.grids.importing.node_labels import ArchiveName, NodeLabels
+from starsmith.simulator.grids.importing.staging import LoadedFile, Staging
 
 __all__ = ["ImportReport", "import_bosz"]
 
 SUFFIXES = (".fits", ".asc.bz2", ".asc", ".txt.gz")
 UNPACKED = re.compile(r"(.*/)?bosz2024_[^/]*\.txt")  # browsers unpack what they download
-ALWAYS_AXES = ("teff", "logg", "m_h")
 LICENCE = (
     "public data of the MAST archive; no licence is stated with the files: cite the paper and "
     "the DOI, and point others to the archive instead of passing copies on"
 )
 REASONS_SHOWN = 5
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImportReport:
-    """What became of every file of an import.
-
-    Attributes
-    ----------
-    path : Path
-        The grid file.
-    imported : tuple of str
-        Files whose spectra are in it.
-    refused : tuple of (str, str)
-        File and the reason it was left out.
-    merged : tuple of (str, str)
-        File left out because another, named second, holds the same spectrum.
-    ignored : tuple of str
-        Files that are no archive files by their suffix.
-    holes : tuple of dict
-        Labels of the nodes the axes span and no file filled.
-    axes : dict of str to float64 array
-    provenance : dict
-        As written into the grid.
-    """
-
-    path: Path
-    imported: tuple[str, ...]
-    refused: tuple[tuple[str, str], ...]
-    merged: tuple[tuple[str, str], ...]
-    ignored: tuple[str, ...]
-    holes: tuple[dict[str, float], ...]
-    axes: dict[str, np.ndarray]
-    provenance: dict
 
 
 class _Job(NamedTuple):
@@ -124,7 +93,7 @@ def import_bosz(
     folder, out = Path(folder), Path(out)
     beside = out.with_name(f"{out.name}.spectra")
     sweep_partials(beside)  # of killed imports, finished ones too
-    _check_out(out, overwrite)
+    check_out(out, overwrite)
     low = -np.inf if wave_min is None else wave_min
     high = np.inf if wave_max is None else wave_max
     if not low < high:
@@ -149,14 +118,7 @@ def import_bosz(
                 progress(done, len(jobs))
         staging.keep_one_coverage()
         _require_nodes(folder, staging)
-        return _write(out, staging, jobs[0].name, ignored)
-
-
-def _check_out(out: Path, overwrite: bool) -> None:
-    if out.exists() and not overwrite:
-        raise GridError(f"{out} exists; choose another --out or add --overwrite")
-    if out.exists() and schema_of(out) != GRID_SCHEMA:
-        raise GridError(f"{out} is no grid file and is not replaced; choose another --out")
+        return write_nodes(out, staging, _attributes(jobs[0].name, staging), ignored)
 
 
 def _archive_files(folder: Path) -> tuple[list[str], tuple[str, ...]]:
@@ -255,38 +217,11 @@ def _require_nodes(folder: Path, staging: Staging) -> None:
         )
 
 
-def _axes(nodes: Iterable[NodeLabels]) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-    """Labels that vary, with their nodes, and the value of those that do not."""
-    axes, fixed = {}, {}
-    for name, column in zip(NodeLabels._fields, zip(*nodes, strict=True), strict=True):
-        values = np.unique(np.array(column, dtype=np.float64))
-        if values.size > 1 or name in ALWAYS_AXES:
-            axes[name] = values
-        else:
-            fixed[name] = float(values[0])
-    return axes, fixed
-
-
-def _holes(axes: dict[str, np.ndarray], nodes: Iterable[NodeLabels]) -> tuple[dict, ...]:
-    present = {tuple(getattr(labels, name) for name in axes) for labels in nodes}
-    spanned = product(*(values.tolist() for values in axes.values()))
-    return tuple(
-        dict(zip(axes, values, strict=True)) for values in spanned if values not in present
-    )
-
-
-def _verified(checks: Iterable[bool], how: str) -> str:
-    checks = list(checks)
-    return f"{how} in {sum(checks)} of {len(checks)} spectra" if any(checks) else "unverified"
-
-
-def _provenance(
-    name: ArchiveName, nodes: dict[NodeLabels, StagedNode], staging: Staging, fixed: dict
-) -> dict:
+def _provenance(name: ArchiveName, staging: Staging) -> dict:
     release = RELEASES[name.release]
-    staged = nodes.values()
-    medium = _verified((node.medium_verified for node in staged), "seen from the Ca II triplet")
-    factor = _verified((node.flux_verified for node in staged), "seen from sigma Teff^4")
+    staged = staging.nodes.values()
+    medium = verified((node.medium_verified for node in staged), "seen from the Ca II triplet")
+    factor = verified((node.flux_verified for node in staged), "seen from sigma Teff^4")
     return {
         "release": f"BOSZ {name.release}",
         "source": release.source,
@@ -295,44 +230,17 @@ def _provenance(
         "atmospheres": dict(Counter(node.atmosphere for node in staged)),
         "microturbulence_km_s": name.microturbulence,
         "resolution": name.resolution,
-        "fixed_labels": fixed,
         "medium": f"vacuum, {medium}",
         "stored_medium": release.stored_medium,
         "flux": f"surface flux F, {factor}",
         "stored_flux": release.stored_flux,
-        "files": {node.file: node.sha256 for node in staged},
-        "refused": [list(refusal) for refusal in staging.refused],
-        "merged": [list(pair) for pair in staging.merged],
     }
 
 
-def _write(
-    out: Path, staging: Staging, name: ArchiveName, ignored: tuple[str, ...]
-) -> ImportReport:
-    nodes = dict(sorted(staging.nodes.items()))
-    axes, fixed = _axes(nodes)
-    provenance = _provenance(name, nodes, staging, fixed)
-    attributes = {
+def _attributes(name: ArchiveName, staging: Staging) -> dict:
+    return {
         "name": f"bosz{name.release}-r{name.resolution}",
         "resolution": float(name.resolution),
-        "provenance": provenance,
+        "provenance": _provenance(name, staging),
         "notice": "",
     }
-    wave = staging.wave(next(iter(nodes.values())))
-    with grid_writer(out, axes, wave, attributes) as writer:
-        for labels, node in nodes.items():
-            position = tuple(
-                int(np.searchsorted(values, getattr(labels, label)))
-                for label, values in axes.items()
-            )
-            writer.write_node(position, *staging.spectrum(node))
-    return ImportReport(
-        path=out,
-        imported=tuple(node.file for node in nodes.values()),
-        refused=tuple(staging.refused),
-        merged=tuple(staging.merged),
-        ignored=ignored,
-        holes=_holes(axes, nodes),
-        axes=axes,
-        provenance=provenance,
-    )

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterable, Iterator
 from itertools import product
-from typing import NamedTuple
 
 import numpy as np
 
 from starsmith.data_contract.errors import ConfigError, GridError
+from starsmith.simulator.grids.importing.node_labels import ArchiveName, NodeLabels
 
 __all__ = [
     "FORMATS",
@@ -58,26 +58,6 @@ NAME = re.compile(
     r"t(?P<teff>\d{4,5})g(?P<logg>\d\d)v20modrt0b(?P<resolution>\d+)rs"
     r"(?P<suffix>\.asc\.bz2|\.asc|\.fits)"
 )
-
-
-class NodeLabels(NamedTuple):
-    """Labels of one model, in the order of every label array [K, dex, dex, dex, dex]."""
-
-    teff: float
-    logg: float
-    m_h: float
-    a_m: float = 0.0
-    c_m: float = 0.0
-
-
-class ArchiveName(NamedTuple):
-    """What an archive file says about itself before it is opened."""
-
-    release: str
-    labels: NodeLabels
-    resolution: int
-    microturbulence: float = 2.0  # [km/s]
-    atmosphere: str = "ATLAS9"
 
 
 def _digits(letter: str, value: float) -> str:

@@ -8,8 +8,9 @@ import numpy as np
 from starsmith.data_contract.errors import DataError, GridError
 from starsmith.data_contract.files.outside import unpack
 from starsmith.data_contract.tables.fits import read_fits_table
-from starsmith.simulator.grids.bosz.bosz_spectrum import ArchiveSpectrum, geometric_wave, most_text
-from starsmith.simulator.grids.bosz.names2017 import ArchiveName
+from starsmith.simulator.grids.bosz.bosz_spectrum import geometric_wave, most_text
+from starsmith.simulator.grids.importing.model_spectrum import ModelSpectrum
+from starsmith.simulator.grids.importing.node_labels import ArchiveName
 
 __all__ = ["read_bosz2017"]
 
@@ -22,7 +23,7 @@ HEADER_LABELS = {"T_EFF": "teff", "LOGG": "logg", "MH": "m_h", "CM": "c_m", "ALP
 HEADER_TOLERANCE = 1e-3
 
 
-def read_bosz2017(content: bytes, file_name: str, name: ArchiveName) -> ArchiveSpectrum:
+def read_bosz2017(content: bytes, file_name: str, name: ArchiveName) -> ModelSpectrum:
     """Spectrum of one file.
 
     Parameters
@@ -36,7 +37,7 @@ def read_bosz2017(content: bytes, file_name: str, name: ArchiveName) -> ArchiveS
 
     Returns
     -------
-    spectrum : ArchiveSpectrum
+    spectrum : ModelSpectrum
         Whole range, vacuum, F = pi x the archive's value.
 
     Raises
@@ -51,7 +52,7 @@ def read_bosz2017(content: bytes, file_name: str, name: ArchiveName) -> ArchiveS
         packed = file_name.endswith(".bz2")
         columns = _read_ascii(content, most_text(name.resolution), packed)
     wave, flux, continuum = (np.asarray(column, dtype=np.float64) for column in columns)
-    return ArchiveSpectrum(
+    return ModelSpectrum(
         wave=geometric_wave(wave, name.resolution),
         flux=(SURFACE_FLUX * flux).astype(np.float32),
         continuum=(SURFACE_FLUX * continuum).astype(np.float32),

@@ -10,8 +10,10 @@ import numpy as np
 
 from starsmith.data_contract.errors import DataError, GridError
 from starsmith.data_contract.files.outside import unpack
-from starsmith.simulator.grids.bosz.bosz_spectrum import ArchiveSpectrum, most_text
-from starsmith.simulator.grids.bosz.names2017 import COMPOSITIONS, ArchiveName, NodeLabels
+from starsmith.simulator.grids.bosz.bosz_spectrum import most_text
+from starsmith.simulator.grids.bosz.names2017 import COMPOSITIONS
+from starsmith.simulator.grids.importing.model_spectrum import ModelSpectrum
+from starsmith.simulator.grids.importing.node_labels import ArchiveName, NodeLabels
 
 __all__ = [
     "ATMOSPHERES",
@@ -147,7 +149,7 @@ def bosz2024_wave(resolution: int) -> np.ndarray:
     return FIRST_WAVE * np.exp(np.arange(n_wave) * (math.log(WAVE_RATIO) / n_wave))
 
 
-def read_bosz2024(content: bytes, file_name: str, name: ArchiveName) -> ArchiveSpectrum:
+def read_bosz2024(content: bytes, file_name: str, name: ArchiveName) -> ModelSpectrum:
     """Spectrum of one file.
 
     Parameters
@@ -161,7 +163,7 @@ def read_bosz2024(content: bytes, file_name: str, name: ArchiveName) -> ArchiveS
 
     Returns
     -------
-    spectrum : ArchiveSpectrum
+    spectrum : ModelSpectrum
         Whole range, vacuum, F = 4 pi H.
 
     Raises
@@ -188,7 +190,7 @@ def read_bosz2024(content: bytes, file_name: str, name: ArchiveName) -> ArchiveS
         )
     wave = bosz2024_wave(name.resolution)
     eddington_flux, continuum = table.T
-    return ArchiveSpectrum(
+    return ModelSpectrum(
         wave=np.where(wave > LAST_VACUUM, air_to_vacuum(wave), wave),
         flux=(SURFACE_FLUX * eddington_flux).astype(np.float32),
         continuum=(SURFACE_FLUX * continuum).astype(np.float32),

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from starsmith.simulator.grids.bosz.bosz_spectrum import ArchiveSpectrum
-from starsmith.simulator.grids.bosz.names2017 import ArchiveName, parse_bosz2017
+from starsmith.simulator.grids.bosz.names2017 import parse_bosz2017
 from starsmith.simulator.grids.bosz.read2017 import read_bosz2017
 from starsmith.simulator.grids.bosz.release2024 import parse_bosz2024, read_bosz2024
+from starsmith.simulator.grids.importing.model_spectrum import ModelSpectrum
+from starsmith.simulator.grids.importing.node_labels import ArchiveName
 
 __all__ = ["RELEASES", "Release", "parse_archive_name"]
 
@@ -14,7 +15,7 @@ __all__ = ["RELEASES", "Release", "parse_archive_name"]
 class Release(NamedTuple):
     """How to read a release, and what to say of it."""
 
-    read: Callable[[bytes, str, ArchiveName], ArchiveSpectrum]
+    read: Callable[[bytes, str, ArchiveName], ModelSpectrum]
     citation: str
     source: str
     stored_flux: str

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from starsmith.simulator.grids.bosz.bosz_spectrum import ArchiveSpectrum, wave_tolerance
-from starsmith.simulator.grids.bosz.names2017 import ArchiveName, NodeLabels
+from starsmith.simulator.grids.importing.model_spectrum import ModelSpectrum, wave_tolerance
+from starsmith.simulator.grids.importing.node_labels import ArchiveName, NodeLabels
 
 __all__ = ["LoadedFile", "StagedNode", "Staging"]
 
@@ -20,7 +20,7 @@ class LoadedFile(NamedTuple):
     file: str
     sha256: str
     name: ArchiveName
-    spectrum: ArchiveSpectrum
+    spectrum: ModelSpectrum
     medium_verified: bool
     flux_verified: bool
 
@@ -33,6 +33,7 @@ class StagedNode(NamedTuple):
     atmosphere: str
     coverage: int
     offset: int
+    n_row: int
     medium_verified: bool
     flux_verified: bool
 
@@ -73,13 +74,17 @@ class Staging:
         """Vacuum wavelengths of a node [Å], float64 (n_wave,)."""
         return self._waves[node.coverage]
 
-    def spectrum(self, node: StagedNode) -> tuple[np.ndarray, np.ndarray]:
-        """Flux and continuum of a node [erg/s/cm²/Å], float32 (n_wave,) each."""
+    def spectrum(self, node: StagedNode) -> tuple[np.ndarray, ...]:
+        """Flux and, where it has one, continuum of a node [erg/s/cm²/Å], float32 (n_wave,)."""
         n_wave = self.wave(node).size
         self._scratch.seek(node.offset)
-        content = self._scratch.read(2 * n_wave * np.dtype(np.float32).itemsize)
-        flux, continuum = np.frombuffer(content, dtype=np.float32).reshape(2, n_wave)
-        return flux, continuum
+        content = self._scratch.read(node.n_row * n_wave * np.dtype(np.float32).itemsize)
+        return tuple(np.frombuffer(content, dtype=np.float32).reshape(node.n_row, n_wave))
+
+    @property
+    def has_continuum(self) -> bool:
+        """Whether every node has a continuum."""
+        return all(node.n_row > 1 for node in self.nodes.values())
 
     def keep_one_coverage(self) -> None:
         """Refuse the nodes whose wavelengths are not those of most nodes."""
@@ -98,14 +103,16 @@ class Staging:
 
     def _store(self, loaded: LoadedFile) -> StagedNode:
         offset = self._scratch.seek(0, 2)
-        self._scratch.write(loaded.spectrum.flux.tobytes())
-        self._scratch.write(loaded.spectrum.continuum.tobytes())
+        rows = _rows(loaded.spectrum)
+        for row in rows:
+            self._scratch.write(row.tobytes())
         return StagedNode(
             file=loaded.file,
             sha256=loaded.sha256,
             atmosphere=loaded.name.atmosphere,
             coverage=self._coverage(loaded),
             offset=offset,
+            n_row=len(rows),
             medium_verified=loaded.medium_verified,
             flux_verified=loaded.flux_verified,
         )
@@ -126,9 +133,7 @@ class Staging:
         kept = self.nodes[labels]
         if self._coverage(loaded) == kept.coverage and all(
             np.allclose(ours, theirs, rtol=PRINTED_RELATIVE, atol=0.0)
-            for ours, theirs in zip(
-                (loaded.spectrum.flux, loaded.spectrum.continuum), self.spectrum(kept), strict=True
-            )
+            for ours, theirs in zip(_rows(loaded.spectrum), self.spectrum(kept), strict=False)
         ):
             self.merged.append((loaded.file, kept.file))
             return
@@ -140,3 +145,8 @@ class Staging:
     def _refuse_rival(self, file: str, rival: str) -> None:
         reason = f"claims the node of {rival} and disagrees with it; remove the wrong one"
         self.refused.append((file, reason))
+
+
+def _rows(spectrum: ModelSpectrum) -> list[np.ndarray]:
+    """Flux and, where there is one, continuum."""
+    return [row for row in (spectrum.flux, spectrum.continuum) if row is not None]

@@ -1,0 +1,1 @@
+"""Spectra of any model grid on their way into a grid file: layouts, statements, checks."""
