@@ -1,4 +1,4 @@
-from .bosz.importer import ImportReport as ImportReport
+from .any_layout import import_grid as import_grid
 from .bosz.importer import import_bosz as import_bosz
 from .download.fetch import FetchReport as FetchReport
 from .download.fetch import fetch_grid as fetch_grid
@@ -10,4 +10,7 @@ from .grid import grid_info as grid_info
 from .grid import grid_path as grid_path
 from .grid import holes as holes
 from .grid import subgrid as subgrid
+from .importing.node_grid import ImportReport as ImportReport
+from .importing.spectra_import import SpectraRequest as SpectraRequest
+from .importing.statement import Statement as Statement
 from .interpolation_error import grid_error_map as grid_error_map

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+MODELS = "specsim grid import {} --out out.zarr --medium vacuum --flux F_lambda --resolution 12000"
 READERS = {  # what reads each input; {} is the input's name
     "bank.zarr": (
         "specsim generate -n 20 --workers 1 --bank {} --out out.zarr",
@@ -45,6 +46,20 @@ READERS = {  # what reads each input; {} is the input's name
     ),
     "targets.fits": ("specfisher plan --target-sigma logg=0.3 --bank bank.zarr --stars {}",),
     "sed.ecsv": ("specsim snr --mag 21 --sed {}",),
+    "list": (
+        "specsim grid import {} --out out.zarr",
+        "specsim grid import {}/list.ecsv --out out.zarr",
+    ),
+    "phoenix": (
+        "specsim grid import {} --out out.zarr",
+        "specsim grid import {} --out out.zarr --to-resolution 5000",
+    ),
+    "newera": ("specsim grid import {} --out out.zarr --to-resolution 5000",),
+    "atlas": ("specsim grid import {} --out out.zarr --medium vacuum",),
+    "kurucz.flx": ("specsim grid import {} --out out.zarr --medium vacuum",),
+    "kurucz.pck": ("specsim grid import {} --out out.zarr --medium vacuum",),
+    "models.npz": (MODELS,),
+    "models.fits": (MODELS,),
     "run.toml": ("specsim generate --config {} --out out.zarr",),
     "mine.toml": ("specsim instrument show {}", "specsim snr --mag 21 --instrument {}"),
     "recipe.toml": (

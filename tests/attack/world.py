@@ -8,6 +8,7 @@ from astropy.table import Table
 
 from starsmith.data_contract.grid.grid_file import GridData, write_grid
 from tests.conftest import make_toy_bank, star_flux
+from tests.reference import model_grids
 from tests.reference.bosz_archive import star, write_node
 from tests.written.driver import run
 
@@ -50,6 +51,7 @@ def build(folder):
     sed.write(folder / "sed.ecsv", format="ascii.ecsv")
     for teff, logg in product((4000.0, 4500.0, 5000.0), (4.0, 4.5)):
         write_node(folder / "archive", teff=teff, logg=logg)
+    write_model_grids(folder)
     instrument = files("starsmith.simulator.instruments") / "pfs_mr.toml"
     (folder / "mine.toml").write_text(instrument.read_text())
     for name, text in TEXTS.items():
@@ -57,3 +59,22 @@ def build(folder):
     for line in MADE:
         code, said = run(line)
         assert code == 0, f"{line}: {said}"
+
+
+def write_model_grids(folder):
+    """A small file of every layout that ``specsim grid import`` reads."""
+    fine = model_grids.fine_wave(8470.0, 8690.0, resolution=6000)
+    nodes = [(5000, 4.0, 0.0), (5250, 4.0, 0.0)]
+    meta = {"medium": "vacuum", "flux": "F_lambda", "resolution": 12000}
+    model_grids.write_list(folder / "list", fine, nodes, meta)
+    model_grids.write_phoenix(folder / "phoenix", fine, 5000)
+    model_grids.write_newera(folder / "newera", fine, 5000)
+    model_grids.write_stsci(folder / "atlas", fine, 5000, (4.0, 4.5))
+    model_grids.write_flx(folder / "kurucz.flx", fine[::4], nodes)
+    model_grids.write_pck(folder / "kurucz.pck", np.round(fine[::4], 1), nodes)
+    teff, logg, m_h = (np.array(column, dtype=float) for column in zip(*nodes, strict=True))
+    flux = np.array([model_grids.surface_flux(fine, teff=t, logg=g, m_h=m) for t, g, m in nodes])
+    arrays = {"wave": fine, "flux": flux, "teff": teff, "logg": logg, "m_h": m_h}
+    np.savez(folder / "models.npz", **arrays)
+    arrays["wave"] = np.tile(fine, (len(nodes), 1))
+    Table(arrays).write(folder / "models.fits")

@@ -15,6 +15,7 @@ from starsmith.simulator.grids.importing.staging import Staging
 
 __all__ = ["ImportReport", "check_out", "node_axes", "verified", "write_nodes"]
 
+CUBIC_NODES = 4
 ALWAYS_AXES = ("teff", "logg", "m_h")
 
 
@@ -37,6 +38,8 @@ class ImportReport:
     holes : tuple of dict
         Labels of the nodes the axes span and no file filled.
     axes : dict of str to float64 array
+    thin : tuple of str
+        Labels with fewer nodes than a cubic needs, in words.
     provenance : dict
         As written into the grid.
     """
@@ -49,6 +52,7 @@ class ImportReport:
     holes: tuple[dict[str, float], ...]
     axes: dict[str, np.ndarray]
     provenance: dict
+    thin: tuple[str, ...] = ()
 
 
 def check_out(out: Path, overwrite: bool) -> None:
@@ -131,4 +135,15 @@ def write_nodes(
         holes=_holes(axes, nodes),
         axes=axes,
         provenance=provenance,
+        thin=_thin(axes),
+    )
+
+
+def _thin(axes: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+    """What cannot be interpolated as usual, in words."""
+    few = {name: values.size for name, values in axes.items() if values.size < CUBIC_NODES}
+    return tuple(
+        f"{name} has {n} node{'s' * (n > 1)}: "
+        + (f"interpolated with degree {n - 1}, not 3" if n > 1 else "it cannot be varied")
+        for name, n in few.items()
     )

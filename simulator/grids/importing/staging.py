@@ -34,6 +34,7 @@ class StagedNode(NamedTuple):
     coverage: int
     offset: int
     n_row: int
+    resolution: int
     medium_verified: bool
     flux_verified: bool
 
@@ -48,7 +49,8 @@ class Staging:
     merged : list of (file left out, file kept)
     """
 
-    def __init__(self, scratch: Path):
+    def __init__(self, scratch: Path, advice: str = "fetch it again"):
+        self._advice = advice
         self._scratch = scratch.open("w+b")
         self._waves: list[np.ndarray] = []
         self._disputed: dict[NodeLabels, str] = {}
@@ -95,7 +97,7 @@ class Staging:
                 here, there = self._waves[node.coverage], self._waves[common]
                 reason = (
                     f"covers {here[0]:.2f}..{here[-1]:.2f} Å in {here.size} samples, most files "
-                    f"{there[0]:.2f}..{there[-1]:.2f} Å in {there.size}; fetch it again, or "
+                    f"{there[0]:.2f}..{there[-1]:.2f} Å in {there.size}; {self._advice}, or "
                     "import a range that all files cover"
                 )
                 self.refused.append((node.file, reason))
@@ -113,6 +115,7 @@ class Staging:
             coverage=self._coverage(loaded),
             offset=offset,
             n_row=len(rows),
+            resolution=loaded.name.resolution,
             medium_verified=loaded.medium_verified,
             flux_verified=loaded.flux_verified,
         )
