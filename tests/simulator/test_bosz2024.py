@@ -11,6 +11,7 @@ from starsmith.data_contract.errors import DataError, GridError
 from starsmith.data_contract.grid.grid_file import read_grid
 from starsmith.simulator.grids import import_bosz
 from starsmith.simulator.grids.bosz.conventions import check_flux_factor, check_medium
+from starsmith.simulator.grids.bosz.cropped import cropped_bytes, cropped_content, read_cropped
 from starsmith.simulator.grids.bosz.names2017 import ArchiveName, NodeLabels
 from starsmith.simulator.grids.bosz.release2024 import (
     ATMOSPHERES,
@@ -20,6 +21,7 @@ from starsmith.simulator.grids.bosz.release2024 import (
     parse_bosz2024,
     read_bosz2024,
 )
+from starsmith.simulator.grids.bosz.releases import parse_archive_name
 from tests.reference.bosz_archive import file_name_2024, star, write_node, write_node_2024
 
 
@@ -178,3 +180,18 @@ def test_a_file_that_a_browser_unpacked_is_the_same(tmp_path):
     report = import_bosz(plain.parent, tmp_path / "grid.zarr")
     assert report.imported == (plain.name,)
     assert report.ignored == ("notes.txt",)
+
+
+def test_a_cropped_file_keeps_the_air_wavelengths_of_its_release(tmp_path):
+    """Wavelengths rebuilt from two numbers are those of the whole file, air brought to vacuum."""
+    path = write_node_2024(tmp_path / "a", resolution=5000, teff=5000)
+    name = parse_archive_name(path.name)
+    cropped = tmp_path / "c.npz"
+    cropped.write_bytes(cropped_content(path.read_bytes(), path.name, name, 8460.0, 8690.0))
+    read = read_cropped(cropped, name)
+    whole = read_bosz2024(path.read_bytes(), path.name, name).crop(8460.0, 8690.0)
+    np.testing.assert_allclose(read.spectrum.wave, whole.wave, rtol=1e-13)
+    assert read.spectrum.flux.tobytes() == whole.flux.tobytes()
+    assert (read.medium_verified, read.flux_verified) == (True, True)
+    size = cropped.stat().st_size
+    assert size == pytest.approx(cropped_bytes(name, 8460.0, 8690.0), rel=0.05)

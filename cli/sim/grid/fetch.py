@@ -11,7 +11,7 @@ from starsmith.cli.shared.command import Command, echo_json, json_option, out_op
 from starsmith.cli.shared.option_table import argument, grouped, option, takes
 from starsmith.cli.shared.option_types import Count, Named, Range
 from starsmith.cli.shared.progress import progress_bar
-from starsmith.data_contract.errors import StarsmithError
+from starsmith.data_contract.errors import ConfigError, StarsmithError
 
 if TYPE_CHECKING:
     from starsmith.simulator.grids.download.fetch_plan import FetchPlan
@@ -47,6 +47,10 @@ class FetchRequest:
         type=Named(["fits", "ascii", "text"]), help="bosz2017: fits (default), ascii."
     )
     microturbulence: int = option(type=Count(minimum=0), default=2, help="[km/s]")
+    wave_min: float | None = option(
+        type=float, help="Keep this vacuum range of each file only [Angstrom], with --wave-max."
+    )
+    wave_max: float | None = option(type=float, help="Where the range ends [Angstrom].")
     out: Path = out_option("Folder for the files; goes on with what is there.")
     base_url: str | None = option(help="A mirror of the archive.  [default: the archive at MAST]")
     connections: int = option(
@@ -59,6 +63,9 @@ class FetchRequest:
         """Files of the box."""
         from starsmith.simulator.grids import plan_fetch
 
+        if (self.wave_min is None) != (self.wave_max is None):
+            raise ConfigError("--wave-min and --wave-max crop together; give both, or neither")
+        crop = None if self.wave_min is None else (self.wave_min, self.wave_max)
         return plan_fetch(
             self.archive.removeprefix("bosz"),
             self.ranges,
@@ -66,16 +73,17 @@ class FetchRequest:
             self.format,
             self.microturbulence,
             self.base_url,
+            crop,
         )
 
     def estimate(self) -> dict:
         """Files and bytes that would come, and the room there is; opens no connection."""
-        from starsmith.simulator.grids.download.fetch import missing_bytes
+        from starsmith.simulator.grids.download.fetch import missing_bytes, room_bytes
 
         plan = self.plan()
         folders = (self.out.absolute(), *self.out.absolute().parents)
         folder = next(parent for parent in folders if parent.is_dir())
-        present = sum((self.out / file.name).exists() for file in plan.files)
+        present = sum((self.out / plan.kept_name(file)).exists() for file in plan.files)
         return {
             "out": str(self.out),
             "source": plan.base_url,
@@ -84,6 +92,7 @@ class FetchRequest:
             "n_present": present,
             "n_never_computed": len(plan.never_computed),
             "bytes": missing_bytes(plan, self.out),
+            "bytes_needed": room_bytes(plan, self.out, self.connections),
             "bytes_free": shutil.disk_usage(folder).free,
             "first": plan.files[0].name,
             "last": plan.files[-1].name,
@@ -127,13 +136,15 @@ class FetchRequest:
             "n_never_computed": len(plan.never_computed),
             "holes": done.holes,
             "bytes": done.n_received,
+            "bytes_kept": done.n_kept,
         }
 
 
 @click.command(
     cls=Command,
     examples=(
-        "specsim grid fetch bosz2017 --teff 3500..6500 --logg 0..5 --m-h -2.5..0.75 --out bosz/",
+        "specsim grid fetch bosz2017 --teff 3500..6500 --logg 0..5 --m-h -2.5..0.75 --out bosz/ "
+        "--wave-min 6400 --wave-max 9100",
         "specsim grid fetch bosz2024 --teff 5000 --logg 4..5 --m-h -1..0.5 --out bosz/ --dry-run",
     ),
     resume="whole files are kept and parts continued; run the same command again",
@@ -158,11 +169,13 @@ def _describe(report: dict) -> str:
         return (
             f"would fetch {report['n_files'] - report['n_present']} of {report['n_files']} files"
             f"{absent}, about {_megabytes(report['bytes'])} "
-            f"({report['bytes_free'] / 1e9:.1f} GB free), to {report['out']}\n"
+            f"({_megabytes(report['bytes_needed'])} on the disk, {report['bytes_free'] / 1e9:.1f} "
+            f"GB free), to {report['out']}\n"
             f"from {report['source']}: {report['first']} .. {report['last']}"
         )
     return (
-        f"{report['n_fetched']} files fetched ({_megabytes(report['bytes'])}), "
+        f"{report['n_fetched']} files fetched ({_megabytes(report['bytes'])}, "
+        f"{_megabytes(report['bytes_kept'])} kept), "
         f"{report['n_kept']} there already, {len(report['holes'])} not in the archive{absent}\n"
         f"next: specsim grid import {report['out']} --out bosz.zarr"
     )

@@ -7,6 +7,7 @@ from starsmith.data_contract.errors import InputError
 from starsmith.data_contract.files.outside import read_file, unpack
 from starsmith.data_contract.tables.fits import read_fits_table
 from starsmith.simulator.grids.bosz.bosz_spectrum import most_text
+from starsmith.simulator.grids.bosz.cropped import CROPPED, read_cropped
 from starsmith.simulator.grids.bosz.read2017 import COLUMNS, check_header
 from starsmith.simulator.grids.bosz.releases import parse_archive_name
 
@@ -33,7 +34,10 @@ def find_damage(file: Path, name: str) -> str | None:
         length, the columns and the header are compared.
     """
     try:
-        parsed = parse_archive_name(name)
+        parsed = parse_archive_name(name.removesuffix(CROPPED))
+        if name.endswith(CROPPED):
+            read_cropped(file, parsed)
+            return None
         most = most_text(parsed.resolution)
         content = read_file(file, most)
         if name.endswith(".fits"):

@@ -17,6 +17,7 @@ from starsmith.data_contract.files.atomic import sweep_partials, temporary_folde
 from starsmith.data_contract.files.outside import read_file
 from starsmith.simulator.grids.bosz.bosz_spectrum import most_text
 from starsmith.simulator.grids.bosz.conventions import check_flux_factor, check_medium
+from starsmith.simulator.grids.bosz.cropped import CROPPED, CroppedFile, read_cropped
 from starsmith.simulator.grids.bosz.release2024 import ATMOSPHERES
 from starsmith.simulator.grids.bosz.releases import RELEASES, parse_archive_name
 from starsmith.simulator.grids.importing.model_spectrum import check_physical
@@ -31,7 +32,7 @@ from starsmith.simulator.grids.importing.staging import LoadedFile, Staging
 
 __all__ = ["ImportReport", "import_bosz"]
 
-SUFFIXES = (".fits", ".asc.bz2", ".asc", ".txt.gz")
+SUFFIXES = (".fits", ".asc.bz2", ".asc", ".txt.gz", CROPPED)
 UNPACKED = re.compile(r"(.*/)?bosz2024_[^/]*\.txt")  # browsers unpack what they download
 LICENCE = (
     "public data of the MAST archive; no licence is stated with the files: cite the paper and "
@@ -136,7 +137,7 @@ def _parse_names(files: list[str]) -> tuple[dict[str, ArchiveName], list[tuple[s
     names, refused = {}, []
     for file in files:
         try:
-            names[file] = parse_archive_name(file.rpartition("/")[2])
+            names[file] = parse_archive_name(file.rpartition("/")[2].removesuffix(CROPPED))
         except GridError as problem:
             refused.append((file, str(problem)))
     return names, refused
@@ -189,16 +190,26 @@ def _one_atmosphere(
 def _load(job: _Job) -> LoadedFile | tuple[str, str]:
     """Read and check one file; a refusal comes back as (file, reason)."""
     try:
-        content = read_file(job.folder / job.file, most_text(job.name.resolution))
-        spectrum = RELEASES[job.name.release].read(content, job.file, job.name)
-        medium_verified = check_medium(spectrum, job.name)
-        flux_verified = check_flux_factor(spectrum, job.name)
-        spectrum = spectrum.crop(job.wave_min, job.wave_max)
+        if job.file.endswith(CROPPED):
+            read = read_cropped(job.folder / job.file, job.name)
+        else:
+            read = _whole(job)
+        spectrum = read.spectrum.crop(job.wave_min, job.wave_max)
         check_physical(spectrum)
     except (InputError, OSError) as problem:
         return job.file, str(problem)
+    return LoadedFile(
+        job.file, read.sha256, job.name, spectrum, read.medium_verified, read.flux_verified
+    )
+
+
+def _whole(job: _Job) -> CroppedFile:
+    content = read_file(job.folder / job.file, most_text(job.name.resolution))
+    spectrum = RELEASES[job.name.release].read(content, job.file, job.name)
+    medium_verified = check_medium(spectrum, job.name)
+    flux_verified = check_flux_factor(spectrum, job.name)
     digest = hashlib.sha256(content).hexdigest()
-    return LoadedFile(job.file, digest, job.name, spectrum, medium_verified, flux_verified)
+    return CroppedFile(spectrum, digest, medium_verified, flux_verified)
 
 
 def _load_all(jobs: list[_Job], workers: int) -> Iterator[LoadedFile | tuple[str, str]]:

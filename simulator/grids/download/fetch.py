@@ -12,8 +12,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from starsmith.data_contract.dataset.manifest import FileRecord, hash_file
-from starsmith.data_contract.errors import GridError, StarsmithError
+from starsmith.data_contract.errors import GridError, InputError, StarsmithError
+from starsmith.data_contract.files.atomic import staged_file
+from starsmith.data_contract.files.outside import read_file
 from starsmith.simulator.grids.bosz.bosz_integrity import find_damage
+from starsmith.simulator.grids.bosz.bosz_spectrum import most_text
+from starsmith.simulator.grids.bosz.cropped import CROPPED, cropped_content
 from starsmith.simulator.grids.bosz.releases import parse_archive_name
 from starsmith.simulator.grids.download.fetch_plan import FetchPlan, PlannedFile
 from starsmith.simulator.grids.download.fetch_record import FetchRecord, sole_use
@@ -25,7 +29,7 @@ from starsmith.simulator.grids.download.remote import (
 )
 from starsmith.simulator.grids.download.transfer import PartialFile, download
 
-__all__ = ["FetchReport", "fetch_grid", "missing_bytes"]
+__all__ = ["FetchReport", "fetch_grid", "missing_bytes", "room_bytes"]
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +56,8 @@ class FetchReport:
         File and the reason it is not there; running again may help.
     n_received : int
         Bytes that came over the network.
+    n_kept : int
+        Bytes that lie in the folder now.
     """
 
     out: Path
@@ -60,10 +66,11 @@ class FetchReport:
     holes: tuple[str, ...]
     failed: tuple[tuple[str, str], ...]
     n_received: int
+    n_kept: int
 
 
 class _Outcome(NamedTuple):
-    """What became of one file."""
+    """What became of one file; ``name`` is the archive's."""
 
     name: str
     kind: str  # fetched, kept, hole or failed
@@ -72,10 +79,10 @@ class _Outcome(NamedTuple):
 
 
 def missing_bytes(plan: FetchPlan, out: Path) -> int:
-    """Size of the planned files, or parts of files, that are not in the folder [byte]."""
+    """What is still to come of the planned files [byte]."""
     total = 0
     for file in plan.files:
-        if not (out / file.name).exists():
+        if not (out / plan.kept_name(file)).exists():
             total += max(0, file.n_bytes - PartialFile(out / file.name).size)
     return total
 
@@ -126,13 +133,13 @@ def fetch_grid(
         closing(RemoteArchive(plan.base_url, patience or Patience(), sleep)) as archive,
     ):
         record = FetchRecord(out, plan)
-        _check_room(plan, out)
+        _check_room(plan, out, connections)
         outcomes: dict[str, _Outcome] = {}
         try:
             with _crew(archive, plan, out, record, connections) as arrivals:
                 for outcome in _collect(arrivals, archive, len(plan.files), progress):
                     outcomes[outcome.name] = outcome
-                    _note(record, outcome, plan.base_url)
+                    _note(record, outcome, plan)
                     record.save()
         finally:
             record.save(now=True)
@@ -150,8 +157,17 @@ def _check_names(plan: FetchPlan) -> None:
             raise GridError(f"{file.path!r} is no place of {file.name} in the archive")
 
 
-def _check_room(plan: FetchPlan, out: Path) -> None:
-    needed, free = missing_bytes(plan, out), shutil.disk_usage(out).free
+def room_bytes(plan: FetchPlan, out: Path, connections: int = 4) -> int:
+    """Room that a fetch still needs on the disk [byte]: what is kept, and what is on the way."""
+    if plan.crop is None:
+        return missing_bytes(plan, out)
+    absent = [file for file in plan.files if not (out / plan.kept_name(file)).exists()]
+    on_the_way = sorted((file.n_bytes for file in absent), reverse=True)[:connections]
+    return sum(map(plan.kept_bytes, absent)) + sum(on_the_way)
+
+
+def _check_room(plan: FetchPlan, out: Path, connections: int) -> None:
+    needed, free = room_bytes(plan, out, connections), shutil.disk_usage(out).free
     if needed > free:
         raise GridError(
             f"{out} has {free / 1e9:.1f} GB free, about {needed / 1e9:.1f} GB are needed; choose "
@@ -183,7 +199,8 @@ def _crew(
                 if holes.get(file.name) == plan.base_url:
                     arrivals.put(_Outcome(file.name, "hole"))
                 else:
-                    arrivals.put(_obtain(archive, file, out, files.get(file.name)))
+                    kept = out / plan.kept_name(file)
+                    arrivals.put(_obtain(archive, plan, file, kept, files.get(kept.name)))
             except BaseException as problem:
                 archive.called_off.set()
                 arrivals.put(problem)
@@ -200,13 +217,16 @@ def _crew(
 
 
 def _obtain(
-    archive: RemoteArchive, file: PlannedFile, out: Path, known: FileRecord | None
+    archive: RemoteArchive,
+    plan: FetchPlan,
+    file: PlannedFile,
+    kept: Path,
+    known: FileRecord | None,
 ) -> _Outcome:
-    """Have one file whole in the folder."""
-    target = out / file.name
-    if target.exists() and (found := _whole(target, known)):
+    """Have one file, or its cropped range, in the folder."""
+    if kept.exists() and (found := _whole(kept, known)):
         return _Outcome(file.name, "kept", found)
-    partial = PartialFile(target)
+    partial = PartialFile(kept.with_name(file.name))
     damage = None
     try:
         for _ in range(DOWNLOADS_OF_DAMAGED):
@@ -214,18 +234,34 @@ def _obtain(
             damage = find_damage(partial.path, file.name)
             archive.go_on()
             if damage is None:
-                record = hash_file(partial.path)
-                partial.finish()
-                return _Outcome(file.name, "fetched", record)
+                return _Outcome(file.name, "fetched", _settle(partial, plan, kept))
             partial.discard()
     except NotThere:
         partial.discard()
         return _Outcome(file.name, "hole")
+    except InputError as problem:  # it cannot be cropped
+        partial.discard()
+        return _Outcome(file.name, "failed", reason=str(problem))
     except TransferFailed as problem:
         return _Outcome(file.name, "failed", reason=str(problem))
     return _Outcome(
         file.name, "failed", reason=f"damaged each time it was downloaded ({damage}); refused"
     )
+
+
+def _settle(partial: PartialFile, plan: FetchPlan, kept: Path) -> FileRecord:
+    """Give a whole file its name; or keep its cropped range, and discard it."""
+    if plan.crop is None:
+        record = hash_file(partial.path)
+        partial.finish()
+        return record
+    name = parse_archive_name(partial.target.name)
+    content = read_file(partial.path, most_text(name.resolution))
+    cropped = cropped_content(content, partial.target.name, name, *plan.crop)
+    with staged_file(kept, sweep=True) as staging:
+        staging.write_bytes(cropped)
+    partial.discard()
+    return hash_file(kept)
 
 
 def _whole(target: Path, known: FileRecord | None) -> FileRecord | None:
@@ -270,12 +306,13 @@ def _collect(
             )
 
 
-def _note(record: FetchRecord, outcome: _Outcome, base_url: str) -> None:
+def _note(record: FetchRecord, outcome: _Outcome, plan: FetchPlan) -> None:
     if outcome.record is not None:
-        record.files[outcome.name] = outcome.record
+        kept = outcome.name if plan.crop is None else f"{outcome.name}{CROPPED}"
+        record.files[kept] = outcome.record
         record.holes.pop(outcome.name, None)
     elif outcome.kind == "hole":
-        record.holes[outcome.name] = base_url
+        record.holes[outcome.name] = plan.base_url
 
 
 def _report(
@@ -297,4 +334,5 @@ def _report(
             (outcome.name, outcome.reason) for outcome in found if outcome.kind == "failed"
         ),
         n_received=n_received,
+        n_kept=sum(outcome.record["bytes"] for outcome in found if outcome.record is not None),
     )

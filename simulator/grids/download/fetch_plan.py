@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.simulator.grids.bosz import names2017, release2024
+from starsmith.simulator.grids.bosz.cropped import CROPPED, cropped_bytes
 from starsmith.simulator.grids.bosz.names2017 import (
     COMPOSITIONS,
     ArchiveName,
@@ -22,9 +23,11 @@ from starsmith.simulator.grids.bosz.release2024 import (
     bosz2024_nodes,
     bosz2024_path,
 )
+from starsmith.simulator.grids.bosz.releases import parse_archive_name
 
 __all__ = ["FetchPlan", "PlannedFile", "plan_fetch"]
 
+ARCHIVE_RANGE = (500.0, 320_000.0)  # Å, of the wider release
 # Bytes per wavelength sample of the compressed texts, for planning: the R = 200 file of 2017;
 # the R = 20000 folders of 2024.
 ASCII_BZ2_ROW = 11.1
@@ -71,6 +74,8 @@ class FetchPlan:
         In label order.
     never_computed : tuple of NodeLabels
         Nodes of the box known not to exist, hence not asked for.
+    crop : (float, float) or None
+        Vacuum range that is kept of each file [Å]; whole files where there is none.
     """
 
     release: str
@@ -80,6 +85,17 @@ class FetchPlan:
     microturbulence: float
     files: tuple[PlannedFile, ...]
     never_computed: tuple[NodeLabels, ...]
+    crop: tuple[float, float] | None = None
+
+    def kept_name(self, file: PlannedFile) -> str:
+        """Name on disk of what is kept of a file."""
+        return file.name if self.crop is None else f"{file.name}{CROPPED}"
+
+    def kept_bytes(self, file: PlannedFile) -> int:
+        """Size of what is kept of a file [byte]."""
+        if self.crop is None:
+            return file.n_bytes
+        return cropped_bytes(parse_archive_name(file.name), *self.crop)
 
     @property
     def setup(self) -> dict[str, object]:
@@ -89,6 +105,7 @@ class FetchPlan:
             "resolution": self.resolution,
             "format": self.file_format,
             "microturbulence_km_s": self.microturbulence,
+            **({} if self.crop is None else {"cropped_to_angstrom": list(self.crop)}),
         }
 
 
@@ -149,6 +166,7 @@ def plan_fetch(
     file_format: str | None = None,
     microturbulence: float = 2.0,
     base_url: str | None = None,
+    crop: tuple[float, float] | None = None,
 ) -> FetchPlan:
     """List what to download for a box of labels, without touching the network.
 
@@ -167,6 +185,8 @@ def plan_fetch(
         [km/s]
     base_url : str, optional
         A mirror of the archive's folders; the archive itself by default.
+    crop : (float, float), optional
+        Vacuum range to keep of each file [Å]; the rest is discarded as it arrives.
 
     Returns
     -------
@@ -202,7 +222,18 @@ def plan_fetch(
         microturbulence=float(microturbulence),
         files=tuple(files),
         never_computed=tuple(never_computed),
+        crop=None if crop is None else _checked_range(crop),
     )
+
+
+def _checked_range(crop: tuple[float, float]) -> tuple[float, float]:
+    low, high = (float(end) for end in crop)
+    if not ARCHIVE_RANGE[0] <= low < high <= ARCHIVE_RANGE[1]:
+        raise ConfigError(
+            f"--wave-min {low:g} and --wave-max {high:g}: write a range within "
+            f"{ARCHIVE_RANGE[0]:g}..{ARCHIVE_RANGE[1]:g} Angstrom"
+        )
+    return low, high
 
 
 def _nodes_within(box: Mapping[str, tuple[float, float]], layout: _Layout) -> Iterator[NodeLabels]:

@@ -6,10 +6,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
+import numpy as np
 import pytest
 
 from starsmith.data_contract.dataset.manifest import hash_file
 from starsmith.data_contract.errors import ConfigError, StarsmithError
+from starsmith.data_contract.grid.grid_file import read_grid
 from starsmith.simulator.grids import import_bosz, plan_fetch
 from starsmith.simulator.grids.download.fetch_record import RECORD_FILE
 from starsmith.simulator.grids.download.remote import Patience
@@ -197,3 +199,60 @@ def test_an_archive_that_is_down_ends_the_fetch_early(fetch):
     with pytest.raises(StarsmithError, match="in a row could not be had"):
         fetch(plan)
     assert len(fetch.pauses) < 1344
+
+
+# Cropped as it arrives
+
+CROP = (8460.0, 8690.0)
+
+
+@pytest.fixture
+def stars(archive, plan, tmp_path):
+    """Plan and archive of two real nodes of 2017, over more than what is kept."""
+    folder, wide = tmp_path / "archive", (8000.0, 10_000.0)
+    made = [write_node(folder, ".fits", 5000, wide, teff=teff) for teff in (5000.0, 5250.0)]
+    archive.bodies = {path.name: path.read_bytes() for path in made}
+    box = BOX | {"logg": (4, 4)}
+    return plan_fetch("2017", box, 5000, base_url=archive.url, crop=CROP)
+
+
+def test_a_cropped_fetch_is_the_grid_of_the_whole_files(archive, stars, fetch, tmp_path):
+    """Same flux bits, same hashes and checks, and only the range is on the disk."""
+    report = fetch(stars)
+    cropped = import_bosz(report.out, tmp_path / "cropped.zarr", *CROP)
+    whole = import_bosz(tmp_path / "archive", tmp_path / "whole.zarr", *CROP)
+
+    ours, theirs = read_grid(tmp_path / "cropped.zarr"), read_grid(tmp_path / "whole.zarr")
+    assert ours.flux.tobytes() == theirs.flux.tobytes()
+    assert ours.continuum.tobytes() == theirs.continuum.tobytes()
+    np.testing.assert_allclose(ours.wave, theirs.wave, rtol=1e-13)
+    assert list(cropped.provenance["files"].values()) == list(whole.provenance["files"].values())
+    assert cropped.provenance["medium"] == whole.provenance["medium"]
+    names = {path.name for path in report.out.iterdir()}
+    assert names == {f"{name}.cropped.npz" for name in archive.bodies} | {RECORD_FILE}
+    kept = sum(path.stat().st_size for path in report.out.glob("*.npz"))
+    assert report.n_kept == kept
+    assert kept < 0.12 * report.n_received  # 2 x 4 bytes a sample of 16, of a ninth of the range
+
+
+def test_a_cropped_fetch_goes_on_where_it_stopped(archive, stars, fetch):
+    """Kept files are not asked for again, damaged ones are; another range is another folder."""
+    fetch(stars)
+    n_requests = len(archive.requests)
+    assert len(fetch(stars).kept) == 2
+    assert len(archive.requests) == n_requests
+    damaged = next(fetch.out.glob("*.npz"))
+    damaged.write_bytes(damaged.read_bytes()[:-50])
+    assert len(fetch(stars).fetched) == 1
+    (fetch.out / RECORD_FILE).unlink()
+    assert len(fetch(stars).kept) == 2  # checked without a record
+    with pytest.raises(ConfigError, match="choose another --out"):
+        fetch(replace(stars, crop=(8470.0, 8690.0)))
+
+
+def test_a_range_the_archive_lacks_fails_by_name(archive, stars, fetch):
+    """A file that does not cover the range is named; nothing of it stays."""
+    report = fetch(replace(stars, crop=(8460.0, 12_000.0)))
+    assert [reason.startswith("ends at ") for _, reason in report.failed] == [True, True]
+    assert not list(fetch.out.glob("*.npz*"))
+    assert not list(fetch.out.glob("*.partial"))
