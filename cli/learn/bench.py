@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,11 +27,15 @@ if TYPE_CHECKING:
 __all__ = ["BenchOptions", "bench"]
 
 
+BELOW = {"real": "starsmith.cli.learn.bench_real"}
+"""Command below ``bench`` -> its module."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class BenchOptions:
     """Options of ``speclearn bench``."""
 
-    suite: str = option(required=True, help="tiny, specvit, ... or a TOML file; see --plan.")
+    suite: str = option(help="tiny, specvit, ... or a TOML file; see --plan.")
     out: Path | None = option(
         type=click.Path(file_okay=False, path_type=Path), help="[default: bench/SUITE]"
     )
@@ -53,8 +58,23 @@ class BenchOptions:
         return self.out or Path("bench") / Path(self.suite).stem
 
 
-@click.command(
-    cls=Command,
+class SuiteGroup(Command, click.Group):
+    """A command of its own, with others below it that are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the commands."""
+        return sorted(BELOW)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command of this name, imported now; None where there is none."""
+        if name not in BELOW:
+            return None
+        return getattr(import_module(BELOW[name]), name)
+
+
+@click.group(
+    cls=SuiteGroup,
+    invoke_without_command=True,
     examples=(
         "speclearn bench --suite tiny --out bench/",
         "speclearn bench --suite specvit --plan",
@@ -68,7 +88,12 @@ def bench(options: BenchOptions) -> None:
 
     OUT/report.html needs nothing but a browser; OUT/report.md has its figures beside it.
     Models that do better than is possible end the command with exit code 3, after the report.
+    `speclearn bench real` judges transfer on real stars.
     """
+    if click.get_current_context().invoked_subcommand:
+        return
+    if not options.suite:
+        raise click.UsageError("give --suite: tiny, specvit, ... or a TOML file; or say real")
     from starsmith.learners.benchmark.run_suite import plan_rows
     from starsmith.learners.benchmark.suite import load_suite
     from starsmith.learners.evaluation.leak import refuse_leaks

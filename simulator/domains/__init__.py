@@ -1,0 +1,1 @@
+"""The laboratory: surveys that differ by known amounts, seen through any grid."""
