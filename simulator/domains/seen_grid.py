@@ -10,7 +10,7 @@ from starsmith.data_contract.constants import FWHM_TO_SIGMA
 from starsmith.data_contract.errors import GridError
 from starsmith.data_contract.grid.grid_file import GridData
 from starsmith.data_contract.kernels.lsf import N_SIGMA, fill_pixel_weights
-from starsmith.simulator.kernels.spline import basis_rows
+from starsmith.data_contract.kernels.spline import basis_rows
 from starsmith.simulator.rendering.interpolate import prefilter
 from starsmith.simulator.rendering.render import nearest_nodes
 
