@@ -230,7 +230,7 @@ class TemplateRecipe:
         check_seed(self.seed)
 
 
-HEADS = ("mean", "gaussian", "mixture", "flow")
+HEADS = ("mean", "gaussian", "mixture", "truncated", "flow")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,11 +246,12 @@ class CompressedRecipe:
         Coefficients of ``pca``.
     head : str
         ``mean``; or the posterior of all targets together: ``gaussian``, ``mixture`` of
-        Gaussians, or an autoregressive ``flow``.
+        Gaussians, ``truncated``, Gaussians cut off at the ends of the prior, or an
+        autoregressive ``flow``.
     components : int
         Of the mixture, or of every conditional density of the flow.
     mean_weight : float
-        Of the squared error of the mean, beside the log density.
+        Of the squared error of the mean, beside the log density; of ``gaussian``, ``mixture``.
     width, depth : int
         Of the hidden layers.
     residual : bool
@@ -272,7 +273,7 @@ class CompressedRecipe:
 
     compression: str = "pca"
     n_mode: int = 64
-    head: str = "mixture"
+    head: str = "truncated"
     components: int = 8
     mean_weight: float = 0.5
     width: int = 256
@@ -283,7 +284,7 @@ class CompressedRecipe:
     n_noise: int = 4
     seconds: float = 0.0
     batch_size: int = 1024
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
     weight_decay: float = 1e-4
     seed: int = 0
 

@@ -10,6 +10,7 @@ from torch import nn
 from starsmith.learners.compressed.flow import FlowHead
 from starsmith.learners.compressed.heads import Head, MeanHead, MixtureHead
 from starsmith.learners.compressed.posterior import Box
+from starsmith.learners.compressed.truncated import TruncatedHead
 from starsmith.learners.recipe import CompressedRecipe
 
 __all__ = ["CompressedNetwork", "build_network"]
@@ -45,6 +46,9 @@ def build_network(n_input: int, n_label: int, recipe: CompressedRecipe) -> Compr
     if recipe.head == "flow":
         flow = FlowHead(recipe.width, n_label, recipe.components)
         return CompressedNetwork(n_input, recipe, flow)
+    if recipe.head == "truncated":
+        truncated = TruncatedHead(recipe.width, n_label, recipe.components)
+        return CompressedNetwork(n_input, recipe, truncated)
     n_component = 1 if recipe.head == "gaussian" else recipe.components
     mixture = MixtureHead(recipe.width, n_label, n_component, recipe.mean_weight)
     return CompressedNetwork(n_input, recipe, mixture)

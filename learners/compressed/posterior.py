@@ -8,12 +8,13 @@ of mean m and variance s², with h = m / √(1 + s²) and T of Owen (1956),
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from scipy.special import logsumexp, ndtr, ndtri, owens_t
 
-__all__ = ["EDGE", "Box", "Mixture", "Seeds", "draw_numbers"]
+__all__ = ["EDGE", "Box", "Components", "Mixture", "Seeds", "draw_numbers", "weighted_quantiles"]
 
 Seeds = Sequence[int | Sequence[int]]
 
@@ -31,6 +32,27 @@ def draw_numbers(seeds: Seeds, n_draw: int, n_label: int) -> tuple[np.ndarray, n
     pairs = [(source.random(shape), source.standard_normal(shape)) for source in sources]
     places, numbers = zip(*pairs, strict=True)
     return np.stack(places), np.stack(numbers)
+
+
+def weighted_quantiles(value: np.ndarray, weight: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Quantiles of weighted draws, float64 (n_spec, n_level, n_label).
+
+    Parameters
+    ----------
+    value : float64 array, shape (n_spec, n_draw, n_label)
+    weight : float64 array, shape (n_spec, n_draw)
+        Adds up to 1.
+    levels : float64 array, shape (n_level,)
+    """
+    order = np.argsort(value, axis=1)
+    value = np.take_along_axis(value, order, axis=1)
+    weight = np.take_along_axis(weight[:, :, None], order, axis=1)
+    share = np.cumsum(weight, axis=1) - 0.5 * weight
+    found = np.empty((len(value), len(levels), value.shape[2]))
+    for i in range(len(value)):
+        for k in range(value.shape[2]):
+            found[i, :, k] = np.interp(levels, share[i, :, k], value[i, :, k])
+    return found
 
 
 @dataclass(frozen=True)
@@ -70,8 +92,8 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Mixture:
-    """Posterior of every spectrum.
+class Components:
+    """Posteriors that are sums of components.
 
     Attributes
     ----------
@@ -90,6 +112,44 @@ class Mixture:
 
     def __len__(self) -> int:
         return len(self.mean)
+
+    def choose(self, places: np.ndarray) -> np.ndarray:
+        """Components by uniform numbers, int64 (n_spec, n_draw)."""
+        edges = np.cumsum(np.exp(self.log_weight), axis=1)
+        ladder = places * edges[:, -1:]
+        return np.sum(ladder[:, :, None] > edges[:, None, :-1], axis=2)
+
+    def pooled(self, n_copy: int) -> Self:
+        """Average the posteriors of every ``n_copy`` rows that follow each other."""
+
+        def joined(values: np.ndarray) -> np.ndarray:
+            n_spec, n_component = len(values) // n_copy, n_copy * values.shape[1]
+            return values.reshape(n_spec, n_component, *values.shape[2:])
+
+        log_weight = joined(self.log_weight) - np.log(n_copy)
+        return replace(
+            self, log_weight=log_weight, mean=joined(self.mean), factor=joined(self.factor)
+        )
+
+    def put(self, rows: np.ndarray, other: Self) -> Self:
+        """Replace some rows by those of a mixture of more components."""
+        more = other.mean.shape[1] - self.mean.shape[1]
+        grown = replace(
+            self,
+            log_weight=np.pad(self.log_weight, ((0, 0), (0, more)), constant_values=-np.inf),
+            mean=np.pad(self.mean, ((0, 0), (0, more), (0, 0))),
+            factor=np.concatenate(
+                [self.factor, np.repeat(self.factor[:, :1], more, axis=1)], axis=1
+            ),
+        )
+        for name in ("log_weight", "mean", "factor"):
+            getattr(grown, name)[rows] = getattr(other, name)
+        return grown
+
+
+@dataclass(frozen=True)
+class Mixture(Components):
+    """Posterior of every spectrum."""
 
     @property
     def variance(self) -> np.ndarray:
@@ -129,9 +189,7 @@ class Mixture:
     def sample(self, n_draw: int, seeds: Seeds = (0,)) -> np.ndarray:
         """Draws, float64 (n_spec, n_draw, n_label); see `draw_numbers` for the seeds."""
         places, numbers = draw_numbers(seeds, n_draw, self.mean.shape[2])
-        edges = np.cumsum(np.exp(self.log_weight), axis=1)
-        ladder = places[:, :, 0] * edges[:, -1:]
-        chosen = np.sum(ladder[:, :, None] > edges[:, None, :-1], axis=2)
+        chosen = self.choose(places[:, :, 0])
         row = np.arange(len(self))[:, None]
         moved = np.einsum("ndij,ndj->ndi", self.factor[row, chosen], numbers)
         return self.box.to_labels(self.mean[row, chosen] + moved)
@@ -147,26 +205,3 @@ class Mixture:
         log = self.log_weight - volume - 0.5 * n_label * np.log(2.0 * np.pi)
         density = logsumexp(log[:, None] - 0.5 * np.sum(white**2, axis=3), axis=2)
         return density + self.box.log_slope(t)
-
-    def pooled(self, n_copy: int) -> "Mixture":
-        """Average the posteriors of every ``n_copy`` rows that follow each other."""
-
-        def joined(values: np.ndarray) -> np.ndarray:
-            n_spec, n_component = len(values) // n_copy, n_copy * values.shape[1]
-            return values.reshape(n_spec, n_component, *values.shape[2:])
-
-        log_weight = joined(self.log_weight) - np.log(n_copy)
-        return Mixture(self.box, log_weight, joined(self.mean), joined(self.factor))
-
-    def put(self, rows: np.ndarray, other: "Mixture") -> "Mixture":
-        """Replace some rows by those of a mixture of more components."""
-        more = other.mean.shape[1] - self.mean.shape[1]
-        grown = Mixture(
-            self.box,
-            np.pad(self.log_weight, ((0, 0), (0, more)), constant_values=-np.inf),
-            np.pad(self.mean, ((0, 0), (0, more), (0, 0))),
-            np.concatenate([self.factor, np.repeat(self.factor[:, :1], more, axis=1)], axis=1),
-        )
-        for name in ("log_weight", "mean", "factor"):
-            getattr(grown, name)[rows] = getattr(other, name)
-        return grown

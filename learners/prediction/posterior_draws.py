@@ -11,6 +11,7 @@ from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.observed import Observed
 from starsmith.data_contract.quality import quality_value
 from starsmith.data_contract.quantities import LABELS
+from starsmith.learners.compressed.posterior import weighted_quantiles
 from starsmith.learners.prediction.predict import Predictor
 
 __all__ = ["LEVELS", "PosteriorDraws", "draw_posterior", "quantile_columns", "weighs"]
@@ -67,15 +68,7 @@ class PosteriorDraws:
 
     def quantiles(self, levels: tuple[float, ...] = LEVELS) -> np.ndarray:
         """Weighted quantiles, float64 (n_spec, n_level, n_label)."""
-        order = np.argsort(self.value, axis=1)
-        value = np.take_along_axis(self.value, order, axis=1)
-        weight = np.take_along_axis(np.exp(self.log_weight)[:, :, None], order, axis=1)
-        share = np.cumsum(weight, axis=1) - 0.5 * weight
-        found = np.empty((len(value), len(levels), value.shape[2]))
-        for i in range(len(value)):
-            for k in range(value.shape[2]):
-                found[i, :, k] = np.interp(levels, share[i, :, k], value[i, :, k])
-        return found
+        return weighted_quantiles(self.value, np.exp(self.log_weight), np.array(levels))
 
     def resampled(self, n_draw: int, seed: int = 0) -> np.ndarray:
         """Draws of equal weight, float64 (n_spec, n_draw, n_label)."""

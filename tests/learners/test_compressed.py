@@ -14,6 +14,7 @@ from starsmith.fisher.posterior.posterior_mean import PosteriorOptions, posterio
 from starsmith.learners import fit, load_checkpoint, predict
 from starsmith.learners.compressed.features import Features
 from starsmith.learners.compressed.posterior import Box, Mixture
+from starsmith.learners.compressed.truncated import Truncated
 from starsmith.learners.estimators.registry import Forward, ForwardView
 from starsmith.learners.prediction.posterior_draws import draw_posterior
 from starsmith.learners.recipe import CompressedRecipe, PosteriorRecipe
@@ -78,6 +79,34 @@ def test_the_density_of_a_mixture_integrates_to_one():
     log = mixture.log_density(np.repeat(grid[None], 2, axis=0))
     total = np.exp(log).mean(axis=1) * np.prod(BOX.width)
     np.testing.assert_allclose(total, 1.0, atol=0.01)  # midpoints; densities fall at the ends
+
+
+def test_a_chain_of_truncated_normals_states_what_it_draws():
+    """Density, moments, quantiles and draws agree, also of modes far outside the range."""
+    rng = np.random.default_rng(4)
+    n_spec, n_component = 6, 3
+    factor = np.tril(rng.normal(size=(n_spec, n_component, 2, 2)), -1) * 4.0
+    factor[..., [0, 1], [0, 1]] = np.exp(rng.uniform(0.0, 3.0, (n_spec, n_component, 2)))
+    mean = rng.uniform(-0.5, 1.5, (n_spec, n_component, 2))
+    log_weight = np.log(rng.dirichlet(np.ones(n_component), n_spec))
+    posterior = Truncated(BOX, log_weight, mean, factor)
+    draws = posterior.sample(40_000, (1,))
+    assert (posterior.log_density(draws) > -np.inf).all()
+    assert (posterior.log_density(np.array([[[0.9, 4000.0]]] * n_spec)) == -np.inf).all()
+    middle, width = posterior.moments()
+    # 16 points of a component, 40,000 draws
+    np.testing.assert_allclose((draws.mean(axis=1) - middle) / width, 0.0, atol=0.03)
+    np.testing.assert_allclose(width, draws.std(axis=1), rtol=0.03)
+    levels = np.array([0.16, 0.5, 0.84])
+    found = posterior.quantiles(levels)
+    below = np.mean(draws[:, None] < found[:, :, None], axis=2)
+    np.testing.assert_allclose(below, np.broadcast_to(levels[:, None], below.shape), atol=0.02)
+    np.testing.assert_allclose(posterior.cumulative(found[:, 1]), 0.5, atol=0.02)
+    u = (np.arange(400) + 0.5) / 400
+    place = np.stack(np.meshgrid(u, u, indexing="ij"), axis=-1).reshape(-1, 2)
+    grid = np.repeat((BOX.low + BOX.width * place)[None], n_spec, axis=0)
+    total = np.exp(posterior.log_density(grid)).mean(axis=1) * np.prod(BOX.width)
+    np.testing.assert_allclose(total, 1.0, atol=0.02)  # midpoints
 
 
 def test_a_flat_prior_is_a_standard_normal():
@@ -169,7 +198,7 @@ def test_the_completed_coefficients_are_those_of_the_whole_spectrum(trained, dat
     assert abs(np.std(white) - 1.0) < 0.15  # 480 correlated numbers
 
 
-@pytest.mark.parametrize("head", ["mean", "gaussian"])
+@pytest.mark.parametrize("head", ["mean", "gaussian", "mixture"])
 def test_other_heads_train_too(view, head, tmp_path):
     recipe = replace(RECIPE, head=head, epochs=2)
     fit("compressed", view, ("logg",), recipe, tmp_path / head)

@@ -1,0 +1,219 @@
+"""Mixtures of Gaussians cut off at the ends of the prior: what a uniform prior leaves of them.
+
+With u the label's place in the range of the prior, 0 to 1, and P of a component lower triangular,
+w = P (u - m) is a line in each label given those before it, and
+
+    p(u) = Π_k P_kk φ(w_k) / (Φ(w_k + P_kk (1 - u_k)) - Φ(w_k - P_kk u_k)),
+
+a chain of truncated normals: it integrates to one over the range, however close to an end its
+mode lies. Density and draws are exact; so is the mean of a label given those before it, which are
+averaged over points of a lattice (Rao-Blackwell).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.special import log_ndtr, logsumexp, ndtri_exp
+from torch import nn
+
+from starsmith.learners.compressed.heads import HALF_LOG_TWO_PI, Head
+from starsmith.learners.compressed.posterior import (
+    Box,
+    Components,
+    Seeds,
+    draw_numbers,
+    weighted_quantiles,
+)
+
+__all__ = ["Truncated", "TruncatedHead"]
+
+SCALES = (-2.0, 9.0)  # of log P_kk: components from seven ranges to 1e-4 of one wide
+SPREAD = 0.3  # of the range: how far apart components start
+N_NODE, N_FINE = 16, 256  # points of a component, of moments and of probabilities
+LEAST_SHARE = 1e-4  # of a component that moments count
+TINY = 1e-12  # of the range
+
+
+def log_mass(low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
+    """Log of Φ(high) - Φ(low), from the side where neither is near 1."""
+    above = low + high > 0
+    a, b = torch.where(above, -high, low), torch.where(above, -low, high)
+    small, large = torch.special.log_ndtr(a), torch.special.log_ndtr(b)
+    return large + torch.log1p(-torch.exp((small - large).clamp(max=-1e-6)))
+
+
+class TruncatedHead(Head):
+    """Components in u = 0..1, each a chain of truncated normals; see the module."""
+
+    def __init__(self, width: int, n_label: int, n_component: int):
+        super().__init__()
+        self.n_label, self.n_component = n_label, n_component
+        self.lower = torch.tril_indices(n_label, n_label, offset=-1)
+        per_component = 1 + 2 * n_label + self.lower.shape[1]
+        self.out = nn.Linear(width, n_component * per_component)
+        with torch.no_grad():  # components start apart, or all would learn the same
+            start = self.out.bias.view(n_component, per_component)
+            start[:, 1 : 1 + n_label] += torch.linspace(-SPREAD, SPREAD, n_component)[:, None]
+            start[:, 1 + n_label : 1 + 2 * n_label] += 1.0
+
+    def parts(self, hidden: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Log weights (B, M), means (B, M, D), log diagonals (B, M, D) and P (B, M, D, D)."""
+        n_label = self.n_label
+        out = self.out(hidden).view(len(hidden), self.n_component, -1)
+        scale = out[..., 1 + n_label : 1 + 2 * n_label].clamp(*SCALES)
+        diagonal = scale.exp()
+        root = torch.diag_embed(diagonal)
+        slopes = out[..., 1 + 2 * n_label :]
+        root[..., self.lower[0], self.lower[1]] = slopes * diagonal[..., self.lower[0]]
+        return torch.log_softmax(out[..., 0], dim=1), out[..., 1 : 1 + n_label] + 0.5, scale, root
+
+    def loss(self, hidden: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+        """Negative log density of u."""
+        log_weight, mean, scale, root = self.parts(hidden)
+        white = (root @ (place[:, None] - mean)[..., None])[..., 0]
+        diagonal = scale.exp()
+        low = white - diagonal * place[:, None]
+        log = scale - 0.5 * white**2 - HALF_LOG_TWO_PI - log_mass(low, low + diagonal)
+        return -torch.logsumexp(log_weight + log.sum(dim=2), dim=1).mean()
+
+    def answer(self, hidden: torch.Tensor, box: Box) -> "Truncated":
+        """Posteriors in label units."""
+        log_weight, mean, _, root = (part.double().numpy() for part in self.parts(hidden))
+        return Truncated(box, log_weight, mean, root)
+
+
+@dataclass(frozen=True)
+class Truncated(Components):
+    """Posterior of every spectrum: ``mean`` and ``factor`` are m and P of u, not of t."""
+
+    def log_density(self, labels: np.ndarray) -> np.ndarray:
+        """Log density of labels (n_spec, n_draw, n_label), in label units, (n_spec, n_draw)."""
+        u = self.box.place(labels)[:, None]  # (n_spec, 1, n_draw, n_label)
+        white = (u - self.mean[:, :, None]) @ self.factor.swapaxes(2, 3)
+        diagonal = _diagonal(self.factor)[:, :, None]
+        low = white - diagonal * u
+        log = np.log(diagonal) - 0.5 * white**2 - HALF_LOG_TWO_PI - _log_mass(low, low + diagonal)
+        log = self.log_weight[:, :, None] + log.sum(axis=3)
+        inside = ((u[:, 0] >= 0.0) & (u[:, 0] <= 1.0)).all(axis=2)
+        density = logsumexp(log, axis=1) - np.log(self.box.width).sum()
+        return np.where(inside, density, -np.inf)
+
+    def sample(self, n_draw: int, seeds: Seeds = (0,)) -> np.ndarray:
+        """Draws, float64 (n_spec, n_draw, n_label); see `draw_numbers` for the seeds."""
+        n_label = self.mean.shape[2]
+        places, normal = draw_numbers(seeds, n_draw, n_label)
+        chosen = self.choose(places[:, :, 0])
+        row = np.arange(len(self))[:, None]
+        mean, factor = self.mean[row, chosen], self.factor[row, chosen]
+        uniform = np.broadcast_to(log_ndtr(normal), mean.shape)  # of log Φ of normals
+        return self.box.low + self.box.width * _chain(mean, factor, uniform)
+
+    def moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and 1σ of every label, float64 (n_spec, n_label)."""
+        star, share, mean, factor = self._weighty()
+        n_label = mean.shape[1]
+        u = _chain(mean[:, None], factor[:, None], _lattice(N_NODE, n_label - 1))
+        low, scale = _limits(mean[:, None], factor[:, None], u)
+        centre = -low / scale  # of each truncated normal, before it was cut off
+        mass = _log_mass(low, low + scale)
+        left = np.exp(-0.5 * low**2 - HALF_LOG_TWO_PI - mass)
+        right = np.exp(-0.5 * (low + scale) ** 2 - HALF_LOG_TWO_PI - mass)
+        first = centre + (left - right) / scale
+        # E[u²] of a truncated normal: c² + s² + s (c φ(a) - (c + 1) φ(b)) / mass
+        second = centre**2 + scale**-2.0 + (centre * left - (centre + 1.0) * right) / scale
+        first = np.clip(first, 0.0, 1.0)
+        second = np.clip(second, first**2, first)
+        total = np.zeros((2, len(self), n_label))
+        for part, value in zip(total, (first, second), strict=True):
+            np.add.at(part, star, share[:, None] * value.mean(axis=1))
+        spread = np.sqrt(np.maximum(total[1] - total[0] ** 2, TINY))
+        return self.box.low + self.box.width * total[0], self.box.width * spread
+
+    def cumulative(self, labels: np.ndarray) -> np.ndarray:
+        """Probability of every label below a value, float64 (n_spec, n_label)."""
+        star, share, mean, factor = self._weighty()
+        u = _chain(mean[:, None], factor[:, None], _lattice(N_FINE, mean.shape[1] - 1))
+        low, scale = _limits(mean[:, None], factor[:, None], u)
+        reach = np.clip(self.box.place(labels), TINY, 1.0)[star, None] * scale
+        log = _log_mass(low, low + reach) - _log_mass(low, low + scale)
+        total = np.zeros(labels.shape)
+        np.add.at(total, star, share[:, None] * np.exp(log).mean(axis=1))
+        return total
+
+    def quantiles(self, levels: np.ndarray) -> np.ndarray:
+        """Values below which these probabilities lie, float64 (n_spec, n_level, n_label)."""
+        n_label = self.mean.shape[2]
+        u = _chain(self.mean[:, :, None], self.factor[:, :, None], _lattice(N_FINE, n_label))
+        u = u.reshape(len(self), -1, n_label)
+        share = np.repeat(np.exp(self.log_weight), N_FINE, axis=1) / N_FINE
+        found = weighted_quantiles(u, share, np.asarray(levels, dtype=np.float64))
+        return self.box.low + self.box.width * found
+
+    def _weighty(self) -> tuple[np.ndarray, ...]:
+        """Spectrum, share, mean and factor of all components that count."""
+        share = np.exp(self.log_weight)
+        star, which = np.nonzero(share > LEAST_SHARE)
+        total = np.bincount(star, share[star, which], minlength=len(self))
+        mean, factor = self.mean[star, which], self.factor[star, which]
+        return star, share[star, which] / total[star], mean, factor
+
+
+def _diagonal(factor: np.ndarray) -> np.ndarray:
+    return np.diagonal(factor, axis1=-2, axis2=-1)
+
+
+def _log_mass(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """As `log_mass`, of arrays."""
+    above = low + high > 0
+    small, large = log_ndtr(np.where(above, -high, low)), log_ndtr(np.where(above, -low, high))
+    return large + np.log1p(-np.exp(np.minimum(small - large, -TINY)))
+
+
+def _limits(mean: np.ndarray, factor: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lower limit of each truncated normal given the labels before it, and P_kk."""
+    scale = _diagonal(factor)
+    white = np.einsum("...ij,...j->...i", factor, u - mean)
+    return white - scale * u, np.broadcast_to(scale, u.shape)
+
+
+def _chain(mean: np.ndarray, factor: np.ndarray, log_uniform: np.ndarray) -> np.ndarray:
+    """Draws of u, label after label, by logs of uniform numbers (..., n_drawn).
+
+    Labels beyond the first ``n_drawn`` stay 0.
+    """
+    n_drawn = log_uniform.shape[-1]
+    shape = np.broadcast_shapes(mean.shape[:-1], log_uniform.shape[:-1])
+    u = np.zeros((*shape, mean.shape[-1]))
+    for k in range(n_drawn):
+        before = np.einsum("...j,...j->...", factor[..., k, :k], u[..., :k] - mean[..., :k])
+        scale = factor[..., k, k]
+        low = before - scale * mean[..., k]
+        u[..., k] = _truncated(low, low + scale, log_uniform[..., k], scale)
+    return u
+
+
+def _truncated(
+    low: np.ndarray, high: np.ndarray, log_uniform: np.ndarray, scale: np.ndarray
+) -> np.ndarray:
+    """Place, 0..1, of a standard normal between limits, by the log of a uniform number."""
+    low, high, scale, log_uniform = np.broadcast_arrays(low, high, scale, log_uniform)
+    above = low + high > 0  # mirrored: towards 0 from below no digit is lost
+    a = np.where(above, -high, low)
+    log = np.logaddexp(log_ndtr(a), log_uniform + _log_mass(low, high))
+    place = (ndtri_exp(log) - a) / scale
+    return np.clip(np.where(above, 1.0 - place, place), 0.0, 1.0)
+
+
+def _lattice(n_node: int, n_label: int) -> np.ndarray:
+    """Logs of evenly spread points, float64 (n_node, n_label).
+
+    Even steps of the first number, and Roberts' (2018) sequence of the others.
+    """
+    even = (np.arange(n_node) + 0.5) / n_node
+    root = 2.0
+    for _ in range(40):  # of x^(d + 1) = x + 1
+        root = (1.0 + root) ** (1.0 / max(n_label, 1))
+    steps = root ** -np.arange(1.0, n_label)
+    others = (0.5 + np.arange(1, n_node + 1)[:, None] * steps) % 1.0
+    return np.log(np.column_stack([even, others])[:, :n_label])
