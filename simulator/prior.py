@@ -22,10 +22,18 @@ from starsmith.data_contract.random import DrawKey, uniforms
 from starsmith.data_contract.tables.population import Population
 from starsmith.data_contract.unit_conversion import plain_value
 
-__all__ = ["SPECVIT_RANGES", "Prior"]
+__all__ = ["SPECVIT_RANGES", "Prior", "alpha_of_metallicity"]
 
 SPECVIT_RANGES = {quantity.name: quantity.default for quantity in SCENE}
 """Table 2 of the SpecViT paper; everything uniform and continuous, stars at rest."""
+
+
+def alpha_of_metallicity(m_h: np.ndarray | float) -> np.ndarray:
+    """Usual [α/M] of the Galaxy's stars: 0 at [M/H] = 0 and above, +0.4 at -1 and below, linear.
+
+    The trend of disc and halo (Wheeler, Sneden & Truran 1989, ARA&A 27, 279).
+    """
+    return 0.4 * np.clip(-np.asarray(m_h, dtype=np.float64), 0.0, 1.0)
 
 
 @described
@@ -42,6 +50,9 @@ class Prior:
     population : Population, optional
         Stars are drawn from its rows: what it has columns of keeps no other range than the
         table's own, everything else its uniform prior.
+    alpha_width : float, optional
+        [α/M] lies within this of the Galaxy's trend with [M/H] (`alpha_of_metallicity`), and
+        within its own range.
     nodes : mapping of str to tuple of float, optional
         Nodes that all labels named here are moved to but one, chosen anew for each star: how
         the published data set was made. See `starsmith.simulator.presets`.
@@ -55,6 +66,7 @@ class Prior:
     ranges: Mapping[str, tuple[float, float]]
     population: Population | None = None
     nodes: Mapping[str, tuple[float, ...]] | None = None
+    alpha_width: float | None = None
 
     def __post_init__(self):
         at_rest = {name: SPECVIT_RANGES[name] for name in SOMETIMES}
@@ -142,7 +154,12 @@ class Prior:
             )
         middles = {name: 0.5 * (low + high) for name, (low, high) in self.ranges.items()}
         middles["exp_count"] = float(np.floor(middles["exp_count"]))
-        return replace(self, ranges={name: (at, at) for name, at in middles.items()}, nodes=None)
+        return replace(
+            self,
+            ranges={name: (at, at) for name, at in middles.items()},
+            nodes=None,
+            alpha_width=None,
+        )
 
     def with_population(self, population: Population | None) -> "Prior":
         """Return a copy whose stars are the rows of a table."""
@@ -198,6 +215,11 @@ class Prior:
         stars = {name: self._scale(name, words[:, k]) for k, name in enumerate(STAR)}
         if self.nodes is not None:
             stars |= self._snapped(stars, key, attempt)
+        if self.alpha_width is not None:
+            low, high = self.ranges["a_m"]
+            share = 2.0 * words[:, STAR.index("a_m")] - 1.0  # -1 to 1
+            alpha = alpha_of_metallicity(stars["m_h"]) + self.alpha_width * share
+            stars["a_m"] = np.clip(alpha, low, high)
         if self.population is not None:
             rows = self.population.rows(key, attempt)
             stars |= {name: values[rows] for name, values in self.population.columns.items()}

@@ -34,6 +34,7 @@ CITATION = (
     "opacities, equation of state and lines as cited in docs/physics_synthesis.md"
 )
 
+COOL_NODES = (3500.0, 3562.5, 3625.0, 3687.5, 3750.0, 3875.0, 4000.0)  # Teff [K]
 MOST_BLOCK = 2**28  # bytes of one block's file
 GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0  # its multiples spread over 0..1, modulo 1
 DIGEST_BYTES = 32  # SHA-256 of the rest, at its end
@@ -48,12 +49,12 @@ def _nodes(first: float, last: float, step: float) -> np.ndarray:
 def demo_axes(box: str = "3d") -> dict[str, np.ndarray]:
     """Label nodes of a named box.
 
-    ``3d`` (2,496 nodes, the default grid), ``5d`` (7,056 nodes, coarser, with [α/M] and [C/M]) or
-    ``small`` (64 nodes, for trials).
+    ``3d`` (3,264 nodes, the default grid; finer below 4000 K, where TiO bends the spectra),
+    ``5d`` (7,056 nodes, coarser, with [α/M] and [C/M]) or ``small`` (64 nodes, for trials).
     """
     boxes = {
         "3d": {
-            "teff": _nodes(3500, 6500, 250),
+            "teff": np.concatenate([COOL_NODES, _nodes(4250, 6500, 250)]),
             "logg": _nodes(0.0, 5.5, 0.5),
             "m_h": _nodes(-2.75, 1.0, 0.25),
         },

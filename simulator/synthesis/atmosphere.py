@@ -1,7 +1,7 @@
 """The model atmosphere: layers in hydrostatic equilibrium on optical depth."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -24,6 +24,7 @@ __all__ = [
     "fitted_atmosphere",
     "rosseland_table",
     "temperature_law",
+    "usual_microturbulence",
 ]
 
 LAW = "temperature_law.csv"
@@ -41,6 +42,7 @@ OPACITY_RESPONSE = 0.6  # d ln flux / d ln scale, from the slope of the temperat
 N_FLUX_ITERATION = 5
 COOL_LIMIT = (4250.0, 150.0)  # where molecules make the mean opacity uncertain: centre, width [K]
 TOP_SLOPE = 0.03  # T/Teff per dex above the law's table, a little less than its last steps
+BRANCH_WIDTH = 0.35  # of dwarfs and giants in the microturbulence [dex]
 N_ITERATION = 25  # of the damped fixed point; the change falls five-fold each time
 RADIATION_FLOOR = 0.1  # least fraction of gravity left after radiation pressure
 
@@ -57,11 +59,14 @@ class Atmosphere:
         Rosseland mean opacity [cm²/g].
     gas : Gas
         State at each depth.
+    microturbulence : float
+        Most probable speed of what is smaller than the line-forming layers [km/s].
     """
 
     tau: np.ndarray
     opacity: np.ndarray
     gas: Gas
+    microturbulence: float = 2.0
 
 
 def depth_grid(n_depth: int = 50) -> np.ndarray:
@@ -125,15 +130,20 @@ def build_atmosphere(
     a_m: float = 0.0,
     c_m: float = 0.0,
     structure: str = "atlas9",
+    microturbulence: float | None = None,
 ) -> Atmosphere:
     """Atmosphere in hydrostatic equilibrium.
 
     ``structure`` is ``"atlas9"``, models of Kurucz (1993), or ``"marcs_fit"``, the quadratic
     temperature law of `fitted_atmosphere`. Where the composition differs from ATLAS9's, their mean
-    opacity changes as ours does, and the pressure with it; T(τ) stays.
+    opacity changes as ours does, and the pressure with it; T(τ) stays. ``microturbulence`` [km/s]
+    is that of `usual_microturbulence` by default; ATLAS9's opacities have 2 km/s.
     """
+    speed = microturbulence
+    if speed is None:
+        speed = usual_microturbulence(teff, logg, m_h)
     if structure == "marcs_fit":
-        return fitted_atmosphere(teff, logg, m_h, a_m, c_m)
+        return replace(fitted_atmosphere(teff, logg, m_h, a_m, c_m), microturbulence=speed)
     if structure != "atlas9":
         raise GridError(f"structure {structure!r}: choose one of atlas9, marcs_fit")
     tau, model = depth_grid(), atlas9_structure(teff, logg, m_h)
@@ -149,7 +159,22 @@ def build_atmosphere(
     log_p = log_p + after - before
     opacity = fixed.exp(own.ev(log_t, log_p) + scale)
     gas = solve_gas(temperature, fixed.exp(log_p), composition(m_h, a_m, c_m))
-    return Atmosphere(tau, opacity, gas)
+    return Atmosphere(tau, opacity, gas, speed)
+
+
+def usual_microturbulence(teff: float, logg: float, m_h: float) -> float:
+    """Microturbulence of stars with these labels [km/s].
+
+    Relation of the Gaia-ESO Survey for UVES spectra (M. Bergemann and V. Hill; Blanco-Cuaresma et
+    al. 2014, A&A 569, A111, of iSpec): one branch for dwarfs, one for giants, which meet at log g
+    3.5 with a step of 0.2 (0.7 at 3500 K); here they pass into each other within `BRANCH_WIDTH`.
+    """
+    t, warm, g = teff - 5500.0, max(teff, 5000.0) - 5500.0, logg - 4.0
+    common = -0.14 * g - 0.005 * g * g + 0.05 * m_h + 0.01 * m_h * m_h
+    dwarf = 1.05 + 2.51e-4 * warm + 1.5e-7 * warm * warm + common
+    giant = 1.25 + 4.01e-4 * t + 3.1e-7 * t * t + common
+    share = 1.0 / (1.0 + math.exp((logg - 3.5) / BRANCH_WIDTH))  # of the giants' branch
+    return share * giant + (1.0 - share) * dwarf
 
 
 def fitted_atmosphere(

@@ -20,7 +20,7 @@ from starsmith.simulator.synthesis.atomic_constants import (
     RYDBERG_EV,
 )
 from starsmith.simulator.synthesis.continuum import hydrogen_level
-from starsmith.simulator.synthesis.line_list import MICROTURBULENCE, abo_width
+from starsmith.simulator.synthesis.line_list import abo_width
 
 __all__ = ["hydrogen_line_opacity", "hydrogen_lines"]
 
@@ -89,7 +89,7 @@ def hydrogen_line_opacity(
     profile[0] = stark_constant(lines["lower"], lines["upper"])[:, None] * field
     # [km²/s²]; 1e-10: cm² to km²
     thermal = 2.0 * BOLTZMANN * gas.temperature / (1.008 * AMU) * 1e-10
-    velocity = np.sqrt(thermal + MICROTURBULENCE**2)
+    velocity = np.sqrt(thermal + atmosphere.microturbulence**2)
     profile[1] = centre[:, None] * velocity / LIGHT_SPEED_KM_S  # [Å]
     # resonance broadening only where its cross-section is known
     is_alpha = (lines["lower"] == 2)[:, None]

@@ -24,10 +24,9 @@ from starsmith.simulator.synthesis.atomic_constants import (
 from starsmith.simulator.synthesis.composition import composition, log_partition
 from starsmith.simulator.synthesis.synthesis_tables import numbers, read_table
 
-__all__ = ["MICROTURBULENCE", "LineList", "layer_cut", "line_list", "line_opacity"]
+__all__ = ["LineList", "layer_cut", "line_list", "line_opacity"]
 
 TABLE = "lines.csv"
-MICROTURBULENCE = 2.0  # [km/s]
 SECOND_IONISATION = {
     "Mg": 15.035,
     "Ca": 11.872,
@@ -181,7 +180,7 @@ def line_opacity(
     gas = atmosphere.gas
     # [km²/s²]
     thermal = 2.0 * BOLTZMANN * gas.temperature / (lines.mass[:, None] * AMU) * 1e-10
-    doppler = np.sqrt(thermal + MICROTURBULENCE**2)  # (n_line, n_depth) [km/s]
+    doppler = np.sqrt(thermal + atmosphere.microturbulence**2)  # (n_line, n_depth) [km/s]
     lower = populations(lines, atmosphere)  # [1/cm³]
     standard = (atmosphere.opacity * gas.density)[None, :]
     # 1e-13: Å to cm and km to cm

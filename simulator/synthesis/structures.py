@@ -46,14 +46,14 @@ class Structure:
 
 
 @dataclass(frozen=True)
-class _Table:
+class ModelTable:
     axes: tuple[np.ndarray, ...]  # Teff, log g, their [M/H]
     valid: np.ndarray  # (n_teff, n_logg, n_m_h)
     values: np.ndarray  # logarithms, (n_teff, n_logg, n_m_h, 3 n_depth)
 
 
 @lru_cache(maxsize=1)
-def _table() -> _Table:
+def model_table() -> ModelTable:
     """The packaged models; holes, and one log g beyond each edge, continued along log g."""
     with (
         files(PACKAGE).joinpath(TABLE).open("rb") as stream,
@@ -76,12 +76,12 @@ def _table() -> _Table:
             values[i, j, k] = 2.0 * values[i, j + 1, k] - values[i, j + 2, k]
         for j in range(there[-1] + 1, logg.size):
             values[i, j, k] = 2.0 * values[i, j - 1, k] - values[i, j - 2, k]
-    return _Table(axes=(teff, logg, m_h), valid=valid, values=values)
+    return ModelTable(axes=(teff, logg, m_h), valid=valid, values=values)
 
 
 def has_structure(teff: float, logg: float, m_h: float) -> bool:
     """Whether ATLAS9 models surround these labels ([M/H] on our scale)."""
-    table = _table()
+    table = model_table()
     cells = []
     for axis, value in zip(table.axes, (teff, logg, m_h + IRON_SHIFT), strict=True):
         if not axis[0] <= value <= axis[-1]:
@@ -97,7 +97,7 @@ def atlas9_structure(teff: float, logg: float, m_h: float) -> Structure:
     Beyond the models T, P and κ are continued linearly along log g by at most 0.5 dex and held
     along Teff and [M/H]; ``genuine`` is False there.
     """
-    table = _table()
+    table = model_table()
     found = table.values
     for axis, value in zip(table.axes, (teff, logg, m_h + IRON_SHIFT), strict=True):
         found = fixed.matmul(_weights(axis, value), found.reshape(axis.size, -1))

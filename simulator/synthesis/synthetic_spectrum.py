@@ -26,7 +26,7 @@ from starsmith.simulator.synthesis.radiative_transfer import exponential_integra
 
 __all__ = ["Sampling", "Spectrum", "synthesize", "wavelength_grid"]
 
-PHYSICS_VERSION = 7  # raise with every change of physics or numbers in code: caches rebuild
+PHYSICS_VERSION = 8  # raise with every change of physics or numbers in code: caches rebuild
 SMOOTH_STRIDE = 512  # fine steps between points of the continuum
 HYDROGEN_STRIDE = 4  # fine steps between points of the hydrogen lines
 LINE_MARGIN = 120.0  # lines up to this far outside the range act inside it [Å]
@@ -35,7 +35,7 @@ N_SIGMA = 5.0  # half-width of the convolution kernel
 
 @dataclass(frozen=True)
 class Sampling:
-    """Wavelength range and sampling of a synthetic spectrum.
+    """Wavelength range and sampling of a synthetic spectrum, and its microturbulence.
 
     Attributes
     ----------
@@ -47,6 +47,8 @@ class Sampling:
         λ/FWHM of the Gaussian line-spread function.
     stride : int
         Fine steps per output point.
+    microturbulence : float, optional
+        [km/s], 0 to 10; by default that usual for the star's labels.
     """
 
     wave_min: float = 6400.0  # [Å], vacuum
@@ -54,6 +56,7 @@ class Sampling:
     step_km_s: float = 1.0
     resolution: float = 20000.0
     stride: int = 5
+    microturbulence: float | None = None
 
     def __post_init__(self) -> None:
         # points of the output per FWHM
@@ -62,6 +65,10 @@ class Sampling:
             raise GridError(
                 f"wavelength range {self.wave_min:g}-{self.wave_max:g} Å: choose wave_min < "
                 "wave_max within 5000-10000 Å (the line list covers 6400-9000 Å)"
+            )
+        if self.microturbulence is not None and not 0.0 <= self.microturbulence <= 10.0:
+            raise GridError(
+                f"microturbulence {self.microturbulence:g} km/s: choose one within 0-10 km/s"
             )
         if per_fwhm < 2.5:
             raise GridError(
@@ -128,7 +135,7 @@ def synthesize(
         A demonstration, not for science.
     """
     sampling = sampling or Sampling()
-    atmosphere = build_atmosphere(teff, logg, m_h, a_m, c_m, structure)
+    atmosphere = build_atmosphere(teff, logg, m_h, a_m, c_m, structure, sampling.microturbulence)
     return synthesize_atmosphere(atmosphere, sampling)
 
 

@@ -25,6 +25,19 @@ def preset_prior(bank):
     return settle("specvit", bank, Prior.default().with_ranges(**PRESETS["specvit"]))
 
 
+def with_alpha(bank):
+    """The bank with an axis of [α/M] along which nothing changes."""
+    axes = (*bank.axes, np.array([-0.25, 0.0, 0.25, 0.5]))
+    return dataclasses.replace(
+        bank,
+        label_names=(*bank.label_names, "a_m"),
+        axes=axes,
+        coef=np.repeat(bank.coef, 4, axis=0),
+        band_coef=np.repeat(bank.band_coef, 4),
+        filled=np.zeros(int(np.prod([axis.size for axis in axes])), bool),
+    )
+
+
 def test_one_label_is_free_and_the_others_are_nodes(toy_bank):
     """Two of three labels of every star lie on nodes; each is free in a third of the stars.
 
@@ -53,16 +66,7 @@ def test_snapping_moves_labels_to_the_nearest_node(toy_bank):
 
 def test_abundances_are_free_where_the_grid_has_them(toy_bank):
     """A grid with an [alpha/M] axis: its whole range, unless one was asked for."""
-    axes = (*toy_bank.axes, np.array([-0.25, 0.0, 0.25, 0.5]))
-    n_node = int(np.prod([axis.size for axis in axes]))
-    wide = dataclasses.replace(
-        toy_bank,
-        label_names=(*toy_bank.label_names, "a_m"),
-        axes=axes,
-        coef=np.repeat(toy_bank.coef, 4, axis=0),
-        band_coef=np.repeat(toy_bank.band_coef, 4),
-        filled=np.zeros(n_node, bool),
-    )
+    wide = with_alpha(toy_bank)
     assert preset_prior(wide).ranges["a_m"] == (-0.25, 0.5)
     asked = Prior.default().with_ranges(a_m=(0.0, 0.3))
     settled = settle("specvit", wide, asked)
@@ -101,3 +105,19 @@ def test_signal_to_noise_is_that_of_the_published_set():
     for mag, published in PUBLISHED_MEDIAN.items():
         ratio = snr_of_pixels(prior.with_ranges(mag=(mag, mag)), 400)
         assert np.median(ratio) == pytest.approx(published, rel=0.05)
+
+
+def test_galactic_stars_have_the_alpha_elements_of_their_metallicity(toy_bank):
+    """0 at [M/H] = 0, +0.4 below -1, within 0.1; every other label as without the preset."""
+    wide = with_alpha(toy_bank)
+    with pytest.raises(ConfigError, match="5d"):
+        settle("galactic", toy_bank, Prior.default())
+    prior = settle("galactic", wide, Prior.default())
+    names = ("teff", "logg", "m_h", "a_m")
+    draws = prior.draw(0, "train", np.arange(2000), names)
+    plain = Prior.default().draw(0, "train", np.arange(2000))
+    np.testing.assert_array_equal(draws.labels[:, :3], plain.labels)
+    trend = 0.4 * np.clip(-draws.label("m_h"), 0.0, 1.0)
+    away = draws.label("a_m") - trend
+    assert np.abs(away).max() <= 0.1 + 1e-12
+    assert np.std(away) == pytest.approx(0.1 / np.sqrt(3.0), rel=0.1)

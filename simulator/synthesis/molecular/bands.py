@@ -23,7 +23,6 @@ from starsmith.simulator.synthesis.atomic_constants import (
     LIGHT_SPEED,
 )
 from starsmith.simulator.synthesis.equation_of_state import molecule_densities
-from starsmith.simulator.synthesis.line_list import MICROTURBULENCE
 from starsmith.simulator.synthesis.molecular.cyanogen import cyanogen_lines
 from starsmith.simulator.synthesis.molecular.franck_condon import franck_condon
 from starsmith.simulator.synthesis.molecular.rotational import RotationalLines
@@ -38,6 +37,7 @@ THETA = np.arange(0.7, 3.0, 0.1)  # 5040/T of the tables' rows
 EV_PER_WAVENUMBER = BOLTZMANN_EV * HC_OVER_K  # [eV cm]
 J_MAX = 150  # beyond, Boltzmann factors at 7000 K are negligible
 V_MAX = 6  # vibrational levels of each state
+SPEEDS = (0.7, 1.4, 2.8)  # microturbulence of the tables, linear between them [km/s]
 NEGLIGIBLE = 1e-3  # bands weaker than this fraction of the continuum are left out
 
 
@@ -89,13 +89,13 @@ def honl_london(j: np.ndarray, lower: float, upper: float) -> list[np.ndarray]:
 
 @lru_cache(maxsize=2)
 def band_tables(wave_min: float, step: float, n_wave: int) -> np.ndarray:
-    """Cross-section per molecule over partition function, float32 (n_molecule, n_row, n_wave).
+    """Cross-section per molecule over partition function, float32 (n_band, n_row, n_wave).
 
-    The grid starts at ``wave_min`` [Å] with ``step`` in ln λ; rows are `THETA`, molecules in the
-    order of `MOLECULES`; the unit is 1e-20 cm².
+    The grid starts at ``wave_min`` [Å] with ``step`` in ln λ; rows are `THETA`, bands the molecules
+    in the order of `MOLECULES`, each at all `SPEEDS`; the unit is 1e-20 cm².
     """
     temperature = 5040.0 / THETA  # [K]
-    tables = np.empty((len(MOLECULES), THETA.size, n_wave), dtype=np.float32)
+    tables = np.empty((len(MOLECULES), len(SPEEDS), THETA.size, n_wave), dtype=np.float32)
     sources = {"CN": cyanogen_lines, "TiO": titanium_oxide_lines}
     for i, (molecule, mass) in enumerate(MOLECULES.items()):
         wavenumber, gf, energy = _fields(sources[molecule]())
@@ -106,17 +106,18 @@ def band_tables(wave_min: float, step: float, n_wave: int) -> np.ndarray:
         # ∫σ dν = πe²/mc f; dν = c ν̃ d(ln λ)
         # 1e20: float32 tables hold it without underflow
         strength = CLASSICAL_CROSS_SECTION * gf / (LIGHT_SPEED * wavenumber * step) * 1e20
-        # Doppler [km/s]; 1e-10: cm²/s² to km²/s²
-        speed = np.sqrt(2.0 * BOLTZMANN * temperature / (mass * AMU) * 1e-10 + MICROTURBULENCE**2)
-        tables[i] = band_cross_section(
-            position[inside],
-            strength[inside],
-            energy[inside],
-            1.0 / (BOLTZMANN_EV * temperature),
-            speed / (LIGHT_SPEED_KM_S * step),
-            n_wave,
-        )
-    return tables
+        # [km²/s²]; 1e-10: cm²/s² to km²/s²
+        thermal = 2.0 * BOLTZMANN * temperature / (mass * AMU) * 1e-10
+        for place, speed in enumerate(SPEEDS):
+            tables[i, place] = band_cross_section(
+                position[inside],
+                strength[inside],
+                energy[inside],
+                1.0 / (BOLTZMANN_EV * temperature),
+                np.sqrt(thermal + speed**2) / (LIGHT_SPEED_KM_S * step),
+                n_wave,
+            )
+    return tables.reshape(-1, THETA.size, n_wave)
 
 
 def _fields(lines: RotationalLines) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -136,19 +137,23 @@ def band_opacity(atmosphere: Atmosphere, tables: np.ndarray, continuum: np.ndarr
     place = (theta - THETA[0]) / (THETA[1] - THETA[0])
     # linear interpolation in θ between row and row + 1
     row = np.minimum(place.astype(np.int64), THETA.size - 2)
-    amount = np.empty((len(MOLECULES), theta.size))
+    share = np.array(
+        [np.interp(atmosphere.microturbulence, SPEEDS, one) for one in np.eye(len(SPEEDS))]
+    )
+    amount = np.empty((len(MOLECULES), len(SPEEDS), theta.size))
     for i, molecule in enumerate(MOLECULES):
         per_state = found[molecule] / molecular_partition(molecule, gas.temperature)
         stimulated = -fixed.expm1(-HC_OVER_K * 1.25e4 / gas.temperature)  # at 800 nm
         # undoes the 1e20 of the tables
-        amount[i] = 1e-20 * per_state * stimulated / (atmosphere.opacity * gas.density)
-        strongest = band_peaks(tables, i)[row]
-        amount[i] = np.where(amount[i] * strongest > NEGLIGIBLE * continuum, amount[i], 0.0)
-    return Bands(table=tables, amount=amount, row=row, fraction=place - row)
+        column = 1e-20 * per_state * stimulated / (atmosphere.opacity * gas.density)
+        strongest = band_peaks(tables, i * len(SPEEDS))[row]  # lines are tallest at least speed
+        column = np.where(column * strongest > NEGLIGIBLE * continuum, column, 0.0)
+        amount[i] = share[:, None] * column
+    return Bands(table=tables, amount=amount.reshape(-1, theta.size), row=row, fraction=place - row)
 
 
-def band_peaks(tables: np.ndarray, molecule: int) -> np.ndarray:
+def band_peaks(tables: np.ndarray, band: int) -> np.ndarray:
     """Largest cross-section of each temperature row, the cooler or hotter neighbour included."""
-    peak = tables[molecule].max(axis=1).astype(np.float64)
+    peak = tables[band].max(axis=1).astype(np.float64)
     # of either row that a layer interpolates
     return np.maximum(peak, np.append(peak[1:], peak[-1]))
