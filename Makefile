@@ -3,7 +3,8 @@
 # make lint    style and import contracts only
 # make models  train and certify compressed and specvit_tiny on the demo bank, in models/
 # make bench   print speeds as ratios to named baselines
-# make release sdist, wheel and a bill of materials (CycloneDX) in dist/
+# make docs    the site in docs/build/html, notebooks run, every warning an error
+# make release sdist, wheel, bill of materials (CycloneDX) and hashes in dist/
 #
 # PYTHON=python3.12       the interpreter to use
 # TORCH_INDEX=URL         a package index to take torch from, e.g. a CPU-only one
@@ -23,7 +24,7 @@ EDITABLE := --config-settings editable_mode=strict --editable
 # numba's cache outlives the tree of links
 export NUMBA_CACHE_DIR ?= $(CURDIR)/$(VENV)/numba
 
-.PHONY: demo models test lint bench release clean
+.PHONY: demo models test lint bench docs release clean
 .DELETE_ON_ERROR:
 
 demo: $(LINKS)
@@ -51,11 +52,18 @@ lint: $(LINKS)
 bench: $(LINKS)
 	$(BIN)/python -m benchmarks.generate
 
+docs: $(LINKS)
+	$(BIN)/python -m pip install $(PIP_FLAGS) $(EDITABLE) '.[docs]'
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/build/html
+	@echo "docs/build/html/index.html"
+
 release: $(LINKS)
 	@rm -rf dist
 	$(BIN)/python -m pip install $(PIP_FLAGS) $(EDITABLE) '.[release]'
 	$(BIN)/python -m build --outdir dist .
 	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --mc-type library --output-reproducible --of JSON -o dist/sbom.json
+	$(BIN)/python -m twine check --strict dist/*.whl dist/*.tar.gz
+	cd dist && sha256sum *.whl *.tar.gz sbom.json > SHA256SUMS
 
 # An environment made elsewhere (a moved folder) is stale: its scripts name the old path.
 $(shell [ "$$(cat $(STAMP) 2>/dev/null)" = "$$PWD" ] || rm -f $(STAMP))
@@ -78,4 +86,4 @@ $(LINKS): $(STAMP)
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info demo
+	rm -rf $(VENV) build dist docs/build docs/generated *.egg-info demo

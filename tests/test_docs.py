@@ -11,7 +11,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("api", "data_contract", "simulator", "fisher", "learners", "cli")
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+MADE = {ROOT / "docs" / name for name in ("build", "generated")}  # by `make docs`
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(p for p in (ROOT / "docs").rglob("*.md") if not MADE & set(p.parents)),
+    ]
+)
 TICKED = re.compile(r"`([^`\n]+)`")
 PATH = re.compile(rf"(?:{'|'.join((*FOLDERS, 'tests', 'benchmarks', 'docs'))})(?:/[\w.-]+)*/?")
 DOTTED = re.compile(r"[a-z_]\w*(?:\.[A-Za-z_]\w*)+")
@@ -97,3 +103,20 @@ def test_a_wrong_name_is_found(tmp_path):
         "philox.nothing",
         "starsmith.fisher.nothing",
     ]
+
+
+def test_the_site_lists_every_name_of_the_face_and_every_page():
+    """Nothing public is missing from the reference, and no page is out of reach."""
+    face = (ROOT / "api" / "__init__.pyi").read_text()
+    names = {name for name, here in re.findall(r"import (\w+) as (\w+)", face) if name == here}
+    listed = set(re.findall(r"^   (\w+)$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE))
+    assert names - set(FOLDERS) == listed
+    docs = ROOT / "docs"
+    pages = [p for p in PAGES if docs in p.parents]
+    reached = {
+        (page.parent / f"{entry}.md").resolve()
+        for page in pages
+        for block in re.findall(r"```{toctree}\n(.*?)```", page.read_text(), re.DOTALL)
+        for entry in re.findall(r"^[\w./]+$", block, re.MULTILINE)
+    }
+    assert set(pages) - {docs / "index.md"} == reached

@@ -13,12 +13,13 @@ TOOLS = ("specsim", "speclearn", "specfisher", "specdata")
 PAGES = ("README.md", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/*.md")))
 
 SMALLER = {  # what runs for hours as it is written; nothing else of a line is changed
-    r"-n 1e[5-9]": "-n 3000",
+    r"-n 1e[5-9]|-n 24000": "-n 3000",
     r"--model specvit(?=\s)": "--model specvit_tiny",
     r" --recipe paper": "",  # 200 epochs
 }
 SHORT = {  # options added to a line that starts so, where they are not given
     "speclearn train specvit": "--set epochs=1",
+    "speclearn train data.zarr --out models/first": "--set epochs=1 --set epoch_size=1024",
     "speclearn train --online": "--epoch-size 400",
     "specfisher ceiling": "--n-star 300 --n-template 1000",
     "specfisher plan --mag": "--n-star 40",

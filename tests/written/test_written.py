@@ -58,20 +58,24 @@ for k, name in enumerate(("survey_train.ecsv", "survey_test.ecsv")):
 open("run.toml", "w").write("n = 300\\nmag = [20.5, 22.5]\\n")
 """
 LINES = shown()
+START = sorted((ROOT / "docs" / "start").glob("*.md"))
 
 
 def test_every_written_line_names_commands_and_options_that_exist():
     """No page and no help shows a command, an option or a choice of commands that is gone."""
     known = dict(commands())
     wrong = []
-    for line, where in LINES.items():
+    started = {line: page.name for page in START for line in fenced(page.read_text())}
+    for line, where in (LINES | started).items():
         words = line.split()
         depth = next((k for k in (3, 2) if " ".join(words[:k]) in known), None)
         if depth is None:
             wrong.append(f"{where}: {line}: no such command")
             continue
         command = known[" ".join(words[:depth])]
-        options = {name for param in command.params for name in param.opts}
+        options = {
+            name for param in command.params for name in (*param.opts, *param.secondary_opts)
+        }
         used = {word.split("=")[0] for word in words[depth:] if word.startswith("--")}
         wrong += [f"{where}: {line}: {name}" for name in used - options]
     assert len(LINES) > 100
@@ -123,6 +127,15 @@ def test_the_readme_runs_from_top_to_bottom(clean_python, tmp_path, made):
     reports = told(clean_python, [[shortened(line), str(tmp_path), {}] for line in lines])
     assert len(reports) >= 14
     require_all(reports)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", START, ids=lambda page: page.stem)
+def test_a_five_minute_start_runs_from_top_to_bottom(clean_python, tmp_path, page):
+    """Its lines alone, in order, in one empty folder, from the wheel: nothing else is needed."""
+    lines = list(fenced(page.read_text()))
+    assert len(lines) >= 3
+    require_all(told(clean_python, [[shortened(line), str(tmp_path), {}] for line in lines]))
 
 
 @pytest.mark.slow
