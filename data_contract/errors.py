@@ -57,6 +57,9 @@ class DivergedError(ConfigError):
         super().__init__(message)
         self.options = options
 
+    def __reduce__(self) -> tuple:
+        return type(self), (*self.args, self.options)
+
 
 class GridError(InputError):
     """A stellar grid is missing, malformed or does not cover what was asked for."""

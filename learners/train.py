@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from starsmith.learners.run_folder import (
     remove_run,
     result_from_card,
 )
-from starsmith.learners.training.distributed import is_leader, wait_for_all
+from starsmith.learners.training.distributed import agreed, is_leader
 
 if TYPE_CHECKING:
     from starsmith.learners.online.online_view import OnlineView
@@ -153,10 +153,39 @@ def fit(
     >>> starsmith.fit("ridge", data.training(), "logg", out="ridge2").path.name
     'ridge2'
     """
+    out = Path(out)
+    # several processes refuse, and fail, as one
+    task = agreed(lambda: plan(model, view, target, recipe, out, progress, device))
+    kind = kind_of(model)
+    with ExitStack() as held:
+
+        def begin() -> None:
+            if is_leader():
+                held.enter_context(writer_lock(out))
+                open_run(out, model, task.labels, task.recipe, task.view, resume)
+
+        agreed(begin)
+        if not is_closed(out):
+            with removed_if_nothing_came(out):
+                if not kind.draws_stars:
+                    agreed(lambda: load_if_small(task.view))
+                kind.fit(task)
+        return result_from_card(out, read_checkpoint(out)[0])
+
+
+def plan(
+    model: str,
+    view: "TrainingView | OnlineView | ForwardView",
+    target: str | Sequence[str],
+    recipe: Recipe | None,
+    out: Path,
+    progress: Callable[[dict], None] | None,
+    device: str | None,
+) -> Task:
+    """Check a request of `fit`; nothing is written."""
     forward = None
     if isinstance(view, ForwardView):
         view, forward = view.view, view.forward
-    out = Path(out)
     labels = (target,) if isinstance(target, str) else tuple(target)
     if recipe is None:
         recipe = load_recipe(model)
@@ -164,7 +193,6 @@ def fit(
     kind = kind_of(model)
     if forward is None and kind.draws_stars and getattr(view, "online", False):
         forward = Forward(view.bank, view.ranges)
-    where = pick_device(device) if kind.is_network or device else None
     task = Task(
         model=model,
         view=view,
@@ -173,20 +201,11 @@ def fit(
         out=out,
         forward=forward,
         progress=progress,
-        device=where,
+        device=pick_device(device) if kind.is_network or device else None,
     )
     if kind.check is not None:
         kind.check(task)
-    with writer_lock(out) if is_leader() else nullcontext():
-        if is_leader():
-            open_run(out, model, labels, recipe, view, resume)
-        wait_for_all()
-        if not is_closed(out):
-            with removed_if_nothing_came(out):
-                if not kind.draws_stars:
-                    load_if_small(view)
-                kind.fit(task)
-        return result_from_card(out, read_checkpoint(out)[0])
+    return task
 
 
 @contextmanager

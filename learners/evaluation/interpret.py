@@ -151,8 +151,9 @@ def attention_to_pixels(network: nn.Module, scaled: torch.Tensor) -> np.ndarray 
         for hook in hooks:
             hook.remove()
     weights = torch.stack(found).mean(dim=0).double().cpu().numpy()
-    row = weights[0] if encoder.readout == "summary" else weights[1:].mean(axis=0)
-    tokens = row[1:]  # the first is the summary token itself
+    first = 0 if encoder.summary is None else 1  # token 0 is the summary, where there is one
+    row = weights[0] if encoder.readout == "summary" else weights[first:].mean(axis=0)
+    tokens = row[first:]
     n_wave = scaled.shape[1]
     owner = np.minimum(np.arange(n_wave) * tokens.size // n_wave, tokens.size - 1)
     spread = tokens[owner] / np.bincount(owner, minlength=tokens.size)[owner]

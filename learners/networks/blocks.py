@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from starsmith.data_contract.errors import ConfigError
 
@@ -22,11 +23,13 @@ __all__ = [
     "linear_init",
     "patch_tokenizer",
     "read_both_ways",
+    "readout_of_weights",
 ]
 
 LAYER_NORM_EPS = 1e-6  # as in ViT (Dosovitskiy et al. 2021)
 INIT_STD = 0.02  # as in BERT and ViT
-READOUTS = ("summary", "mean", "tokens")
+READOUTS = ("summary", "mean", "tokens", "mean_with_summary")
+"""What the head reads; the last is what ``mean`` was in earlier checkpoints."""
 
 
 def linear_init(module: nn.Module) -> None:
@@ -142,12 +145,29 @@ class RecurrentContext(nn.Module):
         return self.norm(tokens_BTD + self.project(context))
 
 
+@dataclass(frozen=True)
+class EncoderSize:
+    """Size of an `Encoder`, and what its head reads; the defaults are the paper's (Sec. 3.4).
+
+    ``attention_dropout`` is that of the attention weights; below zero, ``dropout``.
+    """
+
+    dim: int = 256
+    depth: int = 6
+    n_head: int = 8
+    dropout: float = 0.1
+    readout: str = "summary"
+    attention_dropout: float = -1.0
+
+
 class EncoderBlock(nn.Module):
     """Pre-normalised self-attention and MLP, each with a residual connection."""
 
-    def __init__(self, dim: int, n_head: int, dropout: float):
+    def __init__(self, size: EncoderSize):
         super().__init__()
-        self.n_head, self.dropout = n_head, dropout
+        dim, self.n_head, self.dropout = size.dim, size.n_head, size.dropout
+        own = size.attention_dropout
+        self.attention_dropout = size.dropout if own < 0 else own
         self.attention_norm = nn.LayerNorm(dim, eps=LAYER_NORM_EPS)
         self.query_key_value = nn.Linear(dim, 3 * dim)
         self.project = nn.Linear(dim, dim)
@@ -166,7 +186,7 @@ class EncoderBlock(nn.Module):
         query, key, value = (part.transpose(1, 2) for part in heads.unbind(2))
         # (B, H, T, D/H); never holds (T, T) in full
         mixed = functional.scaled_dot_product_attention(
-            query, key, value, dropout_p=self.dropout if self.training else 0.0
+            query, key, value, dropout_p=self.attention_dropout if self.training else 0.0
         )
         # heads side by side again, (B, T, D)
         return self.project(mixed.transpose(1, 2).reshape(batch, n_token, dim))
@@ -177,17 +197,6 @@ class EncoderBlock(nn.Module):
         tokens_BTD = tokens_BTD + self._drop(self._attend(self.attention_norm(tokens_BTD)))
         hidden = functional.gelu(self.expand(self.mlp_norm(tokens_BTD)))
         return tokens_BTD + self._drop(self.contract(hidden))
-
-
-@dataclass(frozen=True)
-class EncoderSize:
-    """Size of an `Encoder`, and what its head reads; the defaults are the paper's (Sec. 3.4)."""
-
-    dim: int = 256
-    depth: int = 6
-    n_head: int = 8
-    dropout: float = 0.1
-    readout: str = "summary"
 
 
 TINY = {"dim": 64, "depth": 1, "n_head": 4, "dropout": 0.0, "readout": "tokens"}
@@ -201,8 +210,15 @@ from the first step, and some tens of thousands of spectra suffice.
 class Encoder(nn.Module):
     """Summary token, learned positions, encoder blocks, linear head: (B, T, D) -> (B, n_output).
 
-    The head reads the summary token; with ``readout="mean"`` the average of all tokens, with
+    The head reads the summary token; with ``readout="mean"`` the average of all tokens, none of
+    them a summary (256 of 4096 pixels, a whole number of a kernel's tiles); with
     ``readout="tokens"`` all of them side by side, each with its own weights.
+
+    Attributes
+    ----------
+    n_recompute : int
+        Blocks, from the first, whose activations are computed again in the backward pass rather
+        than kept: the same bits, less memory, more time.
     """
 
     def __init__(self, n_token: int, n_output: int, size: EncoderSize):
@@ -210,28 +226,46 @@ class Encoder(nn.Module):
         if size.readout not in READOUTS:
             raise ConfigError(f"readout {size.readout!r} is not one of {', '.join(READOUTS)}")
         dim, self.dropout, self.readout = size.dim, size.dropout, size.readout
-        self.summary = nn.Parameter(torch.empty(1, 1, dim))
+        self.n_recompute = 0
+        if size.readout == "mean":
+            self.summary = None
+        else:
+            n_token += 1
+            self.summary = nn.Parameter(torch.empty(1, 1, dim))
         # learned: pixels have fixed wavelengths
-        self.positions = nn.Parameter(torch.empty(1, n_token + 1, dim))
-        self.blocks = nn.ModuleList(
-            EncoderBlock(dim, size.n_head, size.dropout) for _ in range(size.depth)
-        )
+        self.positions = nn.Parameter(torch.empty(1, n_token, dim))
+        self.blocks = nn.ModuleList(EncoderBlock(size) for _ in range(size.depth))
         self.norm = nn.LayerNorm(dim, eps=LAYER_NORM_EPS)
         # all tokens side by side, or one
-        self.head = nn.Linear(dim * (n_token + 1 if size.readout == "tokens" else 1), n_output)
+        self.head = nn.Linear(dim * (n_token if size.readout == "tokens" else 1), n_output)
         linear_init(self)
-        nn.init.trunc_normal_(self.summary, std=INIT_STD)
+        if self.summary is not None:
+            nn.init.trunc_normal_(self.summary, std=INIT_STD)
         nn.init.trunc_normal_(self.positions, std=INIT_STD)
 
     def forward(self, tokens_BTD: torch.Tensor) -> torch.Tensor:
         """Read the labels off a sequence of tokens."""
-        summary = self.summary.expand(tokens_BTD.shape[0], -1, -1)
-        tokens_BTD = torch.cat([summary, tokens_BTD], dim=1) + self.positions  # (B, T + 1, D)
-        tokens_BTD = functional.dropout(tokens_BTD, self.dropout, self.training)
-        for block in self.blocks:
-            tokens_BTD = block(tokens_BTD)
+        if self.summary is not None:
+            summary = self.summary.expand(tokens_BTD.shape[0], -1, -1)
+            tokens_BTD = torch.cat([summary, tokens_BTD], dim=1)  # (B, T + 1, D)
+        tokens_BTD = functional.dropout(tokens_BTD + self.positions, self.dropout, self.training)
+        for number, block in enumerate(self.blocks):
+            if self.training and number < self.n_recompute:
+                tokens_BTD = checkpoint(block, tokens_BTD, use_reentrant=False)
+            else:
+                tokens_BTD = block(tokens_BTD)
         normed = self.norm(tokens_BTD)
         if self.readout == "tokens":
             return self.head(normed.flatten(1))
         # token 0 is the summary
         return self.head(normed[:, 0] if self.readout == "summary" else normed.mean(dim=1))
+
+
+def readout_of_weights(options: dict, weights: dict) -> dict:
+    """Options of a network as its weights need them.
+
+    Checkpoints of earlier versions average over a summary token too.
+    """
+    summarised = any(name.endswith("encoder.summary") for name in weights)
+    averaged = options.get("readout") == "mean" and summarised
+    return options | ({"readout": "mean_with_summary"} if averaged else {})

@@ -19,7 +19,7 @@ from starsmith.data_contract.random import (
     uniforms,
 )
 
-__all__ = ["keyed_normals", "keyed_uniforms", "philox_words", "words_to_normals"]
+__all__ = ["keyed_attempts", "keyed_normals", "keyed_uniforms", "philox_words", "words_to_normals"]
 
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)  # Salmon et al. (2011, SC11), Philox4x32
 WEYL = (0x9E3779B9, 0xBB67AE85)  # golden ratio and √3 - 1, 32 bits
@@ -28,14 +28,14 @@ ROUNDS = 10
 
 
 def philox_words(
-    key: tuple[int, int], index: torch.Tensor, split: int, n_block: int
+    key: tuple[int, int | torch.Tensor], index: torch.Tensor, split: int, n_block: int
 ) -> tuple[torch.Tensor, ...]:
     """Random 32-bit words: counter (block, 0, index, split), Salmon et al. 2011.
 
     Parameters
     ----------
     key : (seed, stream)
-        Both below 2**32.
+        Both below 2**32; several streams as an int64 tensor, shape (n_stream, 1, 1).
     index : int64 tensor, shape (n_spec,)
     split : int
         Last counter word.
@@ -45,7 +45,7 @@ def philox_words(
     Returns
     -------
     words : four int64 tensors, shape (n_spec, n_block)
-        Values 0..2**32-1.
+        Values 0..2**32-1; of several streams (n_stream, n_spec, n_block).
     """
     k0, k1 = key
     # block: (1, n_block) against (n_spec, 1)
@@ -91,6 +91,22 @@ def keyed_uniforms(
     key = check_seed(seed), stream_key(stream, sub)
     words = philox_words(key, index, SPLITS[split], -(-n // 4))
     return (torch.stack(words, dim=2).flatten(1)[:, :n].double() + 0.5) / WORD_LIMIT
+
+
+def keyed_attempts(
+    seed: int, stream: str, split: str, index: torch.Tensor, n: int, n_attempt: int
+) -> torch.Tensor:
+    """`keyed_uniforms` of the first attempts of a stream, float64 (n_attempt, n_spec, n)."""
+    if index.device.type == "cpu":
+        return torch.stack(
+            [keyed_uniforms(seed, stream, split, index, n, sub) for sub in range(n_attempt)]
+        )
+    streams = [stream_key(stream, sub) for sub in range(n_attempt)]
+    # whole numbers that follow each other: made on the device, not copied to it
+    step = streams[1] - streams[0] if n_attempt > 1 else 0
+    keys = streams[0] + step * torch.arange(n_attempt, device=index.device)[:, None, None]
+    words = philox_words((check_seed(seed), keys), index, SPLITS[split], -(-n // 4))
+    return (torch.stack(words, dim=3).flatten(2)[..., :n].double() + 0.5) / WORD_LIMIT
 
 
 def keyed_normals(

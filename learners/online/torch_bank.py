@@ -15,7 +15,8 @@ from torch.nn import functional
 from starsmith.data_contract.bank.splines import spline_degree, spline_knots
 from starsmith.data_contract.errors import ConfigError, GridError
 from starsmith.data_contract.quantities import CONDITIONS, LABELS, SOMETIMES, STAR
-from starsmith.learners.online.keyed import keyed_normals, keyed_uniforms
+from starsmith.learners.online.keyed import keyed_attempts, keyed_normals, keyed_uniforms
+from starsmith.learners.online.torch_holes import Holes, attempts_for
 from starsmith.learners.online.torch_noise import DeviceNoise
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OF_RECORD", "TRAINING", "BankOnDevice", "Stars", "Streams"]
 
-MAX_ATTEMPTS = 64  # of a draw that met a hole of the grid
+N_TRIED = 4096  # draws that the share of holes is estimated from
 TABULATED = {"seeing": "seeing", "zenith_angle": "zenith_angle", "field_angle": "field_angle"}
 
 
@@ -86,9 +87,8 @@ class Axis:
         first : int64 tensor, shape (n_spec,)
         weights : float64 tensor, shape (n_spec, degree + 1)
         """
-        last = len(self.knots) - self.degree - 2  # last knot interval that is inside
-        span = torch.searchsorted(self.knots, values, right=True) - 1
-        span = span.clamp(self.degree, max(last, self.degree))
+        first = self.first(values)
+        span = first + self.degree
         basis = [torch.ones_like(values)]  # de Boor's triangle, as in the kernel of the simulator
         for p in range(1, self.degree + 1):
             raised = [torch.zeros_like(values) for _ in range(p + 1)]
@@ -98,8 +98,13 @@ class Axis:
                 raised[r] += (right - values) * share
                 raised[r + 1] += (values - left) * share
             basis = raised
-        # first node, and (n_spec, degree + 1) weights
-        return span - self.degree, torch.stack(basis, dim=1)
+        return first, torch.stack(basis, dim=1)
+
+    def first(self, values: torch.Tensor) -> torch.Tensor:
+        """First node that each value leans on, int64 of its shape."""
+        last = len(self.knots) - self.degree - 2  # last knot interval that is inside
+        span = torch.searchsorted(self.knots, values.contiguous(), right=True) - 1
+        return span.clamp(self.degree, max(last, self.degree)) - self.degree
 
 
 class BankOnDevice:
@@ -135,11 +140,14 @@ class BankOnDevice:
         self.coef = torch.from_numpy(bank.coef).to(device)
         self.basis = None if bank.basis is None else torch.from_numpy(bank.basis).to(device)
         self.band_coef = torch.from_numpy(bank.band_coef).to(device)
-        self.filled = torch.from_numpy(bank.filled).to(device) if bank.filled.any() else None
+        self.holes = self._holes(bank.filled, device)
+        self.lost = torch.zeros((), dtype=torch.int64, device=device)  # draws that met holes only
         self.noise = DeviceNoise(bank.noise, device, moonlit=any(ranges["moon_phase"]))
-        self.words = [STAR.index(name) for name in (*bank.label_names, "mag")]
+        words = [STAR.index(name) for name in (*bank.label_names, "mag")]
+        self.words = torch.tensor(words, device=device)
         self.star_span = self._span(ranges, (*bank.label_names, "mag"))
         self.condition_span = self._span(ranges, CONDITIONS)
+        self.n_attempt = self._count_attempts(bank, ranges)
 
     def _span(self, ranges: Mapping, names: tuple[str, ...]) -> torch.Tensor:
         """Low end and width of ranges, float64 (2, n); a count's width is one more."""
@@ -164,35 +172,65 @@ class BankOnDevice:
         Raises
         ------
         GridError
-            If some keys find no star in 64 attempts.
+            If some keys find no star in 64 attempts; of a GPU where `check` asks.
         """
-        labels = self._draw_labels(index, split, streams, 0)
+        labels = self._draw_labels(index, split, streams)
         rows, weights = self.support(labels[:, :-1])  # (n_spec, n_support) each
-        if self.filled is not None:
-            bad = torch.nonzero(self.filled[rows].any(1))[:, 0]
-            for attempt in range(1, MAX_ATTEMPTS):
-                if not len(bad):
-                    break
-                labels[bad] = self._draw_labels(index[bad], split, streams, attempt)
-                rows[bad], weights[bad] = self.support(labels[bad, :-1])
-                bad = bad[self.filled[rows[bad]].any(1)]
-            if len(bad):
-                raise GridError(
-                    f"{len(bad)} draws met only holes of the grid in {MAX_ATTEMPTS} attempts; "
-                    "narrow the label ranges"
-                )
         words = keyed_uniforms(self.seed, streams.conditions, split, index, len(CONDITIONS))
         conditions = self.condition_span[0] + words * self.condition_span[1]  # (n_spec, 8)
         count = CONDITIONS.index("exp_count")
         conditions[:, count] = conditions[:, count].floor()
         return Stars(index, labels[:, :-1], labels[:, -1], conditions, rows, weights)
 
-    def _draw_labels(
-        self, index: torch.Tensor, split: str, streams: Streams, attempt: int
-    ) -> torch.Tensor:
-        """Labels and magnitude, float64 (n_spec, n_label + 1)."""
-        words = keyed_uniforms(self.seed, streams.labels, split, index, len(STAR), attempt)
-        return self.star_span[0] + words[:, self.words] * self.star_span[1]
+    def _draw_labels(self, index: torch.Tensor, split: str, streams: Streams) -> torch.Tensor:
+        """Labels and magnitude of the first attempt that meets no hole, (n_spec, n_label + 1)."""
+        if self.holes is None:
+            words = keyed_uniforms(self.seed, streams.labels, split, index, len(STAR))
+            return self.star_span[0] + words.index_select(1, self.words) * self.star_span[1]
+        words = keyed_attempts(
+            self.seed, streams.labels, split, index, len(STAR), self.n_attempt
+        ).index_select(2, self.words)
+        tried = self.star_span[0] + words * self.star_span[1]  # (n_attempt, n_spec, n_label + 1)
+        first = [axis.first(tried[..., k]) for k, axis in enumerate(self.axes)]
+        bad = self.holes.met(first)
+        self.lost += bad.all(0).sum()
+        if self.device.type == "cpu":
+            self.check()
+        chosen = bad.to(torch.uint8).argmin(0)  # the first of them
+        return tried.gather(0, chosen[None, :, None].expand(1, -1, tried.shape[2]))[0]
+
+    def check(self) -> None:
+        """Raise GridError if draws so far met nothing but holes; a GPU is waited for."""
+        if self.holes is None:
+            return
+        if self.device.type == "meta" or not (lost := int(self.lost)):
+            return
+        self.lost.zero_()
+        raise GridError(
+            f"{lost} draws met only holes of the grid in {self.n_attempt} attempts; "
+            "narrow the label ranges"
+        )
+
+    def _holes(self, filled: np.ndarray, device: torch.device) -> Holes | None:
+        """Cells that draws must step over, None where there are none."""
+        if not filled.any():
+            return None
+        n_nodes = tuple(axis.n_node for axis in self.axes)
+        return Holes(filled, n_nodes, tuple(axis.degree for axis in self.axes), device)
+
+    def _count_attempts(self, bank: "Bank", ranges: Mapping) -> int:
+        """Attempts that leave no draw of a run in a hole, from the share of some draws."""
+        if self.holes is None:
+            return 1
+        some = np.random.default_rng(0).random((N_TRIED, len(bank.axes)))
+        cell, spans = [], [ranges[name] for name in bank.label_names]
+        for k, (low, high) in enumerate(spans):
+            axis = Axis(bank.axes[k], bank.degree, torch.device("cpu"))
+            cell.append(axis.first(torch.from_numpy(low + some[:, k] * (high - low))))
+        degrees = tuple(axis.degree for axis in self.axes)
+        n_nodes = tuple(axis.n_node for axis in self.axes)
+        holes = Holes(bank.filled, n_nodes, degrees, torch.device("cpu"))
+        return attempts_for(holes.met(cell).double().mean().item())
 
     def support(self, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Bank rows a draw touches and their weights, (n_spec, n_support) each."""

@@ -1,11 +1,12 @@
 """Scores on the validation split, which choose between epochs, penalties and tree counts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from starsmith.data_contract.dataset.training import TrainingView
+from starsmith.data_contract.dataset.training import TrainingSplit, TrainingView
 from starsmith.learners.preprocess import (
+    Normaliser,
     Statistics,
     iterate_blocks,
     refuse_bad_spectra,
@@ -13,13 +14,27 @@ from starsmith.learners.preprocess import (
 )
 from starsmith.learners.scores.metrics import mae, r2, rmse
 
-__all__ = ["label_scores", "validation_scores"]
+__all__ = ["label_scores", "standardised_blocks", "validation_scores"]
 
 
 def validation_scores(
-    view: TrainingView, labels: tuple[str, ...], statistics: Statistics, estimator: Callable
+    view: TrainingView,
+    labels: tuple[str, ...],
+    statistics: Statistics,
+    estimator: Callable,
+    blocks: Iterable | None = None,
 ) -> dict:
     """Score an estimator on the validation labels that are known, in label units.
+
+    Parameters
+    ----------
+    view : TrainingView
+    labels : tuple of str
+    statistics : Statistics
+    estimator : callable
+        Of standardised flux; its first answer are z-scores.
+    blocks : iterable of float32 arrays or tensors, shape (n_row, n_wave), optional
+        Standardised validation spectra in order, where somebody has kept them; read unless given.
 
     Returns
     -------
@@ -33,12 +48,9 @@ def validation_scores(
     DataError
         If a validation spectrum is not finite.
     """
-    parts = []
-    for rows in iterate_blocks(len(view.val)):
-        seen = view.val.observe(rows)
-        scaled = statistics.normaliser.apply(seen.flux, seen.mask)
-        refuse_bad_spectra(scaled, view.val.name, np.arange(rows.start, rows.stop))
-        parts.append(estimator(scaled)[0])
+    if blocks is None:
+        blocks = standardised_blocks(view.val, statistics.normaliser)
+    parts = [estimator(scaled)[0] for scaled in blocks]
     value = statistics.scale.to_labels(np.concatenate(parts))
     return label_scores(labels, select_labels(view.val, labels), value, statistics.scale.std)
 
@@ -68,3 +80,18 @@ def label_scores(
     mean_error = np.array(list(scores["val_mae"].values())) / spread
     square = np.array(list(scores["val_rmse"].values())) / spread
     return scores | {"val_error": mean_error.mean().item(), "val_square": (square**2).mean().item()}
+
+
+def standardised_blocks(split: TrainingSplit, normaliser: Normaliser) -> Iterator[np.ndarray]:
+    """Standardised spectra of a split, float32 (n_row, n_wave) at a time.
+
+    Raises
+    ------
+    DataError
+        If a spectrum is not finite.
+    """
+    for rows in iterate_blocks(len(split)):
+        seen = split.observe(rows)
+        scaled = normaliser.apply(seen.flux, seen.mask)
+        refuse_bad_spectra(scaled, split.name, np.arange(rows.start, rows.stop))
+        yield scaled

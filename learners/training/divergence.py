@@ -9,7 +9,7 @@ import torch
 from starsmith.data_contract.errors import DataError, DivergedError, InputError
 from starsmith.learners.preprocess import MEND_DATA, list_rows
 from starsmith.learners.recipe import NetworkRecipe
-from starsmith.learners.training.feeds import Batch
+from starsmith.learners.training.batch import Batch
 
 __all__ = ["Breakdown", "bad_rows", "lower_rate"]
 

@@ -6,6 +6,7 @@ Two feeds over the same split give the same batches: to the last bit on the CPU.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Protocol
 
 import numpy as np
@@ -18,18 +19,31 @@ from starsmith.learners.online.cpu_bank import open_source
 from starsmith.learners.online.keyed import keyed_normals
 from starsmith.learners.online.online_view import OnlineView
 from starsmith.learners.online.torch_bank import TRAINING, BankOnDevice
-from starsmith.learners.preprocess import (
-    BLOCK_ROWS,
-    Normaliser,
-    Statistics,
-    iterate_blocks,
-    row_median,
-    select_labels,
-)
+from starsmith.learners.preprocess import BLOCK_ROWS, Normaliser, Statistics, iterate_blocks
 from starsmith.learners.recipe import NetworkRecipe
+from starsmith.learners.training.aside import ahead
+from starsmith.learners.training.batch import (
+    Batch,
+    DeviceNormaliser,
+    Targets,
+    device_median,
+    median_of_rows,
+    send,
+)
 from starsmith.learners.training.batch_order import Order, Share
+from starsmith.learners.training.memory import OutOfMemory, is_memory_error, memory_for
 
-__all__ = ["Batch", "Feed", "OnlineFeed", "ResidentFeed", "StreamFeed", "open_feed"]
+__all__ = [
+    "Batch",
+    "Feed",
+    "OnlineFeed",
+    "ResidentFeed",
+    "StreamFeed",
+    "Targets",
+    "device_median",
+    "median_of_rows",
+    "open_feed",
+]
 
 ONLINE_BLOCK = 2048
 """Stars drawn together and sorted by place in the grid, so that they share rows in the cache."""
@@ -37,38 +51,11 @@ ONLINE_BLOCK = 2048
 CPU_CHUNK = 512
 """Spectra observed together on a CPU: working arrays of 8 MiB at 4096 pixels."""
 
+LEAST_CHUNK = 64
+"""Stars that are observed together where memory is short."""
+
 MEMORY_SHARE = 0.5
 """Most of a device's free memory that spectra may take; networks need the rest."""
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """What one step of training sees.
-
-    Attributes
-    ----------
-    flux : float32 tensor, shape (n_spec, n_wave)
-        Standardised.
-    truth : float32 tensor, shape (n_spec, n_label)
-        Z-scores; NaN where unknown.
-    error : float32 tensor, shape (n_spec, n_label), or None
-        1σ of ``truth``.
-    rows : int64 array, shape (n_spec,)
-        Which spectra these are.
-    kind : str
-        What the rows count: rows of the training split, or stars drawn from a bank.
-    """
-
-    flux: torch.Tensor
-    truth: torch.Tensor
-    error: torch.Tensor | None
-    rows: np.ndarray
-    kind: str = "training rows"
-
-    @property
-    def name(self) -> str:
-        """Which spectra these are, for messages."""
-        return f"{self.kind} {self.rows.min()}..{self.rows.max()}"
 
 
 class Feed(Protocol):
@@ -78,63 +65,6 @@ class Feed(Protocol):
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Batches of epoch 1, 2, ..., the same whenever they are asked for."""
-
-
-class DeviceNormaliser:
-    """`Normaliser` for unmasked spectra on a device: the same operations in the same order."""
-
-    def __init__(self, normaliser: Normaliser, device: torch.device):
-        self.mean, self.std = (
-            torch.from_numpy(values.astype(np.float32)).to(device)
-            for values in (normaliser.mean, normaliser.std)
-        )
-
-    def __call__(self, flux: torch.Tensor) -> torch.Tensor:
-        """Turn observed flux into network input, in place."""
-        level = median_of_rows(flux)
-        drowned = ~(level > 0)
-        flux /= torch.where(drowned, 1.0, level)[:, None]
-        flux -= self.mean
-        flux /= self.std
-        # A GPU would have to wait for the answer; there, filling nothing costs less than asking.
-        if flux.device.type != "cpu" or drowned.any():
-            flux.masked_fill_(drowned[:, None], 0.0)
-        return flux
-
-
-def median_of_rows(values: torch.Tensor) -> torch.Tensor:
-    """Median of each row, float32 (n_spec,), where ``values`` (n_spec, n_wave) lie."""
-    if values.device.type == "cpu":
-        return torch.from_numpy(np.asarray(row_median(values.numpy())))
-    return device_median(values)
-
-
-def device_median(values: torch.Tensor) -> torch.Tensor:
-    """`median_of_rows` without sorting: the lower middle value, and the next above it."""
-    n_wave = values.shape[1]
-    lower = values.median(dim=1).values
-    if n_wave % 2:
-        return lower
-    above = torch.where(values > lower[:, None], values, torch.inf).amin(dim=1)
-    n_below = (values <= lower[:, None]).sum(dim=1)
-    return 0.5 * (lower + torch.where(n_below > n_wave // 2, lower, above))
-
-
-class Targets:
-    """Z-scored labels of a split and their errors, float32 arrays."""
-
-    def __init__(self, split: TrainingSplit, labels: tuple[str, ...], statistics: Statistics):
-        self.truth = statistics.scale.to_scaled(select_labels(split, labels))
-        self.error = None
-        if split.label_errors is not None:
-            columns = [split.label_names.index(name) for name in labels]
-            errors = split.label_errors[:, columns] / statistics.scale.std
-            self.error = errors.astype(np.float32)
-
-    def of(self, rows: np.ndarray, device: torch.device) -> tuple:
-        """Truth and error of some rows, on a device."""
-        arrays = (self.truth, self.error)
-        return tuple(None if a is None else torch.from_numpy(a[rows]).to(device) for a in arrays)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,12 +86,19 @@ class StreamFeed:
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Batches of one epoch."""
+        return ahead(self._made(epoch), attrgetter("tensors"), self.device)
+
+    def _made(self, epoch: int) -> Iterator[Batch]:
+        on_device = DeviceNormaliser(self.normaliser, self.device)
         for block, parts in self.order.epoch(epoch):
             seen = self.split.observe(block, epoch=epoch if self.fresh else None)
-            scaled = self.normaliser.apply(seen.flux, seen.mask)
+            if self.device.type == "cpu" or seen.mask.any():
+                scaled = send(self.normaliser.apply(seen.flux, seen.mask), self.device)
+            else:
+                scaled = on_device(send(seen.flux, self.device))
             for rows in parts:
                 mine = self.share.of(rows)
-                flux = torch.from_numpy(scaled[mine]).to(self.device)
+                flux = scaled.index_select(0, send(mine, self.device))
                 truth = self.targets.of(block.start + mine, self.device)
                 yield Batch(flux, *truth, rows=block.start + mine)
 
@@ -185,10 +122,11 @@ class ResidentFeed:
         self._noiseless, self._sigma = (torch.empty(shape, device=device) for _ in range(2))
         for rows in iterate_blocks(len(split)):
             lent = split.lend(rows)
-            self._noiseless[rows] = torch.from_numpy(lent.noiseless).to(device)
-            self._sigma[rows] = torch.from_numpy(lent.sigma).to(device)
+            self._noiseless[rows] = send(lent.noiseless, device)
+            self._sigma[rows] = send(lent.sigma, device)
         self._key = lent.seed, "training", lent.split
-        self.index = torch.from_numpy(np.asarray(split.index, dtype=np.int64)).to(device)
+        self.index = send(np.asarray(split.index, dtype=np.int64), device)
+        self._truth, self._error = targets.of(np.arange(len(split)), device)
 
     def observe(self, rows: torch.Tensor, epoch: int) -> torch.Tensor:
         """Observed flux of some rows under the noise of an epoch, float32 (n_rows, n_wave)."""
@@ -198,13 +136,16 @@ class ResidentFeed:
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Batches of one epoch."""
+        return ahead(self._made(epoch), attrgetter("tensors"), self.device)
+
+    def _made(self, epoch: int) -> Iterator[Batch]:
         for block, parts in self.order.epoch(epoch):
             for part in parts:
-                rows = block.start + part
-                mine = self.share.of(rows)
-                flux = self.observe(torch.from_numpy(mine).to(self.device), epoch)
-                truth = self.targets.of(mine, self.device)
-                yield Batch(self.normaliser(flux), *truth, rows=mine)
+                mine = self.share.of(block.start + part)
+                rows = send(mine, self.device)
+                flux, truth = self.observe(rows, epoch), self._truth.index_select(0, rows)
+                error = None if self._error is None else self._error.index_select(0, rows)
+                yield Batch(self.normaliser(flux), truth, error, rows=mine)
 
 
 class OnlineFeed:
@@ -230,7 +171,9 @@ class OnlineFeed:
         self.source, self.order, self.share = source, order, share
         self.n_batch = order.n_batch
         self.normaliser = DeviceNormaliser(statistics.normaliser, source.device)
-        self.columns = [source.label_names.index(name) for name in labels]
+        columns = [source.label_names.index(name) for name in labels]
+        self.columns = torch.tensor(columns, device=source.device)
+        self.chunk = CPU_CHUNK if source.device.type == "cpu" else ONLINE_BLOCK
         self._memory = torch.empty(0, source.wave.size, device=source.device)
         self.mean, self.std = (
             torch.from_numpy(values).to(source.device)
@@ -239,12 +182,15 @@ class OnlineFeed:
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Batches of one epoch."""
+        return ahead(self._made(epoch), attrgetter("tensors"), self.source.device)
+
+    def _made(self, epoch: int) -> Iterator[Batch]:
         first = (epoch - 1) * self.order.n_spec
         for block, parts in self.order.epoch(epoch):
             mine = [self.share.of(rows) for rows in parts]
             index = first + block.start + np.concatenate(mine)
-            flux, labels, place = self.observe(torch.from_numpy(index).to(self.source.device))
-            truth = ((labels[:, self.columns] - self.mean) / self.std).float()
+            flux, labels, place = self.observe(send(index, self.source.device))
+            truth = ((labels.index_select(1, self.columns) - self.mean) / self.std).float()
             start = 0
             for own in mine:
                 some = place[start : start + own.size]
@@ -252,6 +198,7 @@ class OnlineFeed:
                 seen, wanted = flux.index_select(0, some), truth.index_select(0, some)
                 yield Batch(seen, wanted, None, rows=stars, kind="stars")
                 start += own.size
+        self.source.check()
 
     def observe(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Observe the stars of some keys, sorted by place in the grid.
@@ -263,17 +210,36 @@ class OnlineFeed:
         labels : float64 tensor, shape (n_spec, n_label)
         place : int64 tensor, shape (n_spec,)
             Row in ``flux`` and ``labels`` of each key.
+
+        Raises
+        ------
+        OutOfMemory
+            If not even a few stars can be observed at once.
         """
+        while True:
+            try:
+                return self._observe(index)
+            except (RuntimeError, MemoryError) as problem:
+                if not is_memory_error(problem):
+                    raise
+            if self.chunk <= LEAST_CHUNK:
+                raise OutOfMemory(
+                    f"observing {self.chunk} stars at once needs more memory than "
+                    f"{self.source.device} has beside bank and network; lower --batch-size, or "
+                    "compress the bank (specsim bank --compress)"
+                )
+            self.chunk //= 2
+
+    def _observe(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         source = self.source
         stars = source.draw(index, "train", TRAINING)
         order = torch.argsort(stars.rows[:, 0])
         stars, place = stars.take(order), torch.argsort(order)
-        size = CPU_CHUNK if source.device.type == "cpu" else len(index)
         if len(self._memory) < len(index):
             self._memory = torch.empty(len(index), source.wave.size, device=source.device)
         flux = self._memory[: len(index)]
-        for start in range(0, len(index), size):
-            some = slice(start, start + size)
+        for start in range(0, len(index), self.chunk):
+            some = slice(start, start + self.chunk)
             seen, _ = source.observe(stars.take(some), "train", TRAINING)
             flux[some] = self.normaliser(seen)
         return flux, stars.labels, place
@@ -284,6 +250,23 @@ def fits_memory(view: TrainingView, device: torch.device, limit_bytes: int) -> b
     if device.type == "cuda":
         limit_bytes = int(MEMORY_SHARE * torch.cuda.mem_get_info(device)[0])
     return 2 * 4 * len(view.train) * view.train.wave.size <= limit_bytes
+
+
+def resident(
+    split: TrainingSplit,
+    targets: Targets,
+    normaliser: Normaliser,
+    order: Order,
+    share: Share,
+    device: torch.device,
+) -> ResidentFeed | None:
+    """Feed from a device's memory, or None where that ends after all: others use it too."""
+    try:
+        return ResidentFeed(split, targets, normaliser, order, share, device)
+    except (RuntimeError, MemoryError) as problem:
+        if not is_memory_error(problem):
+            raise
+        return None
 
 
 def adds_up(feed: ResidentFeed, split: TrainingSplit) -> bool:
@@ -319,15 +302,18 @@ def open_feed(
     """
     if isinstance(view, OnlineView):
         order = Order(recipe.epoch_size, recipe.batch_size, ONLINE_BLOCK, recipe.seed)
-        source = open_source(view.bank, view.ranges, view.seed, device)
+        size = view.bank.coef.nbytes / 2**30
+        remedy = "compress it (specsim bank --compress), or give --device cpu"
+        with memory_for(f"the bank of {size:.1f} GiB", device, remedy):
+            source = open_source(view.bank, view.ranges, view.seed, device)
         return OnlineFeed(source, labels, statistics, order, share, recipe.epochs)
     train = view.train
     order = Order(len(train), recipe.batch_size, BLOCK_ROWS, recipe.seed)
     targets = Targets(train, labels, statistics)
     fresh = recipe.noise == "fresh" and train.fresh_noise
     if fresh and train.lend is not None and fits_memory(view, device, memory_bytes):
-        feed = ResidentFeed(train, targets, statistics.normaliser, order, share, device)
-        if adds_up(feed, train):
+        feed = resident(train, targets, statistics.normaliser, order, share, device)
+        if feed is not None and adds_up(feed, train):
             return feed
     return StreamFeed(
         train, targets, statistics.normaliser, order, share, device, recipe.noise == "fresh"

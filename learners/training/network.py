@@ -4,9 +4,9 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
@@ -15,99 +15,45 @@ import numpy as np
 import torch
 from torch import nn
 
-from starsmith.data_contract.dataset.training import TrainingView
-from starsmith.data_contract.errors import (
-    ConfigError,
-    ContractError,
-    DivergedError,
-    InputError,
-)
+from starsmith.data_contract.errors import DivergedError, InputError, StarsmithError
 from starsmith.data_contract.files.atomic import write_text
 from starsmith.learners.checkpoint import close_card, make_card, write_checkpoint
-from starsmith.learners.device import MEMORY_BYTES, pick_device
 from starsmith.learners.estimators.registry import Kind, Task
-from starsmith.learners.networks import count_parameters, create_model
-from starsmith.learners.networks.residual import WithHead
+from starsmith.learners.networks import count_parameters
 from starsmith.learners.online.online_view import OnlineView
-from starsmith.learners.preprocess import Statistics, iterate_blocks, measure_statistics
-from starsmith.learners.recipe import UNCERTAIN_LOSSES, NetworkRecipe
+from starsmith.learners.recipe import NetworkRecipe
 from starsmith.learners.run_folder import METRICS, RESUME, RUNNING
 from starsmith.learners.scores.validation import validation_scores
-from starsmith.learners.training.batch_order import Share
-from starsmith.learners.training.distributed import agree, is_leader, share_of_process, wait_for_all
+from starsmith.learners.training.applied import NetworkEstimator, load_network
+from starsmith.learners.training.aside import Aside
+from starsmith.learners.training.distributed import (
+    agree,
+    agree_on,
+    agreed,
+    is_leader,
+    share_of_process,
+    wait_for_all,
+)
 from starsmith.learners.training.divergence import Breakdown, lower_rate
-from starsmith.learners.training.feeds import Batch, Feed, open_feed
-from starsmith.learners.training.optimise import AveragedModel, learning_rate, split_uncertainty
-from starsmith.learners.training.resume import Ledger, load_state, save_state, threads_before
-from starsmith.learners.training.step import LossLog, Stepper, check_options, fitting_batch
+from starsmith.learners.training.feeds import Batch
+from starsmith.learners.training.memory import memory_for
+from starsmith.learners.training.optimise import learning_rate
+from starsmith.learners.training.resume import (
+    Ledger,
+    load_state,
+    state_of,
+    threads_before,
+    write_state,
+)
+from starsmith.learners.training.session import Session, build_network, open_session
+from starsmith.learners.training.step import LossLog, check_options
 from starsmith.learners.training.threads import train_threads
-from starsmith.learners.training.warm_start import start_from
 
-__all__ = ["KIND", "NetworkEstimator"]
+__all__ = ["KIND", "NetworkEstimator", "keyed_torch"]
 
 logger = logging.getLogger(__name__)
 
-PREDICT_ROWS = 512
 SECONDS_BETWEEN_STEPS = 1.0
-NO_MEMORY = "can't allocate memory"
-
-
-@dataclass(frozen=True)
-class NetworkEstimator:
-    """A network as a function of standardised flux.
-
-    Attributes
-    ----------
-    model : torch.nn.Module
-    uncertainty : bool
-        Whether its second half of outputs are log variances.
-    """
-
-    model: nn.Module
-    uncertainty: bool
-
-    @torch.no_grad()
-    def __call__(self, scaled: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Z-scores and their 1σ (or None), float32 (n_spec, n_label), of (n_spec, n_wave)."""
-        self.model.eval()
-        device = next(self.model.parameters()).device
-        output = torch.cat(
-            [
-                self.model(torch.from_numpy(scaled[rows]).to(device)).float().cpu()
-                for rows in iterate_blocks(len(scaled), PREDICT_ROWS)
-            ]
-        )
-        if not self.uncertainty:
-            return output.numpy(), None
-        mean, log_variance = split_uncertainty(output)
-        return mean.numpy(), torch.exp(0.5 * log_variance).numpy()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Session:
-    """What stays the same during a run: data, recipe, networks and their optimizer."""
-
-    view: TrainingView | OnlineView
-    labels: tuple[str, ...]
-    recipe: NetworkRecipe
-    statistics: Statistics
-    feed: Feed
-    stepper: Stepper
-    averaged: AveragedModel
-    device: torch.device
-    share: Share
-    progress: Callable[[dict], None] | None
-
-    @property
-    def networks(self) -> dict[str, nn.Module]:
-        """Networks whose weights make up the state of the run."""
-        averaged = {"averaged": self.averaged.module} if self.recipe.ema else {}
-        return {"model": self.stepper.network} | averaged
-
-    @property
-    def n_step(self) -> int:
-        """Steps of the whole training."""
-        return self.recipe.epochs * self.feed.n_batch
 
 
 @contextmanager
@@ -129,37 +75,40 @@ def train_epoch(session: Session, ledger: Ledger, out: Path) -> tuple[int, float
     ConfigError
         If a batch does not fit the device's memory.
     """
-    epoch, step, log = ledger.epoch + 1, ledger.step, LossLog(session.device)
-    session.stepper.network.train()
+    epoch, step, log = ledger.epoch + 1, ledger.step, LossLog(session.device, session.share)
+    stepper = session.stepper
+    stepper.network.train()
     clock = StepClock(session, step)
     rank = (session.share.rank,) if session.share.n_process > 1 else ()
     with keyed_torch(session.device, session.recipe.seed, epoch, *rank):
-        for batch in session.feed.batches(epoch):
+        for batch in seen_by_all(session, epoch):
             rate = learning_rate(session.recipe, step, session.n_step)
-            bad = log.add(take_step(session, batch, rate))
+            bad = log.add(stepper.take(batch, rate))
             # a GPU is asked for the scale where it was asked for the loss, not at every step
-            if bad is not None or (log.looked and session.stepper.lost):
-                raise broken_down(session, ledger, out, batch, len(log) - 1, bad)
+            if bad is not None or (log.looked and stepper.lost):
+                agree_on(broken_down(session, ledger, out, batch, len(log) - 1, bad))
             step += 1
-            session.averaged.update(session.stepper.network, step)
+            session.averaged.update(stepper.network, step)
             clock.report(step, log)
     bad = log.look()
-    if bad is not None or session.stepper.lost or not finite_weights(session.stepper.network):
-        raise broken_down(session, ledger, out, batch, len(log) - 1, bad)
-    return step, log.mean(session.share)
+    if bad is not None or stepper.lost or not finite_weights(stepper.network):
+        agree_on(broken_down(session, ledger, out, batch, len(log) - 1, bad))
+    return step, log.mean()
 
 
-def take_step(session: Session, batch: Batch, rate: float) -> torch.Tensor:
-    """Update the weights; ConfigError that names the batch that fits where memory ends."""
-    try:
-        return session.stepper.take(batch, rate)
-    except RuntimeError as problem:
-        if not isinstance(problem, torch.OutOfMemoryError) and NO_MEMORY not in str(problem):
-            raise
-    n_process, size = session.share.n_process, session.recipe.batch_size
-    fits = fitting_batch(session.stepper, batch) * n_process
-    remedy = f"{fits} fits: --batch-size {fits}" if fits else "not even one spectrum fits"
-    raise ConfigError(f"batch_size = {size} needs more memory than {session.device} has; {remedy}")
+def seen_by_all(session: Session, epoch: int) -> Iterator[Batch]:
+    """Batches of an epoch; what a process cannot read, or has no memory for, fails in all."""
+    batches = None
+    while True:
+        try:
+            with memory_for("reading spectra", session.device, "free it, or lower --batch-size"):
+                batches = batches or session.feed.batches(epoch)
+                batch = next(batches, None)
+        except StarsmithError as problem:
+            session.stepper.miss(problem)
+        if batch is None:
+            return
+        yield batch
 
 
 def broken_down(
@@ -223,8 +172,7 @@ def run_epoch(session: Session, ledger: Ledger, card: dict, out: Path) -> Ledger
     start, recipe = time.perf_counter(), session.recipe
     step, loss = train_epoch(session, ledger, out)
     trained = time.perf_counter() - start
-    estimator = NetworkEstimator(session.averaged.module, recipe.uncertain)
-    scores = validation_scores(session.view, session.labels, session.statistics, estimator)
+    scores = agreed(lambda: score(session))
     scores["val_error"] = agree(scores["val_error"], session.device)
     epoch, best = ledger.epoch + 1, scores["val_error"] < ledger.best_error
     seconds = ledger.seconds + time.perf_counter() - start
@@ -243,20 +191,38 @@ def run_epoch(session: Session, ledger: Ledger, card: dict, out: Path) -> Ledger
         best_error=scores["val_error"] if best else ledger.best_error,
         rows=(*ledger.rows, row | scores | timing),
     )
+    if best:
+        card["metrics"] = {"best_epoch": epoch} | scores
     if is_leader():
-        if best:
-            card["metrics"] = {"best_epoch": epoch} | scores
-            write_weights(session, ledger, card, out)
-        write_text(out / METRICS, "".join(json.dumps(r) + "\n" for r in ledger.rows))
-        save_state(out / RESUME, ledger, session.networks, session.stepper)
+        keep(session, ledger, card, out, best)
     return ledger
 
 
-def write_weights(session: Session, ledger: Ledger, card: dict, out: Path) -> None:
-    """Write the present weights as the checkpoint of a run still going on."""
-    weights = {n: v.cpu().numpy() for n, v in session.averaged.module.state_dict().items()}
+def score(session: Session) -> dict:
+    """Scores of the present weights on the validation split, in the precision of the training."""
+    recipe = session.recipe
+    estimator = NetworkEstimator(session.averaged.module, recipe.uncertain, recipe.precision)
+    return validation_scores(
+        session.view, session.labels, session.statistics, estimator, session.validation
+    )
+
+
+def keep(session: Session, ledger: Ledger, card: dict, out: Path, best: bool) -> None:
+    """Write the best weights, the epochs' lines and the state; on a GPU while it goes on."""
+    lines = "".join(json.dumps(row) + "\n" for row in ledger.rows)
+    # copied from a GPU, where the weights go on moving
+    state = state_of(ledger, session.networks, session.stepper)
+    values = session.averaged.module.state_dict() if best else {}
+    weights = {name: value.cpu().numpy() for name, value in values.items()}
     content = card | {"finished": describe_end(ledger, RUNNING)}
-    write_checkpoint(out, content, weights, session.statistics)
+
+    def write() -> None:
+        if best:
+            write_checkpoint(out, content, weights, session.statistics)
+        write_text(out / METRICS, lines)
+        write_state(out / RESUME, state)
+
+    session.aside(write)
 
 
 def describe_end(ledger: Ledger, reason: str) -> dict:
@@ -269,52 +235,10 @@ def describe_end(ledger: Ledger, reason: str) -> dict:
     }
 
 
-def build_network(
-    view: TrainingView | OnlineView, labels: tuple[str, ...], model: str, recipe: NetworkRecipe
-) -> nn.Module:
-    """Network of a recipe for the spectra of a view, with fresh weights."""
-    return create_model(
-        model,
-        labels,
-        n_wave=view.train.wave.size,
-        uncertainty=recipe.uncertain,
-        seed=recipe.seed,
-        **recipe.options,
-    )
-
-
 def check_network(task: Task) -> None:
     """Raise ConfigError if a network cannot be built or trained as its recipe asks."""
     network = build_network(task.view, task.labels, task.model, task.recipe)
     check_options(network, task.recipe, task.device, share_of_process())
-
-
-def open_session(task: Task) -> Session:
-    """Measure the statistics, open the feed and build the networks of a run."""
-    view, labels, recipe, device = task.view, task.labels, task.recipe, task.device
-    network = build_network(view, labels, task.model, recipe).to(device)
-    statistics = (
-        start_from(recipe.initial, network, labels, view.train.wave).typical_of(view)
-        if recipe.initial
-        else measure_statistics(view, labels)
-    )
-    share = share_of_process()
-    averaged = AveragedModel(network, recipe.ema)
-    if share.n_process > 1 and device.type == "cuda":
-        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
-    stepper = Stepper(network, recipe, device, share)
-    return Session(
-        view=view,
-        labels=labels,
-        recipe=recipe,
-        statistics=statistics,
-        feed=open_feed(view, labels, statistics, recipe, share, device, MEMORY_BYTES),
-        stepper=stepper,
-        averaged=averaged,
-        device=device,
-        share=share,
-        progress=task.progress if is_leader() else None,
-    )
 
 
 def train_network(task: Task) -> None:
@@ -325,23 +249,29 @@ def train_network(task: Task) -> None:
     and about once a second in between.
     """
     with train_threads(task.device, threads_before(task.out / RESUME)) as threads:
-        train_session(task, open_session(task), threads)
+        with Aside(task.device) as aside:
+            session = agreed(lambda: open_session(task, aside))
+            ledger = train_session(task, session, threads)
+        if is_leader():
+            reason = reason_to_stop(ledger, task.recipe)
+            close_card(task.out, describe_end(ledger, f"{reason}; epoch {ledger.best_epoch} kept"))
     wait_for_all()
 
 
-def train_session(task: Task, session: Session, threads: int) -> None:
-    """Train an open session; parameters as of `train_network`."""
+def train_session(task: Task, session: Session, threads: int) -> Ledger:
+    """Train an open session to its end; parameters as of `train_network`."""
     model, view, recipe, out = task.model, task.view, task.recipe, task.out
     card = make_card(model, task.labels, recipe, view)
     card["n_parameters"] = count_parameters(session.stepper.network)
     if isinstance(view, OnlineView):
         card["dataset"] |= {"n_train": 0, "online": view.describe()}
     if recipe.cuda_graph:
-        session.stepper.graph(next(session.feed.batches(1)))
+        with memory_for("recipe key cuda_graph = true", session.device, "set it to false"):
+            session.stepper.graph(next(session.feed.batches(1)))
     ledger = load_state(out / RESUME, session.networks, session.stepper)
     ledger = replace(ledger, threads=threads)
     logger.info("%s: %d parameters, from epoch %d", model, card["n_parameters"], ledger.epoch)
-    while not (reason := reason_to_stop(ledger, recipe)):
+    while not reason_to_stop(ledger, recipe):
         ledger = run_epoch(session, ledger, card, out)
         if session.progress is not None:
             session.progress(ledger.rows[-1] | {"epochs": recipe.epochs})
@@ -351,8 +281,7 @@ def train_session(task: Task, session: Session, threads: int) -> None:
             f"are kept; lower learning_rate ({recipe.learning_rate:g}) and start anew",
             (*lower_rate(recipe), "--overwrite"),
         )
-    if is_leader():
-        close_card(out, describe_end(ledger, f"{reason}; epoch {ledger.best_epoch} kept"))
+    return ledger
 
 
 def reason_to_stop(ledger: Ledger, recipe: NetworkRecipe) -> str:
@@ -362,38 +291,6 @@ def reason_to_stop(ledger: Ledger, recipe: NetworkRecipe) -> str:
     if recipe.patience and ledger.epoch - ledger.best_epoch >= recipe.patience:
         return f"no better validation error for {recipe.patience} epochs"
     return ""
-
-
-def load_network(
-    path: Path, card: dict, weights: dict[str, np.ndarray], device: str | None
-) -> NetworkEstimator:
-    """Rebuild the network of a checkpoint folder; ContractError if its weights do not fit."""
-    where, uncertainty = pick_device(device), card["recipe"].get("loss") in UNCERTAIN_LOSSES
-
-    def create() -> nn.Module:
-        n_wave, options = card["wave"]["n_wave"], card["options"]
-        labels = card["labels"]
-        network = create_model(
-            card["model"], labels, n_wave=n_wave, uncertainty=uncertainty, **options
-        )
-        hidden = card.get("residual", 0)  # units of a head that a fine-tuning added
-        n_output = len(labels) * (1 + uncertainty)
-        return WithHead(network, n_wave, n_output, hidden) if hidden else network
-
-    # a single number, as a BatchNorm's count, is stored as an array of one
-    shapes = {name: tuple(values.shape) or (1,) for name, values in weights.items()}
-    try:
-        with torch.device("meta"):  # no memory: options of a damaged card may ask for any
-            planned = {name: tuple(v.shape) or (1,) for name, v in create().state_dict().items()}
-        if planned != shapes:
-            raise ValueError("their shapes differ")
-        model = create()
-        model.load_state_dict({name: torch.from_numpy(v) for name, v in weights.items()})
-    except (RuntimeError, TypeError, ValueError, ArithmeticError, LookupError) as problem:
-        raise ContractError(
-            f"{path}: the weights do not fit model {card['model']!r} ({problem}); fit it again"
-        ) from None
-    return NetworkEstimator(model.to(where).eval(), uncertainty)
 
 
 KIND = Kind(

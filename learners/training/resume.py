@@ -13,7 +13,15 @@ from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.atomic import staged_file
 from starsmith.learners.training.step import Stepper
 
-__all__ = ["Ledger", "load_state", "save_state", "threads_before"]
+__all__ = [
+    "Ledger",
+    "State",
+    "load_state",
+    "save_state",
+    "state_of",
+    "threads_before",
+    "write_state",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +53,23 @@ class Ledger:
     rows: tuple[dict, ...] = ()
 
 
-def save_state(
-    path: Path,
-    ledger: Ledger,
-    networks: dict[str, nn.Module],
-    stepper: Stepper,
-) -> None:
-    """Write weights, optimizer moments, scale of the loss and ledger in one step.
+@dataclass(frozen=True)
+class State:
+    """A copy of everything that resuming needs.
+
+    Attributes
+    ----------
+    tensors : dict of str to tensor
+        On the CPU.
+    texts : dict of str to str
+    """
+
+    tensors: dict[str, torch.Tensor]
+    texts: dict[str, str]
+
+
+def state_of(ledger: Ledger, networks: dict[str, nn.Module], stepper: Stepper) -> State:
+    """Copy weights, optimizer moments, scale of the loss and ledger.
 
     Random numbers need no state: every epoch draws from its own key.
     """
@@ -66,8 +84,20 @@ def save_state(
         for name, value in moments.items():
             tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value).detach().cpu().clone()
     texts = {"ledger": asdict(ledger), "scaler": stepper.scaler.state_dict()}
+    return State(tensors, {name: json.dumps(value) for name, value in texts.items()})
+
+
+def write_state(path: Path, state: State) -> None:
+    """Write a state in one step: whole, or not at all."""
     with staged_file(path) as partial:
-        partial.write_bytes(save(tensors, metadata={k: json.dumps(v) for k, v in texts.items()}))
+        partial.write_bytes(save(state.tensors, metadata=state.texts))
+
+
+def save_state(
+    path: Path, ledger: Ledger, networks: dict[str, nn.Module], stepper: Stepper
+) -> None:
+    """Copy and write at once: `state_of`, then `write_state`."""
+    write_state(path, state_of(ledger, networks, stepper))
 
 
 def threads_before(path: Path) -> int:
@@ -80,7 +110,7 @@ def threads_before(path: Path) -> int:
 
 
 def load_state(path: Path, networks: dict[str, nn.Module], stepper: Stepper) -> Ledger:
-    """Fill networks and stepper from a file of `save_state`; an absent file is epoch 0.
+    """Fill networks and stepper from a file of `write_state`; an absent file is epoch 0.
 
     Raises
     ------

@@ -7,20 +7,21 @@ from dataclasses import dataclass, field
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.learners.recipe import NetworkRecipe
+from starsmith.learners.training.applied import AUTOCAST
+from starsmith.learners.training.batch import Batch
 from starsmith.learners.training.batch_order import Share
 from starsmith.learners.training.compiled import check_compiler, compile_regions, is_recurrent
-from starsmith.learners.training.feeds import Batch
+from starsmith.learners.training.distributed import agree_on
+from starsmith.learners.training.memory import OutOfMemory, is_memory_error
 from starsmith.learners.training.optimise import decay_groups, loss_function
 
 __all__ = ["LossLog", "Stepper", "check_options", "computes_in_half", "fitting_batch"]
 
 logger = logging.getLogger(__name__)
 
-AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 FUSED = ("cpu", "cuda")  # devices whose AdamW is one kernel
 CHECK_STEPS = {"cpu": 1, "cuda": 50}  # on a GPU every look waits for it
 """Steps between looks at the loss; every look makes a GPU wait for it."""
@@ -69,9 +70,7 @@ class Stepper:
         self.scaler = torch.amp.GradScaler(device.type, init_scale=FIRST_SCALE, enabled=half)
         if recipe.compile:
             compile_regions(network)
-        self.forward: nn.Module = network
-        if share.n_process > 1:
-            self.forward = DistributedDataParallel(network)
+        self.known: torch.Tensor | None = None  # labels of the batch, over all processes
 
     def graph(self, batch: Batch) -> None:
         """Capture the network for batches of this shape; its buffers stay as they are."""
@@ -93,31 +92,80 @@ class Stepper:
         )
 
     def backward(self, batch: Batch) -> torch.Tensor:
-        """Leave the gradients of the global batch; return this process's part of its loss."""
+        """Leave this process's part of the gradients; return its part of the loss.
+
+        Waits for no other process: what fails here fails here alone.
+        """
         with self._autocast(cache=not self.recipe.cuda_graph):
-            output = self.forward(batch.flux)
+            output = self.network(batch.flux)
         # sums over known labels, and their number
         total, number = self.loss(output.float(), batch.truth, batch.error)
-        if self.share.n_process > 1:
-            dist.all_reduce(number)  # labels known differ between processes
         # a batch without labels teaches nothing, and is no error
-        loss = total / number.clamp(min=1)
+        loss = total / (number if self.known is None else self.known).clamp(min=1)
         self.optimizer.zero_grad(set_to_none=True)
-        # Processes average their gradients; the loss is a sum over them.
-        self.scaler.scale(loss * self.share.n_process).backward()
+        self.scaler.scale(loss).backward()
         return loss.detach()
 
     def take(self, batch: Batch, rate: float) -> torch.Tensor:
-        """Update the weights on one batch; return its loss, not finite if the step diverged."""
+        """Update the weights on one batch; return its loss, not finite if the step diverged.
+
+        Raises
+        ------
+        OutOfMemory
+            In all processes, if the batch does not fit the memory of one.
+        """
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss = self.backward(batch)
+        self.count(batch)
+        problem = loss = None
+        try:
+            loss = self.backward(batch)
+        except (RuntimeError, MemoryError) as found:
+            if not is_memory_error(found):
+                raise
+            problem = True  # not the error: it holds what fills the memory
+        agree_on(self.too_large(batch) if problem else None)
+        self.add_up()
         self.scaler.unscale_(self.optimizer)  # the limit is on the true gradient
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.grad_clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         # With a scaled loss an infinite gradient is a step left out, not a divergence.
         return loss if self.scaler.is_enabled() else loss + 0.0 * norm
+
+    def miss(self, problem: Exception) -> None:
+        """Take part in a step that this process has no batch for; raises the error in all."""
+        self.count(None)
+        agree_on(problem)
+
+    def count(self, batch: Batch | None) -> None:
+        """Add up the labels that the processes know; each averages over those of all."""
+        if self.share.n_process == 1:
+            return
+        known = 0 if batch is None else (~torch.isnan(batch.truth)).sum()
+        self.known = torch.as_tensor(known, dtype=torch.float32, device=self.device).reshape(())
+        dist.all_reduce(self.known)
+
+    def add_up(self) -> None:
+        """Give every process the sum of all gradients, in one message."""
+        if self.share.n_process == 1:
+            return
+        grads = [p.grad for p in self.network.parameters() if p.grad is not None]
+        flat = torch.cat([grad.flatten() for grad in grads])
+        dist.all_reduce(flat)
+        parts = flat.split([grad.numel() for grad in grads])
+        torch._foreach_copy_(
+            grads, [part.view_as(grad) for part, grad in zip(parts, grads, strict=True)]
+        )
+
+    def too_large(self, batch: Batch) -> OutOfMemory:
+        """Return the error on a batch that does not fit; names one that does."""
+        size = self.recipe.batch_size
+        fits = fitting_batch(self, batch) * self.share.n_process
+        remedy = f"{fits} fits: --batch-size {fits}" if fits else "not even one spectrum fits"
+        return OutOfMemory(
+            f"batch_size = {size} needs more memory than {self.device} can allocate; {remedy}"
+        )
 
     @property
     def lost(self) -> bool:
@@ -168,6 +216,7 @@ class LossLog:
     """Losses of an epoch, looked at now and then for one that is not finite."""
 
     device: torch.device
+    share: Share = field(default_factory=Share)
     losses: list[float] = field(default_factory=list)
     waiting: list[torch.Tensor] = field(default_factory=list)
 
@@ -188,38 +237,52 @@ class LossLog:
         """Fetch what is waiting; return the number of its first batch that is not finite."""
         if not self.waiting:
             return None
-        first, fetched = len(self.losses), torch.stack(self.waiting).tolist()
+        losses = torch.stack(self.waiting)
+        if self.share.n_process > 1:
+            dist.all_reduce(losses)  # parts of the loss: a bad one is bad in all processes
+        first, fetched = len(self.losses), losses.tolist()
         self.waiting.clear()
         self.losses += fetched
         return next((first + k for k, x in enumerate(fetched) if not math.isfinite(x)), None)
 
-    def mean(self, share: Share) -> float:
+    def mean(self) -> float:
         """Mean loss of the epoch's global batches."""
-        total = torch.tensor(sum(self.losses), dtype=torch.float64)
-        if share.n_process > 1:
-            total = total.to(torch.float32).to(self.device)  # what every backend can reduce
-            dist.all_reduce(total)
-        return total.item() / len(self.losses)
+        return sum(self.losses) / len(self.losses)
 
 
 def fitting_batch(stepper: Stepper, batch: Batch) -> int:
     """Largest half, quarter, ... of a batch that leaves gradients without running out of memory.
+
+    Tried on the network itself: a captured graph takes batches of one size only.
 
     Returns
     -------
     size : int
         0 if not even one spectrum fits.
     """
+    graphed = stepper.network.__dict__.pop("forward", None)
     size = len(batch.flux) // 2  # halve until it fits
-    while size:
-        part = Batch(batch.flux[:size], batch.truth[:size], None, batch.rows[:size])
-        try:
-            stepper.backward(part)
-            return size
-        except torch.OutOfMemoryError:
+    try:
+        while size and not _fits(stepper, batch, size):
             size //= 2
-        finally:
-            stepper.optimizer.zero_grad(set_to_none=True)
-            if stepper.device.type == "cuda":
-                torch.cuda.empty_cache()
-    return 0
+    finally:
+        if graphed is not None:
+            stepper.network.forward = graphed
+    return size
+
+
+def _fits(stepper: Stepper, batch: Batch, size: int) -> bool:
+    """Whether the first spectra of a batch leave gradients; the memory is given back."""
+    error = None if batch.error is None else batch.error[:size]
+    part = Batch(batch.flux[:size], batch.truth[:size], error, batch.rows[:size])
+    try:
+        stepper.backward(part)
+        return True
+    except (RuntimeError, MemoryError) as problem:
+        if not is_memory_error(problem):
+            raise
+        return False
+    finally:
+        stepper.optimizer.zero_grad(set_to_none=True)
+        if stepper.device.type == "cuda":
+            torch.cuda.empty_cache()

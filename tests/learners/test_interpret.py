@@ -39,15 +39,17 @@ def test_attention_adds_up_to_one_over_the_pixels():
     assert (found > 0).all()
 
 
-def test_attention_follows_a_key_that_was_planted():
+@pytest.mark.parametrize(("readout", "position"), [("mean", 5), ("tokens", 6)])
+def test_attention_follows_a_key_that_was_planted(readout, position):
     """With one token's position made the key all queries want, its pixels get the attention."""
     network = create_model(
-        "specvit", ["logg"], n_wave=256, patch=16, dim=16, depth=1, n_head=1, readout="mean"
+        "specvit", ["logg"], n_wave=256, patch=16, dim=16, depth=1, n_head=1, readout=readout
     ).eval()
     block = network.encoder.blocks[0]
     with torch.no_grad():
         network.encoder.positions.zero_()
-        network.encoder.positions[0, 6] = torch.linspace(-40, 40, 16)  # token 5 of the patches
+        # token 5 of the patches, after the summary if there is one
+        network.encoder.positions[0, position] = torch.linspace(-40, 40, 16)
         weight = block.query_key_value.weight
         weight.zero_()
         block.query_key_value.bias[:16] = torch.linspace(-1, 1, 16)  # query: the same for all

@@ -1,7 +1,10 @@
 """The networks are the published ones, and their parts do what they say."""
 
+from unittest import mock
+
 import pytest
 import torch
+from torch.nn import functional
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.learners.estimators.registry import list_estimators
@@ -11,7 +14,7 @@ from starsmith.learners.networks import (
     list_models,
     register_model,
 )
-from starsmith.learners.networks.blocks import ConvTokenizer, UnfoldTokenizer
+from starsmith.learners.networks.blocks import ConvTokenizer, UnfoldTokenizer, readout_of_weights
 
 PUBLISHED = {
     "specvit": 4_809_729,
@@ -87,6 +90,46 @@ def test_both_tokenizers_start_from_the_same_distribution():
         tokens = model.tokenizer(flux)
 
         assert tokens.std().item() == pytest.approx(1.0, abs=0.05)  # 4096 weights: 4 / sqrt(8192)
+
+
+def test_a_mean_of_tokens_needs_no_summary():
+    """256 tokens of 4096 pixels, a whole number of a kernel's tiles; the others keep their 257."""
+    network = create_model("specvit", ["logg"], readout="mean")
+    assert network.encoder.positions.shape == (1, 256, 256)
+    assert network.encoder.summary is None
+    assert count_parameters(network) == PUBLISHED["specvit"] - 2 * 256
+
+
+def test_earlier_means_keep_their_summary():
+    """Weights of a checkpoint that averaged over a summary token too still fit."""
+    old = create_model("specvit", ["logg"], n_wave=256, readout="mean_with_summary")
+    new = create_model("specvit", ["logg"], n_wave=256, readout="mean")
+    for network, readout in ((old, "mean_with_summary"), (new, "mean")):
+        options = readout_of_weights({"readout": "mean"}, network.state_dict())
+        assert options["readout"] == readout
+
+
+def test_attention_may_drop_other_shares_than_the_rest():
+    """Such as an eighth, which more kernels take; by default all layers drop the same."""
+    for options, expected in (({}, 0.1), ({"attention_dropout": 0.0}, 0.0)):
+        block = create_model("specvit", ["logg"], n_wave=64, **options).encoder.blocks[0]
+        assert (block.dropout, block.attention_dropout) == (0.1, expected)
+
+
+def test_queries_are_views_of_one_product():
+    """Nothing is copied between the product that makes heads and attention, nor backwards."""
+    block = create_model("specvit", ["logg"], n_wave=64, dropout=0.0).encoder.blocks[0]
+    made, seen = [], []
+    block.query_key_value.register_forward_hook(lambda *a: made.append(a[2]))
+    attend = functional.scaled_dot_product_attention
+    with mock.patch.object(
+        functional,
+        "scaled_dot_product_attention",
+        lambda *a, **k: seen.extend(a) or attend(*a, **k),
+    ):
+        block(torch.randn(2, 5, 256))
+    assert len(seen) == 3
+    assert {x.untyped_storage().data_ptr() for x in seen} == {made[0].untyped_storage().data_ptr()}
 
 
 def test_summary_and_positions_start_small():
