@@ -16,6 +16,7 @@ TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+WORKSHOP := $(VENV)/.workshop
 FILES := api data_contract simulator fisher learners cli
 LINKS := $(VENV)/.links-$(shell find $(FILES) -type f ! -name '*.pyc' ! -name '*.nb?' | LC_ALL=C sort | cksum | cut -d' ' -f1)
 PIP_FLAGS := --quiet --disable-pip-version-check -c constraints.txt
@@ -42,7 +43,7 @@ models: $(LINKS)
 test: lint
 	$(BIN)/pytest
 
-lint: $(LINKS)
+lint: $(LINKS) $(WORKSHOP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
@@ -75,9 +76,15 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv --clear $(VENV)
 	@rm -rf build *.egg-info
 	$(BIN)/python -m pip install $(PIP_FLAGS) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
-	$(BIN)/python -m pip install $(PIP_FLAGS) $(EDITABLE) '.[learn,hdf5,onnx,cluster,view,dev]'
+	$(BIN)/python -m pip install $(PIP_FLAGS) 'setuptools>=77'
+	$(BIN)/python -m pip install $(PIP_FLAGS) $(EDITABLE) '.[learn]'
 	@echo "$$PWD" > $@
 	@touch $(LINKS)
+
+# What the demo does without: other formats, clusters, tests.
+$(WORKSHOP): $(STAMP) | $(LINKS)
+	$(BIN)/python -m pip install $(PIP_FLAGS) $(EDITABLE) '.[learn,hdf5,onnx,cluster,view,dev]'
+	@touch $@
 
 # Code is installed as a tree of links, which static tools can follow; a new file needs a new tree.
 $(LINKS): $(STAMP)
