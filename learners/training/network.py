@@ -199,9 +199,10 @@ def run_epoch(session: Session, ledger: Ledger, card: dict, out: Path) -> Ledger
 
 
 def score(session: Session) -> dict:
-    """Scores of the present weights on the validation split, in the precision of the training."""
-    recipe = session.recipe
-    estimator = NetworkEstimator(session.averaged.module, recipe.uncertain, recipe.precision)
+    """Scores of the present weights on the validation split; a GPU's in the precision it trains."""
+    recipe, on_gpu = session.recipe, session.device.type == "cuda"
+    precision = recipe.precision if on_gpu else "float32"
+    estimator = NetworkEstimator(session.averaged.module, recipe.uncertain, precision)
     return validation_scores(
         session.view, session.labels, session.statistics, estimator, session.validation
     )
