@@ -26,7 +26,7 @@ OWNERS = {  # files of the product that may name the dust before a star: its tab
     "data_contract/quantities.py",
     "data_contract/draws.py",
     "simulator/rendering/interpolate.py",
-    "simulator/instruments/light/dust.py",
+    "simulator/instruments/dust.py",
 }
 
 
