@@ -18,6 +18,7 @@ from starsmith.data_contract.files.outside import read_json
 from starsmith.data_contract.noise.view import true_error
 from starsmith.data_contract.predictions import write_predictions
 from starsmith.data_contract.quantities import SNR_EDGES
+from starsmith.data_contract.spectrum_figure import plot_errors, plot_magnitudes
 from starsmith.data_contract.text_tables import text_table
 from starsmith.fisher.ceilings.ceiling_table import CeilingRow, CeilingTable, StarCeiling
 from starsmith.fisher.ceilings.dataset_stars import DatasetStars, ceiling_of
@@ -35,7 +36,6 @@ from starsmith.learners import (
 from starsmith.learners.benchmark.ceiling_file import restored_rows
 from starsmith.learners.estimators.registry import with_forward
 from starsmith.learners.evaluation.evaluation_figures import plot_predicted
-from starsmith.simulator.figures.spectrum_figure import plot_errors, plot_magnitudes
 from starsmith.simulator.generation.recorded import open_recorded
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -11,6 +13,9 @@ from starsmith.data_contract.observed import Observed
 from starsmith.data_contract.quantities import CONDITIONS, LABELS, STAR
 from starsmith.data_contract.random import DrawKey
 from starsmith.data_contract.unit_conversion import plain_value
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["ARRAYS", "Draws", "SpectrumBatch"]
 
@@ -152,6 +157,23 @@ class SpectrumBatch(Observed):
             "median S/N": f"{np.median(self.snr):.3g}" if len(self) else "",
             "key": f"seed {self.draws.seed}, split {self.draws.split}",
         }
+
+    def plot(self, row: int = 0, notice: str = "") -> "Figure":
+        """Draw one spectrum over its noiseless flux, with the star in the title.
+
+        Parameters
+        ----------
+        row : int
+        notice : str
+            Of the grid: ``bank.notice``.
+
+        Returns
+        -------
+        figure : matplotlib.figure.Figure
+            ``figure.savefig("star.pdf")`` writes it; notebooks show it.
+        """
+        place = import_module("starsmith.data_contract.spectrum_figure")
+        return cast("Figure", place.spectrum_figure(self, row, notice))
 
     def arm(self, name: str) -> "SpectrumBatch":
         """One arm's pixels, by its name or first letter; views, nothing is copied.

@@ -1,12 +1,17 @@
 """Observed spectra, and the one definition of a pixel that can be used."""
 
 from dataclasses import dataclass, fields
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from starsmith.data_contract.described import described, span
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.masks import mask_value
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Observed", "error_of_ivar", "usable_pixels"]
 
@@ -75,6 +80,16 @@ class Observed:
     flux: np.ndarray
     error: np.ndarray | None = None
     mask: np.ndarray | None = None
+
+    def plot(self, row: int = 0, notice: str = "") -> "Figure":
+        """Draw one spectrum with its error, and the pixels that cannot be used.
+
+        Returns
+        -------
+        figure : matplotlib.figure.Figure
+        """
+        place = import_module("starsmith.data_contract.spectrum_figure")
+        return cast("Figure", place.observed_figure(self, row, notice))
 
     def __post_init__(self):
         given = {name: getattr(self, name) for name in ("wave", *PER_PIXEL)}

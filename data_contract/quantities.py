@@ -11,6 +11,7 @@ from starsmith.data_contract.spelling import letters_of
 
 __all__ = [
     "CONDITIONS",
+    "DUST",
     "FLUX_UNIT",
     "LABELS",
     "OBSERVED_SCALARS",
@@ -110,7 +111,7 @@ QUANTITIES = (
         "dex(cm s-2)",
         "surface gravity",
         "label",
-        "log g [dex]",
+        r"$\log g$ [dex]",
         (1.0, 5.0),
         help="Surface gravity log g [dex(cgs)]",
         aliases=("log_g", "log(g)", "gravity", "surface_gravity"),
@@ -130,7 +131,7 @@ QUANTITIES = (
         "dex",
         "alpha enhancement [alpha/M]",
         "label",
-        "[α/M] [dex]",
+        r"[$\alpha$/M] [dex]",
         (0.0, 0.0),
         help="[alpha/M] [dex]",
         aliases=("[alpha/m]", "alpha_m", "alpha_fe", "[alpha/fe]", "[a/m]", "afe", "[a/fe]"),
@@ -173,7 +174,7 @@ QUANTITIES = (
         "mag",
         "reddening E(B-V) of the dust in front",
         "star",
-        "E(B-V) [mag]",
+        r"$E(B-V)$ [mag]",
         (0.0, 0.0),
         (0.0, 10.0),
         "Reddening E(B-V) [mag]",
@@ -324,6 +325,9 @@ SCENE = tuple(quantity for quantity in QUANTITIES if quantity.default is not Non
 
 SOMETIMES = tuple(quantity.name for quantity in SCENE if quantity.sometimes)
 """Recorded only where a prior has them."""
+
+DUST = "ebv"
+"""The quantity of a star that is the dust before it."""
 
 UNITS = {quantity.name: quantity.unit for quantity in QUANTITIES}
 """Unit of every named quantity, written into every file."""

@@ -151,8 +151,8 @@ def _page(bank: Bank, source: Mapping[str, str], arrays: PageBank) -> dict:
 
 
 def _text(name: str) -> str:
-    symbol = named(name).symbol.partition(" [")[0]
-    return "Teff" if "$" in symbol or not symbol else symbol
+    plain = {"teff": "Teff", "logg": "log g", "a_m": "[α/M]"}
+    return plain.get(name, named(name).symbol.partition(" [")[0])
 
 
 def _unit(name: str) -> str:

@@ -79,6 +79,23 @@ def _common_options() -> list[click.Option]:
     ]
 
 
+def _use_style(context: click.Context, parameter: click.Parameter, name: str | None) -> None:
+    if name is not None:
+        from starsmith.data_contract.figure_kit import use_style
+
+        context.with_resource(use_style(name))
+
+
+def _style_option() -> click.Option:
+    return click.Option(
+        ["--style"],
+        callback=_use_style,
+        expose_value=False,
+        help="Of figures: journal, talk, one of matplotlib's styles, or a file of one.  "
+        "[default: journal]",
+    )
+
+
 class Command(click.Command):
     """A command whose help shows examples first and which says how to go on after Ctrl-C."""
 
@@ -93,6 +110,8 @@ class Command(click.Command):
         self.context_settings = widen(self.context_settings)
         self.examples = examples
         self.resume = resume
+        if any(parameter.name in ("plot", "calibration_plot") for parameter in self.params):
+            self.params.append(_style_option())
         self.params.extend(_common_options())
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

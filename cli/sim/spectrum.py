@@ -86,9 +86,9 @@ class SpectrumOptions:
 
     def write(self, batch: "SpectrumBatch", bank: "Bank") -> None:
         """Write the tables and figures that were asked for."""
+        from starsmith.data_contract.spectrum_figure import plot_spectrum
         from starsmith.data_contract.tables.spectrum_table import write_exposures, write_spectrum
         from starsmith.simulator.figures.noise_figure import plot_noise
-        from starsmith.simulator.figures.spectrum_figure import plot_spectrum
 
         if self.out:
             write_spectrum(self.out, batch, bank)

@@ -16,7 +16,7 @@ from starsmith.cli.shared.options import (
     prior_options,
     typed_on_command_line,
 )
-from starsmith.data_contract.quantities import CONDITIONS
+from starsmith.data_contract.quantities import CONDITIONS, DUST
 from starsmith.data_contract.text_tables import text_table
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def targets(options: TargetOptions) -> None:
     goal, source = options.goal(), options.source
     found = read_targets(options.table, source.band, options.sed)
     star = found.is_star
-    dusty = "ebv" in found.columns and bool(found.columns["ebv"].max() > 0.0)
+    dusty = DUST in found.columns and bool(found.columns[DUST].max() > 0.0)
     if source.bank is not None and not star.all():
         raise click.UsageError("--bank holds stars; give --instrument for other sources")
     bank = source.reddened(dusty).open() if star.any() else None

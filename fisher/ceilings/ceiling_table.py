@@ -3,13 +3,19 @@
 import io
 import json
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from starsmith.data_contract.described import described
 from starsmith.data_contract.files.atomic import json_safe, staged_file
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["FEW_STARS", "CeilingRow", "CeilingTable", "StarCeiling"]
 
@@ -189,6 +195,11 @@ class CeilingTable:
     def row(self, name: str, arm: str = "") -> CeilingRow:
         """Return the row of a bin, e.g. ``all`` or ``5-7``, of all arms or of one."""
         return next(row for row in self.rows if (row.name, row.arm) == (name, arm))
+
+    def plot(self, models: Mapping[str, Mapping[str, Sequence[float]]] | None = None) -> "Figure":
+        """Draw R² against S/N, every ceiling, and models beneath them; see `ceiling_figure`."""
+        drawn = import_module("starsmith.fisher.figures").ceiling_figure(self, models)
+        return cast("Figure", drawn)
 
     def pooled(self) -> "CeilingTable":
         """Return the table without its bins."""

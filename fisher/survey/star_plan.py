@@ -6,6 +6,7 @@ import numpy as np
 
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.draws import Draws
+from starsmith.data_contract.quantities import DUST
 from starsmith.fisher.information.jacobian import Columns, label_columns
 from starsmith.fisher.information.nuisances import velocity_column
 from starsmith.fisher.stars import free_labels
@@ -71,8 +72,8 @@ def star_sources(
         Whether the radial velocity is fitted too, as ``rv``.
     """
     columns = label_columns(bank, stars.labels, stars.mag, names, normalise)
-    if stars.ebv.any():
-        dimmed = flux_of(bank, stars) / flux_of(bank, replace(stars, ebv=None))
+    if getattr(stars, DUST).any():
+        dimmed = flux_of(bank, stars) / flux_of(bank, replace(stars, **{DUST: None}))
         values, flux = columns.values * dimmed[:, None, :], columns.flux * dimmed
         columns = Columns(columns.names, values, flux)
     if velocity:

@@ -10,7 +10,7 @@ import numpy as np
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.noise.noise_tables import NoiseTables
-from starsmith.data_contract.quantities import CONDITIONS, LABELS, UNITS
+from starsmith.data_contract.quantities import CONDITIONS, DUST, LABELS, UNITS
 from starsmith.data_contract.tables.user_table import UserTable, read_table
 from starsmith.data_contract.unit_conversion import to_glossary
 from starsmith.fisher.information.grid_nodes import middle_conditions
@@ -103,7 +103,7 @@ def read_targets(path: Path | str, mag_band: str = "", seds: Sequence[str] = ())
     """
     table = read_table(path, ("mag",), what="targets")
     band = str(table.meta.get("mag_band") or mag_band)
-    wanted = (*LABELS, "mag", "ebv", *CONDITIONS)
+    wanted = (*LABELS, "mag", DUST, *CONDITIONS)
     found = {name: column for name in wanted if (column := table.find(name)) is not None}
     if "mag" not in found:
         raise ConfigError(f"{path}: column mag is missing; found {list(table.columns)}")
@@ -164,16 +164,16 @@ def _other_sources(
 ) -> Sources:
     """Sources that are no stars of a grid, as an instrument sees them."""
     noise: NoiseTables = noise_tables(instrument)
-    ebv = targets.columns.get("ebv", np.zeros(len(targets)))
+    dust = targets.columns.get(DUST, np.zeros(len(targets)))
     shapes: dict[tuple[str, float], np.ndarray] = {}
     for k in rows:
-        key = (targets.sed[k], float(ebv[k]))
+        key = (targets.sed[k], float(dust[k]))
         if key not in shapes:
             sed = named_sed(key[0], targets.mag_band)
             sed = sed.behind(key[1], instrument.dust_curve, targets.mag_band)
             shapes[key] = sed.on(instrument)
     scale = 10.0 ** (-0.4 * targets.columns["mag"][rows])
-    flux = np.stack([shapes[targets.sed[k], float(ebv[k])] for k in rows]) * scale[:, None]
+    flux = np.stack([shapes[targets.sed[k], float(dust[k])] for k in rows]) * scale[:, None]
     columns = Columns((), np.zeros((len(rows), 0, flux.shape[1])), flux)
     layout = PixelLayout.of(instrument.resolved(), instrument.wave, noise.arms)
     return Sources(noise, layout, columns, targets.conditions(prior)[rows])
@@ -185,8 +185,8 @@ def _star_sources(
     names = [n for n in (*bank.label_names, "mag") if n in targets.columns]
     stars = stars_at(bank, prior, {name: targets.columns[name][rows] for name in names})
     stars = replace(stars, conditions=targets.conditions(prior)[rows])
-    if "ebv" in targets.columns:
-        stars = replace(stars, ebv=targets.columns["ebv"][rows])
+    if DUST in targets.columns:
+        stars = replace(stars, **{DUST: targets.columns[DUST][rows]})
     if (holes := touches_filled(bank, stars.labels)).any():
         raise ConfigError(
             f"{targets.given.path}: row {int(targets.row[rows][np.argmax(holes)]) + 1} leans on a "

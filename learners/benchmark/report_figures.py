@@ -5,7 +5,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from starsmith.data_contract.figure_kit import COLOURS, add_notice, colour_of, new_figure
+from starsmith.data_contract.figure_kit import (
+    COLOURS,
+    GUIDE,
+    PAGE,
+    SHADE,
+    add_notice,
+    axis_of,
+    colour_of,
+    dodged,
+    legend_above,
+    new_figure,
+    styled,
+    symbol_of,
+)
 from starsmith.learners.benchmark.published_values import published
 from starsmith.learners.benchmark.results import Outcome, Results
 
@@ -36,14 +49,15 @@ def family_colour(model: str) -> tuple[str, str]:
     """Family of a model and its colour."""
     for k, (family, members) in enumerate(FAMILIES.items()):
         if model.removesuffix("_tiny") in members:
-            return family, COLOURS[k] if family != "classical" else "#999999"
-    return "other", "#BCBD22"
+            return family, COLOURS[k] if family != "classical" else COLOURS[8]
+    return "other", COLOURS[9]
 
 
+@styled
 def bar_figure(results: Results) -> "Figure":
     """Draw R² of every model of the main comparison, the ceiling and the published values."""
     outcomes = results.main[::-1]
-    figure = new_figure(7.6, 0.36 * len(outcomes) + 1.3)
+    figure = new_figure(PAGE, 0.24 * len(outcomes) + 1.2)
     axes = figure.add_subplot()
     seen: set[str] = set()
     table = published()["table_3"]
@@ -58,17 +72,20 @@ def bar_figure(results: Results) -> "Figure":
         if theirs is not None:
             first = None if "published" in seen else "published (other grid and budget)"
             seen.add("published")
-            axes.plot(theirs, k, "D", ms=5, color="k", mfc="w", label=first)
+            axes.plot(theirs, k, "D", ms=4, color="k", mfc="w", label=first)
     ceiling = results.ceiling_of(outcomes[-1])
     if ceiling is not None:
         best, error = ceiling.rows[0].r2["posterior_mean"]
-        axes.axvspan(best - 2 * error, best + 2 * error, color="0.85", zorder=0)
-        axes.axvline(best, color="k", lw=1.2, label="exact ceiling ± 2 s.e.")
+        axes.axvspan(
+            best - 2 * error, best + 2 * error, color=SHADE, zorder=0, label="ceiling ± 2 s.e."
+        )
+        axes.axvline(best, color="k", lw=1.2, label="exact ceiling")
     axes.set_yticks(range(len(outcomes)), [o.name for o in outcomes])
-    axes.set(xlabel=f"R² of {results.target}, pooled", ylim=(-0.6, len(outcomes) - 0.4))
+    axes.set(
+        xlabel=f"$R^2$ of {symbol_of(results.target)}, pooled", ylim=(-0.6, len(outcomes) - 0.4)
+    )
     axes.set_xlim(right=max(1.0, axes.get_xlim()[1]))
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper", frameon=False,
-                  fontsize=8)  # fmt: skip
+    legend_above(figure, axes)
     add_notice(figure, results.notice)
     return figure
 
@@ -89,9 +106,10 @@ def bin_scores(outcomes: Sequence[Outcome], names: Mapping[tuple, str]) -> dict:
     }
 
 
+@styled
 def scaling_figure(results: Results, outcomes: Sequence[Outcome]) -> "Figure":
     """Draw R² against the number of training spectra, ours and the published curves."""
-    figure = new_figure(8.6, 4.6)
+    figure = new_figure(PAGE, 3.6)
     axes = figure.add_subplot()
     models = list(dict.fromkeys((o.run.model, o.run.tag) for o in outcomes))
     for k, (model, tag) in enumerate(models):
@@ -99,7 +117,7 @@ def scaling_figure(results: Results, outcomes: Sequence[Outcome]) -> "Figure":
             (o for o in outcomes if (o.run.model, o.run.tag) == (model, tag)),
             key=lambda o: o.record["n_train"],
         )
-        n = [o.record["n_train"] for o in curve]
+        n = [o.record["n_train"] * dodged(k, len(models)) for o in curve]
         scores = [o.score("r2") for o in curve]
         value = np.array([s.value for s in scores])
         spread = [value - [s.low for s in scores], [s.high for s in scores] - value]
@@ -110,24 +128,26 @@ def scaling_figure(results: Results, outcomes: Sequence[Outcome]) -> "Figure":
         theirs = published()["table_10"].get(model.removesuffix("_tiny"))
         if theirs and tag == models[0][1]:
             axes.plot(
-                [float(size) for size in theirs], list(theirs.values()), ":", marker="D", ms=4,
+                [float(size) for size in theirs], list(theirs.values()), ":", marker="D", ms=3,
                 mfc="w", color=colour, label=f"{model.removesuffix('_tiny')}, published",
             )  # fmt: skip
     ceiling = results.ceiling_of(outcomes[0])
     if ceiling is not None:
         best = ceiling.rows[0].r2["posterior_mean"][0]
         axes.axhline(best, color="k", lw=1.2, label="exact ceiling (ours)")
-    axes.set(xscale="log", xlabel="training spectra", ylabel=f"R² of {results.target}")
+    axes.set(
+        xscale="log", xlabel="training spectra", ylabel=f"$R^2$ of {symbol_of(results.target)}"
+    )
     axes.grid(alpha=0.25)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper", frameon=False,
-                  fontsize=8)  # fmt: skip
+    legend_above(figure, axes)
     add_notice(figure, results.notice)
     return figure
 
 
+@styled
 def training_figure(results: Results, outcomes: Sequence[Outcome]) -> "Figure":
     """Draw training loss, validation MAE and R² against spectra seen."""
-    figure = new_figure(10.5, 3.7)
+    figure = new_figure(PAGE, 2.6)
     loss, error, score = figure.subplots(1, 3)
     for k, outcome in enumerate(outcomes):
         rows = outcome.training_rows()
@@ -139,23 +159,23 @@ def training_figure(results: Results, outcomes: Sequence[Outcome]) -> "Figure":
         score.plot(seen, [r["val_r2"][label] for r in rows], color=colour)
         best = [i for i, r in enumerate(rows) if r["best"]]
         if best:
-            error.plot(seen[best[-1]], rows[best[-1]]["val_mae"][label], "o", color=colour, ms=5)
+            error.plot(seen[best[-1]], rows[best[-1]]["val_mae"][label], "o", color=colour, ms=4)
     loss.set(ylabel="training loss (each its own)")
-    error.set(ylabel="validation MAE [dex]")
-    score.set(ylabel="validation R²", ylim=(min(0.0, score.get_ylim()[0]), None))
+    error.set(ylabel=axis_of(results.target, "validation MAE of"))
+    score.set(ylabel="validation $R^2$", ylim=(min(0.0, score.get_ylim()[0]), None))
     for axes in (loss, error, score):
         axes.set(xlabel="spectra seen")
         axes.ticklabel_format(axis="x", style="sci", scilimits=(0, 4))
         axes.grid(alpha=0.25)
-    figure.legend(*loss.get_legend_handles_labels(), loc="outside upper center", ncols=4,
-                  frameon=False, fontsize=8)  # fmt: skip
+    legend_above(figure, loss)
     add_notice(figure, results.notice)
     return figure
 
 
+@styled
 def swap_figure(results: Results, outcomes: Sequence[Outcome]) -> "Figure":
     """Draw R² of models under their own settings and under another's (the paper's Fig. 8)."""
-    figure = new_figure(6.5, 3.6)
+    figure = new_figure(PAGE, 2.8)
     axes = figure.add_subplot()
     models = list(dict.fromkeys(o.run.model for o in outcomes))
     for k, variant in enumerate(dict.fromkeys(o.run.variant for o in outcomes)):
@@ -167,17 +187,17 @@ def swap_figure(results: Results, outcomes: Sequence[Outcome]) -> "Figure":
             place, [s.value for s in scores], 0.34, yerr=spread, color=COLOURS[k], label=variant
         )
     axes.set_xticks(range(len(models)), models)
-    axes.axhline(0.0, color="0.5", lw=0.8)
-    axes.set(ylabel=f"R² of {results.target}")
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3,
-                  frameon=False, fontsize=8)  # fmt: skip
+    axes.axhline(0.0, color=GUIDE, lw=0.6)
+    axes.set(ylabel=f"$R^2$ of {symbol_of(results.target)}")
+    legend_above(figure, axes, 3)
     add_notice(figure, results.notice)
     return figure
 
 
+@styled
 def type_figure(results: Results, outcomes: Sequence[Outcome]) -> "Figure":
     """Draw the MAE of every model by stellar type."""
-    figure = new_figure(9.0, 3.6)
+    figure = new_figure(PAGE, 2.8)
     axes = figure.add_subplot()
     names = ("giants", "subgiants", "dwarfs")
     width = 0.8 / len(outcomes)
@@ -191,8 +211,7 @@ def type_figure(results: Results, outcomes: Sequence[Outcome]) -> "Figure":
             color=colour_of(k), label=outcome.name,
         )  # fmt: skip
     axes.set_xticks(range(3), names)
-    axes.set(ylabel=f"MAE of {results.target} [dex]")
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper", frameon=False,
-                  fontsize=8)  # fmt: skip
+    axes.set(ylabel=axis_of(results.target, "MAE of"))
+    legend_above(figure, axes)
     add_notice(figure, results.notice)
     return figure

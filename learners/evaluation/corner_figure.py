@@ -5,8 +5,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from starsmith.data_contract.figure_kit import colour_of, new_figure, save_figure
-from starsmith.data_contract.quantities import named
+from starsmith.data_contract.figure_kit import (
+    axis_of,
+    colour_of,
+    new_figure,
+    save_figure,
+    styled,
+)
 from starsmith.learners.prediction.posterior_draws import PosteriorDraws
 
 if TYPE_CHECKING:
@@ -14,9 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["corner_figure", "plot_corner"]
 
-PANEL, BINS = 2.0, 40  # inch; a side of a panel
+PANEL, BINS = 1.5, 40  # inch; a side of a panel
 
 
+@styled
 def corner_figure(draws: PosteriorDraws, row: int = 0) -> "Figure":
     """Draw the posterior of one spectrum, its quantiles at 16, 50 and 84 % as lines."""
     value, weight = draws.value[row], np.exp(draws.log_weight[row])
@@ -34,14 +40,16 @@ def corner_figure(draws: PosteriorDraws, row: int = 0) -> "Figure":
                 panel.hist(value[:, i], BINS, weights=weight, histtype="step", color=colour_of(0))
                 panel.set_yticks([])
                 for edge in quantiles[:, i]:
-                    panel.axvline(edge, color=colour_of(1), linewidth=0.8)
+                    panel.axvline(edge, color=colour_of(1), linewidth=0.8, zorder=0)
             else:
-                panel.hist2d(value[:, j], value[:, i], BINS, weights=weight, cmap="Greys")
+                panel.hist2d(
+                    value[:, j], value[:, i], BINS, weights=weight, cmap="Greys", rasterized=True
+                )
             if i == n_label - 1:
-                panel.set_xlabel(named(name).symbol)
+                panel.set_xlabel(axis_of(name))
             if j == 0 and i > 0:
-                panel.set_ylabel(named(below).symbol)
-    figure.tight_layout()
+                panel.set_ylabel(axis_of(below))
+    figure.align_labels()
     return figure
 
 

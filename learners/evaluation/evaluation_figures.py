@@ -8,7 +8,20 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import binom
 
-from starsmith.data_contract.figure_kit import add_notice, colour_of, new_figure, save_figure
+from starsmith.data_contract.figure_kit import (
+    GUIDE,
+    INK,
+    PAGE,
+    SHADE,
+    add_notice,
+    axis_of,
+    colour_of,
+    legend_above,
+    new_figure,
+    save_figure,
+    styled,
+    symbol_of,
+)
 from starsmith.data_contract.predictions import Predictions
 from starsmith.learners.evaluation.calibration import N_PIT, calibrate, z_scores
 from starsmith.learners.scores.metrics import mae, r2, sigma_robust
@@ -29,6 +42,7 @@ DENSITY_BINS = 60  # cells a side of the mesh that points are counted on
 MOST_PANELS = 4
 
 
+@styled
 def models_figure(tables: Sequence[Predictions], label: str | None = None) -> "Figure":
     """Draw predicted against true label of some models, and all their errors together.
 
@@ -45,8 +59,13 @@ def models_figure(tables: Sequence[Predictions], label: str | None = None) -> "F
     """
     label = label or tables[0].labels[0]
     shown = tables[:MOST_PANELS]
-    figure = new_figure(3.1 * (len(shown) + 1) + 0.6, 3.5)
-    panels = figure.subplots(1, len(shown) + 1)
+    n_row = 1 if len(shown) < 3 else 2
+    n_column = -(-(len(shown) + 1) // n_row)
+    figure = new_figure(PAGE, 2.6 * n_row + 0.3)
+    panels = figure.subplots(n_row, n_column, squeeze=False).ravel()
+    for spare in panels[len(shown) + 1 :]:
+        spare.set_axis_off()
+    panels = panels[: len(shown) + 1]
     column, unit = tables[0].column(label), tables[0].units[tables[0].column(label)]
     truth = tables[0].truth[:, column]
     ends = np.array([truth.min(), truth.max()]) + np.ptp(truth) * np.array([-0.08, 0.08])
@@ -55,11 +74,13 @@ def models_figure(tables: Sequence[Predictions], label: str | None = None) -> "F
         x, y = table.truth[rows, table.column(label)], table.value[rows, table.column(label)]
         density = local_density(x, y)
         order = np.argsort(density)
-        axes.scatter(x[order], y[order], c=density[order], s=3, cmap="viridis", rasterized=True)
-        axes.plot(ends, ends, color="crimson", lw=1.0, ls="--")
-        axes.set(xlim=ends, ylim=ends, xlabel=f"true {label}", ylabel=f"predicted {label}")
-        axes.set_title(f"{table.model}\nR² {r2(x, y):.3f}, MAE {mae(x, y):.3f}", fontsize=9)
+        axes.scatter(x[order], y[order], c=density[order], s=2, rasterized=True)
+        axes.plot(ends, ends, color=INK, lw=0.8, ls="--", label="1:1")
+        axes.set(xlim=ends, ylim=ends, xlabel=axis_of(label, "true"))
+        axes.set_ylabel(axis_of(label, "predicted"))
+        axes.set_title(f"{table.model}\n$R^2$ {r2(x, y):.3f}, MAE {mae(x, y):.3f}")
     _error_histograms(panels[-1], tables, label, unit)
+    legend_above(figure, panels.tolist(), 3)
     add_notice(figure, tables[0].notice)
     return figure
 
@@ -79,13 +100,11 @@ def _error_histograms(axes, tables: Sequence[Predictions], label: str, unit: str
             density=True,
             histtype="step",
             color=colour_of(k),
-            label=f"{table.model}, σ {spread:.2f}",
+            label=rf"{table.model}, $\sigma$ {spread:.2f}",
         )
-    axes.axvline(0.0, color="0.6", lw=0.8, zorder=0)
-    top = axes.get_ylim()[1]
-    axes.set(xlabel=f"predicted - true {label} [{unit}]", yticks=[], ylim=(0.0, top * 1.45))
-    axes.legend(frameon=False, fontsize=7, loc="upper left")
-    axes.set_title("errors", fontsize=9)
+    axes.axvline(0.0, color=GUIDE, lw=0.6, zorder=0)
+    axes.set(xlabel=axis_of(label, "predicted - true", unit), yticks=[])
+    axes.set_title("errors")
 
 
 def plot_models(tables: Sequence[Predictions], path: Path | str, label: str | None = None) -> None:
@@ -93,6 +112,7 @@ def plot_models(tables: Sequence[Predictions], path: Path | str, label: str | No
     save_figure(models_figure(tables, label), path)
 
 
+@styled
 def calibration_figure(tables: Sequence[Predictions], label: str | None = None) -> "Figure":
     """Draw PIT histogram, coverage against probability, and z-scores of some models.
 
@@ -114,18 +134,25 @@ def calibration_figure(tables: Sequence[Predictions], label: str | None = None) 
         If a model states no uncertainties.
     """
     label = label or tables[0].labels[0]
-    figure = new_figure(10.5, 3.5)
+    figure = new_figure(PAGE, 2.6)
     pit, coverage, scores = figure.subplots(1, 3)
     levels = np.linspace(0.02, 0.98, 49)
     reach = ndtri(0.5 + 0.5 * levels)
     n_least = min(len(z_scores(table, label)) for table in tables)
     edges = np.linspace(0.0, 1.0, N_PIT + 1)
     low, high = binom.ppf([0.025, 0.975], n_least, 1.0 / N_PIT) * N_PIT / n_least
-    pit.axhspan(low, high, color="0.88", lw=0, zorder=0)
+    pit.axhspan(low, high, color=SHADE, lw=0, zorder=0, label="95 % of perfect models")
     band = binom.ppf([[0.025], [0.975]], n_least, levels) / n_least - levels
-    coverage.fill_between(levels, *band, color="0.88", lw=0, zorder=0)
+    coverage.fill_between(levels, *band, color=SHADE, lw=0, zorder=0)
     grid = np.linspace(-4.0, 4.0, 200)
-    scores.plot(grid, np.exp(-0.5 * grid**2) / np.sqrt(2 * np.pi), color="0.6", lw=1.0, zorder=0)
+    scores.plot(
+        grid,
+        np.exp(-0.5 * grid**2) / np.sqrt(2 * np.pi),
+        color=GUIDE,
+        lw=1.0,
+        zorder=0,
+        label="standard normal",
+    )
     for k, table in enumerate(tables):
         z = z_scores(table, label)
         found = calibrate(table, label)
@@ -140,22 +167,15 @@ def calibration_figure(tables: Sequence[Predictions], label: str | None = None) 
             density=True,
             histtype="step",
             color=colour_of(k),
-            label=f"{table.model}: {found.z_mean:+.2f} ± {found.z_std:.2f}",
+            label=f"z of {table.model}: {found.z_mean:+.2f} ± {found.z_std:.2f}",
         )
-    pit.set(xlabel="Φ(z): probability below the true value", ylabel="density", ylim=(0, None))
-    coverage.axhline(0.0, color="0.5", lw=0.8)
+    pit.set(xlabel=r"$\Phi(z)$: probability below the truth", ylabel="density", ylim=(0, None))
+    coverage.axhline(0.0, color=GUIDE, lw=0.6)
     coverage.set(xlabel="probability of the interval", ylabel="fraction of stars inside - it")
-    scores.set(xlabel=f"z = (true - predicted {label}) / 1σ", ylabel="density")
-    for axes in (pit, coverage, scores):
-        axes.set_ylim(*_with_headroom(axes))
-        axes.legend(frameon=False, fontsize=7, loc="upper left")
+    scores.set(xlabel=rf"$z$ = (true - predicted {symbol_of(label)}) / $\sigma$", ylabel="density")
+    legend_above(figure, [pit, scores], 3)
     add_notice(figure, tables[0].notice)
     return figure
-
-
-def _with_headroom(axes) -> tuple[float, float]:
-    low, high = axes.get_ylim()
-    return low, high + 0.3 * (high - low)
 
 
 def plot_calibration(
@@ -165,6 +185,7 @@ def plot_calibration(
     save_figure(calibration_figure(tables, label), path)
 
 
+@styled
 def plot_predicted(
     path: Path, truth: np.ndarray, predicted: Mapping[str, np.ndarray], label: str, notice: str
 ) -> None:
@@ -181,24 +202,23 @@ def plot_predicted(
     notice : str
     """
     n_panel = len(predicted) + 1
-    figure = new_figure(3.6 * n_panel, 3.6)
+    figure = new_figure(PAGE, 7.6 / n_panel)
     panels = figure.subplots(1, n_panel)
     span = float(truth.min()), float(truth.max())
     residual_span = (span[0] - span[1]) / 2, (span[1] - span[0]) / 2
     for k, (title, values) in enumerate(predicted.items()):
         axes = panels[k]
-        axes.hist2d(truth, values, bins=60, range=(span, span), cmin=1, cmap="viridis")
-        axes.plot(span, span, ls="--", lw=1, color="k")
+        axes.hist2d(truth, values, bins=60, range=(span, span), cmin=1, rasterized=True)
+        axes.plot(span, span, ls="--", lw=0.8, color=INK)
         axes.set(xlabel=f"true {label}", ylabel=f"predicted {label}", aspect="equal")
-        axes.set_title(title, fontsize=10)
+        axes.set_title(title)
         panels[-1].hist(
             values - truth, bins=50, range=residual_span, histtype="step",
             color=colour_of(k), label=title.split()[0],
         )  # fmt: skip
-    panels[-1].axvline(0, color="k", ls="--", lw=0.8)
+    panels[-1].axvline(0, color=INK, ls="--", lw=0.6)
     panels[-1].set(xlabel=f"predicted − true {label}", ylabel="spectra per bin")
-    panels[-1].set_ylim(0, 1.3 * panels[-1].get_ylim()[1])  # room for the legend
-    panels[-1].legend(fontsize=8, loc="upper right")
+    legend_above(figure, panels[-1])
     save_figure(figure, path, notice)
 
 
@@ -210,6 +230,7 @@ def local_density(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return counts[column, row]
 
 
+@styled
 def plot_predictions(predictions: Predictions, path: Path | str, label: str | None = None) -> None:
     """Draw predicted against true label, coloured by density, and the errors' histogram.
 
@@ -225,29 +246,28 @@ def plot_predictions(predictions: Predictions, path: Path | str, label: str | No
     column = predictions.column(label)
     truth, value = predictions.truth[:, column], predictions.value[:, column]
     unit = predictions.units[column]
-    figure = new_figure(9.0, 4.2)
+    figure = new_figure(PAGE, 3.2)
     scatter, histogram = figure.subplots(1, 2, width_ratios=(1.2, 1.0))
     density = local_density(truth, value)
     order = np.argsort(density)
-    points = scatter.scatter(
-        truth[order], value[order], c=density[order], s=4, cmap="viridis", rasterized=True
-    )
+    points = scatter.scatter(truth[order], value[order], c=density[order], s=2, rasterized=True)
     ends = [min(truth.min(), value.min()), max(truth.max(), value.max())]
-    scatter.plot(ends, ends, color="crimson", lw=1.0, label="1:1")
+    scatter.plot(ends, ends, color=INK, lw=0.8, ls="--", label="1:1")
     scatter.set(
-        xlabel=f"true {label} [{unit}]", ylabel=f"predicted {label} [{unit}]", aspect="equal"
+        xlabel=axis_of(label, "true", unit),
+        ylabel=axis_of(label, "predicted", unit),
+        aspect="equal",
     )
-    scatter.legend(loc="upper left", frameon=False)
     figure.colorbar(points, ax=scatter, label="spectra per cell")
     scatter.set_title(
-        f"{predictions.model}: R² {r2(truth, value):.3f}, MAE {mae(truth, value):.3g}", fontsize=10
+        f"{predictions.model}: $R^2$ {r2(truth, value):.3f}, MAE {mae(truth, value):.3g}"
     )
     error = value - truth
     reach = np.percentile(np.abs(error), 99.5)
-    histogram.hist(error, bins=np.linspace(-reach, reach, 61), color="0.35")
-    histogram.axvline(0.0, color="crimson", lw=1.0)
-    histogram.axvline(np.median(error), color="tab:blue", lw=1.0, ls="--", label="median")
-    histogram.set(xlabel=f"predicted - true {label} [{unit}]", ylabel="spectra")
-    histogram.set_title(f"robust σ {sigma_robust(truth, value):.3g}, n {error.size}", fontsize=10)
-    histogram.legend(frameon=False)
+    histogram.hist(error, bins=np.linspace(-reach, reach, 61), color=GUIDE)
+    histogram.axvline(0.0, color=INK, lw=0.8)
+    histogram.axvline(np.median(error), color=colour_of(1), lw=1.0, ls="--", label="median")
+    histogram.set(xlabel=axis_of(label, "predicted - true", unit), ylabel="spectra")
+    histogram.set_title(rf"robust $\sigma$ {sigma_robust(truth, value):.3g}, n {error.size}")
+    legend_above(figure, [scatter, histogram])
     save_figure(figure, path, predictions.notice)

@@ -11,7 +11,17 @@ from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.dataset.split import SpectrumView
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.figure_kit import COLOURS, add_notice, new_figure
+from starsmith.data_contract.figure_kit import (
+    COLOURS,
+    GUIDE,
+    INK,
+    PAGE,
+    WAVE_AXIS,
+    add_notice,
+    new_figure,
+    styled,
+    symbol_of,
+)
 from starsmith.fisher.information.density import FEATURES, information_of_star
 from starsmith.learners.estimators.registry import kind_of
 from starsmith.learners.networks.blocks import Encoder, EncoderBlock
@@ -228,6 +238,7 @@ def _smooth(values: np.ndarray) -> np.ndarray:
     return np.convolve(values, np.full(SMOOTH_PIXELS, 1.0 / SMOOTH_PIXELS), mode="same")
 
 
+@styled
 def interpretation_figure(found: Interpretation, notice: str = "") -> "Figure":
     """Draw the mean spectrum with line marks, attention, saliency and information.
 
@@ -241,11 +252,11 @@ def interpretation_figure(found: Interpretation, notice: str = "") -> "Figure":
         ("information", found.information, -1.0),
     ]
     curves = [curve for curve in curves if curve[1] is not None]
-    figure = new_figure(10.0, 1.7 * (len(curves) + 1))
+    figure = new_figure(PAGE, 1.2 * (len(curves) + 1) + 0.3)
     panels = figure.subplots(len(curves) + 1, 1, sharex=True)
-    panels[0].plot(found.wave, found.spectrum, color="0.2", lw=0.7)
+    panels[0].plot(found.wave, found.spectrum, color=INK, lw=0.5)
     panels[0].set(ylabel="mean flux / median")
-    panels[0].set_title(f"{found.model}: what tells {found.label}", fontsize=10)
+    panels[0].set_title(f"{found.model}: what tells {symbol_of(found.label)}", pad=12)
     for axes, (name, curve, smooth), colour in zip(panels[1:], curves, COLOURS, strict=False):
         shown = curve if smooth > 0 else _smooth(curve)
         axes.fill_between(found.wave, shown * found.wave.size, color=colour, lw=0, alpha=0.85)
@@ -254,19 +265,16 @@ def interpretation_figure(found: Interpretation, notice: str = "") -> "Figure":
         for lines in LINE_MARKS.values():
             for line in lines:
                 if found.wave[0] < line < found.wave[-1]:
-                    axes.axvline(line, color="crimson", lw=0.7, ls=":", zorder=0)
-    top = panels[0].get_ylim()[1]
-    panels[0].set_ylim(top=top + 0.16 * (top - panels[0].get_ylim()[0]))
+                    axes.axvline(line, color=GUIDE, lw=0.6, ls=":", zorder=0)
     for name, lines in LINE_MARKS.items():
         inside = [line for line in lines if found.wave[0] < line < found.wave[-1]]
         if inside:
             left = inside[0] > found.wave[-1] - 0.1 * np.ptp(found.wave)
             panels[0].annotate(
-                name, (inside[0], 0.97), xycoords=("data", "axes fraction"), fontsize=8,
-                color="crimson", va="top", ha="right" if left else "left",
-                xytext=(-2 if left else 2, 0), textcoords="offset points",
-                bbox={"fc": "w", "ec": "none", "pad": 0.8},
+                name, (inside[0], 1.0), xycoords=("data", "axes fraction"), fontsize="small",
+                color="0.4", va="bottom", ha="right" if left else "left",
+                xytext=(0, 2), textcoords="offset points",
             )  # fmt: skip
-    panels[-1].set(xlabel="wavelength, vacuum [Å]", xlim=(found.wave[0], found.wave[-1]))
+    panels[-1].set(xlabel=WAVE_AXIS, xlim=(found.wave[0], found.wave[-1]))
     add_notice(figure, notice)
     return figure

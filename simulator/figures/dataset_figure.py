@@ -3,8 +3,15 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from starsmith.data_contract.figure_kit import colour_of, new_figure, save_figure
-from starsmith.data_contract.quantities import QUANTITIES
+from starsmith.data_contract.figure_kit import (
+    PAGE,
+    axis_of,
+    colour_of,
+    legend_above,
+    new_figure,
+    save_figure,
+    styled,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -12,10 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["plot_dataset"]
 
 COLUMNS = 4
-PANEL = 2.6, 2.1  # inches
-SYMBOLS = {quantity.name: quantity.symbol for quantity in QUANTITIES if quantity.symbol}
+ROW = 1.5  # inches
 
 
+@styled
 def plot_dataset(path: Path, summary: dict) -> None:
     """Draw histograms of what varies, and of the S/N of every split.
 
@@ -34,15 +41,16 @@ def plot_dataset(path: Path, summary: dict) -> None:
     }
     n_panel = len(varying) + 2  # the S/N is two panels wide
     n_row = -(-n_panel // COLUMNS)
-    figure = new_figure(PANEL[0] * COLUMNS, PANEL[1] * n_row + 0.4)
+    figure = new_figure(PAGE, ROW * n_row + 0.5)
     grid = figure.add_gridspec(n_row, COLUMNS)
-    _draw_snr(figure.add_subplot(grid[0, :2]), card["snr"])
+    first = figure.add_subplot(grid[0, :2])
+    _draw_snr(first, card["snr"])
     for k, (name, entry) in enumerate(varying.items(), start=2):
         _draw_histogram(figure.add_subplot(grid[k // COLUMNS, k % COLUMNS]), name, entry)
     total = sum(summary["counts"].values())
     grid_name, instrument = (summary[key].get("name", "") for key in ("grid", "instrument"))
-    title = f"{total:,} spectra: {grid_name} stars, {instrument}"
-    figure.suptitle(title, fontsize=10)
+    first.set_title(f"{total:,} spectra: {grid_name} stars, {instrument}", loc="left")
+    legend_above(figure, first)
     save_figure(figure, path, summary["notice"])
 
 
@@ -54,11 +62,8 @@ def _draw_snr(axes: "Axes", snr: dict[str, dict[str, int]]) -> None:
         places = [j + (k - (len(snr) - 1) / 2) * width for j in range(len(bins))]
         axes.bar(places, [n / total for n in bins.values()], width, label=split, color=colour_of(k))
     labels = [name.replace("..", "-").replace("-inf", "+") for name in next(iter(snr.values()))]
-    axes.set_xticks(range(len(labels)), labels, fontsize=7)
-    axes.set_xlabel("S/N per pixel", fontsize=8)
-    axes.set_ylabel("share of split", fontsize=8)
-    axes.tick_params(labelsize=7)
-    axes.legend(fontsize=7, frameon=False)
+    axes.set_xticks(range(len(labels)), labels)
+    axes.set(xlabel="S/N per pixel", ylabel="share of split")
 
 
 def _draw_histogram(axes: "Axes", name: str, entry: dict) -> None:
@@ -66,6 +71,5 @@ def _draw_histogram(axes: "Axes", name: str, entry: dict) -> None:
     counts, (low, high) = entry["histogram"], entry["range"]
     width = (high - low) / len(counts)
     places = [low + (k + 0.5) * width for k in range(len(counts))]
-    axes.bar(places, counts, width, color="0.55", edgecolor="white", linewidth=0.5)
-    axes.set_xlabel(SYMBOLS.get(name, f"{name.replace('_', ' ')} [{entry['unit']}]"), fontsize=8)
-    axes.tick_params(labelsize=7)
+    axes.bar(places, counts, width, color="0.55", edgecolor="white", linewidth=0.4)
+    axes.set_xlabel(axis_of(name, unit=entry["unit"]))

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from starsmith.data_contract.errors import GridError
-from starsmith.data_contract.figure_kit import WAVE_AXIS, colour_of, new_figure, save_figure
+from starsmith.data_contract.figure_kit import (
+    GUIDE,
+    INK,
+    PAGE,
+    WAVE_AXIS,
+    axis_of,
+    colour_of,
+    legend_above,
+    new_figure,
+    save_figure,
+    styled,
+    symbol_of,
+)
 from starsmith.data_contract.grid.grid_file import GridData
 from starsmith.simulator.grids import crop
 from starsmith.simulator.grids.grid_comparison import interpolate_grid, smooth_to_resolution
@@ -23,26 +35,27 @@ WINDOW = (7100.0, 8850.0)
 CENTRAL_STAR = {"teff": 4750.0, "logg": 2.5, "m_h": -0.5}
 VARIED = {"logg": (1.0, 2.0, 3.0, 4.0, 5.0), "teff": (4000.0, 4500.0, 5000.0, 5500.0, 6000.0)}
 VARIED["m_h"] = (-2.5, -1.5, -0.5, 0.0, 0.5)
-SYMBOL = {"teff": r"$T_{\rm eff}$", "logg": r"$\log g$", "m_h": "[M/H]"}
 STARS = ((3750.0, 1.0, 0.0), (4250.0, 1.5, -0.5), (5000.0, 3.0, -2.0), (5750.0, 4.5, 0.0))
 STARS = (*STARS, (6250.0, 4.0, -0.5))
 COMPARED_RESOLUTION = 5000.0
 
 
+@styled
 def plot_grid(path: Path, grid: GridData) -> None:
     """Draw which (Teff, log g) nodes a grid fills, and one of its spectra per temperature."""
-    figure = new_figure(11.0, 4.0)
+    figure = new_figure(PAGE, 2.9)
     coverage, spectra = figure.subplots(1, 2)
     names = list(grid.axes)
     filled = grid.valid.reshape(*grid.valid.shape[:2], -1).mean(axis=-1)
     x, y = np.meshgrid(grid.axes[names[0]], grid.axes[names[1]], indexing="ij")
-    dots = coverage.scatter(x.ravel(), y.ravel(), c=filled.ravel(), vmin=0, vmax=1, cmap="viridis")
+    dots = coverage.scatter(x.ravel(), y.ravel(), c=filled.ravel(), vmin=0, vmax=1, s=14)
     figure.colorbar(dots, ax=coverage, label="fraction of nodes with a model")
     holed = filled < 1
     if holed.any():
-        coverage.scatter(x[holed], y[holed], marker="x", s=50, lw=1, c=colour_of(1), label="holes")
-        coverage.legend(fontsize=8)
-    coverage.set(xlabel=f"{names[0]} [K]", ylabel=f"{names[1]} [dex(cgs)]")
+        coverage.scatter(
+            x[holed], y[holed], marker="x", s=25, lw=0.8, c=colour_of(1), label="holes"
+        )
+    coverage.set(xlabel=axis_of(names[0]), ylabel=axis_of(names[1]))
     coverage.invert_xaxis()
     coverage.invert_yaxis()
     middle = tuple(n // 2 for n in grid.valid.shape[1:])
@@ -56,48 +69,51 @@ def plot_grid(path: Path, grid: GridData) -> None:
                 color=colour_of(k), label=f"{teff:g} K",
             )  # fmt: skip
     spectra.set(xlabel=WAVE_AXIS, ylabel="flux / median")
-    spectra.legend(fontsize=8)
+    legend_above(figure, [coverage, spectra], 6)
     save_figure(figure, path, grid.notice)
 
 
+@styled
 def plot_triplet(path: Path, grid: GridData) -> None:
     """The Ca II triplet against log g, Teff and [M/H], the other labels held."""
     grid = crop(grid, *TRIPLET)
-    figure = new_figure(8.0, 8.5)
+    figure = new_figure(PAGE, 6.2)
     panels = figure.subplots(3, 1, sharex=True)
     for axes, (name, values) in zip(panels, VARIED.items(), strict=True):
         inside = [v for v in values if grid.axes[name][0] <= v <= grid.axes[name][-1]]
         for k, value in enumerate(inside):
             star = _inside(grid, CENTRAL_STAR | {name: value})
-            _draw_normalised(axes, grid, star, k, f"{SYMBOL[name]} {value:g}")
-        held = ", ".join(f"{SYMBOL[k]} {v:g}" for k, v in CENTRAL_STAR.items() if k != name)
-        axes.set_title(f"Ca II triplet at {held}", fontsize=9)
-        axes.legend(fontsize=7, loc="lower center")
+            _draw_normalised(axes, grid, star, k, f"{symbol_of(name)} {value:g}")
+        held = ", ".join(f"{symbol_of(k)} {v:g}" for k, v in CENTRAL_STAR.items() if k != name)
+        axes.set_title(f"Ca II triplet at {held}", loc="left")
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         axes.set_ylabel("flux / continuum")
     panels[-1].set_xlabel(WAVE_AXIS)
     save_figure(figure, path, grid.notice)
 
 
+@styled
 def plot_stars(path: Path, grid: GridData) -> None:
     """The whole window of five stars, from a cool giant to a warm subgiant."""
     grid = crop(grid, *WINDOW)
-    figure = new_figure(11.0, 10.0)
+    figure = new_figure(PAGE, 6.6)
     panels = figure.subplots(len(STARS), 1, sharex=True)
     for k, (axes, labels) in enumerate(zip(panels, STARS, strict=True)):
         star = _inside(grid, dict(zip(("teff", "logg", "m_h"), labels, strict=True)))
         _draw_normalised(axes, grid, star, k, _star_name(star))
-        axes.legend(fontsize=8, loc="lower left")
+        axes.set_title(_star_name(star), loc="left", pad=2)
         axes.set_ylabel("flux / cont.")
     panels[-1].set_xlabel(WAVE_AXIS)
     save_figure(figure, path, grid.notice)
 
 
+@styled
 def plot_differences(path: Path, grid: GridData, references: Sequence[tuple]) -> None:
     """Reference spectra and the grid at R = 5000, each over its own running level.
 
     ``references`` holds (name, wave [vacuum Å], flux, (Teff, log g, [M/H])).
     """
-    figure = new_figure(11.0, 4.0 * len(references))
+    figure = new_figure(PAGE, 3.2 * len(references))
     panels = figure.subplots(2 * len(references), 1, sharex=True)
     for (upper, lower), (name, wave, flux, labels) in zip(
         panels.reshape(-1, 2), references, strict=True
@@ -108,15 +124,17 @@ def plot_differences(path: Path, grid: GridData, references: Sequence[tuple]) ->
         ours = np.interp(wave, grid.wave, interpolate_grid(grid, star))
         ours = _level(smooth_to_resolution(wave, ours, COMPARED_RESOLUTION))[inside]
         rms = float(np.std(ours - seen))
-        upper.plot(wave[inside], seen, color="0.3", lw=0.7, label=name)
+        upper.plot(wave[inside], seen, color=INK, lw=0.6, label=name)
         upper.plot(
             wave[inside], ours, color=colour_of(0), lw=0.7, label=f"grid, {_star_name(star)}"
         )
-        upper.legend(fontsize=8, loc="lower left")
+        upper.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderpad=0)
         upper.set_ylabel("flux / level")
         lower.plot(wave[inside], ours - seen, color=colour_of(1), lw=0.6)
-        lower.axhline(0.0, color="0.6", lw=0.6)
-        lower.set_title(f"difference at R = {COMPARED_RESOLUTION:.0f}: rms {rms:.4f}", fontsize=9)
+        lower.axhline(0.0, color=GUIDE, lw=0.6)
+        lower.set_title(
+            f"difference at R = {COMPARED_RESOLUTION:.0f}: rms {rms:.4f}", loc="left", pad=2
+        )
         lower.set_ylabel("grid - reference")
     panels[-1].set_xlabel(WAVE_AXIS)
     save_figure(figure, path, grid.notice)
@@ -141,7 +159,7 @@ def _draw_normalised(axes: "Axes", grid: GridData, star: dict, k: int, label: st
         flux = flux / interpolate_grid(grid, star, continuum=True)
     else:
         flux = _level(flux)
-    axes.plot(grid.wave, flux, color=colour_of(k), lw=0.8, label=label)
+    axes.plot(grid.wave, flux, color=colour_of(k), lw=0.6, label=label)
     axes.margins(x=0.0)
 
 
@@ -154,4 +172,5 @@ def _level(flux: np.ndarray) -> np.ndarray:
 
 
 def _star_name(star: dict[str, float]) -> str:
-    return f"{star['teff']:g} K, log g {star['logg']:g}, [M/H] {star['m_h']:+g}"
+    labels = (f"{symbol_of(name)} {star[name]:g}" for name in ("teff", "logg", "m_h"))
+    return ", ".join(labels)

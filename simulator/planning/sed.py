@@ -91,21 +91,21 @@ class Sed:
         return np.concatenate([self._on_arm(one) for one in instrument.by_arm])
 
     def behind(
-        self, ebv: float, curve: tuple[np.ndarray, np.ndarray] | None, mag_band: str
+        self, reddening: float, curve: tuple[np.ndarray, np.ndarray] | None, mag_band: str
     ) -> "Sed":
         """Return the spectrum seen through dust, at AB magnitude 0 behind it.
 
         Parameters
         ----------
-        ebv : float
-            Reddening E(B-V) [mag].
+        reddening : float
+            E(B-V) [mag].
         curve : (wave_nm, a_per_ebv), optional
             As in `starsmith.simulator.instruments.dust.attenuation`.
         mag_band : str
         """
-        if ebv == 0.0:
+        if reddening == 0.0:
             return self
-        dimmed = self.values * attenuation(self.wave, ebv, curve)
+        dimmed = self.values * attenuation(self.wave, reddening, curve)
         return _scaled(self.name, self.wave, dimmed, mag_band)
 
     def _on_arm(self, one: Instrument) -> np.ndarray:

@@ -6,12 +6,20 @@ import pytest
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.figure_kit import (
     COLOURS,
+    PAGE,
     WAVE_AXIS,
+    axis_of,
     check_suffix,
     colour_of,
+    dodged,
     new_figure,
     save_figure,
+    styled,
+    symbol_of,
+    use_style,
 )
+from starsmith.data_contract.observed import Observed
+from starsmith.simulator.observe import observe_star
 
 NOTICE = "NOT STARS"
 
@@ -56,3 +64,61 @@ def test_the_palette_begins_again():
     """Lists longer than the palette are drawn, and all colours of it differ."""
     assert len(set(COLOURS)) == len(COLOURS)
     assert colour_of(len(COLOURS)) == colour_of(0)
+
+
+def test_names_are_typeset():
+    """T_eff, log g, [M/H] with their units; what is no quantity stays as it is."""
+    assert axis_of("teff", "true") == r"true $T_{\rm eff}$ [K]"
+    assert symbol_of("logg") == r"$\log g$"
+    assert axis_of("m_h") == "[M/H] [dex]"
+    assert axis_of("zenith_angle") == "zenith angle [deg]"
+    assert symbol_of("my_label") == "my label"
+
+
+def test_a_style_lasts_as_long_as_it_is_used(tmp_path):
+    """Text of talks is half as large again; matplotlib's own settings stay what they were."""
+    from matplotlib import rcParams
+
+    before = dict(rcParams)
+
+    @styled
+    def size():
+        return new_figure(PAGE, 2.0).subplots().xaxis.label.get_size()
+
+    journal = size()
+    with use_style("talk"):
+        talk = size()
+    assert (journal, talk) == (8.0, 12.0)
+    assert size() == journal
+    assert dict(rcParams) == before
+    own = tmp_path / "mine.mplstyle"
+    own.write_text("axes.labelsize: 5\n")
+    with use_style(str(own)):
+        assert size() == 5.0
+    with pytest.raises(ConfigError, match="did you mean journal"), use_style("jurnal"):
+        pass
+
+
+def test_series_are_moved_aside_and_the_middle_one_is_not():
+    moved = [dodged(k, 3) for k in range(3)]
+    assert moved[1] == 1.0
+    assert moved[0] * moved[2] == pytest.approx(1.0)
+
+
+def test_spectra_and_tables_draw_themselves(toy_bank, tmp_path):
+    """The title says which star; nothing but data stands in the panels; vector and raster."""
+    star = observe_star(toy_bank, {"teff": 4750, "logg": 2.5, "m_h": -1, "mag": 20})
+    figure = star.plot(notice=NOTICE)
+    title = figure.axes[0].get_title()
+    assert "$T_{\\rm eff}$ 4750 K" in title
+    assert "[M/H] -1.00" in title
+    assert [text for axes in figure.axes for text in [axes.get_legend()] if text] == []
+    labels = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert labels == {"observed", "noiseless", r"$\pm 1\sigma$ error"}
+    for suffix in ("pdf", "png"):
+        figure.savefig(tmp_path / f"star.{suffix}")
+    assert (tmp_path / "star.pdf").read_bytes()[:4] == b"%PDF"
+    mask = np.zeros(star.wave.size, dtype=int)
+    mask[10:20] = 1
+    seen = Observed(star.wave, star.flux[0], star.error[0], mask)
+    assert {t.get_text() for t in seen.plot().legends[0].get_texts()} > {"not usable"}

@@ -9,6 +9,7 @@ import pytest
 from astropy.table import Table
 
 from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.figure_kit import symbol_of
 from starsmith.data_contract.noise.view import median_snr, true_error
 from starsmith.fisher.ceilings.ceiling import ceiling, resampled_error
 from starsmith.fisher.figures import ceiling_figure, plot_ceiling
@@ -177,9 +178,9 @@ def test_figure_carries_labels_models_and_notice(table, tmp_path):
     models = {"ridge": {"3-5": (0.4, 0.35, 0.45), "5-10": (0.6, 0.55, 0.65)}}
     figure = ceiling_figure(table, models)
     axes = figure.axes[0]
-    legend = [text.get_text() for text in axes.get_legend().get_texts()]
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert "S/N per pixel" in axes.get_xlabel()
-    assert "logg" in axes.get_ylabel()
+    assert symbol_of("logg") in axes.get_ylabel()
     assert "ridge" in legend
     assert sum("posterior mean" in text for text in legend) == 1
     assert figure.get_supxlabel() == table.notice
