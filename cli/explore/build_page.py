@@ -12,7 +12,7 @@ import numpy as np
 from starsmith.cli.explore.page_data import PageBank, page_bank
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.quantities import CONDITIONS, LABELS, named
+from starsmith.data_contract.quantities import CONDITIONS, DUST, LABELS, named
 from starsmith.fisher.information.density import FEATURES
 
 __all__ = ["MOST_BYTES", "Page", "build_page", "check_size"]
@@ -168,7 +168,7 @@ def _groups(bank: Bank) -> list[dict]:
     star = [*labels, _control("mag", STAR["mag"], MAG_SPAN, 0.05)]
     star += [_control("rv", 0.0, (-RV_MOST, RV_MOST), 1.0)]
     if bank.reddening is not None:
-        star += [_control("ebv", 0.0, (0.0, bank.reddening.ebv[-1]), 0.01)]
+        star += [_control(DUST, 0.0, (0.0, getattr(bank.reddening, DUST)[-1]), 0.01)]
     tables = bank.noise
     spans = {
         "seeing": (tables.seeing[0], tables.seeing[-1]),

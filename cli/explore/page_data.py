@@ -9,6 +9,7 @@ from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.bank.splines import spline_degree, spline_knots
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.noise.noise_tables import PER_ARM, NoiseTables
+from starsmith.data_contract.quantities import DUST
 from starsmith.fisher.information.crlb import crlb_from_gram, whitened_gram
 from starsmith.fisher.information.jacobian import label_columns
 from starsmith.simulator.rendering.interpolate import touches_filled
@@ -170,7 +171,7 @@ def _add_bank(page: PageBank, bank: Bank) -> None:
         page.add(f"degree_{k}", np.array([spline_degree(nodes.size, bank.degree)]), "Uint8Array")
     if bank.reddening is not None:
         dust = bank.reddening
-        page.add("ebv", dust.ebv, "Float64Array")
+        page.add(DUST, getattr(dust, DUST), "Float64Array")
         page.add("dust", dust.extinction)
         page.add("dust_band", dust.band_coef)
 
