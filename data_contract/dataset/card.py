@@ -8,6 +8,7 @@ import numpy as np
 from starsmith.data_contract.dataset.schema import MEANINGS, STORES, DatasetHeader
 from starsmith.data_contract.dataset.split_columns import open_column, read_blocks
 from starsmith.data_contract.quantities import SNR_EDGES, SNR_STATISTICS, UNITS
+from starsmith.data_contract.structure_validity import star_shares
 
 __all__ = ["card_contents", "card_text"]
 
@@ -29,9 +30,10 @@ def card_contents(path: Path, header: DatasetHeader) -> dict:
     Returns
     -------
     contents : dict
-        JSON-able. ``quantities``: name -> unit, declared range, range found, quartiles and a
-        histogram of 16 bins over the range found, of all splits together (of every k-th row
-        where there are more than 16.8 million). ``snr``: split ->
+        JSON-able. ``structures``: share of stars by how far their model atmospheres are to be
+        trusted, where the grid tells. ``quantities``: name -> unit, declared range, range found,
+        quartiles and a histogram of 16 bins over the range found, of all splits together (of every
+        k-th row where there are more than 16.8 million). ``snr``: split ->
         number of spectra in each bin of `SNR_EDGES`; ``snr_quartiles``: split -> quartiles, and
         ``snr_p95_quartiles`` where the dataset has that column.
     """
@@ -50,6 +52,15 @@ def card_contents(path: Path, header: DatasetHeader) -> dict:
         for name in SNR_STATISTICS
         if name in header.columns
     }
+    validity = header.grid.get("provenance", {}).get("validity")
+    if validity:
+        stars = {
+            name: np.concatenate(
+                [_Sample.of(path, split, name, header).values for split in header.counts]
+            )
+            for name in validity["axes"]
+        }
+        quartiles["structures"] = star_shares(validity, stars)
     histogram = {split: _snr_histogram(sample.in_bins) for split, sample in snr.items()}
     return {"quantities": quantities, "snr": histogram, **quartiles}
 
@@ -136,7 +147,7 @@ def card_text(header: DatasetHeader, contents: dict) -> str:
         "## Signal-to-noise per pixel",
         _snr_table(contents),
         "## Origin",
-        _origin(header),
+        _origin(header) + _structures(contents),
         "## Use",
         _use(header),
     ]
@@ -257,6 +268,14 @@ def _origin(header: DatasetHeader) -> str:
     if header.population:
         lines.append(("Stars", "rows of {path} (SHA-256 {sha256})".format(**header.population)))
     return "\n".join(f"- {name}: {text}" for name, text in lines)
+
+
+def _structures(contents: dict) -> str:
+    """A line on the model atmospheres of the stars, where the grid tells."""
+    if "structures" not in contents:
+        return ""
+    shares = ", ".join(f"{share:.1%} {word}" for word, share in contents["structures"].items())
+    return f"\n- Model atmospheres of the stars: {shares}"
 
 
 def _origin_of_observed(header: DatasetHeader) -> str:

@@ -23,10 +23,11 @@ from starsmith.data_contract.files.outside import read_file
 from starsmith.data_contract.files.user_cache import cache_folder, shared_until_whole
 from starsmith.data_contract.grid.grid_file import GridData
 from starsmith.data_contract.quantities import LABELS
+from starsmith.data_contract.structure_validity import validity_map
 from starsmith.simulator.synthesis import PHYSICS_VERSION, Sampling, table_digest
 from starsmith.simulator.synthesis.structures import has_structure
 
-__all__ = ["DEMO_NOTICE", "build_demo_grid", "demo_axes", "demo_cache_key", "modelled_nodes"]
+__all__ = ["DEMO_NOTICE", "build_demo_grid", "demo_axes", "demo_cache_key", "structure_classes"]
 
 DEMO_NOTICE = "DEMO GRID (own LTE synthesis, not BOSZ): not for science"
 CITATION = (
@@ -35,6 +36,7 @@ CITATION = (
 )
 
 COOL_NODES = (3500.0, 3562.5, 3625.0, 3687.5, 3750.0, 3875.0, 4000.0)  # Teff [K]
+COOL = 4000.0  # below, ATLAS9 structures of 1993 lack molecules [K]
 MOST_BLOCK = 2**28  # bytes of one block's file
 GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0  # its multiples spread over 0..1, modulo 1
 DIGEST_BYTES = 32  # SHA-256 of the rest, at its end
@@ -76,17 +78,18 @@ def demo_axes(box: str = "3d") -> dict[str, np.ndarray]:
     return boxes[box]
 
 
-def modelled_nodes(axes: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Which nodes ATLAS9 structures surround, bool of the axes' shape in the order of `LABELS`.
+def structure_classes(axes: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Letter of `validity.CLASSES` of each node, of the axes' shape in the order of `LABELS`.
 
-    Elsewhere (log g 5.5, the lowest log g above 6000 K, metal-poor dwarfs of 3500 K) the
-    synthesizer continues the trends of the nearest models.
+    ``x`` where no ATLAS9 structures surround it (log g 5.5, the lowest log g above 6000 K,
+    metal-poor dwarfs of 3500 K), ``c`` below 4000 K, else ``m``.
     """
     names = [name for name in LABELS if name in axes]
-    found = np.empty([len(axes[name]) for name in names], dtype=bool)
+    found = np.empty([len(axes[name]) for name in names], dtype="<U1")
     for place in np.ndindex(found.shape):
         labels = {name: float(axes[name][i]) for name, i in zip(names, place, strict=True)}
-        found[place] = has_structure(labels["teff"], labels["logg"], labels.get("m_h", 0.0))
+        known = has_structure(labels["teff"], labels["logg"], labels.get("m_h", 0.0))
+        found[place] = ("c" if labels["teff"] < COOL else "m") if known else "x"
     return found
 
 
@@ -309,7 +312,7 @@ def _assemble(axes: Mapping[str, np.ndarray], blocks: list[_Block], sampling: Sa
             "licence": "MIT",
             "tables_sha256": table_digest(),
             "sampling": asdict(sampling),
-            "continued_nodes": int(np.sum(~modelled_nodes(axes))),
+            "validity": validity_map({name: axes[name] for name in names}, structure_classes(axes)),
         },
         notice=DEMO_NOTICE,
     )

@@ -9,6 +9,7 @@ import numpy as np
 
 from starsmith.data_contract.errors import GridError
 from starsmith.data_contract.grid.grid_file import GridData, read_grid
+from starsmith.data_contract.structure_validity import node_counts
 from starsmith.simulator.grids.cached_demo import demo_grid, demo_grid_path
 
 __all__ = ["StellarGrid", "crop", "grid_info", "grid_path", "holes", "subgrid"]
@@ -83,11 +84,14 @@ def grid_info(grid: GridData) -> dict:
         ``name``, ``axes`` (label -> nodes), ``n_node``, ``n_valid``, ``holes``,
         ``wave_min`` and ``wave_max`` [Å], ``n_wave``, ``samples_per_fwhm``, ``resolution``,
         ``has_continuum``, ``size_bytes``, ``provenance`` (its file list counted as
-        ``n_files``), ``notice``.
+        ``n_files``), ``structures`` (nodes by how far their model atmospheres are to be trusted,
+        None where nobody told), ``notice``.
     """
     middle = grid.wave.size // 2
     spacing = grid.wave[middle] - grid.wave[middle - 1]
-    provenance = {key: value for key, value in grid.provenance.items() if key != "files"}
+    lists = ("files", "validity")  # counted instead
+    provenance = {key: value for key, value in grid.provenance.items() if key not in lists}
+    validity = grid.provenance.get("validity")
     continuum_bytes = 0 if grid.continuum is None else grid.continuum.nbytes
     return {
         "name": grid.name,
@@ -103,6 +107,7 @@ def grid_info(grid: GridData) -> dict:
         "has_continuum": grid.continuum is not None,
         "size_bytes": grid.flux.nbytes + continuum_bytes,
         "provenance": {**provenance, "n_files": len(grid.provenance.get("files", ()))},
+        "structures": node_counts(validity) if validity else None,
         "notice": grid.notice,
     }
 

@@ -7,12 +7,14 @@ import pytest
 
 from starsmith.data_contract.errors import GridError
 from starsmith.data_contract.files.user_cache import shared_until_whole
+from starsmith.data_contract.structure_validity import node_counts, star_shares, validity_map
 from starsmith.simulator.grids import demo
 from starsmith.simulator.grids.demo import (
     DEMO_NOTICE,
     build_demo_grid,
     demo_axes,
     demo_cache_key,
+    structure_classes,
 )
 from starsmith.simulator.synthesis import Sampling, synthesize
 
@@ -112,6 +114,22 @@ def test_labels_beyond_three_are_gridded_in_order(tmp_path):
     star = synthesize(4500.0, 2.0, -0.5, 0.4, -0.3, sampling=SAMPLING)
     np.testing.assert_array_equal(grid.flux[0, 0, 0, 1, 0], star.flux.astype(np.float32))
     assert list(grid.axes) == ["teff", "logg", "m_h", "a_m", "c_m"]
+
+
+def test_how_far_nodes_are_to_be_trusted_is_told():
+    """Letters of nodes, counted for the grid, and shares of stars by the worst node around them."""
+    axes = {"teff": [3500.0, 4000.0, 6500.0], "logg": [0.0, 2.5, 5.0, 5.5], "m_h": [0.0]}
+    letters = structure_classes(axes)
+    assert ["".join(row) for row in letters[:, :, 0]] == ["cccx", "mmmx", "xmmx"]
+    validity = validity_map(axes, letters)
+    assert node_counts(validity) == {"modelled": 5, "cool": 3, "continued": 4}
+    stars = {
+        "teff": np.array([3600.0, 5000.0, 5000.0, 6500.0]),
+        "logg": np.array([1.0, 3.0, 5.2, 1.0]),
+        "m_h": np.zeros(4),
+    }
+    shares = star_shares(validity, stars)
+    assert shares == {"modelled": 0.25, "cool": 0.25, "continued": 0.5}
 
 
 def test_the_default_box_covers_the_published_prior():
