@@ -1,14 +1,12 @@
 """A report as Markdown with its figures beside it, and as one HTML file that needs nothing else."""
 
 import base64
-import html
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from starsmith.data_contract.figure_kit import DPI
 from starsmith.data_contract.text_tables import cell_text, is_number
 
 if TYPE_CHECKING:
@@ -16,18 +14,23 @@ if TYPE_CHECKING:
 
 __all__ = ["Document", "Picture", "Section", "Table", "write_document"]
 
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 1080px; margin: 2em auto;
-       padding: 0 1.2em; }
-h1 { font-size: 1.7em; } h2 { margin-top: 2.2em; border-bottom: 1px solid #ccc; }
-table { border-collapse: collapse; margin: 1em 0; font-size: 13px; display: block;
-        overflow-x: auto; }
-th, td { border-bottom: 1px solid #ddd; padding: 3px 9px; text-align: left; white-space: nowrap; }
-th { background: #f3f3f3; } td.number { text-align: right; font-variant-numeric: tabular-nums; }
-figure { margin: 1.2em 0; } img { max-width: 100%; height: auto; }
-figcaption, .note { color: #555; font-size: 13px; } pre { background: #f6f6f6; padding: .6em; }
-nav a { margin-right: 1em; } .notice { background: #fff3cd; padding: .5em .8em; }
+TEMPLATE = Path(__file__).with_name("report.html")
+SCREEN_DPI = 180  # 1280 pixels for a figure as wide as a page
+LONG = 24  # characters of a cell that may be broken into lines
+SORT = """
+const h = event.target.closest('th'); if (!h) return;
+const t = h.closest('table'), b = t.tBodies[0], k = h.cellIndex;
+const up = h.getAttribute('aria-sort') !== 'ascending';
+for (const o of h.parentNode.cells) o.removeAttribute('aria-sort');
+h.setAttribute('aria-sort', up ? 'ascending' : 'descending');
+const v = r => { const x = r.cells[k].textContent, n = parseFloat(x);
+  return isNaN(n) ? x : n; };
+[...b.rows].sort((p, q) => { const x = v(p), y = v(q);
+  const both = typeof x === typeof y, c = both ? (x < y ? -1 : x > y ? 1 : 0)
+  : (typeof x === 'number' ? -1 : 1); return up || !both ? c : -c; })
+  .forEach(r => b.appendChild(r));
 """
+"""What a click on the head of a column does: sort its table. In the page itself, no script."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,15 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A matplotlib figure, the name of its file and its caption."""
+    """A matplotlib figure, the name of its file, its caption, and what is seen, for who does not.
+
+    Without ``alt`` the caption stands in for it.
+    """
 
     name: str
     caption: str
     figure: object
+    alt: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,8 @@ class Document:
     facts : mapping of str to str
         Versions, hardware, sizes.
     sections : list of Section
+    conclusion : sequence of str
+        What was found, in a few sentences: they come first.
     """
 
     title: str
@@ -78,6 +87,7 @@ class Document:
     notice: str
     facts: Mapping[str, str]
     sections: list[Section] = field(default_factory=list)
+    conclusion: Sequence[str] = ()
 
 
 def _markdown_table(table: Table) -> str:
@@ -91,27 +101,30 @@ def _markdown_table(table: Table) -> str:
     return text + (f"\n\n{table.note}" if table.note else "")
 
 
-def _html_table(table: Table) -> str:
-    names = list(table.rows[0])
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
-    body = []
-    for row in table.rows:
-        cells = [cell_text(row[name]) for name in names]
-        body.append(
-            "<tr>"
-            + "".join(
-                f"<td{' class=number' if is_number(c) else ''}>{html.escape(c)}</td>" for c in cells
-            )
-            + "</tr>"
-        )
-    note = f'<p class="note">{html.escape(table.note)}</p>' if table.note else ""
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>{note}"
+@dataclass(frozen=True)
+class _Cells:
+    """A table as the page's template takes it: names of columns, and text and kind of cells."""
+
+    names: list[str]
+    rows: list[list[dict[str, str]]]
+
+    @classmethod
+    def of(cls, table: Table) -> "_Cells":
+        """Cells of a table."""
+        names = list(table.rows[0])
+        return cls(names, [[_cell(row[name]) for name in names] for row in table.rows])
+
+
+def _cell(value: object) -> dict[str, str]:
+    text = cell_text(value)
+    kind = "number" if is_number(text) else "text" if len(text) > LONG else ""
+    return {"text": text, "kind": kind}
 
 
 def png_of(figure: "Figure") -> bytes:
     """Picture of a figure."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=DPI, format="png")
+    figure.savefig(buffer, dpi=SCREEN_DPI, format="png")
     return buffer.getvalue()
 
 
@@ -120,6 +133,8 @@ def to_markdown(document: Document) -> str:
     lines = [f"# {document.title}", ""]
     if document.notice:
         lines += [f"> {document.notice}", ""]
+    for text in document.conclusion:
+        lines += [f"**{text}**", ""]
     lines += ["```", document.command, "```", ""]
     lines += [f"- {name}: {text}" for name, text in document.facts.items()]
     for section in document.sections:
@@ -140,34 +155,17 @@ def to_markdown(document: Document) -> str:
 
 
 def to_html(document: Document, pictures: Mapping[str, bytes]) -> str:
-    """One HTML page with every picture inside it; no script, no request to anywhere."""
-    links, body = [], []
-    for k, section in enumerate(document.sections):
-        links.append(f'<a href="#s{k}">{html.escape(section.title)}</a>')
-        body.append(f'<h2 id="s{k}">{html.escape(section.title)}</h2>')
-        for part in section.shown:
-            if isinstance(part, Table):
-                body.append(_html_table(part))
-            elif isinstance(part, Picture):
-                data = base64.b64encode(pictures[part.name]).decode()
-                caption = html.escape(part.caption)
-                body.append(
-                    f'<figure><img alt="{caption}" src="data:image/png;base64,{data}">'
-                    f"<figcaption>{caption}</figcaption></figure>"
-                )
-            else:
-                body.append(f"<p>{html.escape(part)}</p>")
-    facts = "".join(
-        f"<li>{html.escape(name)}: {html.escape(text)}</li>"
-        for name, text in document.facts.items()
-    )
-    notice = f'<p class="notice">{html.escape(document.notice)}</p>' if document.notice else ""
-    title = html.escape(document.title)
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>'
-        f"<h1>{title}</h1>{notice}<pre>{html.escape(document.command)}</pre><ul>{facts}</ul>"
-        f"<nav>{' '.join(links)}</nav>{''.join(body)}</body></html>\n"
+    """One HTML page with every picture inside it, conclusion first; it asks nobody for anything.
+
+    It is light or dark as its reader's system is, fits narrow screens, and sorts a table by the
+    column whose head is clicked.
+    """
+    from jinja2 import Environment, StrictUndefined
+
+    page = Environment(autoescape=True, trim_blocks=True, undefined=StrictUndefined)
+    encoded = {name: base64.b64encode(content).decode() for name, content in pictures.items()}
+    return page.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        document=document, pictures=encoded, cells=_Cells.of, sort=" ".join(SORT.split())
     )
 
 

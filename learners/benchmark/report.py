@@ -64,9 +64,44 @@ def build_report(results: Results, command: str) -> tuple[Document, list[Verdict
         notice=results.notice,
         facts=facts(results),
         sections=[s for s in sections if s.parts],
+        conclusion=conclusion(results),
     )
     rows = tables.summary(results, results.main or results.outcomes)
     return document, list(results.verdicts.values()), rows
+
+
+def conclusion(results: Results) -> list[str]:
+    """What was found, in a few sentences; empty without a main comparison."""
+    if not results.main:
+        return []
+    best = max(results.main, key=lambda outcome: outcome.score("r2").value)
+    score = best.score("r2")
+    first = (
+        f"{best.name} does best of {len(results.main)} models: R² of {results.target} "
+        f"{score.value:.3f} (95 % interval {score.low:.3f} to {score.high:.3f})."
+    )
+    share = results.share_of(best)
+    if share is None:
+        return [first, "No ceiling was computed: what is possible is not known here."]
+    ceiling = results.best_of(best)[0]
+    second = f"That is {share:.1%} of what any method could reach ({ceiling:.3f})."
+    leaks = [verdict.model for verdict in results.verdicts.values() if verdict.leak]
+    third = (
+        f"ABOVE THE CEILING, so something leaks: {', '.join(leaks)}."
+        if leaks
+        else "No model stands above the ceiling anywhere."
+    )
+    return [first, second, third]
+
+
+def bars_alt(results: Results) -> str:
+    """What the figure of bars shows, for readers who do not see it."""
+    ranked = sorted(results.main, key=lambda outcome: -outcome.score("r2").value)
+    values = ", ".join(f"{one.name} {one.score('r2').value:.3f}" for one in ranked)
+    text = f"Horizontal bars of R² of {results.target}, best first: {values}."
+    if results.ceiling_of(ranked[0]) is not None:
+        text += f" A vertical line marks the exact ceiling at {results.best_of(ranked[0])[0]:.3f}."
+    return text
 
 
 def facts(results: Results) -> dict[str, str]:
@@ -113,7 +148,12 @@ def models_section(results: Results) -> Section:
             "R² of the model over that of the exact posterior mean is what is left to the "
             "method; the distance counts paired standard errors of the squared error.",
             Table(tables.models(results), remark("table_3")),
-            Picture("models", "R² of every model, 95 % intervals (Fig. 6)", bar_figure(results)),
+            Picture(
+                "models",
+                "R² of every model, 95 % intervals (Fig. 6)",
+                bar_figure(results),
+                bars_alt(results),
+            ),
             Table(
                 tables.paired(results),
                 "Differences from the best, the same stars resampled "

@@ -195,6 +195,25 @@ def test_the_html_report_needs_nothing_but_a_browser(tmp_path):
     assert (tmp_path / "figures" / "dot.png").stat().st_size > 100
 
 
+def test_the_report_begins_with_what_was_found(tmp_path):
+    """Conclusion before sections, alt text of its own, captions, dark scheme, sortable tables."""
+    picture = Picture("dot", "a caption", Figure(figsize=(1, 1)), "one dot in the middle")
+    table = Table([{"model": "ridge", "R²": 0.5}], "scope of the table")
+    found = ("ridge does best.", "No model stands above the ceiling.")
+    document = Document("T", "run", "", {}, [Section("One", [table, picture])], found)
+
+    write_document(document, tmp_path)
+    page, text = (tmp_path / "report.html").read_text(), (tmp_path / "report.md").read_text()
+
+    assert page.index("ridge does best.") < page.index("<h2") < page.index("How it was made</h2>")
+    assert text.index("**ridge does best.**") < text.index("## One")
+    assert 'alt="one dot in the middle"' in page
+    assert "<caption>scope of the table</caption>" in page
+    assert "prefers-color-scheme: dark" in page
+    assert "aria-sort" in page
+    assert "<script" not in page
+
+
 def test_a_rate_below_the_scatter_of_its_timing_is_not_told():
     """Prediction less observation is a difference of two times: it may be nothing."""
     times = {"n_test": 2000, "samples": 100, "train_seconds": 5.0, "predict_seconds": 2.0}
