@@ -1,13 +1,15 @@
-"""Documentation names things that exist: paths, modules, and attributes of modules."""
+"""Documentation names things that exist, in sentences that are short enough to read."""
 
 import re
 import tomllib
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("api", "data_contract", "simulator", "fisher", "learners", "cli")
@@ -25,6 +27,15 @@ FILE_ENDINGS = {
     *("toml", "zarr", "ecsv", "csv", "fits", "json", "jsonl", "txt", "h5"),
     *("md", "png", "html", "safetensors"),
 }
+
+MARKDOWN = MarkdownIt("commonmark").enable("table")
+NO_PROSE = re.compile(r"\A---\n.*?\n---\n|^:::.*?^:::$", re.DOTALL | re.MULTILINE)
+ONE_WORD = {"code_inline": "CODE", "html_inline": "", "softbreak": " "}
+FORMULA = re.compile(r"\$[^$]+\$| [=≈~≤≥<>+−×·/…±→∝-]+ ")
+END = re.compile(
+    r"(?<!e\.g)(?<!i\.e)(?<!et al)(?<!eq)(?<!Fig)(?<!vs)[.!?]\W* (?=[^\W\d_a-zα-ω]|[\"'“([])"
+)
+MOST_WORDS = 30
 
 
 @cache
@@ -103,6 +114,39 @@ def test_a_wrong_name_is_found(tmp_path):
         "philox.nothing",
         "starsmith.fisher.nothing",
     ]
+
+
+def sentences(text):
+    """Sentences of paragraphs and lists; code and a formula (`a = b / c`) are one word each."""
+    for before, token in pairwise(MARKDOWN.parse(NO_PROSE.sub("", text))):
+        if before.type == "paragraph_open":
+            plain = "".join(ONE_WORD.get(t.type, t.content) for t in token.children)
+            yield from END.sub("\n", FORMULA.sub("_", plain)).split("\n")
+
+
+def long_sentences(text):
+    """Word count and beginning of every sentence that is too long."""
+    for sentence in sentences(text):
+        words = [w for w in sentence.split() if re.search(r"\w", w)]
+        if len(words) > MOST_WORDS:
+            yield f"{len(words)} words: {' '.join(words[:10])} ..."
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_sentence_is_longer_than_30_words(page):
+    """A colon or a semicolon does not end a sentence; tables, headings and code have none."""
+    assert list(long_sentences(page.read_text())) == []
+
+
+def test_a_long_sentence_is_found():
+    """One word too many is, in a paragraph and a list; what is no sentence is not."""
+    most = " ".join(["word"] * MOST_WORDS)
+    assert list(long_sentences(f"{most}. `a b` ends. One = two + {most[5:]}")) == []
+    assert list(long_sentences(f"# {most} {most}\n\n| {most} |\n|---|\n| {most} {most} |")) == []
+    assert list(long_sentences(f"```\n{most} {most}\n```\n:::{{note}}\n{most} x\n:::")) == []
+    for text in (f"{most}; `a b`.", f"* {most}\n  more, e.g. This.", f"[{most}](x) (see Fig. 1)."):
+        (found,) = long_sentences(text)
+        assert found.startswith("3")
 
 
 def test_the_site_lists_every_name_of_the_face_and_every_page():
