@@ -77,3 +77,17 @@ def test_other_boxes_need_a_place():
     result = CliRunner().invoke(main, ["grid", "build", "--box", "5d"])
     assert result.exit_code == 2
     assert "--out" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--microturbulence", "2"], "say where to write this one with --out"),
+        (["--microturbulence", "99", "--out", "grid.zarr"], "99"),
+        (["--box", "small"], "say where to write this one with --out"),
+    ],
+)
+def test_a_grid_that_cannot_be_built_is_named(words, message):
+    result = CliRunner().invoke(main, ["grid", "build", *words])
+    assert result.exit_code == 2
+    assert message in result.stderr

@@ -7,7 +7,11 @@ import pytest
 
 from starsmith.data_contract.errors import GridError
 from starsmith.simulator.synthesis import Sampling, synthesize, synthetic_spectrum
-from starsmith.simulator.synthesis.atmosphere import build_atmosphere, depth_grid
+from starsmith.simulator.synthesis.atmosphere import (
+    build_atmosphere,
+    depth_grid,
+    usual_microturbulence,
+)
 from starsmith.simulator.synthesis.composition import composition
 from starsmith.simulator.synthesis.equation_of_state import solve_gas
 from starsmith.simulator.synthesis.structures import (
@@ -87,6 +91,28 @@ def test_alpha_elements_raise_opacity_and_lower_pressure():
     np.testing.assert_array_equal(plain.gas.temperature, rich.gas.temperature)
     middle = (plain.tau > 1e-3) & (plain.tau < 1.0)
     assert np.all(rich.gas.pressure[middle] < 0.97 * plain.gas.pressure[middle])
+
+
+def test_microturbulence_is_that_of_the_star():
+    """Gaia-ESO relation: 1.0-1.1 km/s in the Sun, 1.3-1.5 at 4500 / 2.0; no jump at log g 3.5."""
+    assert usual_microturbulence(5777.0, 4.44, 0.0) == pytest.approx(1.07, abs=0.03)
+    assert usual_microturbulence(4500.0, 2.0, 0.0) == pytest.approx(1.42, abs=0.05)
+    gravity = np.linspace(0.0, 5.5, 56)
+    speed = np.array([usual_microturbulence(4000.0, g, -0.5) for g in gravity])
+    assert np.abs(np.diff(speed)).max() < 0.06
+    assert build_atmosphere(5777.0, 4.44, microturbulence=2.0).microturbulence == 2.0
+
+
+def test_faster_turbulence_strengthens_saturated_lines():
+    """From 1 to 3 km/s the mean depth about the triplet grows by a few per cent, Ca II by less."""
+    depth = []
+    for speed in (1.0, 3.0):
+        sampling = Sampling(wave_min=8450.0, wave_max=8720.0, microturbulence=speed)
+        star = synthesize(4750.0, 2.5, sampling=sampling)
+        depth.append(np.mean(1.0 - star.flux / star.continuum))
+    assert 1.03 < depth[1] / depth[0] < 1.3
+    with pytest.raises(GridError, match="0-10 km/s"):
+        Sampling(microturbulence=-1.0)
 
 
 def test_an_unknown_structure_is_refused():

@@ -27,7 +27,8 @@ class BuildOptions:
         help="3d is `--grid demo`; 5d adds [alpha/M] and [C/M]; small is for trials.",
     )
     microturbulence: float | None = option(
-        help="km/s, the same for all stars, 0 to 10; by default what is usual for their labels."
+        type=click.FloatRange(0.0, 10.0),
+        help="km/s, the same for all stars; by default what is usual for their labels.",
     )
     out: Path | None = option(type=PATH, help="Also write the grid as a file.")
     overwrite: bool = overwrite_option()
