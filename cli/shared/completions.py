@@ -24,8 +24,8 @@ def complete_instruments(context: click.Context, parameter: Any, begun: str) -> 
 
 
 def complete_grids(context: click.Context, parameter: Any, begun: str) -> list:
-    """``demo``, or grid files."""
-    return _named_or_file(("demo",), begun)
+    """Demonstration grids, or grid files."""
+    return _named_or_file(("demo", "demo-optical", "demo-h"), begun)
 
 
 def complete_models(context: click.Context, parameter: Any, begun: str) -> list:

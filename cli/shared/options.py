@@ -131,7 +131,7 @@ def _bank_parameters() -> list[click.Parameter]:
         click.Option(
             ["--grid"],
             shell_complete=complete_grids,
-            help="Stellar grid: demo or a grid file.  [default: demo]",
+            help="Stellar grid: demo, demo-optical, demo-h or a grid file.  [default: demo]",
         ),
         click.Option(
             ["--instrument"],

@@ -10,7 +10,8 @@ from starsmith.data_contract.errors import GridError
 from starsmith.data_contract.files.outside import MOST_JSON, one_line, read_file
 from starsmith.data_contract.files.user_cache import cache_folder, kept_or_made
 from starsmith.simulator.grids import StellarGrid
-from starsmith.simulator.grids.demo import demo_cache_key
+from starsmith.simulator.grids.cached_demo import named_grid_key
+from starsmith.simulator.grids.demo_ranges import DEMO_RANGES
 from starsmith.simulator.instruments import load_instrument
 from starsmith.simulator.instruments.instrument import with_extinction
 from starsmith.simulator.rendering.render import render_bank
@@ -44,7 +45,7 @@ def cached_bank(
     Parameters
     ----------
     grid : str or path
-        ``demo`` (built on first use) or a grid file.
+        A grid of `DEMO_RANGES` (built on first use), as ``demo``, or a grid file.
     instrument : str or path
         Built-in name or instrument file.
     progress : callable, optional
@@ -76,7 +77,8 @@ def cached_bank(
         "reddening": reddening,
     }
     rendering = {name: value for name, value in chosen.items() if value != DEFAULTS[name]}
-    of_grid = demo_cache_key() if str(grid) == "demo" else _fingerprint(Path(grid))
+    named = str(grid) in DEMO_RANGES
+    of_grid = named_grid_key(str(grid)) if named else _fingerprint(Path(grid))
     digest = bank_digest(of_grid, loaded.resolved(), rendering)
     path = cache_folder() / "banks" / f"{digest}.zarr"
 

@@ -13,7 +13,9 @@ from starsmith.data_contract.files.atomic import partial_name
 from starsmith.data_contract.files.outside import read_json
 from starsmith.data_contract.files.user_cache import cache_folder, reserved
 from starsmith.simulator.cache.cached_bank import bank_digest
+from starsmith.simulator.grids.cached_demo import named_grid_key
 from starsmith.simulator.grids.demo import demo_axes, demo_cache_key
+from starsmith.simulator.grids.demo_ranges import DEMO_RANGES
 from starsmith.simulator.synthesis import PHYSICS_VERSION, table_digest
 
 __all__ = ["CacheEntry", "Cleared", "clear_cache", "list_cache"]
@@ -158,7 +160,11 @@ def _unfinished(entry: CacheEntry, changed: float) -> CacheEntry | None:
     """Models of a build that has not ended: `build_demo_grid` goes on from them."""
     if not all(re.fullmatch(NODE_FILE, file.name) for file in os.scandir(entry.path)):
         return None
-    boxes = {demo_cache_key(demo_axes(box)) for box in ("3d", "5d", "small")}
+    boxes = {
+        demo_cache_key(demo_axes(box), sampling)
+        for box in ("3d", "5d", "small")
+        for sampling in DEMO_RANGES.values()
+    }
     return replace(
         entry,
         grid="demo",
@@ -188,19 +194,19 @@ def _described(entry: CacheEntry) -> CacheEntry | None:
 
 def _why_stale(entry: CacheEntry, grid: dict, attributes: dict) -> str:
     """Why no command of this version looks for an entry; empty where one may."""
-    if entry.grid != "demo":
+    if entry.grid not in DEMO_RANGES:
         return ""  # the key of a grid file is its path and contents: it may come back
     if entry.physics != (current := f"physics version {PHYSICS_VERSION}"):
         return f"now {current}"
     if grid["provenance"].get("tables_sha256") != table_digest():
         return "line tables have changed"
     if entry.kind == "grid":
-        current = entry.path.name == f"demo-{demo_cache_key()}.zarr"
+        current = entry.path.name == f"demo-{named_grid_key(entry.grid)}.zarr"
         return "" if current else "nodes or sampling have changed"
     options = any((entry.path / name).exists() for name in ("velocity", "reddening", "basis"))
     if options or any(attributes.get(name, plain) != plain for name, plain in PLAIN.items()):
         return ""  # rendered with options that are not recorded
-    found = bank_digest(demo_cache_key(), attributes["instrument"]) == entry.path.stem
+    found = bank_digest(named_grid_key(entry.grid), attributes["instrument"]) == entry.path.stem
     return "" if found else "rendering has changed"
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,33 +17,45 @@ from starsmith.data_contract.grid.grid_file import (
     write_grid,
 )
 from starsmith.simulator.grids.demo import build_demo_grid, demo_cache_key
+from starsmith.simulator.grids.demo_ranges import demo_sampling
 
-__all__ = ["demo_grid", "demo_grid_path", "read_with_digests"]
+__all__ = ["demo_grid", "demo_grid_path", "named_grid_key", "read_with_digests"]
 
 N_PROBE = 3
 PROBE = 1e-5  # relative; sums of before had an order that depended on the environment
 
 
-def demo_grid_path() -> Path:
-    """Where the demo grid of this version of the synthesizer is kept."""
-    return cache_folder() / "grids" / f"demo-{demo_cache_key()}.zarr"
+def named_grid_key(name: str = "demo") -> str:
+    """Hash of what decides the numbers of a grid of `DEMO_RANGES`."""
+    return demo_cache_key() if name == "demo" else demo_cache_key(sampling=demo_sampling(name))
 
 
-def demo_grid(progress: Callable[[int, int], None] | None = None) -> GridData:
-    """Read the demo grid from the cache, or build it and keep it there.
+def demo_grid_path(name: str = "demo") -> Path:
+    """Where a demo grid of this version of the synthesizer is kept."""
+    return cache_folder() / "grids" / f"demo-{named_grid_key(name)}.zarr"
+
+
+def demo_grid(progress: Callable[[int, int], None] | None = None, name: str = "demo") -> GridData:
+    """Read a demo grid from the cache, or build it and keep it there.
 
     Parameters
     ----------
     progress : callable, optional
         Called with (nodes done, nodes in all) while building.
+    name : str
+        One of `DEMO_RANGES`.
     """
+
+    def build() -> GridData:
+        if name == "demo":
+            return build_demo_grid(progress=progress)
+        built = build_demo_grid(progress=progress, sampling=demo_sampling(name))
+        return replace(built, name=name)
 
     def save(grid: GridData, path: Path) -> None:
         write_grid(path, grid)
 
-    return kept_or_made(
-        demo_grid_path(), read_with_digests, lambda: build_demo_grid(progress=progress), save
-    )
+    return kept_or_made(demo_grid_path(name), read_with_digests, build, save)
 
 
 def read_with_digests(path: Path) -> GridData:

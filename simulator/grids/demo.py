@@ -26,6 +26,7 @@ from starsmith.data_contract.quantities import LABELS
 from starsmith.data_contract.structure_validity import validity_map
 from starsmith.simulator.synthesis import PHYSICS_VERSION, Sampling, table_digest
 from starsmith.simulator.synthesis.structures import has_structure
+from starsmith.simulator.synthesis.synthesis_tables import wide_digest
 
 __all__ = ["DEMO_NOTICE", "build_demo_grid", "demo_axes", "demo_cache_key", "structure_classes"]
 
@@ -97,10 +98,12 @@ def demo_cache_key(
     axes: Mapping[str, np.ndarray] | None = None, sampling: Sampling | None = None
 ) -> str:
     """Hash of what decides the grid's numbers: nodes, sampling, tables, physics version."""
+    sampling = sampling or Sampling()
     parts = {
         "axes": {name: list(map(float, nodes)) for name, nodes in (axes or demo_axes()).items()},
-        "sampling": asdict(sampling or Sampling()),
+        "sampling": asdict(sampling),
         "tables": table_digest(),
+        **({"wide": wide_digest()} if sampling.is_wide else {}),
         "physics": PHYSICS_VERSION,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

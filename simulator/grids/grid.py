@@ -11,6 +11,7 @@ from starsmith.data_contract.errors import GridError
 from starsmith.data_contract.grid.grid_file import GridData, read_grid
 from starsmith.data_contract.structure_validity import node_counts
 from starsmith.simulator.grids.cached_demo import demo_grid, demo_grid_path
+from starsmith.simulator.grids.demo_ranges import DEMO_RANGES
 
 __all__ = ["StellarGrid", "crop", "grid_info", "grid_path", "holes", "subgrid"]
 
@@ -32,7 +33,8 @@ class StellarGrid:
         Parameters
         ----------
         source : str or Path
-            ``"demo"``, built on first use and then cached, or the path of a grid file.
+            ``"demo"``, ``"demo-optical"`` or ``"demo-h"``, built on first use and then cached, or
+            the path of a grid file.
         progress : callable, optional
             Called with (nodes done, nodes in all) while the demo grid is built.
 
@@ -43,12 +45,13 @@ class StellarGrid:
         DataError
             If the file is not a grid file or is damaged.
         """
-        if str(source) == "demo":
-            return demo_grid(progress)
+        if str(source) in DEMO_RANGES:
+            return demo_grid(progress, str(source))
         path = Path(source)
         if not path.exists():
             raise GridError(
-                f"grid {str(source)!r}: no such file, and the only grid known by name is 'demo'; "
+                f"grid {str(source)!r}: no such file, and the grids known by name are "
+                f"{', '.join(map(repr, DEMO_RANGES))}; "
                 f"{_grids_beside(path)}use --grid demo, or import an archive with "
                 "'specsim grid import FOLDER --out grid.zarr'"
             )
@@ -57,7 +60,7 @@ class StellarGrid:
 
 def grid_path(source: str | Path) -> Path:
     """File of the grid that `StellarGrid.open` gives for ``source``."""
-    return demo_grid_path() if str(source) == "demo" else Path(source)
+    return demo_grid_path(str(source)) if str(source) in DEMO_RANGES else Path(source)
 
 
 def _grids_beside(path: Path) -> str:

@@ -24,22 +24,34 @@ from starsmith.simulator.synthesis.line_list import abo_width
 
 __all__ = ["hydrogen_line_opacity", "hydrogen_lines"]
 
-PASCHEN_LAST = 40  # higher lines have merged into the continuum at every pressure met here
+LAST = 40  # higher lines have merged into the continuum at every pressure met here
+# Kramers' f times limit - fall / m² is the exact f of H9 ... Hβ and Br9 ... Br12 to 0.5 %, by lower
+# level 2, 4 and 3
+GAUNT = ((0.877, 0.931, 0.917), (0.88, 2.75, 2.3))
 H_ALPHA_F = 0.64074  # exact, in place of Kramers
 H_ALPHA_STARK = 8.3e-3  # [Å/esu]; electrons broaden it by impacts, so its wings are half as strong
 PASCHEN_STARK = 7.1e-5  # [Å/esu], times n⁴m⁴/(m² - n²)
-H_ALPHA_ABO = (1180.0, 0.677)  # Barklem, Piskunov & O'Mara (2000, A&A 363, 1091)
+BALMER_ABO = {
+    3: (1180.0, 0.677),
+    4: (2320.0, 0.455),
+    5: (4208.0, 0.380),
+}  # Barklem, Piskunov & O'Mara (2000, A&A 363, 1091)
 MAX_REACH = 300.0  # [Å]
 
 
 def hydrogen_lines(wave_min: float, wave_max: float) -> dict[str, np.ndarray]:
-    """Vacuum wavelength [Å], levels and f of Hα and the Paschen lines near a range."""
-    lower = np.array([2] + [3] * (PASCHEN_LAST - 7))  # Hα, then Paschen from P8
-    upper = np.array([3, *range(8, PASCHEN_LAST + 1)])
+    """Vacuum wavelength [Å], levels and f of Balmer, Paschen and Brackett lines near a range."""
+    # Hα and Paschen from P8; the lines of other ranges after them
+    lower, upper = np.array(
+        [(2, 3), *((3, m) for m in range(8, LAST + 1)), *((3, m) for m in (5, 6, 7))]
+        + [(2, m) for m in range(4, LAST + 1)]
+        + [(4, m) for m in range(9, LAST + 1)]
+    ).T
     term = 1.0 / lower**2 - 1.0 / upper**2  # Rydberg formula
     wave = 12398.41984 / (RYDBERG_EV * term)  # hc [eV Å]
     # Kramers' f; its Gaunt factor tends to the bound-free one at the edge (Menzel & Pekeris 1935)
-    gaunt = 0.917 - 2.3 / upper**2
+    limit, fall = (np.select([lower == 2, lower == 4], list(pair[:2]), pair[2]) for pair in GAUNT)
+    gaunt = limit - fall / upper**2
     f = (
         32.0
         / (3.0 * np.sqrt(3.0) * np.pi)
@@ -56,7 +68,7 @@ def hydrogen_lines(wave_min: float, wave_max: float) -> dict[str, np.ndarray]:
 def stark_constant(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
     """Stark displacement per unit field [Å/esu] that reproduces Lemke's profiles."""
     general = PASCHEN_STARK * fixed.power(lower * upper, 4.0) / (upper**2.0 - lower**2.0)
-    return np.where(lower == 2, H_ALPHA_STARK, general)
+    return np.where((lower == 2) & (upper == 3), H_ALPHA_STARK, general)
 
 
 def hydrogen_line_opacity(
@@ -92,11 +104,13 @@ def hydrogen_line_opacity(
     velocity = np.sqrt(thermal + atmosphere.microturbulence**2)
     profile[1] = centre[:, None] * velocity / LIGHT_SPEED_KM_S  # [Å]
     # resonance broadening only where its cross-section is known
-    is_alpha = (lines["lower"] == 2)[:, None]
-    width = abo_width(*H_ALPHA_ABO, 1.008, gas.temperature) * gas.n_hydrogen
+    width = np.zeros((centre.size, gas.temperature.size))
+    for m, abo in BALMER_ABO.items():
+        here = (lines["lower"] == 2) & (lines["upper"] == m)
+        width[here] = abo_width(*abo, 1.008, gas.temperature) * gas.n_hydrogen
     # half-width [Å] from a rate [rad/s]
     angstrom = width / (4.0 * np.pi) * centre[:, None] ** 2 * 1e-8 / LIGHT_SPEED
-    profile[2] = np.where(is_alpha, angstrom, 0.0)
+    profile[2] = angstrom
     contrast = strength / least
     # where the β^(-5/2) wing meets the cut
     stark = fixed.power(profile[0], 0.6) * fixed.power(WING * contrast, 0.4)

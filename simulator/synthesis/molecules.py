@@ -21,7 +21,7 @@ from starsmith.simulator.synthesis.synthesis_tables import numbers, read_table
 
 __all__ = ["dissociation_constant", "molecular_partition", "water_constant"]
 
-TABLE = "molecules.csv"
+TABLE, WIDE_TABLE = "molecules.csv", "wide/molecules.csv"
 N_VIBRATION = 15  # levels; v = 15 of TiO lies 1.7 eV up, a Boltzmann factor of 1e-3 at 3000 K
 
 # H2O: atomisation energy [eV], vibrations and rotational constants [1/cm] (Herzberg 1966)
@@ -33,10 +33,11 @@ WATER_ROTATION = (27.88, 14.51, 9.285)
 @lru_cache(maxsize=1)
 def _states() -> dict[str, list[dict[str, float]]]:
     columns = ("d0", "symmetry", "weight", "te", "we", "wexe", "be", "ae")
-    values = np.array([numbers(TABLE, column) for column in columns]).T
     states: dict[str, list[dict[str, float]]] = {}
-    for molecule, row in zip(read_table(TABLE)["molecule"], values, strict=True):
-        states.setdefault(molecule, []).append(dict(zip(columns, row, strict=True)))
+    for table in (TABLE, WIDE_TABLE):
+        values = np.array([numbers(table, column) for column in columns]).T
+        for molecule, row in zip(read_table(table)["molecule"], values, strict=True):
+            states.setdefault(molecule, []).append(dict(zip(columns, row, strict=True)))
     return states
 
 
@@ -66,8 +67,9 @@ def _translation(mass: float, temperature: np.ndarray) -> np.ndarray:
 def dissociation_constant(molecule: str, temperature: np.ndarray) -> np.ndarray:
     """n(A) n(B) / n(AB) of neutral atoms and molecule [1/cm³], shape of ``temperature``."""
     temperature = np.asarray(temperature, dtype=np.float64)
-    row = read_table(TABLE)["molecule"].index(molecule)
-    atoms = [read_table(TABLE)[column][row] for column in ("atom1", "atom2")]
+    table = TABLE if molecule in read_table(TABLE)["molecule"] else WIDE_TABLE
+    row = read_table(table)["molecule"].index(molecule)
+    atoms = [read_table(table)[column][row] for column in ("atom1", "atom2")]
     gas = composition()
     mass = [gas.mass[gas.index(atom)] for atom in atoms]
     reduced = mass[0] * mass[1] / (mass[0] + mass[1])  # [u]

@@ -4,10 +4,11 @@ import csv
 from functools import lru_cache
 from hashlib import sha256
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 import numpy as np
 
-__all__ = ["read_table", "table_digest"]
+__all__ = ["read_table", "table_digest", "wide_digest"]
 
 PACKAGE = "starsmith.simulator.synthesis"
 
@@ -26,9 +27,18 @@ def numbers(name: str, column: str, blank: float = np.nan) -> np.ndarray:
 
 
 def table_digest() -> str:
-    """SHA-256 over the bytes of every packaged table, in name order."""
+    """SHA-256 over the bytes of every packaged table of 640-900 nm, in name order."""
+    return _digest(files(PACKAGE))
+
+
+def wide_digest() -> str:
+    """SHA-256 over the tables that other ranges need besides."""
+    return _digest(files(PACKAGE).joinpath("wide"))
+
+
+def _digest(folder: Traversable) -> str:
     digest = sha256()
-    for path in sorted(files(PACKAGE).iterdir(), key=lambda path: path.name):
+    for path in sorted(folder.iterdir(), key=lambda path: path.name):
         if path.name.endswith((".csv", ".npz")):
             digest.update(path.name.encode())
             digest.update(path.read_bytes())

@@ -21,8 +21,14 @@ from starsmith.simulator.synthesis.atmosphere import Atmosphere, build_atmospher
 from starsmith.simulator.synthesis.continuum import continuum_opacity
 from starsmith.simulator.synthesis.hydrogen import hydrogen_line_opacity
 from starsmith.simulator.synthesis.line_list import layer_cut, line_list, line_opacity
-from starsmith.simulator.synthesis.molecular.bands import band_opacity, band_tables
+from starsmith.simulator.synthesis.molecular.bands import (
+    TYPICAL_WAVENUMBER,
+    band_opacity,
+    band_tables,
+    molecules_of,
+)
 from starsmith.simulator.synthesis.radiative_transfer import exponential_integral_table, planck
+from starsmith.simulator.synthesis.wide.wide_lines import COVERED, LINES_COVER, wide_line_list
 
 __all__ = ["Sampling", "Spectrum", "synthesize", "wavelength_grid"]
 
@@ -30,6 +36,7 @@ PHYSICS_VERSION = 8  # raise with every change of physics or numbers in code: ca
 SMOOTH_STRIDE = 512  # fine steps between points of the continuum
 HYDROGEN_STRIDE = 4  # fine steps between points of the hydrogen lines
 LINE_MARGIN = 120.0  # lines up to this far outside the range act inside it [Å]
+CONVOLVED = 60.0  # the convolution reaches less far beyond the range [Å]
 N_SIGMA = 5.0  # half-width of the convolution kernel
 
 
@@ -58,13 +65,20 @@ class Sampling:
     stride: int = 5
     microturbulence: float | None = None
 
+    @property
+    def is_wide(self) -> bool:
+        """Whether it reaches beyond the lines of 640-900 nm."""
+        return not (LINES_COVER[0] <= self.wave_min and self.wave_max <= LINES_COVER[1])
+
     def __post_init__(self) -> None:
         # points of the output per FWHM
         per_fwhm = LIGHT_SPEED_KM_S / self.resolution / (self.step_km_s * self.stride)
-        if not 5000.0 <= self.wave_min < self.wave_max <= 10000.0:
+        ends = self.wave_min, self.wave_max
+        if not any(low <= ends[0] < ends[1] <= high for low, high in COVERED):
+            ranges = " or ".join(f"{low:g}-{high:g} Å" for low, high in COVERED)
             raise GridError(
-                f"wavelength range {self.wave_min:g}-{self.wave_max:g} Å: choose wave_min < "
-                "wave_max within 5000-10000 Å (the line list covers 6400-9000 Å)"
+                f"wavelength range {ends[0]:g}-{ends[1]:g} Å: choose wave_min < wave_max within "
+                f"{ranges}, which the line lists cover"
             )
         if self.microturbulence is not None and not 0.0 <= self.microturbulence <= 10.0:
             raise GridError(
@@ -189,12 +203,20 @@ def smooth_parts(
     return Smooth(opacity=opacity, source=source, stride=SMOOTH_STRIDE), flux
 
 
+def _is_usual(first: float, last: float) -> bool:
+    """Whether a range with its margins [Å] is that of ``lines.csv``."""
+    return LINES_COVER[0] - CONVOLVED < first and last < LINES_COVER[1] + CONVOLVED
+
+
 def spectral_parts(
     atmosphere: Atmosphere, smooth: Smooth, first: float, step: float, n_fine: int
 ) -> tuple[Lines, Bands, Smooth]:
     """Atomic lines, molecular bands and hydrogen lines of an atmosphere."""
     last = first * math.exp(step * (n_fine - 1))
-    lines = line_list(first - LINE_MARGIN, last + LINE_MARGIN)
+    usual = _is_usual(first, last)
+    listed = line_list if usual else wide_line_list
+    lines = listed(first - LINE_MARGIN, last + LINE_MARGIN)
+    systems = tuple(molecules_of(*(LINES_COVER if usual else (first, last))))
     cell = fixed.log(lines.wave / first) / (step * SMOOTH_STRIDE)
     # continuum point beside each line
     nearest = np.clip(np.rint(cell).astype(int), 0, smooth.opacity.shape[1] - 1)
@@ -211,6 +233,12 @@ def spectral_parts(
     )
     return (
         line_opacity(lines, atmosphere, smooth.opacity[:, nearest].T * cut, (first, step)),
-        band_opacity(atmosphere, band_tables(first, step, n_fine), typical),
+        band_opacity(
+            atmosphere,
+            band_tables(first, step, n_fine, systems),
+            typical,
+            systems,
+            TYPICAL_WAVENUMBER if usual else 2e8 / (first + last),
+        ),
         hydrogen,
     )

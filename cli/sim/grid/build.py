@@ -1,6 +1,6 @@
 """``specsim grid build``: a demonstration grid."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
@@ -14,17 +14,22 @@ from starsmith.data_contract.errors import ConfigError
 
 __all__ = ["BuildOptions", "build"]
 
-SECONDS_PER_MODEL = 0.04  # on two cores of a 2020s server
+SECONDS_PER_MODEL = {"demo": 0.04, "demo-optical": 0.4, "demo-h": 0.04}  # on two cores
 
 
 @dataclass(frozen=True, kw_only=True)
 class BuildOptions:
     """Options of ``specsim grid build``."""
 
+    grid: str = option(
+        type=Named(["demo", "demo-optical", "demo-h"]),
+        default="demo",
+        help="640-900 nm; 320-1060 nm at R = 10,000; 1.50-1.70 um at R = 35,000.",
+    )
     box: str = option(
         type=Named(["3d", "5d", "small"]),
         default="3d",
-        help="3d is `--grid demo`; 5d adds [alpha/M] and [C/M]; small is for trials.",
+        help="3d is the one that is kept; 5d adds [alpha/M] and [C/M]; small is for trials.",
     )
     microturbulence: float | None = option(
         type=click.FloatRange(0.0, 10.0),
@@ -36,7 +41,11 @@ class BuildOptions:
 
 @click.command(
     cls=Command,
-    examples=("specsim grid build", "specsim grid build --box 5d --out demo5d.zarr"),
+    examples=(
+        "specsim grid build",
+        "specsim grid build --grid demo-optical",
+        "specsim grid build --box 5d --out demo5d.zarr",
+    ),
     resume="finished models are kept; run the same command again to continue",
 )
 @takes(BuildOptions)
@@ -46,24 +55,25 @@ def build(options: BuildOptions) -> None:
     from starsmith.data_contract.grid.grid_file import GRID_SCHEMA, write_grid
     from starsmith.simulator.grids import StellarGrid
     from starsmith.simulator.grids.demo import build_demo_grid, demo_axes
-    from starsmith.simulator.synthesis import Sampling
+    from starsmith.simulator.grids.demo_ranges import demo_sampling
 
-    box, out = options.box, options.out
-    sampling = Sampling(microturbulence=options.microturbulence)
-    usual = box == "3d" and options.microturbulence is None
-    if out is None and not usual:
-        kept = "only `--grid demo` is kept in the cache"
-        raise ConfigError(f"--box {box}: {kept}; say where to write this one with --out")
+    box, out, name = options.box, options.out, options.grid
+    sampling = replace(demo_sampling(name), microturbulence=options.microturbulence)
+    kept = box == "3d" and options.microturbulence is None
+    if out is None and not kept:
+        which = "only `--grid demo` and its like are kept in the cache"
+        raise ConfigError(f"--box {box}: {which}; say where to write this one with --out")
     refuse_existing(out, options.overwrite, GRID_SCHEMA)
     n_model = prod(nodes.size for nodes in demo_axes(box).values())
-    if loudness() >= 0 and not usual:
-        minutes = max(1, round(n_model * SECONDS_PER_MODEL / 60.0))
+    if loudness() >= 0 and not (kept and name == "demo"):
+        minutes = max(1, round(n_model * SECONDS_PER_MODEL[name] / 60.0))
         click.echo(f"{n_model} models, about {minutes} min on two cores", err=True)
     with progress_bar("demo grid", "models") as report:
-        if usual:
-            built = StellarGrid.open("demo", progress=report)
+        if kept:
+            built = StellarGrid.open(name, progress=report)
         else:
             built = build_demo_grid(box, progress=report, sampling=sampling)
+            built = replace(built, name=name)
     if out:
         write_grid(out, built)
     click.echo(f"{built.valid.sum()} models of grid {built.name} ready")

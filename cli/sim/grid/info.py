@@ -27,7 +27,7 @@ class InfoOptions:
 )
 @takes(InfoOptions)
 def info(options: InfoOptions) -> None:
-    """Show the axes, coverage and origin of a GRID (demo or a grid file)."""
+    """Show the axes, coverage and origin of a GRID (demo, demo-optical, demo-h or a grid file)."""
     from starsmith.data_contract.figure_kit import check_suffix
     from starsmith.data_contract.grid.error_map import read_error_map
     from starsmith.simulator.figures.grid_figure import plot_grid

@@ -24,15 +24,30 @@ from starsmith.simulator.synthesis.atomic_constants import (
 )
 from starsmith.simulator.synthesis.equation_of_state import molecule_densities
 from starsmith.simulator.synthesis.molecular.cyanogen import cyanogen_lines
+from starsmith.simulator.synthesis.molecular.diatomics import SYSTEMS, system_lines
 from starsmith.simulator.synthesis.molecular.franck_condon import franck_condon
+from starsmith.simulator.synthesis.molecular.h_band import h_band_lines
 from starsmith.simulator.synthesis.molecular.rotational import RotationalLines
-from starsmith.simulator.synthesis.molecules import molecular_partition
+from starsmith.simulator.synthesis.molecules import dissociation_constant, molecular_partition
 from starsmith.simulator.synthesis.synthesis_tables import numbers, read_table
+from starsmith.simulator.synthesis.wide.wide_lines import LINES_COVER
 
-__all__ = ["MOLECULES", "band_opacity", "band_tables", "titanium_oxide_lines"]
+__all__ = ["MOLECULES", "band_opacity", "band_tables", "molecules_of", "titanium_oxide_lines"]
 
-MOLECULES = {"CN": 26.018, "TiO": 63.866}  # mass [u]
+MOLECULES = {"CN": 26.018, "TiO": 63.866}  # mass [u], of 640-900 nm
+OPTICAL = {
+    **MOLECULES,
+    "CN violet": 26.018,
+    "C2": 24.022,
+    "CH": 13.019,
+    "MgH": 25.313,
+    "TiO alpha": 63.866,
+}
+H_BAND = {"CN": 26.018, "CO": 28.010, "OH": 17.007}
+NEAR_INFRARED = 12_000.0  # Å; ranges beyond have the molecules of the H band
+TYPICAL_WAVENUMBER = 1.25e4  # 1/cm, 800 nm: of stimulated emission in 640-900 nm
 TABLE = "bands.csv"
+ATOMS = {"C2": ("C", "C"), "CH": ("C", "H"), "OH": ("O", "H"), "MgH": ("Mg", "H")}
 THETA = np.arange(0.7, 3.0, 0.1)  # 5040/T of the tables' rows
 EV_PER_WAVENUMBER = BOLTZMANN_EV * HC_OVER_K  # [eV cm]
 J_MAX = 150  # beyond, Boltzmann factors at 7000 K are negligible
@@ -87,18 +102,42 @@ def honl_london(j: np.ndarray, lower: float, upper: float) -> list[np.ndarray]:
     return [p / total, q / total, r / total]
 
 
+def molecules_of(wave_min: float, wave_max: float) -> dict[str, float]:
+    """Band systems that act in a range [Å], and the masses of their molecules [u]."""
+    if wave_min > NEAR_INFRARED:
+        return H_BAND
+    inside = LINES_COVER[0] <= wave_min and wave_max <= LINES_COVER[1]
+    return MOLECULES if inside else OPTICAL
+
+
+def speeds_of(systems: tuple[str, ...]) -> tuple[float, ...]:
+    """Microturbulence of the tables of some systems [km/s]; one where they would fill memory."""
+    return SPEEDS if systems == tuple(MOLECULES) else SPEEDS[1:2]
+
+
+def _lines_of(system: str) -> RotationalLines:
+    if system in SYSTEMS:
+        return system_lines(system)
+    if system in ("CO", "OH"):
+        return h_band_lines(system)
+    return cyanogen_lines() if system == "CN" else titanium_oxide_lines()
+
+
 @lru_cache(maxsize=2)
-def band_tables(wave_min: float, step: float, n_wave: int) -> np.ndarray:
+def band_tables(
+    wave_min: float, step: float, n_wave: int, systems: tuple[str, ...] = tuple(MOLECULES)
+) -> np.ndarray:
     """Cross-section per molecule over partition function, float32 (n_band, n_row, n_wave).
 
-    The grid starts at ``wave_min`` [Å] with ``step`` in ln λ; rows are `THETA`, bands the molecules
-    in the order of `MOLECULES`, each at all `SPEEDS`; the unit is 1e-20 cm².
+    The grid starts at ``wave_min`` [Å] with ``step`` in ln λ; rows are `THETA`, bands the
+    ``systems`` in turn, each at all its `speeds_of`; the unit is 1e-20 cm².
     """
     temperature = 5040.0 / THETA  # [K]
-    tables = np.empty((len(MOLECULES), len(SPEEDS), THETA.size, n_wave), dtype=np.float32)
-    sources = {"CN": cyanogen_lines, "TiO": titanium_oxide_lines}
-    for i, (molecule, mass) in enumerate(MOLECULES.items()):
-        wavenumber, gf, energy = _fields(sources[molecule]())
+    speeds, masses = speeds_of(systems), {**OPTICAL, **H_BAND}
+    tables = np.empty((len(systems), len(speeds), THETA.size, n_wave), dtype=np.float32)
+    for i, system in enumerate(systems):
+        mass = masses[system]
+        wavenumber, gf, energy = _fields(_lines_of(system))
         # in steps of the grid; 1e8: 1/cm to Å
         position = fixed.log(1e8 / np.maximum(wavenumber, 1.0) / wave_min) / step
         # lines 50 steps outside still reach in
@@ -108,7 +147,7 @@ def band_tables(wave_min: float, step: float, n_wave: int) -> np.ndarray:
         strength = CLASSICAL_CROSS_SECTION * gf / (LIGHT_SPEED * wavenumber * step) * 1e20
         # [km²/s²]; 1e-10: cm²/s² to km²/s²
         thermal = 2.0 * BOLTZMANN * temperature / (mass * AMU) * 1e-10
-        for place, speed in enumerate(SPEEDS):
+        for place, speed in enumerate(speeds):
             tables[i, place] = band_cross_section(
                 position[inside],
                 strength[inside],
@@ -124,32 +163,56 @@ def _fields(lines: RotationalLines) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return lines.wavenumber, lines.gf, lines.energy
 
 
-def band_opacity(atmosphere: Atmosphere, tables: np.ndarray, continuum: np.ndarray) -> Bands:
+def band_opacity(
+    atmosphere: Atmosphere,
+    tables: np.ndarray,
+    continuum: np.ndarray,
+    systems: tuple[str, ...] = tuple(MOLECULES),
+    wavenumber: float = TYPICAL_WAVENUMBER,
+) -> Bands:
     """Band opacities of an atmosphere for the formal solution.
 
     ``tables`` from `band_tables`; ``continuum`` (n_depth,) continuous opacity over the standard
-    one, below which bands are dropped depth by depth.
+    one, below which bands are dropped depth by depth; ``wavenumber`` [1/cm] of the range's
+    middle, for stimulated emission.
     """
     gas = atmosphere.gas
-    found = molecule_densities(gas)
+    found = _densities(atmosphere, systems)
     # just below the last row, so that row + 1 exists
     theta = np.clip(5040.0 / gas.temperature, THETA[0], THETA[-1] - 1e-9)
     place = (theta - THETA[0]) / (THETA[1] - THETA[0])
     # linear interpolation in θ between row and row + 1
     row = np.minimum(place.astype(np.int64), THETA.size - 2)
+    speeds = speeds_of(systems)
     share = np.array(
-        [np.interp(atmosphere.microturbulence, SPEEDS, one) for one in np.eye(len(SPEEDS))]
+        [np.interp(atmosphere.microturbulence, speeds, one) for one in np.eye(len(speeds))]
     )
-    amount = np.empty((len(MOLECULES), len(SPEEDS), theta.size))
-    for i, molecule in enumerate(MOLECULES):
+    amount = np.empty((len(systems), len(speeds), theta.size))
+    for i, molecule in enumerate(system.split()[0] for system in systems):
         per_state = found[molecule] / molecular_partition(molecule, gas.temperature)
-        stimulated = -fixed.expm1(-HC_OVER_K * 1.25e4 / gas.temperature)  # at 800 nm
+        stimulated = -fixed.expm1(-HC_OVER_K * wavenumber / gas.temperature)
         # undoes the 1e20 of the tables
         column = 1e-20 * per_state * stimulated / (atmosphere.opacity * gas.density)
-        strongest = band_peaks(tables, i * len(SPEEDS))[row]  # lines are tallest at least speed
+        strongest = band_peaks(tables, i * len(speeds))[row]  # lines are tallest at least speed
         column = np.where(column * strongest > NEGLIGIBLE * continuum, column, 0.0)
         amount[i] = share[:, None] * column
     return Bands(table=tables, amount=amount.reshape(-1, theta.size), row=row, fraction=place - row)
+
+
+def _densities(atmosphere: Atmosphere, systems: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Molecules of some systems [1/cm³]; those that bind little of their atoms by mass action."""
+    gas = atmosphere.gas
+    found = molecule_densities(gas)
+    for molecule in {system.split()[0] for system in systems} - set(found):
+        atoms = ATOMS[molecule]
+        if atoms[0] == "Mg":
+            row = gas.composition.index("Mg")
+            first = gas.n_nuclei * gas.composition.ratio[row] * (1.0 - gas.ionised[row])
+        else:
+            first = found[f"{atoms[0]} I"]
+        second = gas.n_hydrogen if atoms[1] == "H" else found[f"{atoms[1]} I"]
+        found[molecule] = first * second / dissociation_constant(molecule, gas.temperature)
+    return found
 
 
 def band_peaks(tables: np.ndarray, band: int) -> np.ndarray:

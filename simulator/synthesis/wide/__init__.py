@@ -1,0 +1,1 @@
+"""What light outside 640-900 nm needs: lines, molecular bands and their tables."""
