@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from starsmith.data_contract.convertible import OBJECTS, Convertible, call_later
 from starsmith.data_contract.described import described, span
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.masks import mask_value
 
 if TYPE_CHECKING:
+    from astropy.table import Table
     from matplotlib.figure import Figure
+    from pandas import DataFrame
+    from specutils import Spectrum
+    from xarray import Dataset
 
 __all__ = ["Observed", "error_of_ivar", "usable_pixels"]
 
@@ -51,7 +56,7 @@ def error_of_ivar(ivar: object) -> object:
 
 @described
 @dataclass(frozen=True)
-class Observed:
+class Observed(Convertible):
     """One observed spectrum, or several on the same pixels.
 
     Arrays may be numpy's, masked ones, astropy Columns or Quantities. Those with a unit are
@@ -119,6 +124,26 @@ class Observed:
             "Å": "" if self.wave is None else span(self.wave),
             "usable": f"{np.mean(self.usable):.1%}" if self.flux.size else "",
         }
+
+    @staticmethod
+    def from_table(table: "Table") -> "Observed":
+        """Spectra of an astropy Table with wave and flux; units are converted."""
+        return call_later(OBJECTS, "from_table", table)
+
+    @staticmethod
+    def from_pandas(frame: "DataFrame") -> "Observed":
+        """Spectra of a pandas DataFrame with wave and flux."""
+        return call_later(OBJECTS, "from_pandas", frame)
+
+    @staticmethod
+    def from_xarray(dataset: "Dataset") -> "Observed":
+        """Spectra of an xarray Dataset with flux over wave; units are converted."""
+        return call_later(OBJECTS, "from_xarray", dataset)
+
+    @staticmethod
+    def from_specutils(spectrum: "Spectrum") -> "Observed":
+        """Spectra of a specutils Spectrum; units are converted."""
+        return call_later(OBJECTS, "from_specutils", spectrum)
 
     def __len__(self) -> int:
         return len(self.flux)

@@ -7,10 +7,40 @@ import torch
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
 from starsmith.data_contract.dataset.split import Split
+from starsmith.data_contract.exchange.objects import spectra_of
+from starsmith.data_contract.quantities import LABELS
 
-__all__ = ["SpectrumDataset", "SpectrumStream"]
+__all__ = ["SpectrumDataset", "SpectrumStream", "to_torch"]
 
 Item = dict[str, torch.Tensor]
+
+
+def to_torch(thing: object, row: int | None = None) -> Item:
+    """Spectra of any object that carries them, as tensors.
+
+    Parameters
+    ----------
+    thing : Observed, SpectrumBatch or Split
+    row : int, optional
+        One spectrum; all of them by default.
+
+    Returns
+    -------
+    tensors : dict of str to Tensor
+        ``flux`` and ``error`` float32, ``usable`` bool, ``wave`` float64, and ``labels`` float32
+        where they are known, in the order of the object's label names.
+    """
+    found = spectra_of(thing, row)
+    seen = found.seen
+    labels = [np.asarray(found.columns[name]) for name in LABELS if name in found.columns]
+    arrays = {
+        "flux": np.asarray(seen.flux, np.float32),
+        "usable": seen.usable,
+        "wave": np.asarray(seen.wave, np.float64),
+        **({} if seen.error is None else {"error": np.asarray(seen.error, np.float32)}),
+        **({"labels": np.stack(labels, axis=-1).astype(np.float32)} if labels else {}),
+    }
+    return {name: torch.tensor(values) for name, values in arrays.items()}
 
 
 class SpectrumDataset(Dataset):

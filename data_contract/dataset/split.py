@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from starsmith.data_contract.convertible import Convertible
 from starsmith.data_contract.dataset.schema import DatasetHeader
 from starsmith.data_contract.dataset.shuffle import BUFFER_SHARDS, shuffled_batches
 from starsmith.data_contract.dataset.split_columns import open_column, read_rows
@@ -65,7 +66,7 @@ def read_draws(path: Path, split: str, header: DatasetHeader, rows: slice = slic
 
 
 @described
-class Split:
+class Split(Convertible):
     """One split of a dataset: its draws, and its spectra as views computed on request.
 
     Rows are an int array, a boolean array, a slice, or None for all; results keep their

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from astropy import units
 
-from starsmith.data_contract.exchange.specutils_view import to_specutils
+from starsmith.data_contract.exchange.objects import to_specutils
 from starsmith.data_contract.noise.view import NoiseModel
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
