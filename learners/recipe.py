@@ -150,7 +150,8 @@ def _typed(source: str, key: Field, value: object) -> object:
     numbers = value if isinstance(value, list) else [value]
     if isinstance(default, tuple) and isinstance(value, list) and _alike(value, default):
         return tuple(value)
-    if type(value) is not type(default) or not all(map(_is_finite, numbers)):
+    types = (type(default), key.metadata.get("or"))
+    if type(value) not in types or not all(map(_is_finite, numbers)):
         raise ConfigError(
             f"recipe {source}: {key.name} = {value!r} is a {type(value).__name__}; "
             f"expected a {type(default).__name__}, e.g. {default!r}"

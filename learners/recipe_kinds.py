@@ -58,8 +58,8 @@ class NetworkRecipe:
         ``float32``, ``bfloat16`` or ``float16`` (mixed; the last with a scaled loss).
     epoch_size : int
         Spectra of one epoch of a run that draws its own; a data set brings its number.
-    compile : bool
-        Compile every part of the network that holds no recurrent layer.
+    compile : bool or "auto"
+        Compile every part of the network that holds no recurrent layer; ``auto``: on a GPU.
     cuda_graph : bool
         Replay the network as a CUDA graph; not for recurrent ones.
     seed : int
@@ -84,7 +84,7 @@ class NetworkRecipe:
     noise: str = "fresh"
     precision: str = "float32"
     epoch_size: int = 20_000
-    compile: bool = False
+    compile: bool | str = field(default="auto", metadata={"or": bool})
     cuda_graph: bool = False
     seed: int = 0
     initial: str = ""
@@ -100,6 +100,9 @@ class NetworkRecipe:
             f"one of {', '.join(PRECISIONS)}",
         )
         _require(0 <= self.beta <= 1, "beta", self.beta, "a number in [0, 1]")
+        _require(
+            self.compile in (True, False, "auto"), "compile", self.compile, "true, false or auto"
+        )
         for key in ("learning_rate", "batch_size", "epochs", "grad_clip", "epoch_size"):
             _require(getattr(self, key) > 0, key, getattr(self, key), "a positive number")
         for key in ("learning_rate_min", "weight_decay", "patience"):

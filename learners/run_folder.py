@@ -36,6 +36,7 @@ RUN, RECIPE, METRICS, RESUME, TREES, BANK = (
 )
 CERTIFICATE = "certificate.json"
 RUNNING = "running"
+SPEED = ("compile", "cuda_graph")  # keys of a recipe that a continued run may change
 OWN_FILES = (CARD, CARD_SUM, WEIGHTS, RUN, RECIPE, METRICS, RESUME, TREES, BANK, CERTIFICATE)
 
 
@@ -102,7 +103,7 @@ def open_run(
         sweep_partials(out / name, alone=True)
     if (out / RUN).is_file() and resume:
         found = read_json(out / RUN, advice="--overwrite the run")
-        if differing := [key for key in wanted if found.get(key) != wanted[key]]:
+        if differing := [key for key in wanted if not _alike(found.get(key), wanted[key])]:
             raise ConfigError(
                 f"{out}: holds a different run ({', '.join(differing)} differ from {RUN}); "
                 f"choose another --out, or --overwrite it"
@@ -115,6 +116,13 @@ def open_run(
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / RUN, json.dumps(wanted, indent=2) + "\n")
     write_text(out / RECIPE, recipe_to_toml(recipe))
+
+
+def _alike(found: object, wanted: object) -> bool:
+    """Whether two entries of a run's file ask for the same, however fast."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        found, wanted = ({k: v for k, v in x.items() if k not in SPEED} for x in (found, wanted))
+    return found == wanted
 
 
 def remove_run(out: Path) -> None:

@@ -17,6 +17,7 @@ __all__ = [
     "ConvStem",
     "ConvTokenizer",
     "Encoder",
+    "EncoderBlock",
     "EncoderSize",
     "RecurrentContext",
     "UnfoldTokenizer",

@@ -9,11 +9,17 @@ import torch.distributed as dist
 from torch import nn
 
 from starsmith.data_contract.errors import ConfigError
+from starsmith.learners.networks.blocks import EncoderBlock
 from starsmith.learners.recipe import NetworkRecipe
 from starsmith.learners.training.applied import AUTOCAST
 from starsmith.learners.training.batch import Batch
 from starsmith.learners.training.batch_order import Share
-from starsmith.learners.training.compiled import check_compiler, compile_regions, is_recurrent
+from starsmith.learners.training.compiled import (
+    check_compiler,
+    compile_regions,
+    compiles,
+    is_recurrent,
+)
 from starsmith.learners.training.distributed import agree_on
 from starsmith.learners.training.memory import OutOfMemory, is_memory_error
 from starsmith.learners.training.optimise import decay_groups, loss_function
@@ -68,7 +74,7 @@ class Stepper:
         )
         half = computes_in_half(network, recipe.precision, device)
         self.scaler = torch.amp.GradScaler(device.type, init_scale=FIRST_SCALE, enabled=half)
-        if recipe.compile:
+        if compiles(recipe, device):
             compile_regions(network)
         self.known: torch.Tensor | None = None  # labels of the batch, over all processes
 
@@ -185,21 +191,44 @@ def computes_in_half(network: nn.Module, precision: str, device: torch.device) -
     return precision == "float16" or (precision == "bfloat16" and half_layers)
 
 
-def check_options(
-    network: nn.Module, recipe: NetworkRecipe, device: torch.device, share: Share
-) -> None:
-    """Refuse what cannot be done, and warn of what is slow; see `Stepper`."""
+def supports_bfloat16(device: torch.device) -> bool:
+    """Whether a GPU has units for bfloat16: those of compute capability 8 on."""
+    return torch.cuda.get_device_capability(device)[0] >= 8
+
+
+def warn_of_slow(network: nn.Module, recipe: NetworkRecipe, device: torch.device) -> None:
+    """Say what a recipe could have faster on a device."""
     if device.type == "cpu" and recipe.precision == "float16":
         logger.warning(
             "precision = float16 is slower than float32 on a CPU, which computes in it by "
             "converting; --set precision=float32 trains the same network faster"
         )
-    if recipe.compile:
+    shares = [b.attention_dropout * 16 for b in network.modules() if isinstance(b, EncoderBlock)]
+    if device.type == "cuda" and any(share % 1 for share in shares):
+        logger.info(
+            "attention dropout %g is no multiple of 1/16, which cuDNN's kernel needs: another one "
+            "is used; --set options.attention_dropout=0.125, or 0",
+            shares[0] / 16,
+        )
+    old = device.type == "cuda" and torch.cuda.is_available() and not supports_bfloat16(device)
+    if old and recipe.precision == "bfloat16":
+        logger.warning(
+            "this GPU computes in bfloat16 by converting, slower than in float32: "
+            "--set precision=float16"
+        )
+
+
+def check_options(
+    network: nn.Module, recipe: NetworkRecipe, device: torch.device, share: Share
+) -> None:
+    """Refuse what cannot be done, and warn of what is slow; see `Stepper`."""
+    warn_of_slow(network, recipe, device)
+    if recipe.compile is True:
         check_compiler(device)
     if recipe.cuda_graph:
         if device.type != "cuda":
             raise ConfigError(f"recipe key cuda_graph = true: {device} is no GPU; set it to false")
-        if is_recurrent(network) or share.n_process > 1 or recipe.compile:
+        if is_recurrent(network) or share.n_process > 1 or recipe.compile is True:
             raise ConfigError(
                 "recipe key cuda_graph = true: not for recurrent networks, several processes or "
                 "together with compile; set it to false"
