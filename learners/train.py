@@ -118,9 +118,9 @@ def fit(
     model : str
         One of `list_models`.
     view : TrainingView, OnlineView or ForwardView
-        ``open_dataset(path).training()``: observed spectra of train and val, nothing else; or
-        ``open_online(bank, ranges)``: stars drawn from a bank, each seen once; or, for
-        ``gridposterior`` and ``template``, the former with the bank and prior it was made with.
+        ``open_dataset(path).training()``: observed spectra of train and val, nothing else. Or
+        ``open_online(bank, ranges)``: stars drawn from a bank, each seen once. ``gridposterior``
+        and ``template`` take the former with the bank and prior it was made with.
     target : str or sequence of str
         Label(s) to predict, e.g. ``"logg"``.
     recipe : Recipe, optional
@@ -129,9 +129,9 @@ def fit(
         Checkpoint folder. One that holds the same run is continued, or returned as it is if
         the run is complete; any other is refused.
     progress : callable, optional
-        Called with a dict of scores after every epoch, penalty or batch of trees; while a
-        network trains also about once a second, with ``epoch`` None, ``step``, ``steps``,
-        ``train_loss``, ``spectra_per_second`` and ``seconds_left``.
+        Called with a dict of scores after every epoch, penalty or batch of trees. While a
+        network trains it is also called about once a second, with ``epoch`` None, ``step``,
+        ``steps``, ``train_loss``, ``spectra_per_second`` and ``seconds_left``.
     resume : bool
         If False, a run found in ``out`` is removed and started afresh.
     device : str, optional

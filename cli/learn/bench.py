@@ -84,11 +84,11 @@ class SuiteGroup(Command, click.Group):
 )
 @takes(BenchOptions)
 def bench(options: BenchOptions) -> None:
-    """Generate data, train every model of a suite, judge them, write one report.
+    """Generate data, train every model of a suite, evaluate them, write one report.
 
     OUT/report.html needs nothing but a browser; OUT/report.md has its figures beside it.
     Models that do better than is possible end the command with exit code 3, after the report.
-    `speclearn bench real` judges transfer on real stars.
+    `speclearn bench real` tests transfer on real stars.
     """
     if click.get_current_context().invoked_subcommand:
         return

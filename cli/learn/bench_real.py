@@ -81,11 +81,11 @@ class RealOptions:
 )
 @takes(RealOptions)
 def real(options: RealOptions) -> None:
-    """Judge strategies on real stars: MILES to STELIB, and a simulated grid to STELIB.
+    """Test strategies on real stars: MILES to STELIB, and a simulated grid to STELIB.
 
-    Stars of STELIB are taken out of MILES. Every star is judged once, in nested folds; the report
-    has scores, bias, coverage before and after recalibration, and residuals by star with names.
-    Without the libraries the test is skipped, in one sentence.
+    Stars of STELIB are taken out of MILES. Every star is predicted once, in nested folds. The
+    report has scores, bias, coverage before and after recalibration, and residuals by star with
+    names. Without the libraries the test is skipped, in one sentence.
     """
     from starsmith.learners.benchmark.real.report import summary, write_report
     from starsmith.learners.benchmark.real.stars import find_libraries

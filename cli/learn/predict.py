@@ -64,8 +64,8 @@ class PredictOptions:
 def predict(options: PredictOptions) -> None:
     """Predict labels of the spectra of a file, or of a split of a data set.
 
-    FILE is a survey's (`specdata info` says which are known), or an ECSV, CSV or FITS table with
-    columns wave [vacuum Angstrom], flux and, where you have them, error or ivar, and mask (0 =
+    FILE is a survey's (`specdata info` says which are known), or a table: ECSV, CSV or FITS. A
+    table has columns wave [vacuum Angstrom] and flux. It may have error or ivar, and mask (0 =
     good). Other names and units are understood. Spectra are brought to the model: at rest, on
     its pixels, and with lines as wide as its own; stderr says what was done. The column quality
     holds named bits; 0 is an answer without a reservation.

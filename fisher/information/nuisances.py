@@ -59,7 +59,7 @@ class Nuisances:
         words = [f"continuum of degree {self.continuum}"] if self.continuum else []
         words += ["radial velocity"] if self.velocity else []
         words += ["width of the line-spread function"] if self.lsf else []
-        words += ["sky left over"] if self.sky else []
+        words += ["sky residual"] if self.sky else []
         words += [f"prior {name} ± {sigma:g}" for name, sigma in self.priors]
         return ", ".join(words) + " (Cramér-Rao statistics only)" if words else "none"
 
@@ -116,7 +116,7 @@ def lsf_column(flux: np.ndarray, bank: Bank) -> np.ndarray:
 
 
 def sky_column(bank: Bank, conditions: np.ndarray) -> np.ndarray:
-    """Spectrum of the sky itself, (n_spec, 1, n_wave) [flux per unit of sky left over]."""
+    """Spectrum of the sky itself, (n_spec, 1, n_wave) [flux per unit of residual sky]."""
     noise = bank.noise
     return (sky_counts(noise, conditions) / sensitivity(noise, conditions))[:, None, :]
 

@@ -18,7 +18,7 @@ WORDS = {
     "continuum": "continuum, degree {n}",
     "rv": "radial velocity",
     "lsf": "width of the LSF",
-    "sky": "sky left over",
+    "sky": "sky residual",
     SHARED: "correlated noise",
 }
 

@@ -40,7 +40,7 @@ def recorded_bank(path: Path | str, progress: Progress | None = None) -> Bank:
     Raises
     ------
     DataError
-        If the configuration names no bank, or that bank has changed since: a bank that is not
+        If the configuration names no bank, or that bank has changed since. A bank that is not
         the same to the bit has to make the same spectra within rounding.
 
     Examples

@@ -46,7 +46,7 @@ def test_steps_never_fall_and_end_at_the_marginalised_bound(lsf_bank, star):
 
 def test_a_tight_prior_is_a_step_of_one(lsf_bank, star):
     steps = waterfall(lsf_bank, star, "logg", NAMES, Nuisances(sky=True, priors=(("sky", 1e-9),)))
-    assert steps[-1].name == "sky left over"
+    assert steps[-1].name == "sky residual"
     assert steps[-1].factor == pytest.approx(1.0, abs=1e-6)
 
 
