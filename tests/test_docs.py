@@ -132,7 +132,9 @@ def long_sentences(text):
             yield f"{len(words)} words: {' '.join(words[:10])} ..."
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if p.name != "CHANGELOG.md"], ids=lambda page: page.name
+)
 def test_no_sentence_is_longer_than_30_words(page):
     """A colon or a semicolon does not end a sentence; tables, headings and code have none."""
     assert list(long_sentences(page.read_text())) == []
