@@ -76,11 +76,13 @@ class Typical:
         known = ~np.isnan(found[:, 0])
         if not known.any():
             return None
-        limits = np.full(3, np.finfo(np.float64).max)  # of what spectra without an error lack
+        most = np.finfo(np.float64).max
+        limits = np.full(3, most)  # of what spectra without an error lack
         there = ~np.isnan(found[known]).all(axis=0)
         # of validation spectra, which the components never saw
         tails = np.nanpercentile(found[known][:, there], 100.0 - TAIL, axis=0)
-        limits[there] = MARGIN * tails
+        # with fewer pixels than components nothing is left, and the ratio has no end
+        limits[there] = np.nan_to_num(MARGIN * tails, nan=most, posinf=most)
         return cls(basis, plain.variance, limits)
 
     def statistics(self, seen: Observed, mean: np.ndarray, std: np.ndarray) -> np.ndarray:

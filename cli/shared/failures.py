@@ -18,6 +18,10 @@ EXTRAS = {
     "pandas": "hdf5",
     "tables": "hdf5",
     "specutils": "view",
+    "xarray": "view",
+    "sklearn": "sklearn",
+    "sbi": "sbi",
+    "jinja2": "learn",
     "distributed": "cluster",
     "mpi4py": "cluster",
 }

@@ -1,0 +1,1 @@
+"""What other libraries expect of us: scikit-learn, sbi, loggers, and networks of one's own."""

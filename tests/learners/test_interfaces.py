@@ -1,0 +1,97 @@
+"""scikit-learn, a network of one's own, and loggers, each with the real library."""
+
+import numpy as np
+import pytest
+
+from starsmith.data_contract import open_dataset
+from starsmith.data_contract.errors import ConfigError
+from starsmith.simulator import write_dataset
+from starsmith.simulator.prior import Prior
+
+torch = pytest.importorskip("torch", reason="torch comes with starsmith[learn]")
+sklearn = pytest.importorskip("sklearn", reason="scikit-learn comes with starsmith[sklearn]")
+
+EXCEPTIONS = {
+    "check_positive_only_tag_during_fit": "noise leaves single pixels below zero: that is no error",
+    "check_array_api_input": "only with SCIPY_ARRAY_API set",
+}
+
+
+@pytest.fixture(scope="module")
+def data(toy_bank, tmp_path_factory):
+    path = tmp_path_factory.mktemp("interfaces") / "d.zarr"
+    prior = Prior.default().with_ranges(mag=(19.0, 20.0))
+    write_dataset(toy_bank, prior, 600, path, seed=5)
+    return open_dataset(path)
+
+
+@pytest.mark.slow
+def test_scikit_learn_takes_the_estimator_for_one_of_its_own():
+    from sklearn.utils.estimator_checks import check_estimator
+
+    from starsmith.learners.interfaces.regressor import SpectrumRegressor
+
+    done = check_estimator(
+        SpectrumRegressor("ridge"),
+        expected_failed_checks=EXCEPTIONS,
+        on_fail=None,
+        on_skip=None,
+    )
+
+    failed = {one["check_name"]: one["exception"] for one in done if one["status"] == "failed"}
+    assert failed == {}
+    assert len(done) > 45
+
+
+def test_an_estimator_is_tuned_in_a_pipeline_and_cloned(data):
+    from sklearn.base import clone
+    from sklearn.model_selection import cross_val_score
+
+    from starsmith.learners.interfaces.regressor import SpectrumRegressor
+
+    train = data.split("train")
+    flux, logg = train.observe().flux, train.label("logg")
+    model = SpectrumRegressor("ridge", wave=train.wave)
+
+    scores = cross_val_score(model, flux[:200], logg[:200], cv=2)
+    copy = clone(model).fit(flux, train.labels)
+
+    assert np.all(scores > 0.3)
+    assert copy.predict(flux[:5]).shape == (5, 3)
+    with pytest.raises(ValueError, match="states no uncertainties"):
+        copy.predict_uncertainty(flux[:5])
+
+
+def test_a_network_of_ones_own_is_judged_under_the_ceiling_in_one_call(data, toy_bank, tmp_path):
+    from starsmith.learners.interfaces.loggers import training_logger
+    from starsmith.learners.interfaces.own_network import judge_network
+
+    class Small(torch.nn.Sequential):
+        def __init__(self, n_wave, n_output):
+            super().__init__(
+                torch.nn.Linear(n_wave, 16), torch.nn.GELU(), torch.nn.Linear(16, n_output)
+            )
+
+    seen = {}
+    found = judge_network(
+        Small,
+        data,
+        bank=toy_bank,
+        out=tmp_path / "own",
+        settings={"epochs": 2, "batch_size": 64},
+        n_template=1000,
+        progress=training_logger(lambda scores, step: seen.update({step: scores})),
+    )
+
+    assert not found.verdict.leak
+    assert found.table.row("all").r2["posterior_mean"][0] > found.evaluation.scores["r2"].value
+    assert "under the ceiling" in str(found)
+    assert len(seen) == 2
+    assert all("val_mae/logg" in scores for scores in seen.values())
+
+
+def test_an_unknown_logger_is_answered():
+    from starsmith.learners.interfaces.loggers import training_logger
+
+    with pytest.raises(ConfigError, match="did you mean wandb"):
+        training_logger("wanbd")
