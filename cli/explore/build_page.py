@@ -21,7 +21,9 @@ HERE = Path(__file__).parent
 MOST_BYTES = 5_000_000  # of a file that is mailed and opened on a phone
 PALETTE = ("#E69F00", "#56B4E9", "#F0E442", "#D55E00", "#CC79A7", "#7f7f7f", "#c0c0c0")
 """Of the terms of the variance, told apart by colour-blind readers (Okabe & Ito 2008)."""
-GOALS = {"teff": 100.0, "logg": 0.3, "m_h": 0.2, "a_m": 0.1, "c_m": 0.2}
+GOALS = {"rv": 5.0, "teff": 100.0, "logg": 0.3, "m_h": 0.2, "a_m": 0.1, "c_m": 0.2}
+TEXTS = {"teff": "Teff", "logg": "log g", "a_m": "[α/M]", "rv": "velocity"}
+UNIT_TEXTS = {"teff": "K", "rv": "km/s"}
 STAR = {"teff": 4750.0, "logg": 2.5, "m_h": -1.0, "mag": 21.0}
 SKY = {
     "seeing": (0.8, 0.01),
@@ -129,9 +131,10 @@ def _page(bank: Bank, source: Mapping[str, str], arrays: PageBank) -> dict:
     """What the script is given: every name, text, range and array."""
     options = "".join(f" --{name.replace('_', '-')} {value}" for name, value in source.items())
     return {
-        "labels": [
+        "labels": [{"name": name} for name in bank.label_names],
+        "targets": [
             {"name": name, "text": _text(name), "unit": _unit(name), "goal": GOALS[name]}
-            for name in bank.label_names
+            for name in (*bank.label_names, "rv")
         ],
         "groups": _groups(bank),
         "conditions": list(CONDITIONS),
@@ -151,12 +154,11 @@ def _page(bank: Bank, source: Mapping[str, str], arrays: PageBank) -> dict:
 
 
 def _text(name: str) -> str:
-    plain = {"teff": "Teff", "logg": "log g", "a_m": "[α/M]"}
-    return plain.get(name, named(name).symbol.partition(" [")[0])
+    return TEXTS.get(name) or named(name).symbol.partition(" [")[0]
 
 
 def _unit(name: str) -> str:
-    return "K" if name == "teff" else "dex"
+    return UNIT_TEXTS.get(name, "dex")
 
 
 def _groups(bank: Bank) -> list[dict]:

@@ -246,27 +246,84 @@ function makeModel(page, bytes) {
     return { variance, terms: { object, ...terms } };
   }
 
-  // Cramér-Rao bounds of the labels: every other label and the amplitude unknown, and all known.
-  function bounds({ flux, slopes }, variance) {
-    const columns = [...slopes, flux], size = columns.length;
-    const gram = columns.map((a, i) => columns.map((b, j) => {
+  // Derivative by wavelength of the not quite cubic spline through the pixels of every arm: slopes
+  // that make second derivatives meet, s[j-1] + 4 s[j] + s[j+1] = 3 (f[j+1] - f[j-1]) / step.
+  function alongWave(flux) {
+    const slope = new Float64Array(n);
+    for (const { start, stop } of arms) {
+      const size = stop - start, step = (T.wave[stop - 1] - T.wave[start]) / (size - 1);
+      const ratio = new Float64Array(size), side = new Float64Array(size);
+      side[0] = (flux[start + 1] - flux[start]) / step;
+      for (let i = 1; i < size - 1; i++) {
+        const pivot = 4 - ratio[i - 1];
+        ratio[i] = 1 / pivot;
+        side[i] = ((3 * (flux[start + i + 1] - flux[start + i - 1])) / step - side[i - 1]) / pivot;
+      }
+      slope[stop - 1] = (flux[stop - 1] - flux[stop - 2]) / step;
+      for (let i = size - 2; i >= 0; i--) slope[start + i] = side[i] - ratio[i] * slope[start + i + 1];
+    }
+    return slope;
+  }
+
+  // Columns of the Jacobian by name: labels, amplitude, continuum of degree 3, velocity, sky left over.
+  function columnsOf({ flux, slopes }, sky) {
+    const low = T.wave.reduce((a, b) => Math.min(a, b)), high = T.wave.reduce((a, b) => Math.max(a, b));
+    const x = T.wave.map((wave) => (2 * (wave - low)) / (high - low) - 1), slope = alongWave(flux);
+    const { sensitivity, dark, moon } = exposure(sky);
+    return {
+      ...Object.fromEntries(names.map((name, k) => [name, slopes[k]])),
+      amplitude: flux,
+      continuum_0: flux.map((f, j) => f * x[j]),
+      continuum_1: flux.map((f, j) => f * (2 * x[j] ** 2 - 1)),
+      continuum_2: flux.map((f, j) => f * (4 * x[j] ** 3 - 3 * x[j])),
+      rv: slope.map((s, j) => (-T.wave[j] / LIGHT_KM_S) * s),
+      sky: sensitivity.map((s, j) => (dark[j] + moon[j]) / s),
+    };
+  }
+
+  // Information of columns under a variance, each column first brought to unit information.
+  function information(columns, variance) {
+    const all = Object.values(columns).map((column) => column.map((v, j) => v / Math.sqrt(variance[j])));
+    const length = all.map((column) => Math.sqrt(column.reduce((sum, v) => sum + v * v, 0)));
+    const gram = all.map((a, i) => all.slice(0, i + 1).map((b, j) => {
       let total = 0;
-      if (j <= i) for (let p = 0; p < n; p++) total += (a[p] * b[p]) / variance[p];
-      return total;
+      for (let p = 0; p < n; p++) total += a[p] * b[p];
+      return total / (length[i] * length[j] || 1);
     }));
-    const length = gram.map((row, i) => Math.sqrt(row[i]));
-    gram.forEach((row, i) => row.forEach((v, j) => { gram[i][j] = (j <= i ? v : gram[j][i]) / (length[i] * length[j] || 1); }));
-    return slopes.map((_, target) => {
-      const order = [...Array(size).keys()].filter((k) => k !== target).concat(target);
-      const low = order.map(() => new Array(size).fill(0));
-      for (let i = 0; i < size; i++)
-        for (let j = 0; j <= i; j++) {
-          let left = gram[order[i]][order[j]];
-          for (let k = 0; k < j; k++) left -= low[i][k] * low[j][k];
-          low[i][j] = i === j ? Math.sqrt(Math.max(left, 0)) : left / low[j][j];
-        }
-      return { sigma: 1 / (low[size - 1][size - 1] * length[target]), known: 1 / length[target] };
-    });
+    return { at: Object.keys(columns), length, of: (i, j) => (j <= i ? gram[i][j] : gram[j][i]) };
+  }
+
+  // Cramér-Rao bound of the last of `chosen` columns, the others unknown: Cholesky's last pivot.
+  function bound({ at, length, of }, chosen) {
+    const order = chosen.map((name) => at.indexOf(name)), low = [];
+    for (let i = 0; i < order.length; i++) {
+      low.push([]);
+      for (let j = 0; j <= i; j++) {
+        let left = of(order[i], order[j]);
+        for (let k = 0; k < j; k++) left -= low[i][k] * low[j][k];
+        low[i].push(i === j ? Math.sqrt(Math.max(left, 0)) : left / low[j][j]);
+      }
+    }
+    return 1 / (low[order.length - 1][order.length - 1] * length[order[order.length - 1]]);
+  }
+
+  // Columns that are unknown beside a target: the labels and the amplitude.
+  const unknown = (target) => [...names.filter((name) => name !== target), "amplitude", target];
+
+  // Bounds of labels and velocity; and for each, what every further unknown makes of it.
+  function bounds(seen, sky, variance) {
+    const found = information(columnsOf(seen, sky), variance), out = {};
+    for (const target of [...names, "rv"]) {
+      const groups = [[target], ...names.filter((name) => name !== target).map((name) => [name]), ["amplitude"],
+        ["continuum_0", "continuum_1", "continuum_2"], ...(target === "rv" ? [] : [["rv"]]), ["sky"]];
+      let joined = [];
+      const steps = groups.map((group, k) => {
+        joined = k ? [...group, ...joined] : group;
+        return [k ? group[0].replace("_0", ", degree 3") : "all else known", bound(found, joined)];
+      });
+      out[target] = { sigma: bound(found, unknown(target)), known: steps[0][1], steps };
+    }
+    return out;
   }
 
   const names = axes.filter((axis) => axis.nodes.length > 1).map((axis) => axis.name);
@@ -294,16 +351,18 @@ function makeModel(page, bytes) {
     return {
       flux: seen.flux, variance, terms, seen, some, table,
       snr: snrOf(seen.flux, variance, some),
-      bounds: Object.fromEntries(bounds(seen, variance).map((pair, k) => [names[k], pair])),
+      bounds: bounds(seen, sky, variance),
     };
   }
 
   // Least number of exposures whose bound is below the wanted one, or Infinity beyond `most`.
-  function exposures({ seen, some }, sky, label, wanted, most = 10000) {
+  function exposures({ seen, some }, sky, target, wanted, most = 10000) {
+    const every = columnsOf(seen, sky), chosen = unknown(target);
+    const columns = Object.fromEntries(chosen.map((name) => [name, every[name]]));
     const reaches = (count) => {
       const { variance } = noise(seen.flux, { ...sky, exp_count: count });
       for (const arm of arms) if (!some.includes(arm)) variance.fill(Infinity, arm.start, arm.stop);
-      return bounds(seen, variance)[names.indexOf(label)].sigma <= wanted;
+      return bound(information(columns, variance), chosen) <= wanted;
     };
     if (!reaches(most)) return Infinity;
     let below = 0, above = most;

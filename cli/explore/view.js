@@ -6,7 +6,7 @@ const model = makeModel(page, bytes);
 const $ = (id) => document.getElementById(id);
 const controls = page.groups.flatMap((group) => group.controls);
 const state = Object.fromEntries(controls.map((c) => [c.name, c.value]));
-const goals = Object.fromEntries(page.labels.map((label) => [label.name, label.goal]));
+const goals = Object.fromEntries(page.targets.map((target) => [target.name, target.goal]));
 let used = model.arms.map((arm) => arm.name), range = null, last = null, waiting = false;
 
 const number = (value, digits = 3) => Number.isFinite(value) ? String(Number(value.toPrecision(digits))) : "—";
@@ -33,6 +33,12 @@ function buildControls() {
         const value = event.target.valueAsNumber;
         if (Number.isFinite(value)) set({ [c.name]: value }, event.target);
       });
+}
+
+function buildTargets() {
+  $("target").innerHTML = page.targets.map(({ name, text }) => `<option value="${name}">${text}</option>`).join("");
+  $("target").value = "logg" in last.bounds ? "logg" : page.targets[0].name;
+  $("target").addEventListener("change", showNumbers);
 }
 
 function buildArms() {
@@ -189,12 +195,15 @@ function drawVariance() {
 }
 
 function showNumbers() {
+  if (!$("target").options.length) buildTargets();
   fill("snr", last.table.map((arm) => [arm.name, number(arm.pixel), number(arm.angstrom), number(arm.element)]));
-  fill("bounds", page.labels.filter((label) => label.name in last.bounds).map(({ name, text, unit }) => {
+  fill("bounds", page.targets.filter(({ name }) => name in last.bounds).map(({ name, text, unit }) => {
     const { sigma, known } = last.bounds[name];
     const count = model.exposures(last, state, name, goals[name]);
     return [text, `${number(sigma)} ${unit}`, number(known), { name }, Number.isFinite(count) ? `${count} × ${number(state.exp_time, 4)} s` : "out of reach"];
   }));
+  const { steps } = last.bounds[$("target").value];
+  fill("steps", steps.map(([name, sigma], k) => [(k ? "+ " : "") + name, number(sigma), k ? `× ${number(sigma / steps[k - 1][1])}` : ""]));
 }
 
 // Rows of a table in plain text; a cell that is an object asks for the wanted error of a label.

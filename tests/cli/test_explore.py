@@ -24,6 +24,8 @@ from starsmith.data_contract.noise.budget import noise_budget
 from starsmith.data_contract.noise.view import snr_statistics
 from starsmith.fisher.information.bounds import fisher_information
 from starsmith.fisher.information.crlb import crlb_from_gram
+from starsmith.fisher.information.nuisances import Nuisances
+from starsmith.fisher.information.waterfall import waterfall
 from starsmith.fisher.stars import star_at
 from starsmith.fisher.survey.exposure_plan import Goal
 from starsmith.fisher.survey.star_plan import plan_stars
@@ -124,6 +126,13 @@ def test_the_page_says_what_the_commands_say(bank, tmp_path, ebv):
     assert said["snr"] == pytest.approx(snr_statistics(flux, np.sqrt(variance))["snr"][0], 1e-3)
     if ebv:
         return
+    moving = fisher_information(bank, star, nuisances=Nuisances(velocity=True))
+    rv = crlb_from_gram(moving.gram, moving.names.index("rv")).sigma2[0] ** 0.5
+    assert said["bounds"]["rv"]["sigma"] == pytest.approx(rv, rel=2e-3)  # ends of the spline differ
+    nuisances = Nuisances(continuum=3, velocity=True, sky=True)
+    steps = waterfall(bank, star, "logg", bank.label_names, nuisances)
+    sigmas = [sigma for _, sigma in said["bounds"]["logg"]["steps"]]
+    assert sigmas == pytest.approx([step.sigma for step in steps], rel=2e-3)
     gram = fisher_information(bank, star).gram
     for k, name in enumerate(bank.label_names):
         bounds = crlb_from_gram(gram, k)
