@@ -1,5 +1,6 @@
 """Commands that every tool has: ``version`` and ``completion``."""
 
+import json
 import os
 import platform
 import sys
@@ -13,9 +14,9 @@ from starsmith.cli.shared.command import Command, echo_json, json_option
 from starsmith.cli.shared.option_table import argument, option, takes
 from starsmith.cli.shared.option_types import Named
 
-__all__ = ["ABOUT", "CompletionOptions", "completion", "version"]
+__all__ = ["ABOUT", "CompletionOptions", "SchemaOptions", "completion", "schema", "version"]
 
-ABOUT = {name: f"starsmith.cli.shared.about:{name}" for name in ("completion", "version")}
+ABOUT = {name: f"starsmith.cli.shared.about:{name}" for name in ("completion", "schema", "version")}
 """Places of these commands, for a tool's own list."""
 
 TOOLS = ("specdata", "specfisher", "speclearn", "specsim")
@@ -103,6 +104,44 @@ AFTER = {
     "zsh": "add to ~/.zshrc, before compinit: fpath+=(~/.zfunc); then open a new shell",
     "fish": "open a new shell",
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchemaOptions:
+    """Options of ``schema``."""
+
+    name: str | None = argument(required=False)
+
+
+def schema(tool: str) -> Command:
+    """The command ``schema`` of a tool."""
+
+    @click.command(
+        cls=Command,
+        name="schema",
+        examples=(f"{tool} schema", f"{tool} schema specsim.spectrum"),
+    )
+    @takes(SchemaOptions)
+    def show(options: SchemaOptions) -> None:
+        """Print the JSON Schema of what a command prints with --json, or the names of them all.
+
+        NAME is the entry `schema` of the document.
+        """
+        from starsmith.cli.shared.json_schema import load_schema, schema_names
+        from starsmith.data_contract.spelling import suggestion
+
+        names = schema_names()
+        if options.name is None:
+            click.echo("\n".join(names))
+        elif options.name not in names:
+            raise click.UsageError(
+                f"no document is called {options.name!r}{suggestion(options.name, names)}; "
+                f"`{tool} schema` lists them"
+            )
+        else:
+            click.echo(json.dumps(load_schema(options.name), indent=2))
+
+    return show
 
 
 def _own_shell() -> str:
