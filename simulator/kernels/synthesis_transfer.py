@@ -19,9 +19,10 @@ Lines = namedtuple("Lines", "position strength width damping reach")
 n_depth) opacity at the centre of an undamped profile over the standard opacity; ``width`` Doppler
 width [step]; ``damping`` Voigt parameter; ``reach`` half-width of the window [step]."""
 
-Smooth = namedtuple("Smooth", "opacity source stride")
+Smooth = namedtuple("Smooth", "opacity source stride excess", defaults=[np.zeros((1, 1))])
 """What varies slowly: ``opacity`` over the standard one and ``source`` function, float64 (n_depth,
-n_coarse), on every ``stride``-th point of the fine grid."""
+n_coarse), on every ``stride``-th point of the fine grid; ``excess``, opacity times what its source
+has over ``source``, alike, or (1, 1) where all sources are the same."""
 
 Bands = namedtuple("Bands", "table amount row fraction")
 """Molecular bands: ``table`` float32 (n_band, n_row, n_wave) cross-section [1e-20 cm²] by
@@ -68,6 +69,10 @@ def emergent_flux(tau, smooth, hydrogen, lines, bands, e4_table, n_wave):
         add_smooth(opacity, hydrogen.opacity, hydrogen.stride, start)
         add_bands(opacity, bands, start)
         add_lines(opacity, lines, widest, start)
+        if smooth.excess.shape[1] > 1:
+            excess = np.zeros((tau.size, stop - start))
+            add_smooth(excess, smooth.excess, smooth.stride, start)
+            source += excess / opacity  # (κ_c S_c + κ_l B) / (κ_c + κ_l)
         flux_from_opacity(flux[start:stop], tau, opacity, source, e4_table)
     return flux
 

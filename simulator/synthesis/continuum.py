@@ -1,6 +1,6 @@
 """Continuous absorption and scattering of hydrogen, its ions and molecule, and electrons [1/cm].
 
-Scattering is counted as absorption (S = B), the usual simplification of LTE synthesis.
+Scattering is part of the opacity; `scattering.scattered_excess` tells what it does to the source.
 """
 
 import numpy as np
@@ -21,6 +21,7 @@ __all__ = [
     "h_minus_bound_free",
     "h_minus_free_free",
     "rosseland_mean",
+    "scattering_opacity",
 ]
 
 H_MINUS_THRESHOLD = 1.6419  # [µm]
@@ -131,13 +132,26 @@ def continuum_opacity(wave: np.ndarray, gas: Gas) -> np.ndarray:
     opacity += h_minus_free_free(wave, t) * gas.n_hydrogen * electron_pressure
     opacity += hydrogen_bound_free(wave, t) * gas.n_hydrogen * stimulated
     opacity += hydrogen_free_free(wave, t) * gas.n_electron * gas.n_proton * stimulated
+    for part in _scattering(wave, gas):
+        opacity = opacity + part
+    return opacity
+
+
+def scattering_opacity(wave: np.ndarray, gas: Gas) -> np.ndarray:
+    """The part of `continuum_opacity` that scatters [1/cm], shape (n_wave, n_point)."""
+    atoms, pairs, electrons = _scattering(np.asarray(wave, dtype=np.float64), gas)
+    return atoms + pairs + electrons
+
+
+def _scattering(wave: np.ndarray, gas: Gas) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rayleigh scattering by H and H2, and Thomson's [1/cm]."""
     # held at 1.2 x Lyman α: the series diverge there
     inverse2 = fixed.power(np.maximum(wave, 1215.67 * 1.2)[:, None], -2.0)
     # Rayleigh, H I: Dalgarno, λ in Å [cm²]
     atoms = inverse2**2 * (5.799e-13 + inverse2 * (1.422e-6 + inverse2 * 2.784))
     # Rayleigh, H2: Dalgarno & Williams (1962) [cm²]
     pairs = inverse2**2 * (8.14e-13 + inverse2 * (1.28e-6 + inverse2 * 1.61))
-    return opacity + atoms * gas.n_hydrogen + pairs * gas.n_h2 + THOMSON * gas.n_electron
+    return atoms * gas.n_hydrogen, pairs * gas.n_h2, THOMSON * gas.n_electron
 
 
 def rosseland_mean(wave: np.ndarray, opacity: np.ndarray, temperature: np.ndarray) -> np.ndarray:

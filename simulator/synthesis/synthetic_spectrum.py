@@ -28,6 +28,7 @@ from starsmith.simulator.synthesis.molecular.bands import (
     molecules_of,
 )
 from starsmith.simulator.synthesis.radiative_transfer import exponential_integral_table, planck
+from starsmith.simulator.synthesis.scattering import scattered_excess
 from starsmith.simulator.synthesis.wide.wide_lines import COVERED, LINES_COVER, wide_line_list
 
 __all__ = ["Sampling", "Spectrum", "synthesize", "wavelength_grid"]
@@ -199,8 +200,13 @@ def smooth_parts(
     opacity = np.ascontiguousarray((continuum_opacity(wave, gas) / standard).T)
     source = planck(wave[None, :], gas.temperature[:, None])
     flux = np.empty(n_coarse)
-    flux_from_opacity(flux, atmosphere.tau, opacity, source, exponential_integral_table())
-    return Smooth(opacity=opacity, source=source, stride=SMOOTH_STRIDE), flux
+    table = exponential_integral_table()
+    if _is_usual(wave[0], wave[-2]):
+        flux_from_opacity(flux, atmosphere.tau, opacity, source, table)
+        return Smooth(opacity=opacity, source=source, stride=SMOOTH_STRIDE), flux
+    excess = scattered_excess(atmosphere, wave, opacity, source)
+    flux_from_opacity(flux, atmosphere.tau, opacity, source + excess / opacity, table)
+    return Smooth(opacity=opacity, source=source, stride=SMOOTH_STRIDE, excess=excess), flux
 
 
 def _is_usual(first: float, last: float) -> bool:
