@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["BenchOptions", "bench"]
 
 
-BELOW = {"real": "starsmith.cli.learn.bench_real"}
+BELOW = {"lab": "starsmith.cli.learn.bench_lab", "real": "starsmith.cli.learn.bench_real"}
 """Command below ``bench`` -> its module."""
 
 
@@ -88,12 +88,14 @@ def bench(options: BenchOptions) -> None:
 
     OUT/report.html needs nothing but a browser; OUT/report.md has its figures beside it.
     Models that do better than is possible end the command with exit code 3, after the report.
-    `speclearn bench real` tests transfer on real stars.
+    `speclearn bench real` tests transfer on real stars, `bench lab` where the ceiling is known.
     """
     if click.get_current_context().invoked_subcommand:
         return
     if not options.suite:
-        raise click.UsageError("give --suite: tiny, specvit, ... or a TOML file; or say real")
+        raise click.UsageError(
+            "give --suite (tiny, specvit, ... or a TOML file), or say real or lab"
+        )
     from starsmith.learners.benchmark.run_suite import plan_rows
     from starsmith.learners.benchmark.suite import load_suite
     from starsmith.learners.evaluation.leak import refuse_leaks

@@ -1,6 +1,7 @@
 """From labels to a spectrum: the one public function of the synthesizer."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,7 @@ from starsmith.simulator.kernels.synthesis_transfer import (
 from starsmith.simulator.synthesis.atmosphere import Atmosphere, build_atmosphere
 from starsmith.simulator.synthesis.continuum import continuum_opacity
 from starsmith.simulator.synthesis.hydrogen import hydrogen_line_opacity
-from starsmith.simulator.synthesis.line_list import layer_cut, line_list, line_opacity
+from starsmith.simulator.synthesis.line_list import LineList, layer_cut, line_list, line_opacity
 from starsmith.simulator.synthesis.molecular.bands import (
     TYPICAL_WAVENUMBER,
     band_opacity,
@@ -154,8 +155,12 @@ def synthesize(
     return synthesize_atmosphere(atmosphere, sampling)
 
 
-def synthesize_atmosphere(atmosphere: Atmosphere, sampling: Sampling) -> Spectrum:
-    """Spectrum of a given atmosphere."""
+def synthesize_atmosphere(
+    atmosphere: Atmosphere,
+    sampling: Sampling,
+    lines_as: Callable[[LineList], LineList] = lambda lines: lines,
+) -> Spectrum:
+    """Spectrum of a given atmosphere, with atomic lines as another physics has them."""
     wave = wavelength_grid(sampling)
     step = math.log1p(sampling.step_km_s / LIGHT_SPEED_KM_S)
     kernel = gaussian_kernel(sampling)  # of the resolution asked for, on fine steps
@@ -163,7 +168,7 @@ def synthesize_atmosphere(atmosphere: Atmosphere, sampling: Sampling) -> Spectru
     first = wave[0] * math.exp(-pad * step)  # the convolution must not feel the ends
     n_fine = (wave.size - 1) * sampling.stride + 2 * pad + 1
     smooth, continuum_flux = smooth_parts(atmosphere, first, step, n_fine)
-    lines, bands, hydrogen = spectral_parts(atmosphere, smooth, first, step, n_fine)
+    lines, bands, hydrogen = spectral_parts(atmosphere, smooth, (first, step, n_fine), lines_as)
     fine = emergent_flux(
         atmosphere.tau, smooth, hydrogen, lines, bands, exponential_integral_table(), n_fine
     )
@@ -215,13 +220,17 @@ def _is_usual(first: float, last: float) -> bool:
 
 
 def spectral_parts(
-    atmosphere: Atmosphere, smooth: Smooth, first: float, step: float, n_fine: int
+    atmosphere: Atmosphere,
+    smooth: Smooth,
+    fine: tuple[float, float, int],
+    lines_as: Callable[[LineList], LineList],
 ) -> tuple[Lines, Bands, Smooth]:
-    """Atomic lines, molecular bands and hydrogen lines of an atmosphere."""
+    """Atomic lines, molecular bands and hydrogen lines; first wavelength, step and size of fine."""
+    first, step, n_fine = fine
     last = first * math.exp(step * (n_fine - 1))
     usual = _is_usual(first, last)
     listed = line_list if usual else wide_line_list
-    lines = listed(first - LINE_MARGIN, last + LINE_MARGIN)
+    lines = lines_as(listed(first - LINE_MARGIN, last + LINE_MARGIN))
     systems = tuple(molecules_of(*(LINES_COVER if usual else (first, last))))
     cell = fixed.log(lines.wave / first) / (step * SMOOTH_STRIDE)
     # continuum point beside each line

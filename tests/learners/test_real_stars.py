@@ -47,6 +47,7 @@ def trial():
     return run_trial("toy", "toy to toy", source, toy_sample(80, 5, tilt=0.3), settings)
 
 
+@pytest.mark.slow
 def test_every_star_is_judged_once_and_learning_helps(trial):
     assert np.bincount(trial.fold).tolist() == [16] * 5
     assert all(np.isfinite(value).all() for value in trial.value.values())
@@ -54,6 +55,7 @@ def test_every_star_is_judged_once_and_learning_helps(trial):
     assert (error["residual"] < error["zero_shot"]).all()
 
 
+@pytest.mark.slow
 def test_the_report_names_stars(trial, tmp_path):
     text = write_report([trial], tmp_path, "toy").read_text()
     assert "HD5" in text

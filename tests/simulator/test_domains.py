@@ -1,11 +1,16 @@
 """What a survey's pixels see of a grid, against plain sums."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from starsmith.data_contract.errors import GridError
+from starsmith.data_contract.errors import ConfigError, GridError
 from starsmith.data_contract.grid.grid_file import GridData
+from starsmith.fisher.domain_ceiling import domain_ceiling
+from starsmith.simulator.domains.domain import Knobs, build_domain
 from starsmith.simulator.domains.seen_grid import line_operator, see_grid
+from starsmith.simulator.domains.survey import list_surveys, load_survey
 from tests.conftest import star_flux
 
 
@@ -57,3 +62,145 @@ def test_nodes_are_met_and_edges_refused(grid):
         see_grid(grid, wave - 60.0, np.full(wave.size, 2.0))
     with pytest.raises(GridError, match="choose a sharper grid"):
         see_grid(grid, wave, np.full(wave.size, 0.1))
+
+
+SURVEY = """
+name = "toy"
+[noise]
+snr = [20.0, 40.0]
+snr_source = "assumed"
+photon_share = 0.5
+photon_share_source = "assumed"
+correlation = 0.0
+correlation_source = "assumed"
+[[arm]]
+name = "a"
+pixels = { start = 8460.0, step = 5.0, count = 56, spacing = "linear" }
+pixels_source = "assumed"
+fwhm = { wave = [8400.0, 8800.0], value = [6.0, 6.0] }
+fwhm_source = "assumed"
+noise = { wave = [8400.0, 8800.0], value = [1.0, 1.5] }
+noise_source = "assumed"
+"""
+
+
+@pytest.fixture(scope="module")
+def survey(tmp_path_factory):
+    path = tmp_path_factory.mktemp("survey") / "toy.toml"
+    path.write_text(SURVEY)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def second(grid):
+    """Lines a tenth deeper."""
+    return replace(grid, flux=(grid.flux * (grid.flux / grid.flux.max()) ** 0.1))
+
+
+def test_every_packaged_survey_can_be_read():
+    for name in list_surveys():
+        found = load_survey(name)
+        assert (np.diff(found.wave) > 0).all()
+        assert np.median(found.shape) == pytest.approx(1.0, rel=1e-6)
+        assert all(text for text in found.sources.values())
+    desi = load_survey("desi")
+    assert desi.wave[[0, -1]].round() == pytest.approx([3600, 9824])
+    assert np.interp(8675.0, desi.wave, desi.wave / desi.fwhm) == pytest.approx(4970, rel=1e-3)
+    apogee = load_survey("apogee")
+    assert apogee.wave.size == 8575
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "found"),
+    [
+        ('snr_source = "assumed"', "", "snr_source is missing"),
+        ("step = 5.0", "step = -5.0", "a step above 0"),
+        ('name = "toy"', 'name = "toy"\ncolour = 3', "unknown keys"),
+        ("photon_share = 0.5", "photon_share = 1.5", "a share"),
+        ("correlation = 0.0", "correlation = 3.0", "photon_share 0"),
+        ("value = [1.0, 1.5]", "value = [1.0]", "rising wave"),
+    ],
+)
+def test_a_survey_that_says_too_little_is_refused(tmp_path, old, new, found):
+    (tmp_path / "bad.toml").write_text(SURVEY.replace(old, new, 1))
+    with pytest.raises(ConfigError, match=found):
+        load_survey(str(tmp_path / "bad.toml"))
+
+
+def test_the_dial_is_straight_in_the_logarithm(grid, second, survey):
+    """At g = 0 is A, g = 1 is B; half way the nodes are the geometric mean, before the profile."""
+    nodes = np.array([[grid.axes["teff"][1], grid.axes["logg"][2], grid.axes["m_h"][0]]])
+    found = [
+        build_domain(survey, Knobs(g=g), grid, second).seen.flux(nodes)[0] for g in (0, 0.5, 1)
+    ]
+    domain = build_domain(survey, Knobs(), grid)
+    operator = line_operator(grid.wave, grid.resolution, domain.survey.wave, domain.survey.fwhm)
+    a, b = (g.flux[1, 2, 0].astype(np.float64) for g in (grid, second))
+    for spectrum, expected in zip(found, (a, np.sqrt(a * b), b), strict=True):
+        plain = operator @ expected
+        np.testing.assert_allclose(spectrum / spectrum.mean(), plain / plain.mean(), rtol=2e-6)
+    with pytest.raises(GridError, match="--grid-b"):
+        build_domain(survey, Knobs(g=0.5), grid)
+
+
+def test_stars_are_keyed_and_the_card_tells_all(grid, survey):
+    knobs = Knobs(flux_calibration=0.03, population="halo", label_offset=(50.0, 0.0, 0.1), seed=4)
+    domain = build_domain(survey, knobs, grid)
+    many, few = domain.draw(20, "test"), domain.draw(5, "test")
+    for name in ("labels", "model", "sigma", "snr"):
+        np.testing.assert_array_equal(getattr(many, name)[:5], getattr(few, name))
+    np.testing.assert_array_equal(many.observe(np.array([3]))[0], few.observe()[3])
+    assert not np.array_equal(few.observe(epoch=0), few.observe())
+    assert not np.array_equal(domain.draw(5, "train").labels, few.labels)
+    np.testing.assert_allclose(few.pipeline - few.labels, [[50.0, 0.0, 0.1]] * 5, atol=1e-9)
+    assert domain.draw(200, "train").labels[:, 2].mean() == pytest.approx(-1.45, abs=0.15)
+    card = domain.card()
+    assert card["knobs"]["flux_calibration"] == 0.03
+    assert card["survey"]["sources"]["a.fwhm"] == "assumed"
+
+
+@pytest.mark.parametrize(("calibration", "free"), [(0.0, False), (0.03, False), (0.0, True)])
+def test_the_ceiling_is_the_mean_over_a_dense_grid(grid, tmp_path, calibration, free):
+    """Every label combination of a fine grid weighed by its likelihood, its covariance in full."""
+    text = SURVEY.replace("[20.0, 40.0]", "[8.0, 12.0]")
+    text = text.replace("5.0, count = 56", "8.0, count = 34")
+    (tmp_path / "faint.toml").write_text(text)
+    domain = build_domain(str(tmp_path / "faint.toml"), Knobs(flux_calibration=calibration), grid)
+    stars = domain.draw(1, "test")
+    found = domain_ceiling(domain, stars, continuum_free=free)
+    low, high = domain.box
+    sides = [a + (b - a) * (np.arange(16) + 0.5) / 16 for a, b in zip(low, high, strict=True)]
+    labels = np.stack(np.meshgrid(*sides, indexing="ij"), axis=-1).reshape(-1, 3)
+    model, seen = domain.spectra(labels), stars.observe().astype(np.float64)
+    spread = 1.0 if free else calibration
+    for k in range(len(stars)):
+        sigma = domain.sigma_of(model, np.full(len(model), stars.snr[k]))
+        lever = spread * model[:, None, :] * domain.modes
+        cover = np.einsum("ikj,ikl->ijl", lever, lever)
+        place = np.arange(seen.shape[1])
+        cover[:, place, place] += sigma**2
+        left = (seen[k] - model)[:, :, None]
+        square = (left * np.linalg.solve(cover, left)).sum(axis=(1, 2))
+        log_weight = -0.5 * square - 0.5 * np.linalg.slogdet(cover)[1]
+        weight = np.exp(log_weight - log_weight.max())
+        weight /= weight.sum()
+        mean = weight @ labels
+        width = np.sqrt(weight @ (labels - mean) ** 2)
+        off = np.abs(found.mean[k] - mean) / width
+        assert (off < 0.3).all(), off  # 200 draws, and cells of the grid
+        np.testing.assert_allclose(np.sqrt(found.variance[k]), width, rtol=0.35)
+
+
+@pytest.mark.slow
+def test_the_second_physics_without_a_change_is_the_first(tmp_path, monkeypatch):
+    """To the bit; with its changes spectra differ by some per cent in lines."""
+    from starsmith.simulator.domains.second_physics import Physics, first_grid, second_grid
+
+    monkeypatch.setenv("STARSMITH_CACHE_DIR", str(tmp_path))
+    axes = {"teff": [4500.0, 5000.0], "logg": [2.0, 3.0], "m_h": [-1.0, 0.0]}
+    axes = {name: np.array(nodes) for name, nodes in axes.items()}
+    first = first_grid(axes)
+    none = Physics(microturbulence=1.0, log_gf_error=0.0, missing=0.0, alpha=0.0)
+    np.testing.assert_array_equal(second_grid(none, axes).flux, first.flux)
+    changed = np.log(second_grid(Physics(), axes).flux / first.flux)
+    assert 0.003 < changed.std() < 0.05

@@ -1,0 +1,199 @@
+"""The exact posterior mean of stars of a laboratory's domain: nobody does better in that target.
+
+Data are flux before any standardising, of noise and calibration errors whose law is known. Labels
+are drawn from a Student t about the best fit and weighed by prior and likelihood; calibration
+errors are marginalised exactly, being linear and Gaussian. A second ceiling leaves the continuum
+free.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from starsmith.simulator.domains.domain import Domain, Stars
+
+__all__ = ["DomainCeiling", "domain_ceiling"]
+
+N_TEMPLATE = 2000
+N_DRAW = 200
+ROUNDS = 3
+TAILS = 5.0  # degrees of freedom of the proposal
+INFLATION = 1.3
+FREE = 1.0  # standard deviation of coefficients of a free continuum
+FEW = 20.0  # draws that count: below, a star is told apart
+
+
+@dataclass(frozen=True, kw_only=True)
+class DomainCeiling:
+    """Posterior means of stars.
+
+    Attributes
+    ----------
+    mean, variance : float64 arrays, shape (n_spec, n_label)
+    ess : float64 array, shape (n_spec,)
+        Draws that carry the weight.
+    continuum_free : bool
+    """
+
+    mean: np.ndarray
+    variance: np.ndarray
+    ess: np.ndarray
+    continuum_free: bool
+
+    @property
+    def n_few(self) -> int:
+        """Stars whose posterior rests on few draws."""
+        return int((self.ess < FEW).sum())
+
+
+class _Likelihood:
+    """Log likelihood of one star's labels."""
+
+    def __init__(self, domain: Domain, seen: np.ndarray, snr: float, spread: float):
+        self.domain, self.seen, self.snr = domain, seen.astype(np.float64), snr
+        self.modes = domain.modes * spread if spread else None
+        mixing = domain.mixing
+        self.whiten = None if mixing is None else np.linalg.inv(mixing)
+
+    def __call__(self, labels: np.ndarray) -> np.ndarray:
+        """Of labels (n_draw, n_label); float64 (n_draw,)."""
+        model = self.domain.spectra(labels)
+        sigma = self.domain.sigma_of(model, np.full(len(model), self.snr))
+        left = (self.seen - model) / sigma
+        if self.whiten is not None:
+            left = left @ self.whiten.T
+        total = -0.5 * np.einsum("ij,ij->i", left, left) - np.log(sigma).sum(axis=1)
+        if self.modes is None:
+            return total
+        lever = model[:, None, :] * self.modes / sigma[:, None, :]  # (n_draw, n_mode, n_wave)
+        if self.whiten is not None:
+            lever = lever @ self.whiten.T
+        inner = lever @ lever.transpose(0, 2, 1) + np.eye(len(self.modes))
+        pull = np.einsum("ikj,ij->ik", lever, left)
+        factor = np.linalg.cholesky(inner)
+        solved = np.linalg.solve(factor, pull[:, :, None])[:, :, 0]
+        log_det = np.log(np.einsum("ikk->ik", factor)).sum(axis=1)
+        return total + 0.5 * np.square(solved).sum(axis=1) - log_det
+
+
+def domain_ceiling(domain: Domain, stars: Stars, continuum_free: bool = False) -> DomainCeiling:
+    """Posterior mean of every star under its draw of record.
+
+    Parameters
+    ----------
+    domain : Domain
+        That the stars are of.
+    stars : Stars
+    continuum_free : bool
+        Let five Legendre polynomials multiply the flux, whatever the calibration error is.
+
+    Returns
+    -------
+    DomainCeiling
+    """
+    low, high = domain.box
+    spread = FREE if continuum_free else domain.knobs.flux_calibration
+    generator = np.random.default_rng([stars.seed, 43])
+    places = generator.uniform(low, high, (N_TEMPLATE, low.size))
+    templates = domain.spectra(places)
+    seen = stars.observe()
+    mean, variance = np.empty(stars.labels.shape), np.empty(stars.labels.shape)
+    ess = np.empty(len(stars))
+    for k in range(len(stars)):
+        likelihood = _Likelihood(domain, seen[k], float(stars.snr[k]), spread)
+        start = _nearest(domain, templates, places, seen[k], spread)
+        draw = np.random.default_rng([stars.seed, 44, k])
+        mean[k], variance[k], ess[k] = _weighed(domain, likelihood, start, draw)
+    return DomainCeiling(mean=mean, variance=variance, ess=ess, continuum_free=continuum_free)
+
+
+def _nearest(
+    domain: Domain, templates: np.ndarray, places: np.ndarray, seen: np.ndarray, spread: float
+) -> np.ndarray:
+    """Labels of the template that resembles a star most, its continuum fitted if that is unsure."""
+    weight = 1.0 / np.square(domain.survey.shape)
+    left = seen - templates
+    if spread:
+        modes = domain.modes
+        gram = (modes * weight) @ modes.T
+        fit = np.linalg.solve(gram, ((left / templates) * weight @ modes.T).T).T
+        left = left - templates * (fit @ modes)
+    misfit = (np.square(left) * weight).sum(axis=1) - 1e-9 * domain.log_prior(places)
+    return places[np.argmin(misfit)]
+
+
+def _weighed(
+    domain: Domain, likelihood: _Likelihood, start: np.ndarray, draw: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Mean, variance and effective draws of a star's posterior."""
+    low, high = domain.box
+    centre, width = _best(likelihood, start, low, high)
+    for _ in range(ROUNDS):
+        factor = np.linalg.cholesky(width)
+        normal = draw.standard_normal((N_DRAW, low.size))
+        stretch = np.sqrt(TAILS / draw.chisquare(TAILS, N_DRAW))[:, None]
+        z = INFLATION * normal * stretch
+        labels = centre + z @ factor.T
+        inside = ((labels >= low) & (labels <= high)).all(axis=1)
+        log_weight = np.full(N_DRAW, -np.inf)
+        if not inside.any():
+            width = width * 4.0
+            continue
+        proposal = (
+            -0.5 * (TAILS + low.size) * np.log1p(np.square(z / INFLATION).sum(axis=1) / TAILS)
+        )
+        some = labels[inside]
+        log_weight[inside] = likelihood(some) + domain.log_prior(some) - proposal[inside]
+        weight = np.exp(log_weight - log_weight.max())
+        weight /= weight.sum()
+        mean = weight @ np.clip(labels, low, high)
+        away = np.clip(labels, low, high) - mean
+        cover = (weight[:, None] * away).T @ away
+        ess = 1.0 / np.square(weight).sum()
+        centre = mean
+        if ess > low.size + 2:
+            width = cover + 1e-8 * np.diag(np.square(high - low))
+        else:
+            width = width * 2.0
+    if not inside.any():
+        return np.clip(centre, low, high), np.diag(width), 0.0
+    return mean, np.diag(cover), float(ess)
+
+
+def _best(
+    likelihood: _Likelihood, start: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Best labels by damped Newton steps on a quadratic fit, and the inverse of its curvature."""
+    span = high - low
+    place, size = start.copy(), 0.02
+    n = place.size
+    stencil = np.concatenate([np.zeros((1, n)), np.eye(n), -np.eye(n)])
+    pairs = [(i, j) for i in range(n) for j in range(i)]
+    stencil = np.concatenate([stencil, *[[np.eye(n)[i] + np.eye(n)[j]] for i, j in pairs]])
+    width = np.diag(np.square(0.05 * span))
+    for _ in range(8):
+        room = np.clip(place, low + size * span, high - size * span)
+        value = likelihood(np.clip(room + size * span * stencil, low, high))  # of rounding
+        gradient, curvature = _quadratic(value, n, pairs)
+        eigen, vectors = np.linalg.eigh(-curvature)
+        eigen = np.maximum(eigen, 1e-3)
+        step = vectors @ ((vectors.T @ gradient) / eigen)
+        step *= min(1.0, 3.0 / max(np.abs(step).max(), 1e-9))
+        place = np.clip(room + size * span * step, low, high)
+        width = (vectors / eigen) @ vectors.T * np.outer(size * span, size * span)
+        scale = np.sqrt(np.diag(width) / np.square(span)).min()
+        size = float(np.clip(min(size, 1.5 * scale), 1e-5, 0.02))
+    return place, width + 1e-12 * np.diag(np.square(span))
+
+
+def _quadratic(
+    value: np.ndarray, n: int, pairs: list[tuple[int, int]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gradient and curvature from values at the centre, on either side, and in the corners."""
+    up, down = value[1 : n + 1], value[n + 1 : 2 * n + 1]
+    gradient = 0.5 * (up - down)
+    curvature = np.diag(up + down - 2.0 * value[0])
+    for k, (i, j) in enumerate(pairs):
+        mixed = value[2 * n + 1 + k] - up[i] - up[j] + value[0]
+        curvature[i, j] = curvature[j, i] = mixed
+    return gradient, curvature

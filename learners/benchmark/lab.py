@@ -1,0 +1,310 @@
+"""The laboratory: strategies x stars x dial x seeds, judged against the target's own ceiling.
+
+The laboratory's stars and ceilings come as arrays: who makes them is the command's business.
+A finished cell is a file, and is not trained again.
+"""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from importlib.resources import files
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+from starsmith.data_contract.errors import ConfigError, DataError
+from starsmith.data_contract.files.atomic import json_safe, write_text
+from starsmith.data_contract.files.outside import read_json, read_toml
+from starsmith.learners.recipe import NetworkRecipe
+from starsmith.learners.scores.metrics import r2
+from starsmith.learners.train import fit
+from starsmith.learners.training.network import NetworkEstimator
+from starsmith.learners.transfer.base import Base, open_base
+from starsmith.learners.transfer.finetune import Plan, finetune
+from starsmith.learners.transfer.groups import predict_view
+from starsmith.learners.transfer.samples import Sample, training_split, training_view
+from starsmith.learners.transfer.strategies import STRATEGIES, Strategy
+from starsmith.learners.transfer.target_views import mapped
+
+__all__ = ["LabSuite", "LabTarget", "cell_rows", "list_labs", "load_lab", "run_lab"]
+
+GROUPS = ("all", "metal-poor", "metal-rich", "giants", "dwarfs")
+METAL_POOR, GIANT = -1.0, 3.5  # [M/H], log g
+N_RESAMPLE = 500
+FEWEST = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabSuite:
+    """What is compared.
+
+    Attributes
+    ----------
+    name : str
+    source, target : str
+        Surveys.
+    strategies : tuple of str
+    n : tuple of int
+        Stars of the target to learn from.
+    g : tuple of float
+    seeds : int
+    epochs, patience : int
+        Of a fine-tuning.
+    rates : tuple of float
+    n_source, source_epochs : int
+        Of the base.
+    n_val, n_test : int
+        Stars of the target to choose by and to be judged on.
+    widths : tuple of int
+        Of the MLP.
+    wave_map : str
+    flux_calibration, lsf : float
+        Knobs of the target.
+    population : str
+    box : str
+        ``lab`` (175 nodes) or ``small`` (64).
+    """
+
+    name: str = "lab"
+    source: str = "lamost_lrs"
+    target: str = "desi"
+    strategies: tuple[str, ...] = ("zero_shot", "residual", "lora", "scratch")
+    n: tuple[int, ...] = (0, 500, 2069)
+    g: tuple[float, ...] = (0.0, 0.5, 1.0)
+    seeds: int = 2
+    epochs: int = 30
+    patience: int = 0
+    rates: tuple[float, ...] = (1e-2, 1e-3, 1e-4, 1e-5)
+    n_source: int = 20_000
+    source_epochs: int = 30
+    n_val: int = 500
+    n_test: int = 500
+    widths: tuple[int, ...] = (512, 256, 64)
+    wave_map: str = "interpolate"
+    flux_calibration: float = 0.0
+    lsf: float = 1.0
+    population: str = "uniform"
+    box: str = "lab"
+
+    def __post_init__(self):
+        if unknown := [s for s in self.strategies if s not in STRATEGIES]:
+            raise ConfigError(f"suite {self.name}: unknown strategies {unknown}")
+        if not (self.strategies and self.n and self.g and self.seeds > 0):
+            raise ConfigError(f"suite {self.name}: strategies, n, g and seeds must not be empty")
+
+    @property
+    def cells(self) -> list[tuple[float, int, str, int]]:
+        """(g, n, strategy, seed) of every training; what cannot be done is left out."""
+        found = []
+        for g, n, strategy, seed in product(self.g, self.n, self.strategies, range(self.seeds)):
+            alike = strategy == "zero_shot" and n != min(self.n)
+            nothing = n == 0 and strategy != "zero_shot"
+            if not (alike or nothing):
+                found.append((g, 0 if strategy == "zero_shot" else n, strategy, seed))
+        return found
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LabTarget:
+    """Stars of a target, and what the exact posterior makes of those it is judged on.
+
+    Attributes
+    ----------
+    train, val, test : Sample
+    ceiling, free : float64 arrays, shape (n_test, n_label)
+        Posterior means; with the continuum free.
+    card : dict
+        All that decides the stars.
+    """
+
+    train: Sample
+    val: Sample
+    test: Sample
+    ceiling: np.ndarray
+    free: np.ndarray
+    card: dict
+
+
+def list_labs() -> list[str]:
+    """Names of the packaged suites."""
+    folder = files("starsmith.learners.benchmark") / "labs"
+    return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name[-5:] == ".toml")
+
+
+def load_lab(name: str) -> LabSuite:
+    """Packaged suite of a name, or one of a TOML file; ConfigError for unknown keys or values."""
+    if name in list_labs():
+        text = (files("starsmith.learners.benchmark") / "labs" / f"{name}.toml").read_text()
+        table = tomllib.loads(text)
+    elif name.endswith(".toml"):
+        table = read_toml(Path(name), ConfigError)
+    else:
+        raise ConfigError(f"suite {name!r}: choose one of {', '.join(list_labs())}, or a TOML file")
+    known = {field.name: field for field in fields(LabSuite)}
+    if unknown := sorted(set(table) - set(known)):
+        raise ConfigError(f"suite {name}: unknown keys {unknown}; known are {sorted(known)}")
+    for key, value in table.items():
+        default = known[key].default
+        wanted = list if isinstance(default, tuple) else type(default)
+        if not isinstance(value, wanted) and not (wanted is float and type(value) is int):
+            raise ConfigError(f"suite {name}: {key} = {value!r}; expected e.g. {default!r}")
+    given = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
+    return LabSuite(**{"name": Path(name).stem, **given})
+
+
+def train_source(
+    suite: LabSuite, source: Sample, val: Sample, out: Path, device: str | None
+) -> Base:
+    """Train the base on the source, with fresh noise in every epoch; or find it trained."""
+    recipe = NetworkRecipe(
+        learning_rate=1e-3,
+        batch_size=128,
+        epochs=suite.source_epochs,
+        weight_decay=1e-4,
+        warmup=0.05,
+        grad_clip=1.0,
+        options={"widths": suite.widths, "dropout": 0.0},
+    )
+    fit("mlp", training_view(source, val), source.label_names, recipe, out, device=device)
+    return open_base(out)
+
+
+def run_lab(
+    suite: LabSuite,
+    out: Path,
+    source: Callable[[], tuple[Sample, Sample]],
+    target: Callable[[float], LabTarget],
+    device: str | None = None,
+    tell: Callable[[str], None] = lambda text: None,
+) -> list[dict]:
+    """Train every cell that is not done; return a line for each cell, label and group.
+
+    Parameters
+    ----------
+    suite : LabSuite
+    out : Path
+        Folder of cells and base; one of another suite is refused.
+    source : callable
+        Stars of the source to learn from and to choose by.
+    target : callable
+        ``target(g)``.
+    device : str, optional
+    tell : callable
+        Told what is done next.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    _same_suite(suite, out)
+    waiting = [cell for cell in suite.cells if not _cell_file(out, cell).is_file()]
+    if waiting:
+        stars, val = source()
+        tell(f"base: {len(stars)} stars of {suite.source}")
+        base = train_source(suite, stars, val, out / "base", device)
+        for g in sorted({cell[0] for cell in waiting}):
+            tell(f"g = {g:g}: stars and ceiling of {suite.target}")
+            found = target(g)
+            for cell in waiting:
+                if cell[0] == g:
+                    tell("g = {:g}, n = {}, {}, seed {}".format(*cell))
+                    _run_cell(suite, out, base, found, cell, device)
+    return cell_rows(suite, out)
+
+
+def _same_suite(suite: LabSuite, out: Path) -> None:
+    wanted = json.loads(json.dumps(asdict(suite)))
+    place = out / "suite.json"
+    if place.is_file() and read_json(place) != wanted:
+        raise DataError(f"{out}: holds another suite; choose another --out")
+    write_text(place, json.dumps(wanted, indent=2) + "\n")
+
+
+def _cell_file(out: Path, cell: tuple[float, int, str, int]) -> Path:
+    return out / "cells" / "g{:g}-n{}-{}-seed{}.json".format(*cell)
+
+
+def _run_cell(
+    suite: LabSuite,
+    out: Path,
+    base: Base,
+    target: LabTarget,
+    cell: tuple[float, int, str, int],
+    device: str | None,
+) -> None:
+    _, n, strategy, seed = cell
+    plan = Plan(
+        strategy=Strategy(name=strategy),
+        n=n,
+        seed=seed,
+        wave_map=suite.wave_map,
+        rates=suite.rates,
+        epochs=suite.epochs,
+        patience=suite.patience,
+    )
+    view = training_view(target.train, target.val)
+    done = finetune(base, view, plan, device=device)
+    judged = replace(view, val=training_split(target.test, "test"))
+    stars = mapped(judged, base.wave, suite.wave_map).val
+    value = predict_view(NetworkEstimator(done.network, base.uncertain), done.statistics, stars)
+    content = {
+        "cell": {"g": cell[0], "n": n, "strategy": strategy, "seed": seed},
+        "target": target.card,
+        "rate": done.card["learning_rate"],
+        "labels": list(target.test.label_names),
+        "truth": target.test.labels.tolist(),
+        "ceiling": target.ceiling.tolist(),
+        "free": target.free.tolist(),
+        "value": value.tolist(),
+        "digest": hashlib.sha256(np.ascontiguousarray(value)).hexdigest(),
+    }
+    place = _cell_file(out, cell)
+    place.parent.mkdir(exist_ok=True)
+    write_text(place, json.dumps(json_safe(content)) + "\n")
+
+
+def groups_of(labels: np.ndarray, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Which stars belong to each group, bool (n_spec,)."""
+    m_h, logg = labels[:, names.index("m_h")], labels[:, names.index("logg")]
+    inside = (np.ones(len(labels), bool), m_h < METAL_POOR, m_h >= METAL_POOR)
+    return dict(zip(GROUPS, (*inside, logg < GIANT, logg >= GIANT), strict=True))
+
+
+def cell_rows(suite: LabSuite, out: Path) -> list[dict]:
+    """A line for each finished cell, label and group: R² over the ceiling's, with its error."""
+    rows = []
+    for cell in suite.cells:
+        place = _cell_file(out, cell)
+        if place.is_file():
+            rows += _rows_of(read_json(place))
+    return rows
+
+
+def _rows_of(found: Mapping) -> list[dict]:
+    truth, ceiling, free, value = (
+        np.array(found[name]) for name in ("truth", "ceiling", "free", "value")
+    )
+    rows = []
+    for k, label in enumerate(found["labels"]):
+        for group, inside in groups_of(truth, tuple(found["labels"])).items():
+            if inside.sum() < FEWEST:
+                continue
+            columns = (column[inside, k] for column in (truth, value, ceiling, free))
+            rows.append({**found["cell"], "label": label, "group": group, **ratio_of(*columns)})
+    return rows
+
+
+def ratio_of(
+    truth: np.ndarray, value: np.ndarray, ceiling: np.ndarray, free: np.ndarray
+) -> dict[str, float]:
+    """R² of a model and of the ceilings, and the ratio with its error by stars resampled."""
+    picks = np.random.default_rng(0).integers(truth.size, size=(N_RESAMPLE, truth.size))
+    best = r2(truth, ceiling)
+    drawn = r2(truth[picks], value[picks]) / r2(truth[picks], ceiling[picks])
+    return {
+        "r2": float(r2(truth, value)),
+        "r2_ceiling": float(best),
+        "r2_free": float(r2(truth, free)),
+        "ratio": float(r2(truth, value) / best),
+        "error": float(np.std(drawn, ddof=1)),
+    }

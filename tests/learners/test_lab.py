@@ -1,0 +1,73 @@
+"""The laboratory's suites: cells, groups, ratios, and that finished cells are not done again."""
+
+import numpy as np
+import pytest
+
+from starsmith.data_contract.errors import ConfigError, DataError
+from starsmith.learners.benchmark import lab
+from starsmith.learners.benchmark.lab import (
+    LabSuite,
+    LabTarget,
+    groups_of,
+    list_labs,
+    load_lab,
+    ratio_of,
+    run_lab,
+)
+from starsmith.learners.transfer.samples import white_noise
+from tests.learners.test_real_stars import toy_sample
+
+SUITE = LabSuite(
+    name="toy", strategies=("zero_shot", "residual"), n=(0, 80), g=(0.0, 1.0), seeds=1, epochs=15,
+    rates=(1e-2,), source_epochs=25, widths=(16,), wave_map="exact",
+)  # fmt: skip
+
+
+def target(g):
+    """Stars whose continuum is tilted by the dial; the truth is its own ceiling."""
+    noise = white_noise(50, 200, 1)
+    train, val, test = (toy_sample(n, 20 + n, 0.4 * g, noise) for n in (80, 41, 60))
+    return LabTarget(
+        train=train, val=val, test=test, ceiling=test.labels, free=test.labels, card={"g": g}
+    )
+
+
+@pytest.mark.slow
+def test_cells_are_done_once_and_judged_against_the_ceiling(tmp_path, monkeypatch):
+    noise = white_noise(50, 200, 0)
+    source = lambda: (toy_sample(250, 1, noise=noise), toy_sample(60, 2, noise=noise))  # noqa: E731
+    rows = run_lab(SUITE, tmp_path / "lab", source, target)
+    found = {(r["g"], r["strategy"]): r["ratio"] for r in rows if r["label"] == "m_h"
+             and r["group"] == "all"}  # fmt: skip
+    assert len(found) == 4  # zero-shot has no stars to learn from, and nothing else has none
+    assert found[1.0, "zero_shot"] < found[0.0, "zero_shot"]
+    assert found[1.0, "residual"] > found[1.0, "zero_shot"]
+    monkeypatch.setattr(lab, "finetune", None)
+    assert run_lab(SUITE, tmp_path / "lab", source, target) == rows
+    with pytest.raises(DataError, match="holds another suite"):
+        run_lab(LabSuite(name="other"), tmp_path / "lab", source, target)
+
+
+def test_groups_and_ratio():
+    labels = np.array([[5000, 2.0, -1.5], [5000, 4.0, -0.5]])
+    inside = groups_of(labels, ("teff", "logg", "m_h"))
+    assert inside["metal-poor"].tolist() == inside["giants"].tolist() == [True, False]
+    truth = np.linspace(0, 1, 50)
+    same = ratio_of(truth, truth + 0.1, truth + 0.1, truth)
+    assert same["ratio"] == pytest.approx(1.0)
+    assert same["error"] < 1e-12
+    assert same["r2_free"] == 1.0
+
+
+def test_suites_are_read_and_wrong_ones_refused(tmp_path):
+    assert {"ci", "default", "full"} <= set(list_labs())
+    assert len(load_lab("default").cells) == 3 * 2 * (1 + 2 * 3)
+    assert load_lab("full").n == (0, 100, 200, 500, 1000, 2069)
+    (tmp_path / "bad.toml").write_text("colour = 3\n")
+    with pytest.raises(ConfigError, match="unknown keys"):
+        load_lab(str(tmp_path / "bad.toml"))
+    (tmp_path / "bad.toml").write_text("g = 3\n")
+    with pytest.raises(ConfigError, match="g = 3; expected"):
+        load_lab(str(tmp_path / "bad.toml"))
+    with pytest.raises(ConfigError, match="choose one of ci"):
+        load_lab("other")
