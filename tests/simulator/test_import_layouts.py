@@ -181,3 +181,18 @@ def test_one_table_holds_all_models(tmp_path, out, kind):
     report = imported(path, out, medium="vacuum", flux="F_lambda", resolution=30_000)
     assert len(report.imported) == len(NODES)
     check_truth(out, rtol=1e-6)
+
+
+def test_units_in_the_names_of_columns_are_read(tmp_path, out):
+    """A CSV of ``wave_air [nm]`` and ``f_nu [Jy]`` tells medium, kind and units by itself."""
+    wave = made.fine_wave(resolution=15_000)
+    flux = made.surface_flux(wave, teff=5000)
+    table = {
+        "wave_air [nm]": vacuum_to_air(wave) / 10,
+        "f_nu [Jy]": 1e23 * flux * wave**2 / 2.99792458e18,
+    }
+    Table(table).write(tmp_path / "star.csv", format="ascii.csv")
+    labels = Table({"file": ["star.csv"], "Teff": [5000], "log g": [4.0], "[Fe/H]": [0.0]})
+    labels.write(tmp_path / "labels.csv", format="ascii.csv")
+    imported(tmp_path, out, resolution=30_000)
+    check_truth(out, [(5000, 4.0, 0.0)], rtol=1e-5)

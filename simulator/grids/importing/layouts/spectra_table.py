@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.data_contract.errors import DataError, GridError
-from starsmith.data_contract.files.outside import one_line, read_file, unpack
+from starsmith.data_contract.files.outside import one_line, read_file, regular_size, unpack
 from starsmith.data_contract.tables.user_table import UserTable, is_readable, read_table
 from starsmith.data_contract.unit_conversion import to_glossary
 from starsmith.simulator.grids.importing.layout import (
@@ -40,6 +40,8 @@ KINDS = {
     "H_lambda": ("h_lambda", "hlam"),
     "H_nu": ("h_nu", "hnu"),
 }
+IN_BRACKETS = re.compile(r"\s*[\[(].*[\])]\s*$")
+HEAD_BYTES = 2**16
 FORTRAN = re.compile(rb"(?<=[\d.])[dD](?=[-+]?\d)")
 
 
@@ -121,18 +123,32 @@ def _astray(folder: Path, name: str) -> str:
 def _read(file: SpectraFile) -> Iterator[FoundModel]:
     if file.labels is None:
         raise GridError("has no labels; name it in a table with columns file, teff, logg, m_h")
-    lower = file.path.name.lower()
-    if is_readable(file.path) and not lower.endswith((".csv", ".csv.gz")):
-        yield FoundModel(file.labels, _of_table(file.path))
-        return
-    yield FoundModel(file.labels, _of_text(file.path))
+    named = is_readable(file.path) and not _is_bare(file.path)
+    yield FoundModel(file.labels, _of_table(file.path) if named else _of_text(file.path))
+
+
+def _is_bare(path: Path) -> bool:
+    """Whether a file of text begins with a number: its columns have no names."""
+    if path.suffix.lower() != ".csv":
+        return False
+    regular_size(path)
+    with path.open("rb") as stream:
+        head = stream.read(HEAD_BYTES).splitlines()
+    first = next((line for line in head if line.strip() and not line.startswith(b"#")), b"")
+    return _starts_with_number(first.replace(b",", b" ").replace(b";", b" "))
 
 
 def _of_table(path: Path) -> RawSpectrum:
     table = read_table(path, ("wave", "flux"), DataError)
-    columns = {name: table.numbers(name) for name in table.columns if _is_numeric(table, name)}
-    units = {name: table.parsed_unit(name) for name in columns}
+    numeric = {_bare(name): name for name in table.columns if _is_numeric(table, name)}
+    columns = {bare: table.numbers(name) for bare, name in numeric.items()}
+    units = {bare: table.parsed_unit(name) for bare, name in numeric.items()}
     return named_columns(columns, units, Statement.of_meta(table.meta))
+
+
+def _bare(name: str) -> str:
+    """Name of a column without the unit in brackets behind it."""
+    return IN_BRACKETS.sub("", name).strip()
 
 
 def _is_numeric(table: UserTable, name: str) -> bool:
