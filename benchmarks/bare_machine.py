@@ -5,6 +5,7 @@ are replaced by empty ones, and a bank is read from one .npz file or made from f
 """
 
 import importlib.util
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import numpy as np
 __all__ = [
     "PlainBank",
     "make_importable",
+    "missing_packages",
     "read_npz",
     "specvit_ranges",
     "synthetic_bank",
@@ -27,12 +29,32 @@ __all__ = [
 
 ROOT = Path(__file__).resolve().parents[1]
 REPLACEABLE = (
-    "astropy", "h5py", "lightgbm", "llvmlite", "matplotlib", "numba", "numcodecs", "pandas",
-    "platformdirs", "rich", "safetensors", "scipy", "sklearn", "speclite", "tables", "zarr",
+    "astropy", "click", "dust_extinction", "google_crc32c", "h5py", "httpx", "lazy_loader",
+    "lightgbm", "llvmlite", "matplotlib", "numba", "numcodecs", "pandas", "platformdirs", "rich",
+    "safetensors", "scipy", "sklearn", "speclite", "tables", "tomli_w", "zarr",
 )  # fmt: skip
 
 
-NUMBERS = {"c": 299792458.0, "kilo": 1e3}  # of scipy.constants, read when modules are loaded
+NUMBERS = {  # of scipy.constants, read when modules are loaded; exact by definition
+    "c": 299792458.0, "h": 6.62607015e-34, "k": 1.380649e-23, "eV": 1.602176634e-19,
+    "kilo": 1e3, "nano": 1e-9, "angstrom": 1e-10, "erg": 1e-7,
+}  # fmt: skip
+
+
+class Anything(type):
+    """Class of classes that have every name one asks for: again such a class."""
+
+    def __getattr__(cls, name: str):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Anything(name, (Nothing,), {})
+
+
+class Nothing(Exception, metaclass=Anything):
+    """Takes every argument and does nothing with it."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__()
 
 
 class Absent(ModuleType):
@@ -47,11 +69,27 @@ class Absent(ModuleType):
             return self
         if name in NUMBERS:
             return NUMBERS[name]
+        if name == "attach_stub":
+            return attach_stub
         if name in ("njit", "jit", "vectorize"):
             return passthrough
         if name == "prange":
             return range
-        return type(name, (Exception,), {})
+        return Anything(name, (Nothing,), {})
+
+
+def attach_stub(package: str, file: str) -> tuple:
+    """Stand in for `lazy_loader.attach_stub`: names are imported when they are asked for."""
+    lines = Path(file).with_suffix(".pyi").read_text()
+    found = re.findall(r"^from \.([\w.]*) import (\w+) as", lines, re.MULTILINE)
+    places = {name: module for module, name in found}
+
+    def get(name: str):
+        if name not in places:
+            raise AttributeError(f"{package} has no {name}")
+        return getattr(importlib.import_module(f"{package}.{places[name]}"), name)
+
+    return get, lambda: list(places), list(places)
 
 
 def passthrough(*arguments, **options):
@@ -76,16 +114,19 @@ class AbsentFinder(MetaPathFinder, Loader):
         """Nothing is in it."""
 
 
+def missing_packages() -> list[str]:
+    """Packages that starsmith imports and this machine has not."""
+    return [name for name in REPLACEABLE if importlib.util.find_spec(name) is None]
+
+
 def make_importable() -> list[str]:
     """Make ``starsmith`` importable from this checkout; return which packages are missing."""
-    missing = [name for name in REPLACEABLE if importlib.util.find_spec(name) is None]
+    missing = missing_packages()
     sys.meta_path.append(AbsentFinder())
     if importlib.util.find_spec("starsmith") is None:
-        # Without their __init__, which would import what is not needed here.
-        for name, folder in (("starsmith", ROOT), ("starsmith.learners", ROOT / "learners")):
-            package = ModuleType(name)
-            package.__path__ = [str(folder)]
-            sys.modules[name] = package
+        package = ModuleType("starsmith")  # without the face, whose names need what is missing
+        package.__path__ = [str(ROOT)]
+        sys.modules["starsmith"] = package
     return missing
 
 

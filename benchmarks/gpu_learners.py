@@ -9,6 +9,7 @@ Published marks (SpecViT, V100): 1,766 spectra/s in training, 897 in inference.
 """
 
 import argparse
+import importlib.metadata
 import itertools
 import json
 import platform
@@ -32,6 +33,7 @@ from benchmarks.bare_machine import (
 from benchmarks.gpu_report import report
 
 MISSING = make_importable()
+INSTALLED = {found.metadata["Name"] for found in importlib.metadata.distributions()}
 
 from starsmith.learners.networks import create_model, list_models  # noqa: E402
 from starsmith.learners.online.keyed import philox_words, words_to_normals  # noqa: E402
@@ -66,6 +68,17 @@ class Bench:
         view = training_view(self.source, LABELS, options.n_statistics)
         self.statistics = measure_statistics(view, LABELS)
 
+    def bank_file(self):
+        """The bank as a product's own type, which has a digest."""
+        from starsmith.data_contract.bank.bank_file import Bank
+
+        if isinstance(self.bank, Bank):
+            return self.bank
+        own = vars(self.bank) | {"grid": {"name": "formulae"}, "instrument": {"name": "formulae"}}
+        degree = own.pop("degree")
+        own |= {"mag_band": "none", "interpolation": "cubic" if degree == 3 else "linear"}
+        return Bank(**own, notice="FORMULAE (not stars)")
+
     def feed(self, n_spec: int = 2**20, batch_size: int | None = None) -> OnlineFeed:
         """Stars drawn on the device."""
         size = batch_size or self.batch_size
@@ -98,7 +111,7 @@ class Bench:
 def load(options: argparse.Namespace):
     """Bank of the options."""
     if options.bank is None:
-        return synthetic_bank(options.n_wave, (4, 4, 4) if options.tiny else (10, 9, 14))
+        return synthetic_bank(options.n_wave, (5, 5, 5) if options.tiny else (10, 9, 14))
     if options.bank.suffix == ".npz":
         return read_npz(options.bank)
     from starsmith.data_contract.bank.bank_file import load_bank

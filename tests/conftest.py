@@ -1,5 +1,6 @@
 """Fixtures shared by all packages: a small bank made from formulae, no survey data."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -11,12 +12,35 @@ import numba
 import numpy as np
 import pytest
 
-from starsmith.data_contract.bank.bank_file import Bank
-from starsmith.data_contract.noise.view import NoiseTables
-from starsmith.simulator.rendering.interpolate import prefilter
-
 ROOT = Path(__file__).resolve().parents[1]
+BARE = importlib.util.find_spec("zarr") is None
+"""A machine with a GPU, torch, numba and h5py alone: only tests marked gpu are collected there."""
+
+if BARE:
+    sys.path.insert(0, str(ROOT))
+    from benchmarks.bare_machine import make_importable
+
+    make_importable()
+
+from starsmith.data_contract.bank.bank_file import Bank  # noqa: E402
+from starsmith.data_contract.noise.view import NoiseTables  # noqa: E402
+from starsmith.simulator.rendering.interpolate import prefilter  # noqa: E402
+
 SHARED = ROOT.parent / "shared" / "data"
+
+
+def pytest_addoption(parser):
+    """Options of pyproject.toml that belong to pytest-xdist, where that is not installed."""
+    if importlib.util.find_spec("xdist") is None:
+        group = parser.getgroup("xdist")
+        group._addoption("-n", dest="n_process", help="ignored: pytest-xdist is not installed")
+        group._addoption("--dist", help="ignored: pytest-xdist is not installed")
+
+
+def pytest_ignore_collect(collection_path):
+    """On a bare machine read the tests of the GPU alone: others import what is missing."""
+    is_test = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
+    return True if BARE and is_test and "gpu" not in collection_path.stem else None
 
 
 def pytest_configure(config):

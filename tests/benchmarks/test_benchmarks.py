@@ -5,8 +5,10 @@ import re
 import runpy
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numba
 import pytest
@@ -80,6 +82,52 @@ def test_learners_report_is_right_before_it_is_fast(bank, tmp_path):
     for words in ("Input alone", "Matrix products", "spends a training step"):
         assert words in run.stdout
     assert (tmp_path / "report.md").read_text() in run.stdout
+
+
+@pytest.mark.slow
+def test_the_first_hour_with_a_gpu_runs_on_a_cpu(run, tmp_path):
+    """Every stage at tiny size, checks before measures; each adds a line of its own."""
+    out = tmp_path / "gpu.jsonl"
+    out.write_text('{"stage": "of another day"}\n')
+
+    start = time.monotonic()
+    with pytest.raises(SystemExit) as ended:
+        run("gpu", "--tiny", "--device", "cpu", "--out", out)
+
+    assert time.monotonic() - start < 60
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [line.get("wrong") for line in lines if line.get("wrong")] == []
+    assert ended.value.code == 0
+    names = [line["stage"] for line in lines]
+    assert names[:5] == ["of another day", "versions", "bank", "attention", "gradients"]
+    assert {"specvit", "feed", "epochs", "compiled", "others", "memory", "profile"} < set(names)
+    assert lines[names.index("bank")]["holes"] == lines[names.index("bank")]["words"] == 0
+
+
+def test_stages_keep_to_their_budgets(monkeypatch, tmp_path):
+    """All together eight minutes at most; one that takes too long, or fails, stops no other."""
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks import gpu
+
+    def slow(bench, options):
+        time.sleep(5)
+
+    def torn(bench, options):
+        raise RuntimeError("torn")
+
+    assert sum(stage.seconds for stage in gpu.STAGES) <= 9.5 * 60
+    options = gpu.parse(["--tiny", "--device", "cpu", "--out", str(tmp_path / "gpu.jsonl")])
+    assert gpu.parse(["--device", "cpu"]).minutes == 8
+    bench = SimpleNamespace(cuda=False)
+    found = [
+        gpu.attempt(gpu.Stage("slow", 9, slow), bench, options, 0.05),
+        gpu.attempt(gpu.Stage("torn", 9, torn), bench, options, 9),
+        gpu.attempt(gpu.Stage("late", 9, slow), bench, options, 0),
+    ]
+    assert found[0]["wrong"] == ["OutOfTime: longer than 0 s"]
+    assert found[0]["seconds"] < 3
+    assert found[1]["wrong"] == ["RuntimeError: torn"]
+    assert found[2]["left out"] == "no time left"
 
 
 def test_report_of_banks_of_five_labels(run, toy_bank, bank, tmp_path):

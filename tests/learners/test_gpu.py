@@ -1,18 +1,27 @@
 """The same training on a GPU: run with ``pytest -m gpu`` on a machine that has one."""
 
+import importlib.metadata
+import importlib.util
 import json
+import warnings
 
 import numpy as np
 import pytest
 import torch
 
 from starsmith.data_contract.random import DrawKey, normals
-from starsmith.learners import fit, load_checkpoint, predict
+from starsmith.learners.networks import create_model
 from starsmith.learners.online.keyed import keyed_normals
 from starsmith.learners.online.online_view import open_online
 from starsmith.learners.online.torch_bank import OF_RECORD, BankOnDevice
+from starsmith.learners.prediction.predict import load_checkpoint, predict
 from starsmith.learners.recipe import NetworkRecipe
+from starsmith.learners.train import fit
+from starsmith.learners.training.batch import Batch
+from starsmith.learners.training.batch_order import Share
 from starsmith.learners.training.feeds import median_of_rows
+from starsmith.learners.training.memory import OutOfMemory
+from starsmith.learners.training.step import Stepper
 from starsmith.simulator.prior import Prior
 from tests.learners.worlds import lines, make_data, uniform_logg
 
@@ -22,6 +31,19 @@ pytestmark = [
 ]
 
 
+def installed():
+    """Names of installed distributions: cards of checkpoints hold their versions."""
+    return {found.metadata["Name"] for found in importlib.metadata.distributions()}
+
+
+writes = pytest.mark.skipif(
+    importlib.util.find_spec("safetensors") is None or "starsmith" not in installed(),
+    reason="checkpoints need an installed starsmith and safetensors",
+)
+NETWORKS = ("specvit", "overlap_vit", "convstem_vit", "convstem_lstm", "lstmformer", "bilstm")
+
+
+@writes
 @pytest.mark.parametrize("model", ["specvit_tiny", "convstem_lstm_tiny", "resnet18_tiny"])
 def test_a_gpu_trains_what_a_cpu_trains(model, tmp_path):
     """One epoch without dropout: losses agree, and a checkpoint predicts alike on either."""
@@ -43,6 +65,7 @@ def test_a_gpu_trains_what_a_cpu_trains(model, tmp_path):
     np.testing.assert_allclose(values[0], values[1], atol=5e-3)
 
 
+@writes
 def test_a_gpu_run_resumes(tmp_path):
     """Optimizer moments return to the device; the loss goes on falling."""
     data = make_data(lines, uniform_logg, 0.2, (400, 100, 100))
@@ -101,6 +124,7 @@ def test_medians_on_a_gpu_are_numpys():
     )
 
 
+@writes
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_online_training_in_half_precision_follows_float32(toy_bank, tmp_path, precision):
     """Loss of every epoch within two per cent: the same stars, three digits of arithmetic."""
@@ -116,6 +140,7 @@ def test_online_training_in_half_precision_follows_float32(toy_bank, tmp_path, p
     np.testing.assert_allclose(losses[precision], losses["float32"], rtol=0.02)
 
 
+@writes
 @pytest.mark.parametrize("model", ["specvit_tiny", "resnet18_tiny", "mlp"])
 def test_a_cuda_graph_trains_what_its_network_trains(model, tmp_path):
     """Captured and replayed, dropout off: the same losses, the same batch-norm statistics."""
@@ -131,6 +156,7 @@ def test_a_cuda_graph_trains_what_its_network_trains(model, tmp_path):
     np.testing.assert_allclose(losses[True], losses[False], rtol=2e-3)
 
 
+@writes
 @pytest.mark.parametrize("model", ["specvit_tiny", "convstem_lstm_tiny"])
 def test_a_compiled_network_trains_alike_on_a_gpu(model, tmp_path):
     """Regions compiled, the LSTM left to cuDNN."""
@@ -142,3 +168,57 @@ def test_a_compiled_network_trains_alike_on_a_gpu(model, tmp_path):
         losses[compiled] = rows_of(tmp_path / str(compiled))[0]["train_loss"]
 
     assert losses[True] == pytest.approx(losses[False], rel=2e-3)
+
+
+def batch(size, n_wave=512):
+    flux = torch.randn(size, n_wave, generator=torch.Generator().manual_seed(1)).cuda()
+    return Batch(flux, flux[:, :1].clone(), None, rows=np.arange(size))
+
+
+def stepper(name, precision="float32", size=64):
+    network = create_model(name, ["logg"], n_wave=512, dropout=0.0).cuda().train()
+    recipe = NetworkRecipe(precision=precision, batch_size=size, compile=False)
+    return Stepper(network, recipe, torch.device("cuda"), Share())
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_gradients_in_half_precision_are_those_of_float32(name, precision):
+    """LSTMs compute in float16 under either: without a scaled loss a quarter would be zero."""
+    found = []
+    for kind in ("float32", precision):
+        own = stepper(name, kind)
+        own.backward(batch(64))
+        own.scaler.unscale_(own.optimizer)
+        found.append(torch.cat([p.grad.flatten() for p in own.network.parameters()]))
+    assert (found[1] - found[0]).norm() < 0.1 * found[0].norm()
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+def test_a_step_waits_for_nothing(precision):
+    """Nothing of a step asks the device."""
+    own, seen = stepper("specvit", precision), batch(64)
+    for _ in range(3):
+        own.take(seen, 1e-4)
+    torch.cuda.set_sync_debug_mode("warn")
+    try:
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always")
+            own.take(seen, 1e-4)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert not [w for w in heard if "synchron" in str(w.message)]
+
+
+def test_a_batch_that_does_not_fit_is_one_line():
+    """A memory of which little is left: the batch that fits is named."""
+    own = stepper("specvit", size=512)
+    seen = batch(512)
+    own.take(batch(32), 1e-4)
+    total = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + 2**28) / total)
+    try:
+        with pytest.raises(OutOfMemory, match="fits: --batch-size"):
+            own.take(seen, 1e-4)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)

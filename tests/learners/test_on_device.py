@@ -120,6 +120,7 @@ def test_attempts_of_many_streams_are_one_product():
     assert torch.equal(together, torch.stack(each))
 
 
+@pytest.mark.slow
 def test_drawing_is_one_graph(toy_bank):
     """What a compiler needs to fuse it: no break, one shape."""
     feed = feed_on(toy_bank, META)
