@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.data_contract.dataset.manifest import Manifest, hash_file, read_manifest
+from starsmith.data_contract.dataset.remote import is_remote, mirror
 from starsmith.data_contract.dataset.schema import DatasetHeader
 from starsmith.data_contract.dataset.shards import finished_shards, open_run, plan_shards
 from starsmith.data_contract.dataset.split import Split
@@ -100,7 +101,9 @@ def open_dataset(path: Path | str, regenerate: Regenerate | None = None) -> Data
 
     Parameters
     ----------
-    path : path
+    path : path or str
+        Also an address: ``https://...``, or ``s3://...`` (extra ``cloud``). It is copied to the
+        user's cache, each file checked, and read there.
     regenerate : callable, optional
         Function from `Draws` to noiseless flux, float32 (n_spec, n_wave); a keys store has
         no spectra without it.
@@ -119,7 +122,7 @@ def open_dataset(path: Path | str, regenerate: Regenerate | None = None) -> Data
     >>> starsmith.open_dataset("data.zarr").label_names
     ('teff', 'logg', 'm_h')
     """
-    path = Path(path)
+    path = mirror(str(path)) if is_remote(path) else Path(path)
     header = open_run(path)
     try:
         manifest = read_manifest(path)

@@ -49,7 +49,7 @@ def test_completion_is_installed_where_the_shell_looks(shell, file, tmp_path, mo
     [
         ("specsim spectrum --instrument pfs", set(list_instruments())),
         ("specsim snr --instrument b+pfs_m", {"b+pfs_mr", "b+pfs_mr_paper"}),
-        ("specsim bank --grid d", {"demo"}),
+        ("specsim bank --grid d", {"demo", "demo-optical", "demo-h"}),
         ("specfisher ceiling --target l", {"logg"}),
         ("specsim spec", {"spectrum"}),
     ],
