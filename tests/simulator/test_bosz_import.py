@@ -12,6 +12,8 @@ import pytest
 from starsmith.data_contract.errors import GridError
 from starsmith.data_contract.grid.grid_file import read_grid
 from starsmith.simulator.grids import StellarGrid, holes, import_bosz
+from starsmith.simulator.grids.bosz.cropped import CROPPED, cropped_content
+from starsmith.simulator.grids.bosz.releases import parse_archive_name
 from tests.reference.bosz_archive import archive_wave, file_name, star, write_node
 
 RANGE = (8480.0, 8690.0)
@@ -341,3 +343,44 @@ def test_memory_does_not_grow_with_the_number_of_nodes(tmp_path):
     peak(1)  # first use of the libraries
     spectrum_bytes = 8 * archive_wave(5000, 4000.0, 20000.0).size
     assert peak(8) - peak(2) < 2 * spectrum_bytes
+
+
+def _other_arrays(path):
+    np.savez(path, flux=np.ones(9))
+
+
+def _endless_wave(path):
+    with np.load(path) as held:
+        arrays = dict(held)
+    arrays["line"] = np.array([9.0, 1e3])
+    np.savez(path, **arrays)
+
+
+def _of_objects(path):
+    np.savez(path, flux=np.array([{}], dtype=object))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda path: path.write_bytes(path.read_bytes()[:-40]),
+        lambda path: path.write_bytes(b"PK\3\4" + bytes(900)),
+        _other_arrays,
+        _endless_wave,
+        _of_objects,
+    ],
+)
+def test_a_spoiled_cropped_file_is_refused_by_name(folder, out, spoil):
+    """Cut, empty, with other arrays or wavelengths of no archive: named, the others imported."""
+    names = [path.name for path in add_box(folder)]
+    for name in names[:2]:
+        content = (folder / name).read_bytes()
+        parsed = parse_archive_name(name)
+        cropped = cropped_content(content, name, parsed, *RANGE)
+        (folder / name).unlink()
+        (folder / f"{name}{CROPPED}").write_bytes(cropped)
+    spoil(folder / f"{names[0]}{CROPPED}")
+    report = import_bosz(folder, out, *RANGE)
+    assert [file for file, _ in report.refused] == [f"{names[0]}{CROPPED}"]
+    assert "\n" not in report.refused[0][1]
+    assert len(report.imported) == len(names) - 1
