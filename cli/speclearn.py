@@ -10,6 +10,7 @@ __all__ = ["main"]
 NAMES = (
     "bench",
     "certify",
+    "chain",
     "evaluate",
     "explain",
     "export",

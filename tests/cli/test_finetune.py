@@ -137,3 +137,66 @@ def test_planted_test_stars_end_with_3(base, dataset, tmp_path):
     assert not (tmp_path / "out").exists()
     assert finetune(base, sky, tmp_path / "out", *more).exit_code == 0
     assert finetune(base, planted, tmp_path / "out2", *more, "--test", sky).exit_code == 3
+
+
+CHAIN = """
+base = "{base}"
+[[stage]]
+name = "a"
+data = "{data}"
+strategy = "full"
+n = 60
+epochs = 3
+rates = [1e-3]
+[[stage]]
+name = "b"
+data = "{data}"
+strategy = "lora"
+n = 40
+epochs = 3
+rates = [1e-3]
+"""
+
+
+def test_a_chain_goes_on_where_it_was_killed(base, dataset, tmp_path, monkeypatch):
+    """Two stages, killed in the second: the same weights as in one go; leaks end with 3."""
+    from starsmith.learners.transfer import tuning
+
+    (tmp_path / "c.toml").write_text(CHAIN.format(base=base / "mlp", data=dataset))
+    done = call("speclearn chain", tmp_path / "c.toml", "--out", tmp_path / "whole")
+    assert done.exit_code == 0, done.stderr
+    assert "b-merged" in done.stdout
+    steps, epoch = [], tuning._epoch
+
+    def killed(*parts):
+        steps.append(1)
+        if len(steps) == 5:
+            raise KeyboardInterrupt
+        return epoch(*parts)
+
+    monkeypatch.setattr(tuning, "_epoch", killed)
+    assert call("speclearn chain", tmp_path / "c.toml", "--out", tmp_path / "k").exit_code == 130
+    assert call("speclearn chain", tmp_path / "c.toml", "--out", tmp_path / "k").exit_code == 0
+    files = [tmp_path / name / "b" / "adapter.safetensors" for name in ("whole", "k")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "found"),
+    [
+        ("epochs = 3", "epoch = 3", "unknown keys ['epoch']"),
+        ('strategy = "full"', 'strategy = "fulll"', "expected one of zero_shot"),
+        ('name = "b"', 'name = "a"', "a name of its own"),
+        ('name = "b"', 'name = "../b"', "no name of a folder"),
+        ("epochs = 3", "epochs = -3", "epochs"),
+        ("n = 60", "n = 900", "--n 900"),
+        ("rates = [1e-3]", 'rates = "fast"', "stage 1"),
+        ("base =", "bass =", "unknown keys ['bass']"),
+    ],
+)
+def test_a_chain_that_cannot_be_is_one_line(base, dataset, tmp_path, old, new, found):
+    text = CHAIN.format(base=base / "mlp", data=dataset).replace(old, new, 1)
+    (tmp_path / "c.toml").write_text(text)
+    done = call("speclearn chain", tmp_path / "c.toml", "--out", tmp_path / "out")
+    assert done.exit_code == 2, done.stderr
+    assert found in done.stderr
