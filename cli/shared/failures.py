@@ -20,6 +20,7 @@ EXTRAS = {
     "specutils": "view",
     "xarray": "view",
     "sklearn": "sklearn",
+    "sbi": "sbi",
     "fsspec": "cloud",
     "s3fs": "cloud",
     "jinja2": "learn",

@@ -95,3 +95,47 @@ def test_an_unknown_logger_is_answered():
 
     with pytest.raises(ConfigError, match="did you mean wandb"):
         training_logger("wanbd")
+
+
+def test_the_pair_for_sbi_draws_stars_of_these_parameters(toy_bank):
+    """Noiseless means follow the bank; noise is new in every call; outside the grid is NaN."""
+    from starsmith.learners.interfaces.sbi_pair import simulator_and_prior
+    from starsmith.simulator.rendering.interpolate import interpolate
+
+    ranges = Prior.default().with_ranges(mag=(17.0, 17.5), a_m=(0.0, 0.0)).ranges
+    simulate, prior, names = simulator_and_prior(toy_bank, ranges)
+    theta = torch.tensor([[4750.0, 2.5, -1.0, 17.2]]).repeat(200, 1)
+
+    flux, again = simulate(theta), simulate(theta)
+    model = interpolate(toy_bank, theta[:1, :3].double().numpy(), np.array([17.2]))[0]
+    outside = simulate(torch.tensor([[20000.0, 2.5, -1.0, 17.2]]))
+
+    assert names == ("teff", "logg", "m_h", "mag")
+    assert prior.sample((5,)).shape == (5, 4)
+    assert torch.isfinite(prior.log_prob(theta[0]))
+    assert not torch.equal(flux, again)
+    mean = flux.mean(dim=0).numpy()
+    # the median of a noisy spectrum lies beside that of its noiseless one: shapes are compared
+    deviation = mean / mean.mean() - model / model.mean()
+    assert np.mean(np.abs(deviation) < 4 * flux.std(dim=0).numpy() / np.sqrt(200)) > 0.98
+    assert torch.isnan(outside).all()
+    assert simulate(theta[0]).shape == (toy_bank.wave.size,)
+
+
+@pytest.mark.slow
+def test_sbi_learns_a_posterior_from_the_pair(toy_bank):
+    """A minute of NPE: the truth of a bright star lies within its posterior."""
+    inference = pytest.importorskip("sbi.inference", reason="sbi comes with starsmith[sbi]")
+    from starsmith.learners.interfaces.sbi_pair import simulator_and_prior
+
+    ranges = Prior.default().with_ranges(mag=(17.0, 17.0)).ranges
+    simulate, prior, names = simulator_and_prior(toy_bank, ranges)
+    theta = prior.sample((1500,))
+    trainer = inference.NPE(prior)
+    trainer.append_simulations(theta, simulate(theta)).train(max_num_epochs=30)
+    truth = torch.tensor([4750.0, 2.5, -1.0])
+    drawn = trainer.build_posterior().sample((300,), x=simulate(truth), show_progress_bars=False)
+
+    z = (truth - drawn.mean(dim=0)) / drawn.std(dim=0)
+    assert names == ("teff", "logg", "m_h")
+    assert torch.all(z.abs() < 5)
