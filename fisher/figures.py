@@ -239,7 +239,7 @@ def waterfall_figure(
             f"{step.sigma:.3g}{more}", (step.sigma, k), xytext=(4, 0),
             textcoords="offset points", va="center",
         )  # fmt: skip
-    names = [steps[0].name, *(f"+ {step.name}" for step in steps[1:])]
+    names = [steps[0].name, *(f"+ {symbol_of(step.name)}" for step in steps[1:])]
     axes.set_yticks(place, names)
     axes.invert_yaxis()
     axes.set_xlim(0.0, 1.22 * sigma.max())

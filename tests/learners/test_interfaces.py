@@ -90,6 +90,18 @@ def test_a_network_of_ones_own_is_judged_under_the_ceiling_in_one_call(data, toy
     assert all("val_mae/logg" in scores for scores in seen.values())
 
 
+def test_scores_reach_tensorboard(tmp_path):
+    pytest.importorskip("tensorboard")
+    from starsmith.learners.interfaces.loggers import training_logger
+
+    write = training_logger("tensorboard", tmp_path)
+    write({"epoch": None, "train_loss": 1.0})
+    write({"epoch": 3, "train_loss": 0.5, "val_mae": {"logg": 0.2}, "best": True})
+
+    content = b"".join(path.read_bytes() for path in tmp_path.rglob("events*"))
+    assert b"val_mae/logg" in content
+
+
 def test_an_unknown_logger_is_answered():
     from starsmith.learners.interfaces.loggers import training_logger
 
