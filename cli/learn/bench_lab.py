@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LabOptions", "lab"]
 
+FEWEST = 32  # stars of a target, whatever is learned from them: its statistics are told
+
 
 @dataclass(frozen=True, kw_only=True)
 class LabOptions:
@@ -137,7 +139,7 @@ class _World:
         stars = domain.draw(suite.n_test, "test")
         ceilings = [domain_ceiling(domain, stars, continuum_free=free) for free in (False, True)]
         return LabTarget(
-            train=sample_of(domain, "train", max(suite.n)),
+            train=sample_of(domain, "train", max(*suite.n, FEWEST)),
             val=sample_of(domain, "val", suite.n_val),
             test=sample_of(domain, "test", suite.n_test),
             ceiling=ceilings[0].mean,

@@ -61,8 +61,9 @@ class SeenGrid:
             first, along = np.empty(n_spec, dtype=np.int64), np.empty((n_spec, degree + 1))
             basis_rows(spline_knots(nodes), degree, values, False, first, along)
             places = first[:, None] + np.arange(degree + 1)
-            rows = (rows[:, :, None] * nodes.size + places[:, None, :]).reshape(n_spec, -1)
-            weights = (weights[:, :, None] * along[:, None, :]).reshape(n_spec, -1)
+            shape = n_spec, rows.shape[1] * places.shape[1]
+            rows = (rows[:, :, None] * nodes.size + places[:, None, :]).reshape(shape)
+            weights = (weights[:, :, None] * along[:, None, :]).reshape(shape)
         start = np.arange(n_spec + 1) * rows.shape[1]
         return csr_array((weights.ravel(), rows.ravel(), start), (n_spec, len(self.coef)))
 

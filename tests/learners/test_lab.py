@@ -1,9 +1,12 @@
 """The laboratory's suites: cells, groups, ratios, and that finished cells are not done again."""
 
+import json
+
 import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import ConfigError, DataError
+from starsmith.data_contract.grid.grid_file import GridData, write_grid
 from starsmith.learners.benchmark import lab
 from starsmith.learners.benchmark.lab import (
     LabSuite,
@@ -15,7 +18,10 @@ from starsmith.learners.benchmark.lab import (
     run_lab,
 )
 from starsmith.learners.transfer.samples import white_noise
+from tests.cli.conftest import call
+from tests.conftest import star_flux
 from tests.learners.test_real_stars import toy_sample
+from tests.simulator.test_domains import SURVEY
 
 SUITE = LabSuite(
     name="toy", strategies=("zero_shot", "residual"), n=(0, 80), g=(0.0, 1.0), seeds=1, epochs=15,
@@ -71,3 +77,57 @@ def test_suites_are_read_and_wrong_ones_refused(tmp_path):
         load_lab(str(tmp_path / "bad.toml"))
     with pytest.raises(ConfigError, match="choose one of ci"):
         load_lab("other")
+
+
+LAB = """
+source = "{survey}"
+target = "{survey}"
+strategies = ["zero_shot"]
+n = [0]
+g = [0.0, 1.0]
+seeds = 1
+epochs = 1
+rates = [1e-3]
+n_source = 2000
+source_epochs = 20
+n_val = 30
+n_test = 40
+widths = [64]
+"""
+
+
+@pytest.mark.slow
+def test_the_command_on_grids_of_ones_own(tmp_path):
+    """Zero-shot loses where the physics is another; the ceiling of g = 0 is above it."""
+    wave = 8400.0 + 0.1 * np.arange(4000)
+    axes = {
+        "teff": np.linspace(3750.0, 6000.0, 4),
+        "logg": np.linspace(1.0, 5.0, 4),
+        "m_h": np.linspace(-2.0, 0.5, 4),
+    }
+    teff, logg, m_h = axes.values()
+    flux = np.stack([[[star_flux(t, g, z, wave) for z in m_h] for g in logg] for t in teff])
+    depth = (flux / flux.max(axis=-1, keepdims=True)) ** 0.3
+    for name, spectra in (("a", flux), ("b", flux * depth)):
+        grid = GridData(
+            name=name,
+            axes=axes,
+            wave=wave,
+            flux=spectra.astype(np.float32),
+            valid=np.ones(flux.shape[:3], dtype=bool),
+            resolution=20_000.0,
+        )
+        write_grid(tmp_path / f"{name}.zarr", grid)
+    (tmp_path / "toy.toml").write_text(SURVEY)
+    (tmp_path / "lab.toml").write_text(LAB.format(survey=tmp_path / "toy.toml"))
+    words = ("--suite", tmp_path / "lab.toml", "--out", tmp_path / "lab", "--json")
+    words += ("--grid", tmp_path / "a.zarr")
+    done = call("speclearn bench lab", *words)
+    assert done.exit_code == 2, done.stderr
+    assert "needs a second grid; give --grid-b" in done.stderr
+    done = call("speclearn bench lab", *words, "--grid-b", tmp_path / "b.zarr")
+    assert done.exit_code == 0, done.stderr
+    rows = json.loads(done.stdout)["rows"]
+    found = {(r["g"], r["label"]): r for r in rows if r["group"] == "all"}
+    assert found[1.0, "m_h"]["ratio"] < found[0.0, "m_h"]["ratio"]
+    assert all(row["ratio"] < 1.0 + 2 * row["error"] for row in found.values())
