@@ -1,14 +1,16 @@
 """Checkpoints on fresh stars beside the exact posterior mean: a table in Markdown.
 
 ``python -m benchmarks.compressed --stars 3000 models/compressed models/ridge ...`` scores what was
-trained; ``--train 60 --data data.zarr`` first trains compressed, specvit_tiny, lightgbm and ridge
-for that many seconds of wall time each (one round, epoch or tree tells how many fit). The stars
-are those of no data set; the exact posterior mean takes 6 ms of one core a star.
+trained; ``--train 60 --train 180 --data data.zarr`` first trains compressed, specvit_tiny, lightgbm
+and ridge for that many seconds of processor time each, all threads together: two short runs tell
+how many rounds, epochs or trees fit. Half of them is the wall time of two idle cores, and what
+else runs on the machine does not count. The stars are those of no data set; the exact posterior
+mean takes 6 ms of one core a star.
 """
 
 import argparse
 import json
-import time
+import os
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -17,33 +19,60 @@ import numpy as np
 
 from starsmith.cli.shared.options import BankSource
 from starsmith.data_contract.bank.bank_file import Bank
+from starsmith.data_contract.dataset.training import TrainingView
 from starsmith.data_contract.quantities import SNR_EDGES
 from starsmith.data_contract.text_tables import text_table
 from starsmith.fisher.posterior.posterior_mean import posterior_mean
-from starsmith.learners import Predictor, fit, load_checkpoint, load_recipe
+from starsmith.learners import ForwardView, Predictor, fit, load_checkpoint, load_recipe
 from starsmith.learners.estimators.registry import with_forward
 from starsmith.simulator.generation.recorded import open_recorded, recorded_bank
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
 
 SEED, BLOCK, N_BOOTSTRAP = 777, 1000, 300
-PILOT = {"specvit_tiny": ("epochs", 1), "lightgbm": ("rounds", 20)}
-"""Model -> key of its recipe that time grows with, and what the pilot run gives it."""
+SPENT = "cpu.json"
+PILOT = {
+    "compressed": ("epochs", (1, 3)),
+    "specvit_tiny": ("epochs", (1, 2)),
+    "lightgbm": ("rounds", (10, 30)),
+}
+"""Model -> key of its recipe that time grows with, and what the two pilot runs give it."""
 
 
-def train(model: str, seconds: float, data: Path, out: Path) -> Path:
-    """Train log g for so many seconds; returns the checkpoint."""
+def cpu_seconds() -> float:
+    """Processor time of this process and of those it has waited for, all threads."""
+    return sum(os.times()[:4])
+
+
+def pilot(model: str, view: ForwardView | TrainingView, out: Path) -> tuple[float, float]:
+    """Processor seconds before the first round, epoch or tree, and of each."""
+    key, counts = PILOT[model]
+    spent = []
+    for few in counts:
+        start = cpu_seconds()
+        fit(model, view, "logg", load_recipe(model, **{key: few}), out / f"{model}_pilot_{few}")
+        spent.append(cpu_seconds() - start)
+    each = max((spent[1] - spent[0]) / (counts[1] - counts[0]), 1e-3)
+    return max(spent[0] - counts[0] * each, 0.0), each
+
+
+def train(model: str, budgets: list[float], data: Path, out: Path) -> list[Path]:
+    """Train log g within each budget of processor seconds; returns the checkpoints."""
     dataset = open_recorded(data)
     view = with_forward(model, dataset.training(), dataset, recorded_bank)
-    changes = {"seconds": seconds} if model == "compressed" else {}
-    if model in PILOT:
-        key, few = PILOT[model]
-        start = time.perf_counter()
-        fit(model, view, "logg", load_recipe(model, **{key: few}), out / f"{model}_pilot")
-        changes = {key: max(1, int(few * seconds / (time.perf_counter() - start)))}
-    folder = out / f"{model}_{seconds:g}s"
-    fit(model, view, "logg", load_recipe(model, **changes), folder)
-    return folder
+    first, each = pilot(model, view, out) if model in PILOT else (0.0, 0.0)
+    folders = []
+    for seconds in budgets:
+        folder = out / f"{model}_{seconds:g}s"
+        folders.append(folder)
+        if folder.exists():
+            continue
+        changes = {PILOT[model][0]: max(1, int((seconds - first) / each))} if each else {}
+        start = cpu_seconds()
+        fit(model, view, "logg", load_recipe(model, **changes), folder)
+        spent = {"cpu_seconds": round(cpu_seconds() - start, 1)} | changes
+        (folder / SPENT).write_text(json.dumps(spent) + "\n")
+    return folders
 
 
 def blocks(bank: Bank, n: int) -> Iterator[dict[str, np.ndarray]]:
@@ -56,10 +85,10 @@ def blocks(bank: Bank, n: int) -> Iterator[dict[str, np.ndarray]]:
         yield {"seen": seen, "labels": draws.labels, "snr": seen.snr, "exact": exact.mean}
 
 
-def score(name: str, model: Predictor, value: np.ndarray, stars: dict, bank: Bank) -> list[dict]:
+def score(path: Path, model: Predictor, value: np.ndarray, stars: dict, bank: Bank) -> list[dict]:
     """Rows of one model: efficiency of every label, pooled with its lower bound, and by S/N."""
     rows, rng = [], np.random.default_rng(0)
-    finished = model.card["finished"]
+    spent = json.loads(found.read_text()) if (found := path / SPENT).exists() else {}
     for k, label in enumerate(model.labels):
         column = bank.label_names.index(label)
         truth = stars["labels"][:, column]
@@ -68,9 +97,9 @@ def score(name: str, model: Predictor, value: np.ndarray, stars: dict, bank: Ban
         low = np.percentile(best[picks].mean(axis=1) / own[picks].mean(axis=1), 5)
         apart = own - best
         row = {
-            "model": name,
+            "model": path.name,
             "label": label,
-            "wall s": round(finished["seconds"]),
+            "CPU s": spent.get("cpu_seconds", ""),
             "R2": f"{1 - own.mean() / truth.var():.3f}",
             "best": f"{1 - best.mean() / truth.var():.3f}",
             "efficiency": f"{best.mean() / own.mean():.3f} (above {low:.3f})",
@@ -88,7 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", type=Path)
     parser.add_argument("--stars", type=int, default=20_000)
-    parser.add_argument("--train", type=float)
+    parser.add_argument("--train", type=float, action="append")
     parser.add_argument("--data", type=Path, default=Path("data.zarr"))
     parser.add_argument("--out", type=Path, default=Path("models"))
     parser.add_argument("--json", type=Path)
@@ -96,7 +125,8 @@ def main() -> None:
     paths = list(options.models)
     if options.train:
         names = ("ridge", "lightgbm", "specvit_tiny", "compressed")
-        paths += [train(name, options.train, options.data, options.out) for name in names]
+        for name in names:
+            paths += train(name, options.train, options.data, options.out)
     bank = BankSource(bank=None).open()
     models = {str(path): load_checkpoint(path) for path in paths}
     found: dict[str, list] = {name: [] for name in ("labels", "snr", "exact", *models)}
@@ -109,7 +139,7 @@ def main() -> None:
     rows = [
         row
         for name, model in models.items()
-        for row in score(Path(name).name, model, stars[name], stars, bank)
+        for row in score(Path(name), model, stars[name], stars, bank)
     ]
     print(f"Efficiency on {options.stars} fresh stars of the demo bank\n\n{text_table(rows)}")
     if options.json:
