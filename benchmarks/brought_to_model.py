@@ -22,7 +22,6 @@ from starsmith.data_contract.dataset.training import line_fwhm
 from starsmith.data_contract.surveys.spectrum import SpectrumArm, SurveySpectrum, Velocity
 from starsmith.learners.prediction.matching import SpectrumMatcher
 from starsmith.learners.prediction.predict import load_checkpoint
-from starsmith.learners.prediction.radial_velocity import VelocityMeter
 
 FINE = 0.05  # Å
 N_REST = 160  # validation stars whose velocity is measured
@@ -99,7 +98,7 @@ def row_of(matcher: SpectrumMatcher, stars: Stars, truth: np.ndarray, name: str)
 
 def at_rest(matcher: SpectrumMatcher, split: Split) -> str:
     """Scatter and stated errors of significant velocities of stars at rest, by S/N."""
-    meter = VelocityMeter(matcher.predictor.statistics)
+    meter = matcher.predictor.meter
     seen = split.observe(slice(0, min(N_REST, len(split))))
     snr = np.median(seen.flux / seen.error, axis=1)
     found = [meter.measure(seen[k]) for k in range(len(seen))]

@@ -23,8 +23,8 @@ from starsmith.data_contract.dataset.training import TrainingView
 from starsmith.data_contract.quantities import SNR_EDGES
 from starsmith.data_contract.text_tables import text_table
 from starsmith.fisher.posterior.posterior_mean import posterior_mean
-from starsmith.learners import ForwardView, Predictor, fit, load_checkpoint, load_recipe
-from starsmith.learners.estimators.registry import with_forward
+from starsmith.learners import Predictor, fit, load_checkpoint, load_recipe
+from starsmith.learners.estimators.registry import ForwardView, with_forward
 from starsmith.simulator.generation.recorded import open_recorded, recorded_bank
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior

@@ -3,21 +3,15 @@
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 
-from starsmith.data_contract.constants import LIGHT_SPEED_KM_S
 from starsmith.data_contract.observed import Observed
 from starsmith.data_contract.quality import quality_value
 from starsmith.learners.preprocess import Statistics
 
-__all__ = ["AT_REST", "is_at_rest", "knows_velocities", "quality_of"]
+__all__ = ["knows_velocities", "quality_of"]
 
 EDGE = 0.02  # of the range of a training label
 FEW = 0.9  # of the pixels
-FASTEST, STEP = 600.0, 5.0  # km/s; a third of a PFS pixel
-AT_REST = 15.0  # km/s; a PFS pixel
-SIGNIFICANT = 7.0  # scatter of the correlation far from its peak
-CONTINUUM_PIXEL = 201  # wider than any line but the broadest
 
 
 def quality_of(
@@ -73,48 +67,3 @@ def knows_velocities(card: Mapping) -> bool:
     """Whether a model was trained on stars that move; one that does not say was not."""
     low, high = card.get("limits", {}).get("velocity", (0.0, 0.0))
     return high > low
-
-
-def is_at_rest(statistics: Statistics, seen: Observed) -> bool:
-    """Whether one spectrum can be told to be at rest, to 15 km/s.
-
-    The lines of the mean training spectrum, shifted from -600 to 600 km/s, are correlated with
-    those of the star. It is at rest if the highest peak stands out of the correlation's scatter
-    and lies there; if no peak stands out, nobody knows.
-
-    Parameters
-    ----------
-    statistics : Statistics
-    seen : Observed
-        Of one spectrum, shape (1, n_wave).
-    """
-    mean, weight = statistics.normaliser.mean, statistics.normaliser.std**-2.0
-    if not mean.any():  # forward models keep none
-        mean, weight = _first_component(statistics), np.ones(mean.size)
-    usable = seen.usable[0]
-    flux = np.interp(np.arange(mean.size), np.flatnonzero(usable), seen.flux[0][usable])
-    lines = np.where(usable, _without_continuum(flux / np.median(flux)), 0.0)
-    pattern = _without_continuum(mean)
-    order = np.argsort(statistics.wave, kind="stable")
-    wave, pattern, lines, weight = (x[order] for x in (statistics.wave, pattern, lines, weight))
-    velocity = np.arange(-FASTEST, FASTEST + STEP / 2, STEP)
-    match = np.empty(velocity.size)
-    for k, speed in enumerate(velocity):
-        shifted = np.interp(wave / (1.0 + speed / LIGHT_SPEED_KM_S), wave, pattern)
-        match[k] = (weight * shifted * lines).sum() / np.sqrt((weight * shifted**2).sum())
-    best = velocity[np.argmax(match)]
-    far = np.abs(velocity - best) > 20.0 * AT_REST
-    scatter = 1.4826 * np.median(np.abs(match[far] - np.median(match[far])))
-    stands_out = match.max() - np.median(match[far]) > SIGNIFICANT * scatter
-    return bool(stands_out and abs(best) <= AT_REST)
-
-
-def _first_component(statistics: Statistics) -> np.ndarray:
-    if statistics.typical is None:
-        return np.ones(statistics.wave.size)
-    first = statistics.typical.basis[-1].astype(np.float64)
-    return first / np.median(first)
-
-
-def _without_continuum(flux: np.ndarray) -> np.ndarray:
-    return flux - uniform_filter1d(flux, CONTINUUM_PIXEL, mode="nearest")

@@ -11,11 +11,10 @@ from starsmith.cli.fisher.options import (
     effort_options,
     nuisance_option,
     parse_nuisances,
-    target_option,
 )
-from starsmith.cli.shared.command import Command, json_option, overwrite_option
+from starsmith.cli.shared.command import Command, echo_json, json_option, overwrite_option
 from starsmith.cli.shared.option_table import EXISTING, PATH, flag, grouped, option, takes
-from starsmith.cli.shared.option_types import Edges, Named, Numbers
+from starsmith.cli.shared.option_types import LABEL_NAMES, Edges, Named, Numbers
 from starsmith.cli.shared.options import (
     BANK_OPTIONS,
     RANGES,
@@ -45,6 +44,8 @@ __all__ = ["CeilingRequest", "ceiling"]
 
 OTHERS = ("population", "preset", *OF_SURVEYS)
 """Options that a data set fixes too."""
+VELOCITY = "rv"
+NOT_OF_VELOCITY = ("mags", "statistics", "by_arm", "noise_term", "plot", "nuisance")
 SUFFIXES = (".ecsv", ".json", ".md")
 
 
@@ -67,7 +68,11 @@ class CeilingRequest:
     mags: tuple[float, ...] = option(
         type=Numbers(), default=(), help="A row per magnitude, instead of S/N bins and --mag."
     )
-    target: str = target_option()
+    target: str = option(
+        type=click.Choice([*LABEL_NAMES, VELOCITY]),
+        default="logg",
+        help="A label; or rv, whose bounds in km/s are told.",
+    )
     data: Path | None = option(
         type=EXISTING, help="Score the test stars of this data set, with its bank and prior."
     )
@@ -129,7 +134,7 @@ class CeilingRequest:
         from starsmith.simulator.presets import settle
 
         if self.data is None:
-            refuse_unbounded(self.prior)
+            refuse_unbounded(self.prior, self.target == VELOCITY)
             bank = self.source.open()
             if self.prior.population is not None:
                 check_population(bank, self.prior.population)
@@ -140,7 +145,24 @@ class CeilingRequest:
                 "--data already fixes the bank, the prior and the noise; drop "
                 + ", ".join(map(flag, typed))
             )
-        return DatasetStars.of(open_recorded(self.data))
+        return DatasetStars.of(open_recorded(self.data), moving=self.target == VELOCITY)
+
+    def velocity_rows(self) -> list[dict]:
+        """Bounds on the radial velocity, of all stars and of each bin asked for."""
+        from starsmith.data_contract.quantities import SNR_EDGES
+        from starsmith.fisher.ceilings.velocity import velocity_bounds
+
+        if typed := typed_on_command_line(*NOT_OF_VELOCITY):
+            raise click.UsageError(
+                f"--target {VELOCITY} has Cramér-Rao bounds only; drop "
+                + ", ".join(map(flag, typed))
+            )
+        stars, effort = self.stars(), self.effort
+        found = velocity_bounds(
+            stars.bank, stars.prior, stars.draws, stars.noise, effort.n_star, effort.seed
+        )
+        rows = found.rows(self.snr_bins or SNR_EDGES)
+        return rows if self.snr_bins else rows[:1]
 
 
 @click.command(
@@ -150,6 +172,7 @@ class CeilingRequest:
         "specfisher ceiling --data data.zarr --snr-bins 0,5,10,inf --plot ceiling.png",
         "specfisher ceiling --mag 22-22.5 --target teff --out ceiling.ecsv",
         "specfisher ceiling --mags 20.5,21,22",
+        "specfisher ceiling --target rv --snr-bins",
         "specfisher ceiling --preset specvit --mag 19..22.5 --snr-bins specvit",
         "specfisher ceiling --population stars.ecsv --sky-floor correlated --snr-bins",
         "specfisher ceiling --grid bosz.zarr --instrument b+r+n --population stars.ecsv --by-arm",
@@ -168,6 +191,9 @@ def ceiling(options: CeilingRequest) -> None:
     if options.mags and (typed := typed_on_command_line("snr_bins", "data", "mag")):
         raise click.UsageError(f"--mags sets stars and rows; drop {', '.join(map(flag, typed))}")
     options.check_outputs()
+    if options.target == VELOCITY:
+        _tell_velocity(options)
+        return
     choices = options.choices()
     table = options.stars().ceiling(options.target, choices, options.by_arm, tell_ceiling)
     if options.plot:
@@ -176,3 +202,26 @@ def ceiling(options: CeilingRequest) -> None:
     if options.out:
         table.write(options.out)
     click.echo(table.to_json() if options.as_json else table.to_markdown())
+
+
+def _tell_velocity(options: CeilingRequest) -> None:
+    """Print, and write where asked, the bounds on the radial velocity."""
+    import json
+
+    from starsmith.data_contract.files.atomic import staged_file, write_text
+    from starsmith.data_contract.text_tables import text_table
+
+    rows = options.velocity_rows()
+    text = f"Cramér-Rao bounds on the radial velocity [km/s]\n\n{text_table(rows)}"
+    if options.out and options.out.suffix == ".ecsv":
+        from astropy.table import Table
+
+        with staged_file(options.out) as partial:
+            Table(rows=rows).write(partial, format="ascii.ecsv", overwrite=True)
+    elif options.out:
+        as_json = options.out.suffix == ".json"
+        write_text(options.out, (json.dumps({"rv": rows}, indent=2) if as_json else text) + "\n")
+    if options.as_json:
+        echo_json("specfisher.velocity", {"target": VELOCITY, "unit": "km s-1", "rows": rows})
+    else:
+        click.echo(text)

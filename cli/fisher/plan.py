@@ -14,7 +14,7 @@ from starsmith.cli.fisher.options import (
 )
 from starsmith.cli.shared.command import Command, finish, json_option, overwrite_option
 from starsmith.cli.shared.option_table import PATH, flag, grouped, option, takes
-from starsmith.cli.shared.option_types import Count, Duration, Named, Values
+from starsmith.cli.shared.option_types import LABEL_NAMES, Count, Duration, Named, Values
 from starsmith.cli.shared.options import (
     BankSource,
     bank_options,
@@ -47,9 +47,9 @@ class PlanOptions:
 
     sigma: dict[str, float] = option(
         "--target-sigma",
-        type=Values(),
+        type=Values((*LABEL_NAMES, "rv")),
         required=True,
-        help="Largest error allowed, of one label or several.",
+        help="Largest error allowed, of one label or several, or of the radial velocity.",
     )
     fraction: float = option(
         type=float, default=0.5, help="Of the stars that must be told so well."
@@ -110,6 +110,7 @@ class PlanOptions:
         "specfisher plan --target-sigma logg=0.3 --mag 20..22.5 --max-time 12h",
         "specfisher plan --target-sigma logg=0.3,m_h=0.15 --fraction 0.8 --mag 19..21",
         "specfisher plan --target-sigma logg=0.2 --star teff=4750,logg=2.5,m_h=-1 --mag 20",
+        "specfisher plan --target-sigma rv=3 --mag 20..22.5",
         "specfisher plan --target-sigma logg=0.3 --stars targets.ecsv --out plan.ecsv",
     ),
 )

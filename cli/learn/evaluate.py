@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from starsmith.learners.evaluation.leak import Verdict
     from starsmith.learners.evaluation.model_report import ModelReport
     from starsmith.learners.evaluation.posterior_scores import PosteriorScores
+    from starsmith.learners.evaluation.velocity_scores import VelocityScores
 
 __all__ = ["Inquiry", "evaluate"]
 
@@ -48,6 +49,9 @@ class Inquiry:
     n_template: int = option(type=Count(1000), default=40_000, help="Templates behind --ceiling.")
     calibration: bool = option(
         is_flag=True, help="Check stated uncertainties, where a model states them."
+    )
+    velocity: bool = option(
+        is_flag=True, help="Measure radial velocities: sigma over its bound, outliers, coverage."
     )
     noise_draws: int | None = option(
         type=Count(), help="Average over this many further noise draws."
@@ -87,6 +91,7 @@ class Inquiry:
             populations=[reweight(t, fractions, label) for t in tables] if fractions else [],
             verdicts=self._verdicts(binned, label, rows),
             posteriors=self._posteriors(rows) if self.calibration else [],
+            velocities=self._velocities(rows) if self.velocity else [],
         )
         self._write(tables, label)
         return report
@@ -102,6 +107,8 @@ class Inquiry:
         refuse_existing(self.out, self.overwrite)
         if self.out and len(self.models) > 1:
             raise ConfigError("--out holds the predictions of one model; evaluate one at a time")
+        if self.velocity and not any(path.is_dir() for path in self.models):
+            raise ConfigError("--velocity measures with a model's own stars: give its checkpoint")
         if self.ceiling and self.split not in (None, "test"):
             raise ConfigError("--ceiling is that of the test stars; drop --split")
         return parse_fractions(self.population) if self.population else None
@@ -140,6 +147,22 @@ class Inquiry:
 
         opened = [load_checkpoint(p, self.device) for p in self.models if p.is_dir()]
         return [score_posterior(model, rows) for model in opened if has_posterior(model)]
+
+    def _velocities(self, rows: "Split") -> list["VelocityScores"]:
+        """Scores of measured velocities, beside their bounds where the stars were simulated."""
+        from starsmith.fisher.ceilings.velocity import velocity_bounds
+        from starsmith.learners import load_checkpoint
+        from starsmith.learners.evaluation.velocity_scores import score_velocity
+        from starsmith.simulator.generation.recorded import recorded_bank
+        from starsmith.simulator.prior import Prior
+
+        opened = [load_checkpoint(p, self.device) for p in self.models if p.is_dir()]
+        bound, header = None, rows.header
+        if header.noise is not None:
+            prior = Prior({name: tuple(span) for name, span in header.prior.items()})
+            bank = recorded_bank(self.data)
+            bound = velocity_bounds(bank, prior, rows.draws, header.noise_terms, len(rows)).sigma
+        return [score_velocity(model, rows, bound, self.snr_bins) for model in opened]
 
     def _verdicts(self, tables: list["Predictions"], label: str, rows: "Split") -> list["Verdict"]:
         from starsmith.fisher import CeilingOptions, ceiling_of
@@ -182,6 +205,7 @@ class Inquiry:
         "speclearn evaluate vit/ ridge/ trees.ecsv data.zarr     (differences, star by star)",
         "speclearn evaluate vit/ data.zarr --ceiling             (exit 3 if it is too good)",
         "speclearn evaluate gp/ data.zarr --calibration --calibration-plot pit.png",
+        "speclearn evaluate ridge/ data.zarr --velocity          (radial velocities)",
     ),
 )
 @takes(Inquiry)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from starsmith.data_contract.predictions import Predictions
     from starsmith.learners import LabelEstimate, Predictor
     from starsmith.learners.prediction.posterior_draws import PosteriorDraws
+    from starsmith.learners.prediction.radial_velocity import MeasuredVelocity
 
 __all__ = ["PredictOptions", "predict"]
 
@@ -39,6 +40,9 @@ class PredictOptions:
         help="Radial velocity of the star [km/s], taken out.  [default: the file's, or measured]",
     )
     strict: bool = option(is_flag=True, help="Exit with 3 where a prediction has a quality flag.")
+    velocity: bool = option(
+        is_flag=True, help="Radial velocity too, measured whatever the file says [km/s]."
+    )
     posterior: str | None = option(
         type=Named(POSTERIORS),
         help="Quantiles of the posterior beside each value; or its draws, weighted, as --out.",
@@ -56,6 +60,7 @@ class PredictOptions:
     examples=(
         "speclearn predict vit/ my_star.ecsv",
         "speclearn predict vit/ my_star.fits --rv -32.5 --strict",
+        "speclearn predict vit/ my_star.fits --velocity",
         "speclearn predict vit/ data.zarr --split test --out predictions.ecsv",
         "speclearn predict models/compressed my_star.ecsv --posterior quantiles --corner star.png",
     ),
@@ -83,11 +88,15 @@ def predict(options: PredictOptions) -> None:
         raise click.UsageError("--air and --rv are of a file; a data set knows both")
     if options.posterior == "samples" and not (is_spectrum and options.out):
         raise click.UsageError("--posterior samples are of a file, and go to a table: add --out")
+    if options.velocity and not is_spectrum and options.out:
+        raise click.UsageError(
+            "--velocity of a data set goes to no table; drop --out, or --velocity"
+        )
     check_suffix(options.corner)
     refuse_existing(options.out, options.overwrite)
     predictor = load_checkpoint(options.model, options.device)
     rows = _of_file(predictor, options) if is_spectrum else _of_split(predictor, options)
-    step = len(predictor.labels) if is_spectrum else 1
+    step = len(predictor.labels) + options.velocity if is_spectrum else 1
     quality = np.array([row["quality"] for row in rows[::step]])
     if options.as_json:
         echo_json("speclearn.predict", {"source": str(options.source), "predictions": rows})
@@ -129,13 +138,17 @@ def _of_file(predictor: "Predictor", options: PredictOptions) -> list[dict]:
             drawn = _drawn(predictor, matched.seen[None], options)
             _add_quantiles(found, drawn)
             draws.append((name, drawn))
+        if options.velocity:
+            measured = matcher.velocity(spectrum)
+            found.append(_velocity_row(measured, found[0]))
+            _tell_modes(name, measured)
         rows += found
     if not rows:
         more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
         raise DataError(f"{options.source}: {refused[0].partition(': ')[2]}{more}")
     for line in refused:
         click.echo(f"left out: {line}", err=True)
-    if len(rows) == len(predictor.labels) and not refused:
+    if len(rows) == len(predictor.labels) + options.velocity and not refused:
         rows = [{k: v for k, v in row.items() if k != "spectrum"} for row in rows]
     if options.corner:
         from starsmith.learners.evaluation.corner_figure import plot_corner
@@ -200,6 +213,38 @@ def _label_row(estimate: "LabelEstimate") -> dict:
     return row | {"flags": " ".join(estimate.flags)}
 
 
+def _velocity_row(found: "MeasuredVelocity", other: dict) -> dict:
+    """A velocity as one more label, with the columns of the others of its spectrum."""
+    from math import isfinite
+
+    from scipy.special import ndtri
+
+    from starsmith.data_contract.quality import flag_names, quality_value
+    from starsmith.data_contract.quantities import UNITS
+
+    error = found.error if isfinite(found.error) else nan
+    quality = 0 if found.known else quality_value("unknown_velocity")
+    row = dict(other) | {
+        "label": "rv",
+        "value": found.rv,
+        "uncertainty": error,
+        "unit": UNITS["rv"],
+        "quality": quality,
+        "flags": " ".join(flag_names(quality)),
+    }
+    levels = {
+        name: float(name[1:]) / 100 for name in row if name.startswith("q") and name[1:2].isdigit()
+    }
+    return row | {name: found.rv + error * float(ndtri(level)) for name, level in levels.items()}
+
+
+def _tell_modes(name: str, found: "MeasuredVelocity") -> None:
+    """Say on stderr where else the star's velocity may lie."""
+    if found.others:
+        others = ", ".join(f"{rv:+.0f} km/s ({share:.0%})" for rv, share in found.others)
+        click.echo(f"{name}: {found.share:.0%} at {found.rv:+.1f} km/s; or {others}", err=True)
+
+
 def _of_split(predictor: "Predictor", options: PredictOptions) -> list[dict]:
     """Predict a split of a data set, and write a table where asked; a row per spectrum."""
     from starsmith.data_contract.predictions import write_predictions
@@ -213,6 +258,11 @@ def _of_split(predictor: "Predictor", options: PredictOptions) -> list[dict]:
     rows = [_split_row(predictions, k) for k in range(len(predictions))]
     if options.posterior:
         _add_split_quantiles(rows, _drawn(predictor, split.observe(), options))
+    if options.velocity:
+        for k, row in enumerate(rows):
+            found = predictor.meter.measure(split.observe(slice(k, k + 1))[0])
+            row |= {"rv": found.rv, "rv_uncertainty": found.error, "rv_share": found.share}
+            row["rv_true"] = float(split.draws.rv[k])
     return rows
 
 

@@ -46,14 +46,19 @@ class DatasetStars:
     noise: NoiseModel = CALCULATOR
 
     @classmethod
-    def of(cls, dataset: Dataset, bank: Bank | None = None) -> "DatasetStars":
-        """Return the test stars of a data set, with the bank, prior and noise it was made with."""
+    def of(cls, dataset: Dataset, bank: Bank | None = None, moving: bool = False) -> "DatasetStars":
+        """Return the test stars of a data set, with the bank, prior and noise it was made with.
+
+        Stars that move are refused unless ``moving``.
+        """
         if dataset.header.noise is None:
             raise DataError(
                 f"{dataset.path}: no ceiling: these spectra were observed, and nothing says how "
                 "they came about; drop --ceiling, or make a data set like them with specsim"
             )
-        refuse_unbounded(Prior({name: tuple(b) for name, b in dataset.header.prior.items()}))
+        refuse_unbounded(
+            Prior({name: tuple(b) for name, b in dataset.header.prior.items()}), moving
+        )
         bank = bank or recorded_bank(dataset.path)
         prior = recorded_prior(dataset, bank)
         return cls(bank, prior, dataset.split("test").draws, dataset.header.noise_terms)
@@ -127,9 +132,9 @@ def ceiling_of(
     return stars.ceiling(target, options or CeilingOptions(), by_arm, progress)
 
 
-def refuse_unbounded(prior: Prior) -> None:
+def refuse_unbounded(prior: Prior, moving: bool = False) -> None:
     """Raise ConfigError for what stars may have and ceilings do not know."""
-    if prior.moving:
+    if prior.moving and not moving:
         raise ConfigError("--rv: ceilings are those of stars at rest; drop --rv")
     if prior.reddened:
         raise ConfigError("--ebv: ceilings are those of stars without dust; drop --ebv")

@@ -15,12 +15,21 @@ from starsmith.data_contract.quantities import CONDITIONS
 from starsmith.data_contract.unit_conversion import plain_value
 from starsmith.fisher.information.crlb import crlb_from_gram
 from starsmith.fisher.information.jacobian import Columns, label_columns
+from starsmith.fisher.information.nuisances import velocity_column
 from starsmith.fisher.stars import free_labels, star_at
 from starsmith.simulator.observe import draw_stars
 from starsmith.simulator.planning.snr_rule import SnrRule
 from starsmith.simulator.prior import Prior
 
-__all__ = ["ExposurePlan", "Goal", "exposure_units", "least_integer", "pixels_of", "plan_exposures"]
+__all__ = [
+    "ExposurePlan",
+    "Goal",
+    "exposure_units",
+    "fitted_labels",
+    "least_integer",
+    "pixels_of",
+    "plan_exposures",
+]
 
 MAG_STEP = 0.01
 MAG_SPAN = (5.0, 30.0)
@@ -35,7 +44,8 @@ class Goal:
     Attributes
     ----------
     sigma : mapping of str to float
-        Label -> largest Cramér-Rao bound allowed; a star must meet all of them [label].
+        Label, or ``rv`` [km/s] -> largest Cramér-Rao bound allowed; a star must meet all of them
+        [label].
     fraction : float
         Of the stars that must meet them, above 0 and up to 1.
     max_time : float
@@ -196,7 +206,7 @@ class _Sample:
 
 
 def _sample(bank: Bank, prior: Prior, goal: Goal, star: Mapping[str, float] | None) -> _Sample:
-    names = {label: free_labels(bank, prior, label) for label in goal.sigma}
+    names = fitted_labels(bank, prior, goal)
     if star:
         labels = star_at(bank, prior, star).labels
         draws = replace(
@@ -205,13 +215,22 @@ def _sample(bank: Bank, prior: Prior, goal: Goal, star: Mapping[str, float] | No
         )
     else:
         draws = draw_stars(bank, prior, goal.seed, "test", np.arange(goal.n_star))
-    return _Sample(
-        _columns(bank, draws, next(iter(names.values())), goal), draws.conditions, bank, goal
-    )
+    return _Sample(_columns(bank, draws, names, goal), draws.conditions, bank, goal)
+
+
+def fitted_labels(bank: Bank, prior: Prior, goal: Goal) -> tuple[str, ...]:
+    """Labels the prior varies; ConfigError if the goal has one that it does not."""
+    for label in goal.sigma:
+        if label != "rv":
+            free_labels(bank, prior, label)
+    return tuple(n for n in bank.label_names if prior.ranges[n][1] > prior.ranges[n][0])
 
 
 def _columns(bank: Bank, draws: Draws, names: tuple[str, ...], goal: Goal) -> Columns:
     columns = label_columns(bank, draws.labels, np.zeros(len(draws)), names, goal.normalise)
+    if "rv" in goal.sigma:
+        slope = velocity_column(columns.flux, bank.wave, bank.noise.arms)
+        columns = columns.extended("rv", slope)
     return columns.at_pixels(pixels_of(bank, goal.arm))
 
 

@@ -9,8 +9,7 @@ from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.quantities import DUST
 from starsmith.fisher.information.jacobian import Columns, label_columns
 from starsmith.fisher.information.nuisances import velocity_column
-from starsmith.fisher.stars import free_labels
-from starsmith.fisher.survey.exposure_plan import Goal, exposure_units, pixels_of
+from starsmith.fisher.survey.exposure_plan import Goal, exposure_units, fitted_labels, pixels_of
 from starsmith.fisher.survey.source_plan import Sources, plan_sources
 from starsmith.simulator.planning.snr_rule import PixelLayout
 from starsmith.simulator.prior import Prior
@@ -100,7 +99,7 @@ def plan_stars(bank: Bank, prior: Prior, stars: Draws, goal: Goal) -> StarPlan:
     -------
     plan : StarPlan
     """
-    names = next(iter([free_labels(bank, prior, label) for label in goal.sigma if label != "rv"]))
+    names = fitted_labels(bank, prior, goal)
     one, longest = exposure_units(prior, goal)
     number, snr, shortfall = (np.full(len(stars), np.nan) for _ in range(3))
     exists = np.flatnonzero(~touches_filled(bank, stars.labels))
@@ -108,7 +107,7 @@ def plan_stars(bank: Bank, prior: Prior, stars: Draws, goal: Goal) -> StarPlan:
     fitted: tuple[str, ...] = names
     for start in range(0, exists.size, BLOCK):
         rows = exists[start : start + BLOCK]
-        sources = star_sources(bank, stars.take(rows), names, goal.normalise)
+        sources = star_sources(bank, stars.take(rows), names, goal.normalise, "rv" in goal.sigma)
         found = plan_sources(replace(sources, pixels=pixels), goal, one, longest)
         shortfall[rows], met = found.shortfall, found.met
         varied = found.exp_count if goal.vary == "exp_count" else found.exp_time

@@ -10,6 +10,7 @@ from starsmith.learners.evaluation.evaluate import Evaluation
 from starsmith.learners.evaluation.leak import Verdict, refuse_leaks
 from starsmith.learners.evaluation.pairs import Difference
 from starsmith.learners.evaluation.posterior_scores import PosteriorScores
+from starsmith.learners.evaluation.velocity_scores import VelocityScores
 from starsmith.learners.evaluation.weighting import Reweighted
 from starsmith.learners.scores.metrics import Interval
 
@@ -26,6 +27,7 @@ class ModelReport:
     populations: list[Reweighted] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     posteriors: list[PosteriorScores] = field(default_factory=list)
+    velocities: list[VelocityScores] = field(default_factory=list)
 
     def to_dict(self) -> dict:
         """Plain types; the scores of a single model stand at the top level."""
@@ -38,6 +40,7 @@ class ModelReport:
             "population": [p.__dict__ | {"scores": _plain(p.scores)} for p in self.populations],
             "ceiling": [v.to_dict() for v in self.verdicts],
             "posterior": [p.to_dict() for p in self.posteriors],
+            "velocity": [v.to_dict() for v in self.velocities],
         }
 
     def to_markdown(self) -> str:
@@ -54,6 +57,9 @@ class ModelReport:
             parts.append(
                 f"Posteriors of all targets, beside the exact ones\n\n{text_table(rows)}\n"
             )
+        if self.velocities:
+            rows = [row for v in self.velocities for row in v.table()]
+            parts.append(f"Radial velocities\n\n{text_table(rows)}\n")
         if self.populations:
             rows = [_population_row(p) for p in self.populations]
             parts.append(f"In another population\n\n{text_table(rows)}\n")

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
@@ -31,16 +30,14 @@ from starsmith.learners.prediction.predict import (
     predict,
     table_of,
 )
-from starsmith.learners.prediction.radial_velocity import VelocityMeter
+from starsmith.learners.prediction.radial_velocity import MeasuredVelocity
 from starsmith.learners.preprocess import iterate_blocks
-from starsmith.learners.quality import AT_REST, is_at_rest, knows_velocities
+from starsmith.learners.quality import knows_velocities
 
 __all__ = ["Matched", "SpectrumMatcher", "predict_any"]
 
 COARSER = 1.5  # times as wide: pixels that several of the spectrum's fall into
 BLOCK_ROWS = 256  # spectra read at a time
-UNSURE = 10.0  # km/s; a velocity less certain moves lines by more than half a pixel
-FEWEST = 100  # pixels that a velocity is measured on
 UNMOVED = StandardRecipe(snr=False, rest=False)
 
 
@@ -92,10 +89,6 @@ class SpectrumMatcher:
 
     def __init__(self, predictor: Predictor):
         self.predictor = predictor
-
-    @cached_property
-    def _meter(self) -> VelocityMeter:
-        return VelocityMeter(self.predictor.statistics)
 
     def match(self, spectrum: SurveySpectrum, rv: float | None = None) -> Matched:
         """Bring one spectrum, of any number of arms, to the model.
@@ -169,29 +162,35 @@ class SpectrumMatcher:
         self, spectrum: SurveySpectrum, own: Observed | None
     ) -> tuple[float | None, tuple[str, ...]]:
         """Velocity by the training set, and how it was had; None where none can be told."""
-        if own is not None and is_at_rest(self.predictor.statistics, own[None]):
-            return 0.0, ()
+        found = self._velocity(spectrum, own)
+        if np.isnan(found.rv):
+            return None, ()
+        if not found.known:
+            return None, ("its velocity cannot be measured: not moved",)
+        if own is not None and found.at_rest:
+            return 0.0, ()  # to be shifted on its own pixels costs more than such a velocity
+        return found.rv, (f"velocity {found.rv:+.1f} ± {found.error:.1f} km/s measured",)
+
+    def velocity(self, spectrum: SurveySpectrum) -> MeasuredVelocity:
+        """Measure the radial velocity of one spectrum, whatever its file says."""
+        return self._velocity(spectrum, self._on_own_pixels(spectrum))
+
+    def _velocity(self, spectrum: SurveySpectrum, own: Observed | None) -> MeasuredVelocity:
         seen, shared = own, 1.0
         if seen is None:
             seen = standardise(spectrum, UNMOVED, self.predictor.wave)
-            shared = seen.correlation_length  # pixels whose noise is one
-        if seen.usable.sum() < FEWEST or not np.median(seen.flux[seen.usable]) > 0:
-            return None, ()
-        found = self._meter.measure(seen)
-        error = found.error * max(shared, 1.0) ** 0.5
-        if not found.significant or error > UNSURE:
-            return None, ("its velocity cannot be measured: not moved",)
-        if own is not None and abs(found.rv) <= max(AT_REST, 3.0 * error):
-            return 0.0, ()  # to be shifted on its own pixels costs more than such a velocity
-        return found.rv, (f"velocity {found.rv:+.1f} ± {error:.1f} km/s measured",)
+            shared = max(seen.correlation_length, 1.0)  # pixels whose noise is one
+        found = self.predictor.meter.measure(seen)
+        return replace(found, error=found.error * shared**0.5)
 
 
 def predict_any(predictor: Predictor, split: Split) -> Predictions:
     """Predict the labels of every spectrum of a split, on whatever pixels.
 
-    Spectra on the model's pixels are taken as they are; observed stars on others, or that move, are
-    brought to it one by one, see `SpectrumMatcher`. One that cannot be used has NaN. Simulated
-    stars on other pixels are refused: simulate them again with the model's instrument.
+    Spectra of stars at rest on the model's pixels are taken as they are; stars that move, and
+    observed ones on other pixels, are brought to it one by one, see `SpectrumMatcher`; the velocity
+    of a simulated star is measured. One that cannot be used has NaN. Simulated stars on other
+    pixels are refused: simulate them again with the model's instrument.
 
     Parameters
     ----------
@@ -205,9 +204,11 @@ def predict_any(predictor: Predictor, split: Split) -> Predictions:
     """
     rv = split.draws.rv
     moved = not knows_velocities(predictor.card) and bool((rv != 0.0).any())
-    here = same_wave(predictor.wave, split.wave) and not moved
-    if here or split.header.noise is not None:
+    own, simulated = same_wave(predictor.wave, split.wave), split.header.noise is not None
+    if (own and not moved) or (simulated and not own):
         return predict(predictor, split)
+    if simulated:
+        rv = np.full(len(split), np.nan)  # what was drawn is no observer's to know
     matcher, fwhm = SpectrumMatcher(predictor), line_fwhm(split.header)
     n_label, problem = len(predictor.labels), None
     value, width = (np.full((len(split), n_label), np.nan) for _ in range(2))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,9 @@ from starsmith.data_contract.unit_conversion import plain_value
 from starsmith.learners.adapter import read_model
 from starsmith.learners.estimators.registry import ForwardEstimator, kind_of
 from starsmith.learners.prediction.own_pixels import check_wave, in_order_of
+from starsmith.learners.prediction.radial_velocity import VelocityMeter
 from starsmith.learners.preprocess import Statistics, iterate_blocks, select_labels
-from starsmith.learners.quality import is_at_rest, knows_velocities, quality_of
+from starsmith.learners.quality import knows_velocities, quality_of
 
 __all__ = [
     "LabelEstimate",
@@ -80,6 +82,11 @@ class Predictor:
     def wave(self) -> np.ndarray:
         """The wavelength grid it accepts, float64 (n_wave,) [vacuum Å]."""
         return self.statistics.wave
+
+    @cached_property
+    def meter(self) -> VelocityMeter:
+        """What measures radial velocities against the stars the model knows."""
+        return VelocityMeter.of(self.statistics, self.estimator)
 
     def predict(
         self, flux: np.ndarray, error: np.ndarray | None = None, mask: np.ndarray | None = None
@@ -266,7 +273,7 @@ def predict_observed(
     check_usable(predictor, seen)
     rv = plain_value("rv", rv)
     seen = shift_to_rest(seen, rv or 0.0)
-    at_rest = rv is not None or is_at_rest(predictor.statistics, seen[None])
+    at_rest = rv is not None or predictor.meter.measure(seen).at_rest
     return estimates_of(predictor, seen, at_rest, bool(rv))
 
 

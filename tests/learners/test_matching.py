@@ -159,3 +159,26 @@ def test_a_data_set_on_other_pixels_is_predicted(matcher, plain, tmp_path):
     np.testing.assert_allclose(found.value[:, 0], plain, atol=SAME)
     assert np.isnan(found.truth).all()
     assert not (found.quality & quality_value("unknown_velocity", "unknown_resolution")).any()
+
+
+def test_a_velocity_is_a_product_with_its_error(matcher):
+    """A star far from rest is found; without lines nothing is, and other modes are told."""
+    found = matcher.velocity(spectrum(OTHER, rv=-120.0, stated=40.0))
+    assert found.known
+    assert not found.at_rest
+    assert found.rv == pytest.approx(-120.0, abs=5.0 * max(found.error, 0.2))
+    assert found.share > 0.99
+    drowned = matcher.velocity(spectrum(OTHER, rv=-120.0, snr=0.3))
+    assert not drowned.known
+    assert drowned.others
+    assert drowned.share + sum(share for _, share in drowned.others) <= 1.0 + 1e-9
+
+
+def test_a_velocity_of_few_pixels_is_unknown(matcher):
+    meter = matcher.predictor.meter
+    flux = star_flux(*LABELS, WAVE)
+    mask = (np.arange(WAVE.size) > 60).astype(np.uint32)
+    for seen in (Observed(WAVE, flux, flux / 50.0, mask), Observed(WAVE, -flux, flux / 50.0)):
+        found = meter.measure(seen)
+        assert np.isnan(found.rv)
+        assert not found.known
