@@ -1,6 +1,7 @@
 """``speclearn predict``: labels of the spectra of a file, or of a split of a data set."""
 
 from dataclasses import dataclass
+from functools import cache
 from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +17,10 @@ from starsmith.data_contract.text_tables import text_table
 if TYPE_CHECKING:
     from astropy.table import Table
 
+    from starsmith.data_contract.bank.bank_file import Bank
     from starsmith.data_contract.observed import Observed
     from starsmith.data_contract.predictions import Predictions
+    from starsmith.data_contract.tables.population import Population
     from starsmith.learners import LabelEstimate, Predictor
     from starsmith.learners.prediction.posterior_draws import PosteriorDraws
     from starsmith.learners.prediction.radial_velocity import MeasuredVelocity
@@ -48,6 +51,16 @@ class PredictOptions:
         help="Quantiles of the posterior beside each value; or its draws, weighted, as --out.",
     )
     n_draw: int = option(type=Count(10), default=1000, help="Draws of each posterior.")
+    exact: bool = option(
+        is_flag=True, help="Weigh draws by all pixels of the bank, not by their coefficients."
+    )
+    bank: Path | None = option(
+        type=EXISTING, help="The model's bank, for --exact.  [default: the demonstration's]"
+    )
+    population: Path | None = option(
+        type=EXISTING,
+        help="Table of stars (teff logg m_h mag) that takes the place of the uniform prior.",
+    )
     corner: Path | None = option(type=PATH, help="Corner plot of the posterior of the first.")
     out: Path | None = option(type=PATH, help="Table of the predictions.")
     device: str | None = device_option()
@@ -63,6 +76,7 @@ class PredictOptions:
         "speclearn predict vit/ my_star.fits --velocity",
         "speclearn predict vit/ data.zarr --split test --out predictions.ecsv",
         "speclearn predict models/compressed my_star.ecsv --posterior quantiles --corner star.png",
+        "speclearn predict models/compressed my_star.ecsv --posterior quantiles --exact",
     ),
 )
 @takes(PredictOptions)
@@ -92,6 +106,10 @@ def predict(options: PredictOptions) -> None:
         raise click.UsageError(
             "--velocity of a data set goes to no table; drop --out, or --velocity"
         )
+    if (options.exact or options.population) and not (options.posterior or options.corner):
+        raise click.UsageError("--exact and --population weigh draws: add --posterior quantiles")
+    if options.bank and not options.exact:
+        raise click.UsageError("--bank is for --exact; add it, or drop --bank")
     check_suffix(options.corner)
     refuse_existing(options.out, options.overwrite)
     predictor = load_checkpoint(options.model, options.device)
@@ -171,8 +189,11 @@ def _drawn(predictor: "Predictor", seen: "Observed", options: PredictOptions) ->
 
     from starsmith.learners.prediction.posterior_draws import draw_posterior, weighs
 
-    weighted = weighs(predictor)
-    drawn = draw_posterior(predictor, seen, options.n_draw, weighted=weighted)
+    weighted = weighs(predictor) or options.exact
+    bank, population = _weighed_by(options)
+    drawn = draw_posterior(
+        predictor, seen, options.n_draw, weighted=weighted, bank=bank, population=population
+    )
     if weighted:
         share = drawn.efficiency
         least = f" (least {share.min():.0%})" if share.size > 1 else ""
@@ -182,6 +203,16 @@ def _drawn(predictor: "Predictor", seen: "Observed", options: PredictOptions) ->
     else:
         click.echo("posterior: not weighed, for not every label is a target", err=True)
     return drawn
+
+
+@cache
+def _weighed_by(options: PredictOptions) -> tuple["Bank | None", "Population | None"]:
+    """Bank and population that draws are weighed by, read once."""
+    from starsmith.cli.shared.options import BankSource
+    from starsmith.data_contract.tables.population import read_population
+
+    bank = BankSource(bank=options.bank).open() if options.exact else None
+    return bank, read_population(options.population) if options.population else None
 
 
 def _add_quantiles(rows: list[dict], drawn: "PosteriorDraws") -> None:

@@ -15,7 +15,7 @@ from starsmith.fisher.posterior.compressed_draws import BasisNoise
 from starsmith.fisher.posterior.compression import Compression
 from starsmith.fisher.posterior.spline_cells import SplineAxes, combine_nodes, find_cells
 
-__all__ = ["OWN", "BasisLikelihood", "StarForms"]
+__all__ = ["OWN", "BasisLikelihood", "StarForms", "amplitude_reach"]
 
 OWN = ("node_modes", "variance", "gram")
 """Arrays of a likelihood that are not those of the projection."""
@@ -125,11 +125,19 @@ class BasisLikelihood:
         short = short.reshape(n_spec, n_draw, -1)
         cross = np.einsum("ndm,nm->nd", short, forms.cross)
         square = np.einsum("ndm,nmk,ndk->nd", short, forms.square, short, optimize=True)
-        best = np.median(cross / square, axis=1)
-        reach = 10.0 ** (0.2 * abs(mags[1] - mags[0]))
-        limits = np.full((n_spec, 3), np.nan)
-        limits[:, 0] = np.minimum(1.0 / reach, best / SLACK)
-        limits[:, 1] = np.maximum(reach, best * SLACK)
         log = np.empty((n_spec, n_draw))
-        fill_log_marginal(log, cross, square, limits)
+        fill_log_marginal(log, cross, square, amplitude_reach(cross, square, mags))
         return log
+
+
+def amplitude_reach(cross: np.ndarray, square: np.ndarray, mags: tuple[float, float]) -> np.ndarray:
+    """Limits of each star's amplitude over that of the middle magnitude, float64 (n_spec, 3).
+
+    A star somewhat beyond the prior's magnitudes has limits that follow it.
+    """
+    best = np.median(cross / square, axis=1)
+    reach = 10.0 ** (0.2 * abs(mags[1] - mags[0]))
+    limits = np.full((len(best), 3), np.nan)
+    limits[:, 0] = np.minimum(1.0 / reach, best / SLACK)
+    limits[:, 1] = np.maximum(reach, best * SLACK)
+    return limits

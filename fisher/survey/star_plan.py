@@ -105,9 +105,10 @@ def plan_stars(bank: Bank, prior: Prior, stars: Draws, goal: Goal) -> StarPlan:
     exists = np.flatnonzero(~touches_filled(bank, stars.labels))
     pixels = pixels_of(bank, goal.arm)
     fitted: tuple[str, ...] = names
+    velocity = "rv" in goal.sigma
     for start in range(0, exists.size, BLOCK):
         rows = exists[start : start + BLOCK]
-        sources = star_sources(bank, stars.take(rows), names, goal.normalise, "rv" in goal.sigma)
+        sources = star_sources(bank, stars.take(rows), names, goal.normalise, velocity=velocity)
         found = plan_sources(replace(sources, pixels=pixels), goal, one, longest)
         shortfall[rows], met = found.shortfall, found.met
         varied = found.exp_count if goal.vary == "exp_count" else found.exp_time

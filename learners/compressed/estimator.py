@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.errors import ConfigError, ContractError, DataError
 from starsmith.data_contract.noise.covariance import check_noise
 from starsmith.data_contract.quantities import LABELS, SOMETIMES
 from starsmith.fisher.posterior.basis_likelihood import OWN, BasisLikelihood
+from starsmith.fisher.posterior.pixel_likelihood import pixel_log_likelihood
 from starsmith.fisher.posterior.spline_cells import SplineAxes
 from starsmith.learners.checkpoint import make_card, write_checkpoint
 from starsmith.learners.compressed.features import Features
@@ -104,7 +106,12 @@ class CompressedEstimator:
         return answer.put(some, completed.pooled(N_IMPUTED))
 
     def log_likelihood(
-        self, flux: np.ndarray, error: np.ndarray, mask: np.ndarray, draws: np.ndarray
+        self,
+        flux: np.ndarray,
+        error: np.ndarray,
+        mask: np.ndarray,
+        draws: np.ndarray,
+        bank: Bank | None = None,
     ) -> np.ndarray:
         """Log-likelihood of draws of the targets, up to a constant of each star.
 
@@ -113,11 +120,15 @@ class CompressedEstimator:
         flux, error, mask : arrays, shape (n_spec, n_wave)
             As in `estimate`.
         draws : float64 array, shape (n_spec, n_draw, n_label)
+        bank : Bank, optional
+            The model's: all pixels count, not their coefficients.
 
         Raises
         ------
         ConfigError
             If a label that varies is no target: it would have to be integrated out.
+        DataError
+            If a draw lies outside the prior.
         """
         names = self.axes.label_names
         if missing := [n for n in names if n not in self.labels and np.ptp(self.ranges[n]) > 0]:
@@ -130,6 +141,10 @@ class CompressedEstimator:
         for k, name in enumerate(names):
             column = self.labels.index(name) if name in self.labels else None
             full[..., k] = self.ranges[name][0] if column is None else draws[..., column]
+            check_inside(name, full[..., k], self.ranges[name])
+        if bank is not None:
+            mags = self.ranges["mag"]
+            return pixel_log_likelihood(bank, flux, error, mask == 0, full, mags)
         forms = self.likelihood.forms(flux, error, mask == 0)
         return self.likelihood.log_likelihood(forms, full, self.axes, self.ranges["mag"])
 
@@ -139,6 +154,18 @@ class CompressedEstimator:
         numbers = np.random.default_rng(0).standard_normal((N_IMPUTED, 2 * n_mode))
         seen, level = self.features.complete(flux, error, bad, numbers)
         return self.features.of(seen, np.full(N_IMPUTED, level))
+
+
+def check_inside(name: str, values: np.ndarray, span: tuple[float, float]) -> None:
+    """Refuse labels outside the prior; DataError naming the farthest."""
+    slack = 1e-6 * max(abs(span[0]), abs(span[1]), 1.0)  # rounding of draws at an end
+    low, high = float(values.min()), float(values.max())
+    if low < span[0] - slack or high > span[1] + slack:
+        worst = low if low < span[0] - slack else high
+        raise DataError(
+            f"{name} {worst:g} lies outside this model's prior, {span[0]:g} to {span[1]:g}: it "
+            "gives such a star no probability; train on a data set that holds it"
+        )
 
 
 def check_compressed(task: Task) -> None:

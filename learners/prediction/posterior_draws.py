@@ -1,16 +1,20 @@
 """Posteriors of observed spectra as weighted draws, and whether the weights can be trusted."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
 
 import numpy as np
 from scipy.special import logsumexp
+from scipy.stats import gaussian_kde
 
+from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.observed import Observed
 from starsmith.data_contract.quality import quality_value
 from starsmith.data_contract.quantities import LABELS
+from starsmith.data_contract.tables.population import Population
 from starsmith.learners.compressed.posterior import weighted_quantiles
 from starsmith.learners.prediction.predict import Predictor
 
@@ -20,6 +24,7 @@ LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
 """Probabilities of the quantiles that are told."""
 
 N_DRAW = 1000
+MOST_KERNELS = 2000  # stars behind a population's density
 LEAST_EFFICIENCY = 0.05  # effective share of the draws below which they say little
 BLOCK = 64  # spectra at a time: 64 coefficients of 64,000 draws are 33 MB
 
@@ -87,6 +92,8 @@ def draw_posterior(
     n_draw: int = N_DRAW,
     seed: int = 0,
     weighted: bool = True,
+    bank: Bank | None = None,
+    population: Population | None = None,
 ) -> PosteriorDraws:
     """Draw from the posterior of spectra on the model's own wavelengths.
 
@@ -100,13 +107,17 @@ def draw_posterior(
     weighted : bool
         Whether draws are weighed by the likelihood over the density they were drawn with; that
         needs every label that varies among the targets.
+    bank : Bank, optional
+        The model's: the likelihood is that of all pixels, not of their coefficients.
+    population : Population, optional
+        Stars whose density takes the place of the uniform prior.
 
     Raises
     ------
     ConfigError
         If the model has no posterior, or lacks labels that weights need.
     DataError
-        If no spectrum has pixels enough.
+        If no spectrum has pixels enough, the bank is another, or the population leaves it.
     """
     usable = seen.usable
     predictor._refuse_few(usable)
@@ -118,6 +129,9 @@ def draw_posterior(
     flux = np.where(usable, seen.flux, 0.0).astype(np.float32)
     error = np.where(usable, seen.error, 1.0).astype(np.float32)
     mask = (~usable).astype(np.uint32)
+    if bank is not None:
+        check_bank(predictor, bank)
+    density = None if population is None else population_density(predictor, population)
     parts = []
     for start in range(0, len(flux), BLOCK):
         some = slice(start, start + BLOCK)
@@ -125,13 +139,82 @@ def draw_posterior(
         value = answer.sample(n_draw, [(seed, crc32(row.tobytes())) for row in flux[some]])
         log = np.zeros(value.shape[:2])
         if weighted:
-            log = estimator.log_likelihood(flux[some], error[some], mask[some], value)
+            log = estimator.log_likelihood(flux[some], error[some], mask[some], value, bank)
             log -= answer.log_density(value)
+        if density is not None:
+            log += density(value)
         parts.append((value, log))
     value, log = (np.concatenate(part) for part in zip(*parts, strict=True))
     total = logsumexp(log, axis=1)
     evidence = total - np.log(n_draw) if weighted else np.full(len(log), np.nan)
     return PosteriorDraws(predictor.labels, predictor.units, value, log - total[:, None], evidence)
+
+
+def check_bank(predictor: Predictor, bank: Bank) -> None:
+    """Refuse any bank but the model's own; DataError naming both."""
+    own = str(predictor.card.get("bank", ""))
+    if own != bank.digest:
+        raise DataError(
+            f"this bank is {bank.digest[:12]}, model {predictor.card['model']!r} was trained with "
+            f"{own[:12] or 'none'}; give the bank of its data set with --bank"
+        )
+
+
+def population_density(
+    predictor: Predictor, population: Population
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Log density of a population's labels over the uniform prior, by kernels.
+
+    Kernels are Gaussian in t = Φ⁻¹(u), u the place in the prior's range, as wide as Scott (1992)
+    has it: none reaches beyond the range. Magnitudes of the table do not count.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        Every label that varies is a target.
+    population : Population
+
+    Returns
+    -------
+    log_density : callable
+        Labels (n_spec, n_draw, n_label) -> float64 (n_spec, n_draw).
+
+    Raises
+    ------
+    ConfigError
+        If a label that varies is no target, or rows are too few or too alike.
+    DataError
+        If rows lie outside the model's prior.
+    """
+    if not weighs(predictor):
+        raise ConfigError("--population: every label that varies must be a target of the model")
+    box, ranges = predictor.estimator.box, predictor.card["ranges"]
+    spans = {name: np.array(ranges[name], dtype=float) for name in LABELS if name in ranges}
+    if problems := population.outside(spans):
+        raise DataError(
+            f"{population.path}: {'; '.join(problems)}; this model's prior ends there: remove "
+            "those rows, or train on a data set that holds them"
+        )
+    rows = population.labels(predictor.labels)
+    if len(rows) > MOST_KERNELS:
+        chosen = np.random.default_rng(0).choice(len(rows), MOST_KERNELS, p=population.weight)
+        rows, weight = rows[chosen], None
+    else:
+        weight = population.weight
+    try:
+        kernels = gaussian_kde(box.to_normal(rows).T, weights=weight)
+    except (np.linalg.LinAlgError, ValueError):
+        raise ConfigError(
+            f"{population.path}: its {len(rows)} stars are too few, or too alike, for a density of "
+            f"{', '.join(predictor.labels)}"
+        ) from None
+
+    def log_density(value: np.ndarray) -> np.ndarray:
+        t = box.to_normal(value)
+        found = kernels.logpdf(t.reshape(-1, t.shape[2]).T).reshape(t.shape[:2])
+        return found + 0.5 * np.sum(t**2 + np.log(2.0 * np.pi), axis=2)
+
+    return log_density
 
 
 def has_posterior(predictor: Predictor) -> bool:

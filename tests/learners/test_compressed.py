@@ -5,18 +5,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from astropy.table import Table
 from scipy.stats import kstest
 
 from starsmith.data_contract.dataset.reader import open_dataset
-from starsmith.data_contract.errors import ConfigError, ContractError
+from starsmith.data_contract.errors import ConfigError, ContractError, DataError
 from starsmith.data_contract.observed import Observed
+from starsmith.data_contract.quality import quality_value
+from starsmith.data_contract.tables.population import read_population
 from starsmith.fisher.posterior.posterior_mean import PosteriorOptions, posterior_mean
 from starsmith.learners import fit, load_checkpoint, predict
 from starsmith.learners.compressed.features import Features
 from starsmith.learners.compressed.posterior import Box, Mixture
 from starsmith.learners.compressed.truncated import Truncated
 from starsmith.learners.estimators.registry import Forward, ForwardView
-from starsmith.learners.prediction.posterior_draws import draw_posterior
+from starsmith.learners.prediction.posterior_draws import PosteriorDraws, draw_posterior
 from starsmith.learners.recipe import CompressedRecipe, PosteriorRecipe
 from starsmith.simulator.generation.generate import write_dataset
 from starsmith.simulator.prior import Prior
@@ -274,11 +277,17 @@ def test_a_checkpoint_whose_arrays_do_not_fit_its_recipe_is_refused(trained, vie
         load_compressed(tmp_path / "c", card, own, None)
 
 
-def test_importance_weights_lead_to_the_exact_posterior(trained, view, dataset, tmp_path):
+@pytest.fixture(scope="module")
+def whole(view, tmp_path_factory):
+    """A model of every label that varies."""
+    out = tmp_path_factory.mktemp("whole") / "all"
+    fit("compressed", view, ("logg", "teff", "m_h"), RECIPE, out)
+    return load_checkpoint(out)
+
+
+def test_importance_weights_lead_to_the_exact_posterior(whole, view, dataset):
     """Weighted draws have the moments of the grid posterior, whatever the network thought."""
-    seen = dataset.split("test").observe(slice(0, 24))
-    fit("compressed", view, ("logg", "teff", "m_h"), RECIPE, tmp_path / "all")
-    model = load_checkpoint(tmp_path / "all")
+    seen, model = dataset.split("test").observe(slice(0, 24)), whole
     drawn = draw_posterior(model, Observed(model.wave, seen.flux, seen.error), 4000)
     exact = posterior_mean(
         view.forward.bank, PRIOR, seen.flux, seen.error, options=PosteriorOptions(n_local=2000)
@@ -303,3 +312,70 @@ def test_weights_need_every_label_and_draws_a_posterior(trained, view, dataset, 
     fit("compressed", view, "logg", replace(RECIPE, head="mean", epochs=1), tmp_path / "mean")
     with pytest.raises(ConfigError, match="no posterior"):
         draw_posterior(load_checkpoint(tmp_path / "mean"), seen)
+
+
+def test_weights_by_all_pixels_are_those_by_coefficients(whole, toy_bank, dataset):
+    """The bank is that of the coefficients: little is lost, and another bank is refused."""
+    seen = dataset.split("test").observe(slice(0, 12))
+    seen = Observed(whole.wave, seen.flux, seen.error)
+    short = draw_posterior(whole, seen, 2000)
+    exact = draw_posterior(whole, seen, 2000, bank=toy_bank)
+    assert np.array_equal(short.value, exact.value)
+    (mean, width), (other, _) = exact.moments(), short.moments()
+    # 12 modes of a toy bank lose a little, the error's own noise more
+    assert np.sqrt(np.mean(((mean - other) / width) ** 2)) < 0.3
+    assert not np.array_equal(mean, other)
+    with pytest.raises(DataError, match="give the bank of its data set"):
+        draw_posterior(whole, seen, 50, bank=replace(toy_bank, coef=1.01 * toy_bank.coef))
+
+
+def stars(tmp_path, **columns):
+    table = Table({"teff": [], "logg": [], "m_h": [], "mag": []} | columns)
+    table.write(tmp_path / "stars.ecsv", overwrite=True)
+    return read_population(tmp_path / "stars.ecsv")
+
+
+def test_a_population_takes_the_place_of_the_prior(whole, trained, dataset, tmp_path):
+    """Giants alone pull log g down; the same stars twice change nothing; rows outside do not go."""
+    rng = np.random.default_rng(1)
+    seen = dataset.split("test").observe(slice(0, 30))
+    seen = Observed(whole.wave, seen.flux, seen.error)
+    own = PRIOR.ranges
+    flat = {n: rng.uniform(*own[n], 1500) for n in ("teff", "logg", "m_h")}
+    flat["mag"] = np.full(1500, 20.0)
+    plain = draw_posterior(whole, seen, 1000).moments()[0]
+    same = draw_posterior(whole, seen, 1000, population=stars(tmp_path, **flat)).moments()[0]
+    giants = flat | {"logg": rng.normal(1.8, 0.1, 1500)}
+    low, _ = draw_posterior(whole, seen, 1000, population=stars(tmp_path, **giants)).moments()
+    spread = np.ptp(own["logg"])
+    assert np.abs(same - plain)[:, 0].mean() < 0.03 * spread  # kernels of 1,500 stars
+    assert np.median(np.abs(low[:, 0] - 1.8)) < 0.3
+    assert (np.abs(low[:, 0] - 1.8) < np.abs(plain[:, 0] - 1.8) + 0.15).all()
+    outside = flat | {"logg": np.full(1500, 9.0)}
+    with pytest.raises(DataError, match="logg of 1500 row"):
+        draw_posterior(whole, seen, 50, population=stars(tmp_path, **outside))
+    alike = {name: np.full(20, np.mean(own[name])) for name in flat}
+    with pytest.raises(ConfigError, match="too alike"):
+        draw_posterior(whole, seen, 50, population=stars(tmp_path, **alike))
+    few = stars(tmp_path, **flat)
+    with pytest.raises(ConfigError, match="must be a target"):
+        draw_posterior(trained, seen, 50, weighted=False, population=few)
+
+
+def test_labels_outside_the_prior_and_spectra_without_a_pixel_are_refused(whole, dataset):
+    seen = dataset.split("test").observe(slice(0, 2))
+    draws = np.full((2, 5, 3), 2.0)
+    mask = np.zeros(seen.flux.shape, dtype=np.uint32)
+    with pytest.raises(DataError, match="teff 2 lies outside this model's prior"):
+        whole.estimator.log_likelihood(seen.flux, seen.error, mask, draws)
+    blind = Observed(whole.wave, seen.flux, seen.error, mask + 1)
+    with pytest.raises(DataError, match="no usable pixel"):
+        draw_posterior(whole, blind, 50)
+
+
+def test_few_draws_that_carry_all_the_weight_are_flagged():
+    log = np.full((2, 100), -np.log(100.0))
+    log[0] = -60.0
+    log[0, :3] = -np.log(3.0)
+    draws = PosteriorDraws(("logg",), ("dex",), np.zeros((2, 100, 1)), log, np.zeros(2))
+    assert list(draws.quality) == [quality_value("few_draws"), 0]
