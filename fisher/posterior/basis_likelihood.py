@@ -2,8 +2,8 @@
 
 z = A c(θ) + n, with n normal of covariance C. Where all pixels are good C = Σ_k q_k B diag(V_k) Bᵀ
 (see `compressed_draws`), q found from the honest error, whose own noise the few modes average
-out; where some are bad, the sums over the good pixels take its place. The amplitude is
-integrated out over the prior's magnitudes.
+out; where some are bad, sums over the good pixels weighted by that error take its place. The
+amplitude is integrated out over the prior's magnitudes.
 """
 
 from dataclasses import dataclass
@@ -91,10 +91,8 @@ class BasisLikelihood:
         square[whole] = np.linalg.inv(covariance)
         cross[whole] = np.einsum("nij,nj->ni", square[whole], value[whole] @ self.modes.T)
         for k in np.flatnonzero(~whole):
-            few = self.variance[:, good[k]]
-            found = np.linalg.lstsq(few.T, whitened[k, good[k]], rcond=1e-6)[0]
-            variance = np.maximum(found @ few, 1e-3 * np.median(whitened[k, good[k]]))
-            rows = self.modes[:, good[k]] / variance
+            # the error itself: that of a star moved to rest has its sky at other pixels
+            rows = self.modes[:, good[k]] / whitened[k, good[k]]
             cross[k], square[k] = rows @ value[k, good[k]], rows @ self.modes[:, good[k]].T
         return StarForms(cross, square)
 

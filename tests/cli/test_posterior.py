@@ -121,3 +121,37 @@ def test_stars_of_another_bank_are_refused(model, toy_bank, tmp_path):
     refused = call("speclearn certify", model, tmp_path / "other_data.zarr")
     assert refused.exit_code == 2
     assert "of its own bank" in refused.stderr
+
+
+def test_draws_are_weighed_by_all_pixels_or_to_a_population(model, star, bank_file, tmp_path):
+    line = "speclearn predict --rv 0 --posterior quantiles"
+    exact = call(f"{line} --json --exact --bank", bank_file, model, star)
+    assert exact.exit_code == 0, exact.stderr
+    rng = np.random.default_rng(0)
+    giants = {"teff": rng.uniform(4000, 5800, 300), "logg": rng.normal(1.8, 0.1, 300)}
+    table = Table(giants | {"m_h": rng.uniform(-2, 0.5, 300), "mag": np.full(300, 20.0)})
+    table.write(tmp_path / "giants.ecsv")
+    done = call(f"{line} --json --population", tmp_path / "giants.ecsv", model, star)
+    assert done.exit_code == 0, done.stderr
+    assert 1.2 < json.loads(done.stdout)["predictions"][0]["q50"] < 2.4
+    table["logg"][3] = 7.5
+    table.write(tmp_path / "giants.ecsv", overwrite=True)
+    outside = call(f"{line} --population", tmp_path / "giants.ecsv", model, star)
+    assert outside.exit_code == 2
+    assert "logg of 1 row(s)" in outside.stderr
+    alone = call("speclearn predict --exact", model, star)
+    assert alone.exit_code == 2
+    assert "add --posterior" in alone.stderr
+
+
+def test_a_velocity_is_predicted_and_scored(model, star, dataset):
+    done = call("speclearn predict --json --velocity", model, star)
+    assert done.exit_code == 0, done.stderr
+    row = json.loads(done.stdout)["predictions"][-1]
+    assert (row["label"], row["unit"]) == ("rv", "km s-1")
+    assert row["uncertainty"] > 0
+    scored = call("speclearn evaluate --json --velocity", model, dataset)
+    assert scored.exit_code == 0, scored.stderr
+    (velocity,) = json.loads(scored.stdout)["velocity"]
+    assert velocity["rows"][0]["snr"] == "all"
+    assert velocity["rows"][0]["bound"] > 0

@@ -329,6 +329,21 @@ def test_weights_by_all_pixels_are_those_by_coefficients(whole, toy_bank, datase
         draw_posterior(whole, seen, 50, bank=replace(toy_bank, coef=1.01 * toy_bank.coef))
 
 
+def test_weights_follow_the_error_of_a_star_moved_to_rest(whole, toy_bank, dataset):
+    """Sky lines then lie at other pixels than any star at rest has them, and edges are masked."""
+    rng = np.random.default_rng(3)
+    seen = dataset.split("test").observe(slice(0, 10))
+    loud = np.where(np.arange(seen.flux.shape[1]) % 6 == 0, 15.0, 1.0)
+    flux = seen.flux + rng.normal(size=seen.flux.shape) * seen.error * np.sqrt(loud**2 - 1.0)
+    mask = np.zeros(flux.shape, dtype=np.uint32)
+    mask[:, :2] = 1
+    moved = Observed(whole.wave, flux, seen.error * loud, mask)
+    (own, width), (exact, _) = (
+        draw_posterior(whole, moved, 2000, bank=bank).moments() for bank in (None, toy_bank)
+    )
+    assert np.sqrt(np.mean(((own - exact) / width) ** 2)) < 0.3
+
+
 def stars(tmp_path, **columns):
     table = Table({"teff": [], "logg": [], "m_h": [], "mag": []} | columns)
     table.write(tmp_path / "stars.ecsv", overwrite=True)
