@@ -76,7 +76,6 @@ class PredictOptions:
         "speclearn predict vit/ my_star.fits --velocity",
         "speclearn predict vit/ data.zarr --split test --out predictions.ecsv",
         "speclearn predict models/compressed my_star.ecsv --posterior quantiles --corner star.png",
-        "speclearn predict models/compressed my_star.ecsv --posterior quantiles --exact",
     ),
 )
 @takes(PredictOptions)
