@@ -11,10 +11,11 @@ from starsmith.cli.fisher.options import (
     effort_options,
     nuisance_option,
     parse_nuisances,
+    target_option,
 )
 from starsmith.cli.shared.command import Command, echo_json, json_option, overwrite_option
 from starsmith.cli.shared.option_table import EXISTING, PATH, flag, grouped, option, takes
-from starsmith.cli.shared.option_types import LABEL_NAMES, Edges, Named, Numbers
+from starsmith.cli.shared.option_types import Edges, Named, Numbers
 from starsmith.cli.shared.options import (
     BANK_OPTIONS,
     RANGES,
@@ -44,8 +45,7 @@ __all__ = ["CeilingRequest", "ceiling"]
 
 OTHERS = ("population", "preset", *OF_SURVEYS)
 """Options that a data set fixes too."""
-VELOCITY = "rv"
-NOT_OF_VELOCITY = ("mags", "statistics", "by_arm", "noise_term", "plot", "nuisance")
+NOT_OF_VELOCITY = ("target", "mags", "statistics", "by_arm", "noise_term", "plot", "nuisance")
 SUFFIXES = (".ecsv", ".json", ".md")
 
 
@@ -68,10 +68,9 @@ class CeilingRequest:
     mags: tuple[float, ...] = option(
         type=Numbers(), default=(), help="A row per magnitude, instead of S/N bins and --mag."
     )
-    target: str = option(
-        type=click.Choice([*LABEL_NAMES, VELOCITY]),
-        default="logg",
-        help="A label; or rv, whose bounds in km/s are told.",
+    target: str = target_option()
+    velocity: bool = option(
+        is_flag=True, help="Bounds on the radial velocity [km/s] instead of a label."
     )
     data: Path | None = option(
         type=EXISTING, help="Score the test stars of this data set, with its bank and prior."
@@ -134,7 +133,7 @@ class CeilingRequest:
         from starsmith.simulator.presets import settle
 
         if self.data is None:
-            refuse_unbounded(self.prior, self.target == VELOCITY)
+            refuse_unbounded(self.prior, self.velocity)
             bank = self.source.open()
             if self.prior.population is not None:
                 check_population(bank, self.prior.population)
@@ -145,7 +144,7 @@ class CeilingRequest:
                 "--data already fixes the bank, the prior and the noise; drop "
                 + ", ".join(map(flag, typed))
             )
-        return DatasetStars.of(open_recorded(self.data), moving=self.target == VELOCITY)
+        return DatasetStars.of(open_recorded(self.data), moving=self.velocity)
 
     def velocity_rows(self) -> list[dict]:
         """Bounds on the radial velocity, of all stars and of each bin asked for."""
@@ -154,8 +153,7 @@ class CeilingRequest:
 
         if typed := typed_on_command_line(*NOT_OF_VELOCITY):
             raise click.UsageError(
-                f"--target {VELOCITY} has Cramér-Rao bounds only; drop "
-                + ", ".join(map(flag, typed))
+                "--velocity has Cramér-Rao bounds only; drop " + ", ".join(map(flag, typed))
             )
         stars, effort = self.stars(), self.effort
         found = velocity_bounds(
@@ -172,7 +170,7 @@ class CeilingRequest:
         "specfisher ceiling --data data.zarr --snr-bins 0,5,10,inf --plot ceiling.png",
         "specfisher ceiling --mag 22-22.5 --target teff --out ceiling.ecsv",
         "specfisher ceiling --mags 20.5,21,22",
-        "specfisher ceiling --target rv --snr-bins",
+        "specfisher ceiling --velocity --snr-bins",
         "specfisher ceiling --preset specvit --mag 19..22.5 --snr-bins specvit",
         "specfisher ceiling --population stars.ecsv --sky-floor correlated --snr-bins",
         "specfisher ceiling --grid bosz.zarr --instrument b+r+n --population stars.ecsv --by-arm",
@@ -191,7 +189,7 @@ def ceiling(options: CeilingRequest) -> None:
     if options.mags and (typed := typed_on_command_line("snr_bins", "data", "mag")):
         raise click.UsageError(f"--mags sets stars and rows; drop {', '.join(map(flag, typed))}")
     options.check_outputs()
-    if options.target == VELOCITY:
+    if options.velocity:
         _tell_velocity(options)
         return
     choices = options.choices()
@@ -222,6 +220,6 @@ def _tell_velocity(options: CeilingRequest) -> None:
         as_json = options.out.suffix == ".json"
         write_text(options.out, (json.dumps({"rv": rows}, indent=2) if as_json else text) + "\n")
     if options.as_json:
-        echo_json("specfisher.velocity", {"target": VELOCITY, "unit": "km s-1", "rows": rows})
+        echo_json("specfisher.velocity", {"target": "rv", "unit": "km s-1", "rows": rows})
     else:
         click.echo(text)

@@ -150,6 +150,12 @@ def test_a_velocity_is_predicted_and_scored(model, star, dataset):
     row = json.loads(done.stdout)["predictions"][-1]
     assert (row["label"], row["unit"]) == ("rv", "km s-1")
     assert row["uncertainty"] > 0
+    bounds = call("specfisher ceiling --velocity --json --data", dataset)
+    assert bounds.exit_code == 0, bounds.stderr
+    assert json.loads(bounds.stdout)["rows"][0]["sigma_p50"] > 0
+    refused = call("specfisher ceiling --velocity --by-arm --data", dataset)
+    assert refused.exit_code == 2
+    assert "drop --by-arm" in refused.stderr
     scored = call("speclearn evaluate --json --velocity", model, dataset)
     assert scored.exit_code == 0, scored.stderr
     (velocity,) = json.loads(scored.stdout)["velocity"]
