@@ -54,7 +54,7 @@ class Named(click.Choice):
             return known[text]
         if found := alike(text, known):
             return known[found]
-        known_names = ", ".join(known)
+        known_names = ", ".join(map(repr, known))
         self.fail(f"{text!r} is not one of {known_names}{suggestion(text, known)}", param, ctx)
 
 
