@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 MEMORY_SHARE = (
     0.5  # of what is free, that kept activations may take: gradients and kernels need some
 )
-HALF = 0.6  # of float32's activations, in half precision: some stay in single
+HALF = 0.8  # of float32's activations, in half precision: some stay in single
 N_SPEC = 2
 
 
