@@ -85,6 +85,14 @@ def test_learners_report_is_right_before_it_is_fast(bank, tmp_path):
 
 
 @pytest.mark.slow
+def test_training_is_timed_against_another_checkout(run, bank):
+    """Here against itself: a line for a pair, wall and processor time of each."""
+    few = ["--stars", 128, "--epochs", 1, "--pairs", 1]
+    printed = run("training_rate", "--bank", bank, *few)
+    assert re.search(r"^\| 1 \| [\d.]+ \| [\d,]+, [\d,]+ \| [\d,]+, [\d,]+ \|", printed, re.M)
+
+
+@pytest.mark.slow
 def test_the_first_hour_with_a_gpu_runs_on_a_cpu(run, tmp_path):
     """Every stage at tiny size, checks before measures; each adds a line of its own."""
     out = tmp_path / "gpu.jsonl"
