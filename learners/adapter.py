@@ -17,6 +17,8 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from starsmith.data_contract.checks.integrity import Finding
+from starsmith.data_contract.checks.verify import Report
 from starsmith.data_contract.errors import ContractError, DataError
 from starsmith.data_contract.files.atomic import staged_file, write_text
 from starsmith.data_contract.files.outside import read_file, read_json, regular_size
@@ -30,6 +32,7 @@ __all__ = [
     "of_labels",
     "read_adapter",
     "read_model",
+    "verify_adapter",
     "write_adapter",
 ]
 
@@ -109,6 +112,24 @@ def read_adapter(
 def read_model(folder: Path | str) -> tuple[dict, dict[str, np.ndarray]]:
     """Card and tensors of a checkpoint, or of an adapter with its base."""
     return read_adapter(folder) if is_adapter(folder) else read_checkpoint(Path(folder))
+
+
+def verify_adapter(folder: Path | str) -> Report:
+    """Check files of an adapter against its card, and that they and its base make a model.
+
+    Raises
+    ------
+    DataError
+        If there is no adapter, or its base is not found or another.
+    """
+    folder, problems = Path(folder), []
+    try:
+        read_adapter(folder)
+    except ContractError as problem:
+        problems.append(Finding("", str(problem)))
+    files = [folder / name for name in (ADAPTER, TENSORS, STATISTICS)]
+    sizes = [regular_size(file) for file in files if file.is_file()]
+    return Report(folder, problems, len(sizes), sum(sizes))
 
 
 def _read_card(folder: Path) -> dict:

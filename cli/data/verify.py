@@ -33,6 +33,10 @@ def report_on(path: Path) -> "Report":
     from starsmith.data_contract.checks.verify_folder import verify_file
     from starsmith.data_contract.errors import ContractError, StarsmithError
 
+    if (path / "adapter.json").is_file():
+        from starsmith.learners.adapter import verify_adapter
+
+        return verify_adapter(path)
     if not (path / "card.json").is_file():
         return verify_file(path)
     from starsmith.learners import load_checkpoint
@@ -60,7 +64,7 @@ def report_on(path: Path) -> "Report":
 def verify(options: VerifyOptions) -> None:
     """Check every byte and every promise of PATH; exit code 3 if one is broken.
 
-    PATH is a data set, a bank, a grid or a checkpoint.
+    PATH is a data set, a bank, a grid, a checkpoint or an adapter with its base.
 
     --remake finds even what was changed before it was hashed; it takes as long as `specsim
     generate`, and the bank recorded in PATH unless another is named.

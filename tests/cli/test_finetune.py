@@ -54,6 +54,15 @@ def test_an_adapter_serves_where_a_checkpoint_does(base, dataset, tmp_path):
     assert scores[0]["r2"]["value"] == pytest.approx(scores[1]["r2"]["value"], abs=1e-6)
     assert call("speclearn info", out).exit_code == 0
     assert call("specdata verify", tmp_path / "merged").exit_code == 0
+    assert "3 files" in call("specdata verify", out).stdout
+    tensors = (out / "adapter.safetensors").read_bytes()
+    (out / "adapter.safetensors").write_bytes(tensors[:-1] + b"?")
+    damaged = call("specdata verify", out)
+    assert (damaged.exit_code, "not the file its card was written for" in damaged.stderr) == (
+        3,
+        True,
+    )
+    (out / "adapter.safetensors").write_bytes(tensors)
     # the base moves: the adapter says so, and takes the place it is told
     shutil.copytree(base, tmp_path / "moved")
     card = json.loads((out / "adapter.json").read_text())
