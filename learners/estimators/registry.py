@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from starsmith.data_contract.bank.bank_file import Bank
 
 __all__ = [
+    "SIMPLEST",
     "Forward",
     "ForwardEstimator",
     "ForwardView",
@@ -197,6 +198,8 @@ class Kind:
 
 
 NETWORK = "training.network"
+SIMPLEST = "ridge"
+"""Model of who names none and has no data set: fitted in a moment, without torch."""
 _HOME = {
     "compressed": "compressed.estimator",
     "gridposterior": "estimators.grid_posterior",

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from starsmith.data_contract.observed import Observed
 from starsmith.data_contract.quantities import LABELS
+from starsmith.learners.estimators.registry import SIMPLEST
 from starsmith.learners.interfaces.arrays import array_view, recipe_for_arrays
 from starsmith.learners.prediction.predict import load_checkpoint
 from starsmith.learners.train import fit
@@ -54,7 +55,7 @@ class SpectrumRegressor(RegressorMixin, BaseEstimator):
 
     def __init__(
         self,
-        model: str = "ridge",
+        model: str = SIMPLEST,
         settings: dict | None = None,
         val_fraction: float = 0.1,
         random_state: int = 0,
