@@ -7,7 +7,7 @@ import torch
 
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.bank.row_sums import weighted_spectra
-from starsmith.data_contract.noise.view import honest_error, signal_to_noise, true_error
+from starsmith.data_contract.noise.view import honest_error, signal_to_noise
 from starsmith.learners.online.keyed import keyed_normals
 from starsmith.learners.online.torch_bank import BankOnDevice, Stars, Streams
 
@@ -41,7 +41,8 @@ class BankOnCpu(BankOnDevice):
             normals = keyed_normals(
                 self.seed, streams.noise, split, stars.index[some], self.wave.size, sub
             )
-            sigma = torch.from_numpy(true_error(self.bank.noise, model.numpy(), conditions))
+            # what the photons of this very flux leave
+            sigma = torch.from_numpy(honest_error(self.bank.noise, model.numpy(), conditions))
             seen = torch.addcmul(model, normals, sigma, out=flux[some])
             if errors is not None:
                 own = honest_error(self.bank.noise, seen.numpy(), conditions, error)
