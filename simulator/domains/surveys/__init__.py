@@ -1,0 +1,1 @@
+"""Figures of the surveys a domain can be, one TOML each."""
