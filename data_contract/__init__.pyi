@@ -43,7 +43,7 @@ from .exchange.published import Published as Published
 from .exchange.published import read_published as read_published
 from .exchange.published import write_published as write_published
 from .exchange.spectrum_file import read_spectrum as read_spectrum
-from .exchange.specutils_view import to_specutils as to_specutils
+from .exchange.objects import to_specutils as to_specutils
 from .files.lock import writer_lock as writer_lock
 from .grid.error_map import GridErrorMap as GridErrorMap
 from .grid.error_map import read_error_map as read_error_map

@@ -21,6 +21,7 @@ AROUND = 25.0  # km/s on either side of the coarse best
 SIGNIFICANT = 36.0  # of χ² above its least at every velocity far from the best
 SLOPES = 4  # polynomials that the continuum is multiplied by, orders 0 to 3
 FAR = 300.0  # km/s
+LINE = 4.0  # pixels that a line is wide
 SMOOTH = 1.2  # pixels (1σ), of lines four pixels wide: what is narrower in a template is noise
 N_COMPONENT = 16  # of a bank's stars: more change no velocity at S/N 25
 AT_REST = 15.0  # km/s; a PFS pixel
@@ -119,7 +120,7 @@ class VelocityMeter:
     At each velocity the star is the mean template times a cubic, plus components with their
     scatter as prior. The velocity is where χ² is least, by a parabola through the three best steps
     of 5 km/s; its error is where χ² has grown by 1, or the Cramér-Rao bound of the star that fits
-    best where that is larger, times √(χ²/n) where that is above 1. The
+    best where that is larger, times √(1 + 4 (χ²/n - 1)) where χ²/n is above 1. The
     posterior is a Gaussian at each minimum of χ² over ±500 km/s.
 
     Parameters
@@ -197,7 +198,8 @@ class VelocityMeter:
         fine = best + np.arange(-AROUND, AROUND + FINE / 2, FINE)
         close = np.array([self._chi2(flux, weight, self._shifted(rv)) for rv in fine])
         rv, least, bend = _vertex(fine, close, int(np.argmin(close)))
-        scale = least if seen.error is None else max(1.0, least)
+        # what noise does not explain is lines, whose pixels err together
+        scale = least if seen.error is None else 1.0 + LINE * max(0.0, least - 1.0)
         curved = np.sqrt(2.0 * scale / (bend * n_usable))
         error = max(curved, self._bound(flux, weight, rv) * np.sqrt(scale))
         above = (far - least) * n_usable / scale
