@@ -76,6 +76,12 @@ function show() {
   }
   drawSpectrum();
   document.body.dataset.milliseconds = (performance.now() - begun).toFixed(1);
+  clearTimeout(rest);
+  rest = setTimeout(showRest, 30); // once the curve is on the screen
+}
+
+let rest = 0;
+function showRest() {
   drawVariance();
   showNumbers();
   drawMap();
@@ -178,14 +184,21 @@ function drawVariance() {
   const { low, high, parts } = shown(), { terms } = last, names = Object.keys(terms);
   const { pen, x, y } = axes($("variance"), [low, high], [0, 1], "vacuum wavelength [Å]", "fraction of variance");
   for (const pixels of parts) {
-    const total = pixels.map((j) => names.reduce((sum, name) => sum + terms[name][j], 0));
-    let below = pixels.map(() => 0);
-    names.forEach((name, k) => {
-      const above = pixels.map((j, i) => below[i] + terms[name][j] / total[i]);
+    const every = Math.max(1, Math.ceil(pixels.length / $("variance").clientWidth)); // a column a mean
+    const places = [], shares = names.map(() => []);
+    for (let i = 0; i + every <= pixels.length; i += every) {
+      const some = pixels.slice(i, i + every);
+      const totals = some.map((j) => names.reduce((sum, name) => sum + terms[name][j], 0));
+      places.push(x(model.wave[some[every >> 1]]));
+      names.forEach((name, k) => shares[k].push(some.reduce((sum, j, m) => sum + terms[name][j] / totals[m], 0) / every));
+    }
+    let below = places.map(() => 0);
+    shares.forEach((share, k) => {
+      const above = share.map((value, i) => below[i] + value);
       pen.fillStyle = page.palette[k];
       pen.beginPath();
-      pixels.forEach((j, i) => pen.lineTo(x(model.wave[j]), y(above[i])));
-      for (let i = pixels.length - 1; i >= 0; i--) pen.lineTo(x(model.wave[pixels[i]]), y(below[i]));
+      places.forEach((at, i) => pen.lineTo(at, y(above[i])));
+      for (let i = places.length - 1; i >= 0; i--) pen.lineTo(places[i], y(below[i]));
       pen.fill();
       below = above;
     });

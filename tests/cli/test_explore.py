@@ -292,7 +292,7 @@ def open_page(browser, url, width, height, scheme):
 
     page.route(lambda url: not re.match(r"(http://127\.0\.0\.1:|file:|data:|blob:)", url), refuse)
     page.goto(url)
-    page.wait_for_function("document.body.dataset.milliseconds")
+    page.wait_for_function("document.getElementById('command').textContent")
     return page, wrong
 
 
