@@ -1,6 +1,7 @@
 """The page as one HTML file: its controls, texts and arrays, with nothing fetched from anywhere."""
 
 import json
+import re
 from collections.abc import Mapping
 from html import escape
 from importlib.metadata import version
@@ -141,7 +142,7 @@ def _page(bank: Bank, source: Mapping[str, str], arrays: PageBank) -> dict:
         "arms": [{"name": arm.name or "all"} for arm in bank.noise.arms],
         "bands": AIR_BANDS,
         "lines": [
-            (name.split(",")[0].removesuffix(" triplet"), 0.5 * (low + high))
+            (re.split(" triplet| P1", name)[0], 0.5 * (low + high))
             for name, windows in FEATURES.items()
             for low, high in windows
         ],

@@ -173,10 +173,13 @@ function drawMarks({ pen, x, top, bottom }) {
   for (let j = 0; j < sky.length; j++) if (sky[j] > limit) pen.fillRect(x(model.wave[j]) - 0.5, bottom - 12, 1, 12);
   pen.fillStyle = pen.strokeStyle = colour("--soft");
   pen.textAlign = "center";
+  const taken = [];
   for (const [name, wave] of page.lines) {
-    const at = x(wave * (1 + state.rv / 299792.458));
+    const at = x(wave * (1 + state.rv / 299792.458)), half = pen.measureText(name).width / 2 + 3;
     line(pen, [[at, top + 14], [at, top + 24]]);
+    if (taken.some(([from, to]) => at - half < to && at + half > from)) continue; // a tick alone
     pen.fillText(name, at, top + 11);
+    taken.push([at - half, at + half]);
   }
 }
 
