@@ -37,13 +37,13 @@ from .errors import StarsmithError as StarsmithError
 from .exchange.conversion import convert_store as convert_store
 from .exchange.conversion import restore_dataset as restore_dataset
 from .exchange.export_pfs import export_pfs as export_pfs
+from .exchange.objects import to_specutils as to_specutils
 from .exchange.pfs_files import PfsObject as PfsObject
 from .exchange.pfs_files import read_pfs_object as read_pfs_object
 from .exchange.published import Published as Published
 from .exchange.published import read_published as read_published
 from .exchange.published import write_published as write_published
 from .exchange.spectrum_file import read_spectrum as read_spectrum
-from .exchange.objects import to_specutils as to_specutils
 from .files.lock import writer_lock as writer_lock
 from .grid.error_map import GridErrorMap as GridErrorMap
 from .grid.error_map import read_error_map as read_error_map
