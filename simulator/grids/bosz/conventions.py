@@ -1,9 +1,9 @@
 """Checks of what an archive does not state: the medium of its wavelengths, its flux factor."""
 
 import numpy as np
-from scipy.constants import sigma as STEFAN_BOLTZMANN_SI
 
 from starsmith.data_contract.errors import GridError
+from starsmith.simulator.grids.importing.energy import bolometric_flux, convention_factor
 from starsmith.simulator.grids.importing.model_spectrum import ModelSpectrum
 from starsmith.simulator.grids.importing.node_labels import ArchiveName
 from starsmith.simulator.grids.importing.triplet import (
@@ -19,15 +19,6 @@ __all__ = ["CA_II_AIR", "CA_II_VACUUM", "check_flux_factor", "check_medium", "tr
 BOLOMETRIC_RANGE = (1100.0, 300000.0)  # [Å]
 HIGHEST_BOLOMETRIC_TEFF = 12000.0  # hotter stars shine below 1000 Å, where archives end [K]
 BOLOMETRIC_TOLERANCE = 0.1
-CONFUSIONS = {
-    "1/(4 pi)": 0.25 / np.pi,
-    "1/4": 0.25,
-    "1/pi": 1.0 / np.pi,
-    "pi": np.pi,
-    "4": 4.0,
-    "4 pi": 4.0 * np.pi,
-}
-"""What a wrong convention between mean intensity, Eddington flux and flux leaves."""
 
 
 def check_medium(spectrum: ModelSpectrum, name: ArchiveName) -> bool:
@@ -72,12 +63,11 @@ def check_flux_factor(spectrum: ModelSpectrum, name: ArchiveName) -> bool:
     whole = wave[0] <= BOLOMETRIC_RANGE[0] and wave[-1] >= BOLOMETRIC_RANGE[1]
     if not whole or name.labels.teff > HIGHEST_BOLOMETRIC_TEFF:
         return False
-    expected = STEFAN_BOLTZMANN_SI * 1e3 * name.labels.teff**4  # [erg/s/cm²]
+    expected = bolometric_flux(name.labels.teff)
     ratio = np.trapezoid(spectrum.flux.astype(np.float64), wave) / expected
-    for factor, value in CONFUSIONS.items():
-        if abs(ratio / value - 1.0) < BOLOMETRIC_TOLERANCE:
-            raise GridError(
-                f"its flux integrates to {ratio:.3f} sigma Teff^4: a factor {factor} off the "
-                f"convention of the {name.release} release"
-            )
+    if factor := convention_factor(ratio):
+        raise GridError(
+            f"its flux integrates to {ratio:.3f} sigma Teff^4: a factor {factor} off the "
+            f"convention of the {name.release} release"
+        )
     return abs(ratio - 1.0) < BOLOMETRIC_TOLERANCE

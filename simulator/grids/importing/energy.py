@@ -8,7 +8,7 @@ from starsmith.data_contract.constants import ANGSTROM_PER_NM
 from starsmith.data_contract.errors import GridError
 from starsmith.simulator.grids.importing.model_spectrum import ModelSpectrum
 
-__all__ = ["check_energy"]
+__all__ = ["bolometric_flux", "check_energy", "convention_factor"]
 
 SEEN_WHOLE = 0.9  # of a black body's flux, from which on the integral is compared
 WHOLE_TOLERANCE = 0.25  # a star is no black body where its range ends
@@ -24,6 +24,19 @@ FACTORS = {
     "4": 4.0,
     "4 pi": 4.0 * np.pi,
 }
+"""What a wrong convention between mean intensity, Eddington flux and flux leaves."""
+FACTOR_TOLERANCE = 0.1
+
+
+def bolometric_flux(teff: float) -> float:
+    """Surface flux of a star of effective temperature ``teff`` [K], σ Teff⁴ [erg/s/cm²]."""
+    return STEFAN_BOLTZMANN_SI * SI_TO_CGS * teff**4
+
+
+def convention_factor(ratio: float) -> str:
+    """Factor between two conventions of flux that a ratio is, to 10 %; empty for any other."""
+    near = [name for name, value in FACTORS.items() if abs(ratio / value - 1.0) < FACTOR_TOLERANCE]
+    return near[0] if near else ""
 
 
 def check_energy(spectrum: ModelSpectrum, teff: float) -> bool:
@@ -47,7 +60,7 @@ def check_energy(spectrum: ModelSpectrum, teff: float) -> bool:
         fainter than a black body.
     """
     wave = spectrum.wave
-    whole = STEFAN_BOLTZMANN_SI * SI_TO_CGS * teff**4  # [erg/s/cm²]
+    whole = bolometric_flux(teff)
     metre = wave * METRE
     with np.errstate(over="ignore"):
         planck = 2.0 * np.pi * h * c**2 / metre**5 / np.expm1(h * c / (metre * k * teff))
@@ -63,8 +76,8 @@ def check_energy(spectrum: ModelSpectrum, teff: float) -> bool:
     ratio = shines / black
     if abs(ratio - 1.0) < WHOLE_TOLERANCE:
         return True
-    near = [name for name, value in FACTORS.items() if abs(ratio / value - 1.0) < 0.1]
+    factor = convention_factor(ratio)
     raise GridError(
         f"its flux integrates to {ratio:.3g} times sigma Teff^4 of {teff:g} K"
-        f"{f', a factor {near[0]} off' if near else ''}; correct --flux or --flux-unit"
+        f"{f', a factor {factor} off' if factor else ''}; correct --flux or --flux-unit"
     )
