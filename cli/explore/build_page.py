@@ -53,7 +53,6 @@ class Page(str):
 def build_page(
     bank: Bank,
     source: Mapping[str, str],
-    element: np.ndarray | None = None,
     upload: bool = False,
 ) -> Page:
     """Page of a bank: one file, or in a notebook the last line of a cell.
@@ -65,8 +64,6 @@ def build_page(
     source : mapping of str to str
         Options that name the bank, e.g. ``grid`` and ``instrument``: what the commands shown
         on the page are given.
-    element : float64 array, shape (n_wave,), optional
-        Full width at half maximum of the line profile [pixel].
     upload : bool
         Whether there is a server that answers with the estimates of models.
 
@@ -79,7 +76,7 @@ def build_page(
     ConfigError
         If the bank needs more than 320 modes.
     """
-    arrays = page_bank(bank, element)
+    arrays = page_bank(bank)
     name = f"{bank.instrument.get('name', 'instrument')}, grid {bank.grid.get('name', '')}"
     page = _page(bank, source, arrays)
     # a closing tag inside the data would end the script

@@ -10,6 +10,7 @@ from starsmith.data_contract.bank.splines import spline_degree, spline_knots
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.noise.noise_tables import PER_ARM, NoiseTables
 from starsmith.data_contract.quantities import DUST
+from starsmith.data_contract.snr_units import resolution_pixels
 from starsmith.fisher.information.crlb import crlb_from_gram, whitened_gram
 from starsmith.fisher.information.jacobian import label_columns
 from starsmith.simulator.rendering.interpolate import touches_filled
@@ -58,15 +59,13 @@ class PageBank:
 _TYPES = {"Float64Array": "<f8", "Float32Array": "<f4", "Int16Array": "<i2", "Uint8Array": "u1"}
 
 
-def page_bank(bank: Bank, element: np.ndarray | None = None, accuracy: float = 1e-3) -> PageBank:
+def page_bank(bank: Bank, accuracy: float = 1e-3) -> PageBank:
     """Principal modes of a bank's spectra, as few as hold bounds and fluxes to an accuracy.
 
     Parameters
     ----------
     bank : Bank
         With reddening tables.
-    element : float64 array, shape (n_wave,), optional
-        Full width at half maximum of the line profile [pixel].
     accuracy : float
         Of every label's bound, and of the flux in 99.9 % of the pixels, on 64 stars of the grid.
 
@@ -106,7 +105,8 @@ def page_bank(bank: Bank, element: np.ndarray | None = None, accuracy: float = 1
     page.add("weak_step", weak_step, "Float64Array")
     page.add("modes", modes, "Int16Array")
     page.add("mode_step", step, "Float64Array")
-    page.add("element", element if element is not None else np.full(bank.wave.size, np.nan))
+    width = resolution_pixels(bank.instrument, bank.wave, bank.noise.arms)
+    page.add("element", np.full(bank.wave.size, np.nan) if width is None else width)
     _add_bank(page, bank)
     _add_noise(page, bank.noise)
     return page

@@ -12,8 +12,6 @@ from starsmith.cli.shared.option_table import EXISTING, PATH, grouped, option, t
 from starsmith.cli.shared.options import BankSource, bank_options
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from starsmith.cli.explore.estimates import Estimator
     from starsmith.data_contract.bank.bank_file import Bank
 
@@ -72,7 +70,7 @@ def explore(options: ExploreOptions) -> None:
     options.check()
     bank = options.source.reddened(True).open()
     told = {name: str(value) for name, value in options.source.describe().items()}
-    html = build_page(bank, told, _element(options.source), upload=bool(options.models))
+    html = build_page(bank, told, upload=bool(options.models))
     if options.page is None:
         _serve(options, html, _estimator(bank, options.models))
         return
@@ -80,15 +78,6 @@ def explore(options: ExploreOptions) -> None:
     with staged_file(options.page, sweep=True) as partial:
         partial.write_text(html, encoding="utf-8")
     click.echo(f"{options.page}: {len(html.encode()) / 1e6:.1f} MB, opens in any browser")
-
-
-def _element(source: BankSource) -> "np.ndarray | None":
-    """Width of the line profile [pixel]; a bank file does not tell it."""
-    from starsmith.simulator.instruments import load_instrument, resolution_element
-
-    return (
-        None if source.bank is not None else resolution_element(load_instrument(source.instrument))
-    )
 
 
 def _estimator(bank: "Bank", models: tuple[Path, ...]) -> "Estimator | None":
