@@ -35,7 +35,7 @@ from starsmith.learners import (
 )
 from starsmith.learners.benchmark.ceiling_file import restored_rows
 from starsmith.learners.estimators.registry import with_forward
-from starsmith.learners.evaluation.evaluation_figures import plot_predicted
+from starsmith.learners.evaluation.evaluation_figures import plot_models
 from starsmith.simulator.generation.recorded import open_recorded
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.prior import Prior
@@ -51,7 +51,6 @@ __all__ = [
 ]
 
 TARGET = "logg"
-AXIS = "log g [dex(cgs)]"
 MAGS = (20.5, 21.0, 22.0, 22.5)
 STAR = {"teff": 4750.0, "logg": 2.5, "m_h": -0.5}
 STATISTICS = ("paper_median", "bayes_gauss", "posterior_mean")
@@ -147,24 +146,13 @@ def draw(
     plot_magnitudes(out / "spectra.png", batch, bank.notice)
     plot_errors(out / "errors.png", batch, sigma, bank.notice)
     plot_ceiling(table, out / "r2_snr.png", models=bin_scores(predictions, table))
-    truth = next(iter(predictions.values())).truth[:, 0]
-    values = panels(predictions)
-    plot_predicted(out / "predictions.png", truth, values, AXIS, bank.notice)
+    plot_models(list(predictions.values()), out / "predictions.png")
     return {
         "spectra.png": "One giant at four magnitudes, observed over noiseless",
         "errors.png": "Its noise against wavelength, absolute and relative",
         "r2_snr.png": "R² against S/N, models under the ceilings",
-        "predictions.png": "Predicted against true log g, and residuals",
+        "predictions.png": "Predicted against true log g, and the errors of all",
     }
-
-
-def panels(predictions: Mapping[str, Predictions]) -> dict[str, np.ndarray]:
-    """Predicted values under the title of their panel: model and pooled scores."""
-    titles = {
-        name: f"{name} $R^2$ {e.scores['r2'].value:.3f}, MAE {e.scores['mae'].value:.3f}"
-        for name, e in evaluations(predictions).items()
-    }
-    return {title: predictions[name].value[:, 0] for name, title in titles.items()}
 
 
 def evaluations(predictions: Mapping[str, Predictions]) -> dict[str, Evaluation]:

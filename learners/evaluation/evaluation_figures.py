@@ -1,6 +1,6 @@
 """Figures on predictions: one model, several side by side, and the truth of uncertainties."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,6 @@ __all__ = [
     "models_figure",
     "plot_calibration",
     "plot_models",
-    "plot_predicted",
     "plot_predictions",
 ]
 
@@ -183,43 +182,6 @@ def plot_calibration(
 ) -> None:
     """Write `calibration_figure` to a file."""
     save_figure(calibration_figure(tables, label), path)
-
-
-@styled
-def plot_predicted(
-    path: Path, truth: np.ndarray, predicted: Mapping[str, np.ndarray], label: str, notice: str
-) -> None:
-    """Draw predicted against true, a density panel per model, and all residuals.
-
-    Parameters
-    ----------
-    path : Path
-    truth : float array, shape (n_spec,)
-    predicted : dict of str to float array, shape (n_spec,)
-        Title of the panel, which starts with the model's name, and its predictions.
-    label : str
-        Axis text of the quantity, with its unit.
-    notice : str
-    """
-    n_panel = len(predicted) + 1
-    figure = new_figure(PAGE, 7.6 / n_panel)
-    panels = figure.subplots(1, n_panel)
-    span = float(truth.min()), float(truth.max())
-    residual_span = (span[0] - span[1]) / 2, (span[1] - span[0]) / 2
-    for k, (title, values) in enumerate(predicted.items()):
-        axes = panels[k]
-        axes.hist2d(truth, values, bins=60, range=(span, span), cmin=1, rasterized=True)
-        axes.plot(span, span, ls="--", lw=0.8, color=INK)
-        axes.set(xlabel=f"true {label}", ylabel=f"predicted {label}", aspect="equal")
-        axes.set_title(title)
-        panels[-1].hist(
-            values - truth, bins=50, range=residual_span, histtype="step",
-            color=colour_of(k), label=title.split()[0],
-        )  # fmt: skip
-    panels[-1].axvline(0, color=INK, ls="--", lw=0.6)
-    panels[-1].set(xlabel=f"predicted − true {label}", ylabel="spectra per bin")
-    legend_above(figure, panels[-1])
-    save_figure(figure, path, notice)
 
 
 def local_density(x: np.ndarray, y: np.ndarray) -> np.ndarray:
