@@ -17,6 +17,12 @@ from starsmith.learners.scores.metrics import Interval
 __all__ = ["ModelReport", "unique_names"]
 
 
+POSTERIORS = {
+    "Posteriors of all targets, beside the exact ones": True,
+    "Posteriors of the targets (not every label is one: no exact posterior beside them)": False,
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelReport:
     """Everything that was asked about some models."""
@@ -52,11 +58,9 @@ class ModelReport:
         if self.calibrations:
             rows = [_calibration_row(c) for c in self.calibrations]
             parts.append(f"Calibration of the uncertainties\n\n{text_table(rows)}\n")
-        if self.posteriors:
-            rows = [row for p in self.posteriors for row in p.rows()]
-            parts.append(
-                f"Posteriors of all targets, beside the exact ones\n\n{text_table(rows)}\n"
-            )
+        for words, weighted in POSTERIORS.items():
+            rows = [row for p in self.posteriors if p.weighted == weighted for row in p.rows()]
+            parts += [f"{words}\n\n{text_table(rows)}\n"] if rows else []
         if self.velocities:
             rows = [row for v in self.velocities for row in v.table()]
             parts.append(f"Radial velocities\n\n{text_table(rows)}\n")

@@ -62,7 +62,7 @@ class PosteriorScores:
     gap, gap_error : float
         How far the former lies below the latter, star by star [nat].
     efficiency : tuple of float
-        5th percentile and median of the effective share of the draws.
+        5th percentile and median of the effective share of the draws; NaN without weights.
     labels : tuple of LabelScore
     """
 
@@ -79,28 +79,28 @@ class PosteriorScores:
         """Plain numbers, texts and lists."""
         return asdict(self)
 
+    @property
+    def weighted(self) -> bool:
+        """Whether there is an exact posterior beside it: every label has to be a target."""
+        return bool(np.isfinite(self.exact_log_score))
+
     def rows(self) -> list[dict]:
         """One line a label."""
-        shared = {
-            "model": self.model,
-            "n": self.n_spec,
-            "log score": f"{self.log_score:.3f}",
-            "exact": f"{self.exact_log_score:.3f}",
-            "gap": f"{self.gap:.3f} ± {self.gap_error:.3f}",
-            "effective": "{:.0%} (5th percentile {:.0%})".format(*self.efficiency[::-1]),
-        }
-        return [
-            shared
-            | {
-                "label": one.label,
-                "PIT p": one.pit_p,
-                **_covered("", one.coverage),
-                "CRPS": one.crps,
-                **_covered("exact ", one.exact_coverage),
-                "exact CRPS": one.exact_crps,
+        shared = {"model": self.model, "n": self.n_spec, "log score": f"{self.log_score:.3f}"}
+        if self.weighted:
+            shared |= {
+                "exact": f"{self.exact_log_score:.3f}",
+                "gap": f"{self.gap:.3f} ± {self.gap_error:.3f}",
+                "effective": "{:.0%} (5th percentile {:.0%})".format(*self.efficiency[::-1]),
             }
-            for one in self.labels
-        ]
+        return [shared | self._of_label(one) for one in self.labels]
+
+    def _of_label(self, one: LabelScore) -> dict:
+        own = {"label": one.label, "PIT p": one.pit_p, **_covered("", one.coverage)}
+        own["CRPS"] = one.crps
+        if self.weighted:
+            own |= _covered("exact ", one.exact_coverage) | {"exact CRPS": one.exact_crps}
+        return own
 
 
 def _covered(prefix: str, shares: tuple[float, ...]) -> dict[str, str]:
@@ -158,7 +158,7 @@ def score_posterior(
         exact_log_score=float(found["exact_log"].mean()),
         gap=float(gap.mean()),
         gap_error=float(gap.std() / np.sqrt(len(gap))),
-        efficiency=(least, middle),
+        efficiency=(least, middle) if weighted else (float("nan"), float("nan")),
         labels=tuple(
             LabelScore(
                 label=label,

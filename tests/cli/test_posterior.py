@@ -63,6 +63,22 @@ def test_calibration_tells_of_the_posterior_beside_the_exact_one(model, dataset)
     assert "Posteriors of all targets, beside the exact ones" in text
 
 
+def test_one_target_of_several_labels_has_no_exact_posterior_beside_it(dataset, tmp_path):
+    """What is not there is not shown, neither as NaN nor as weights of 100 %."""
+    trained = call(
+        f"speclearn train --model compressed --target logg {SHORT}",
+        dataset,
+        "--out",
+        tmp_path / "m",
+    )
+    assert trained.exit_code == 0, trained.stderr
+    done = call("speclearn evaluate --calibration", tmp_path / "m", dataset)
+    assert done.exit_code == 0, done.stderr
+    table = done.stdout.partition("Posteriors of the targets (not every label is one")[2]
+    assert "log score" in table
+    assert not any(word in table for word in ("nan", "| exact", "| effective"))
+
+
 def test_a_head_without_uncertainty_has_no_posterior(dataset, star, tmp_path):
     done = call(
         f"speclearn train --model compressed --set head=mean {SHORT}",
