@@ -24,7 +24,7 @@ from starsmith.cli.shared.options import (
     config_option,
     typed_on_command_line,
 )
-from starsmith.cli.shared.progress import tell_ceiling
+from starsmith.cli.shared.progress import progress_bar, tell_ceiling
 from starsmith.cli.shared.survey_options import (
     NOISE,
     OF_SURVEYS,
@@ -34,6 +34,7 @@ from starsmith.cli.shared.survey_options import (
 )
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.quantities import SNR_KINDS
+from starsmith.data_contract.text_tables import text_table
 
 if TYPE_CHECKING:
     from starsmith.data_contract.noise.view import NoiseModel
@@ -46,6 +47,9 @@ __all__ = ["CeilingRequest", "ceiling"]
 OTHERS = ("population", "preset", *OF_SURVEYS)
 """Options that a data set fixes too."""
 NOT_OF_VELOCITY = ("target", "mags", "statistics", "by_arm", "noise_term", "plot", "nuisance")
+OF_DOMAIN = ("domain", "target", "snr_bins", "n_star", "grid", "out", "overwrite", "as_json")
+"""Options that go with a domain."""
+N_DOMAIN = 500  # stars of a domain, each with a posterior of its own
 SUFFIXES = (".ecsv", ".json", ".md")
 
 
@@ -74,6 +78,10 @@ class CeilingRequest:
     )
     data: Path | None = option(
         type=EXISTING, help="Score the test stars of this data set, with its bank and prior."
+    )
+    domain: str | None = option(
+        metavar="SURVEY[,KNOB=VALUE...]",
+        help="In a domain of the laboratory, e.g. desi,g=0.5, or a TOML file of survey and knobs.",
     )
     effort: "CeilingOptions" = grouped(effort_options)
     nuisance: str = nuisance_option()
@@ -146,6 +154,32 @@ class CeilingRequest:
             )
         return DatasetStars.of(open_recorded(self.data), moving=self.velocity)
 
+    def domain_rows(self) -> tuple[dict, list[dict]]:
+        """Card of the domain asked for, and its ceilings by label and group of stars."""
+        from starsmith.fisher.domain_table import domain_ceilings, domain_rows
+        from starsmith.simulator.domains.request import DomainRequest
+
+        given = [p.name for p in click.get_current_context().command.params if p.name is not None]
+        if typed := typed_on_command_line(*(name for name in given if name not in OF_DOMAIN)):
+            raise click.UsageError(f"--domain goes without {', '.join(map(flag, typed))}; drop it")
+        asked = DomainRequest.of_text(self.domain or "")
+        if typed_on_command_line("grid"):
+            asked = replace(asked, grid=self.source.grid)
+        with progress_bar("grid", "models") as report:
+            domain = asked.build(report)
+        n_star = self.effort.n_star if typed_on_command_line("n_star") else N_DOMAIN
+        tell_ceiling(f"posterior of {n_star} stars of {domain.survey.name}, continuum known, free")
+        stars, known, free = domain_ceilings(domain, n_star)
+        rows = domain_rows(domain.label_names, stars, known, free, self.snr_bins or ())
+        if typed_on_command_line("target"):
+            if self.target not in domain.label_names:
+                raise ConfigError(
+                    f"--target {self.target}: the grid has {', '.join(domain.label_names)}"
+                )
+            rows = [row for row in rows if row["label"] == self.target]
+        few = {"continuum_known": known.n_few, "continuum_free": free.n_few}
+        return domain.card() | {"n_star": n_star, "stars_of_few_draws": few}, rows
+
     def velocity_rows(self) -> list[dict]:
         """Bounds on the radial velocity, of all stars and of each bin asked for."""
         from starsmith.data_contract.quantities import SNR_EDGES
@@ -171,6 +205,7 @@ class CeilingRequest:
         "specfisher ceiling --mag 22-22.5 --target teff --out ceiling.ecsv",
         "specfisher ceiling --mags 20.5,21,22",
         "specfisher ceiling --velocity --snr-bins",
+        "specfisher ceiling --domain desi,g=0.5,flux_calibration=0.03",
         "specfisher ceiling --preset specvit --mag 19..22.5 --snr-bins specvit",
         "specfisher ceiling --population stars.ecsv --sky-floor correlated --snr-bins",
         "specfisher ceiling --grid bosz.zarr --instrument b+r+n --population stars.ecsv --by-arm",
@@ -189,6 +224,9 @@ def ceiling(options: CeilingRequest) -> None:
     if options.mags and (typed := typed_on_command_line("snr_bins", "data", "mag")):
         raise click.UsageError(f"--mags sets stars and rows; drop {', '.join(map(flag, typed))}")
     options.check_outputs()
+    if options.domain is not None:
+        _tell_domain(options)
+        return
     if options.velocity:
         _tell_velocity(options)
         return
@@ -204,22 +242,57 @@ def ceiling(options: CeilingRequest) -> None:
 
 def _tell_velocity(options: CeilingRequest) -> None:
     """Print, and write where asked, the bounds on the radial velocity."""
-    import json
-
-    from starsmith.data_contract.files.atomic import staged_file, write_text
-    from starsmith.data_contract.text_tables import text_table
-
     rows = options.velocity_rows()
     text = f"Cramér-Rao bounds on the radial velocity [km/s]\n\n{text_table(rows)}"
-    if options.out and options.out.suffix == ".ecsv":
-        from astropy.table import Table
-
-        with staged_file(options.out) as partial:
-            Table(rows=rows).write(partial, format="ascii.ecsv", overwrite=True)
-    elif options.out:
-        as_json = options.out.suffix == ".json"
-        write_text(options.out, (json.dumps({"rv": rows}, indent=2) if as_json else text) + "\n")
+    _write_rows(options.out, rows, text, {"rv": rows})
     if options.as_json:
         echo_json("specfisher.velocity", {"target": "rv", "unit": "km s-1", "rows": rows})
     else:
         click.echo(text)
+
+
+def _tell_domain(options: CeilingRequest) -> None:
+    """Print, and write where asked, the ceilings of a domain."""
+    card, rows = options.domain_rows()
+    survey, knobs = card["survey"], card["knobs"]
+    text = (
+        f"The best R2 in {survey['name']}, {survey['wave'][0]:.0f}-{survey['wave'][1]:.0f} Å, "
+        f"g = {knobs['g']:g}, of flux before standardising\n\n"
+        f"{text_table([_domain_line(row) for row in rows])}\n\n"
+        "R2 is that of the exact posterior mean on true labels, `expected` what its variances "
+        "say; with a free continuum five polynomials multiply the flux. Against labels of the "
+        "pipeline the same estimate has the R2 of the last column."
+    )
+    if few := max(card["stars_of_few_draws"].values()):
+        text += f"\nPosteriors of up to {few} stars rest on few draws."
+    text += f"\n{card['notice']}" if card["notice"] else ""
+    _write_rows(options.out, rows, text, {"domain": card, "rows": rows})
+    if options.as_json:
+        echo_json("specfisher.domain_ceiling", {"domain": card, "rows": rows})
+    else:
+        click.echo(text)
+
+
+def _domain_line(row: dict) -> dict:
+    line = {"label": row["label"], "stars": row["group"], "n": row["n"], "S/N": row["snr"]}
+    for name in ("R2", "continuum_free", "pipeline_labels"):
+        line[name.replace("_", " ")] = f"{row[name]:.3f} ± {row[f'{name}_error']:.3f}"
+    return {**line, "expected": row["expected"], "RMSE": row["rmse"]}
+
+
+def _write_rows(out: Path | None, rows: list[dict], text: str, content: dict) -> None:
+    """Write rows as ``.ecsv``, the text as ``.md``, or the content as ``.json``."""
+    import json
+
+    from starsmith.data_contract.files.atomic import json_safe, staged_file, write_text
+
+    if out is None:
+        return
+    if out.suffix == ".ecsv":
+        from astropy.table import Table
+
+        with staged_file(out) as partial:
+            Table(rows=rows).write(partial, format="ascii.ecsv", overwrite=True)
+    else:
+        as_json = out.suffix == ".json"
+        write_text(out, (json.dumps(json_safe(content), indent=2) if as_json else text) + "\n")

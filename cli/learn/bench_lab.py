@@ -13,7 +13,6 @@ from starsmith.cli.shared.progress import progress_bar, say
 from starsmith.data_contract.text_tables import text_table
 
 if TYPE_CHECKING:
-    from starsmith.data_contract.grid.grid_file import GridData
     from starsmith.learners.benchmark.lab import LabSuite, LabTarget
     from starsmith.learners.transfer.samples import Sample
     from starsmith.simulator.domains.domain import Domain
@@ -79,7 +78,8 @@ def lab(options: LabOptions) -> None:
 def _line(row: dict) -> dict:
     kept = {name: row[name] for name in ("g", "n", "strategy", "seed", "label")}
     told = {"R2": row["r2"], "ceiling": row["r2_ceiling"], "continuum free": row["r2_free"]}
-    return kept | told | {"R2 / ceiling": f"{row['ratio']:.3f} ± {row['error']:.3f}"}
+    told |= {"R2 / ceiling": f"{row['ratio']:.3f} ± {row['error']:.3f}"}
+    return kept | told | {"by pipeline labels": row["ratio_pipeline"]}
 
 
 class _World:
@@ -88,27 +88,9 @@ class _World:
     def __init__(self, options: LabOptions, suite: "LabSuite"):
         self.options, self.suite = options, suite
 
-    def _grids(self, g: float) -> tuple["GridData", "GridData | None"]:
-        from starsmith.simulator.domains.second_physics import (
-            LAB_AXES,
-            Physics,
-            first_grid,
-            second_grid,
-        )
-        from starsmith.simulator.grids.demo import demo_axes
-        from starsmith.simulator.grids.grid import StellarGrid
-
-        axes = LAB_AXES if self.suite.box == "lab" else demo_axes(self.suite.box)
-        with progress_bar("grid", "models") as report:
-            if self.options.grid is not None:
-                first = StellarGrid.open(self.options.grid)
-                other = self.options.grid_b
-                return first, None if other is None else StellarGrid.open(other)
-            first = first_grid(axes, progress=report)
-            return first, second_grid(Physics(), axes, progress=report) if g else None
-
     def _domain(self, survey: str, g: float, seed: int, of_target: bool) -> "Domain":
         from starsmith.simulator.domains.domain import Knobs, build_domain
+        from starsmith.simulator.domains.request import lab_grids
 
         suite = self.suite
         knobs = Knobs(g=g, seed=seed)
@@ -118,9 +100,14 @@ class _World:
                 seed=seed,
                 flux_calibration=suite.flux_calibration,
                 lsf=suite.lsf,
+                label_offset=suite.label_offset,
+                label_scale=suite.label_scale,
                 population=suite.population,
             )
-        return build_domain(survey, knobs, *self._grids(g))
+        options = self.options
+        with progress_bar("grid", "models") as report:
+            grids = lab_grids(g, suite.box, options.grid, options.grid_b, report)
+        return build_domain(survey, knobs, grids[0], grids[1])
 
     def source(self) -> tuple["Sample", "Sample"]:
         """Stars of the source to learn from and to choose by."""
@@ -144,6 +131,7 @@ class _World:
             test=sample_of(domain, "test", suite.n_test),
             ceiling=ceilings[0].mean,
             free=ceilings[1].mean,
+            pipeline=stars.pipeline,
             card=domain.card() | {"ceiling_few_draws": [found.n_few for found in ceilings]},
         )
 

@@ -18,6 +18,7 @@ import numpy as np
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.files.atomic import json_safe, write_text
 from starsmith.data_contract.files.outside import read_json, read_toml
+from starsmith.data_contract.star_groups import groups_of
 from starsmith.learners.recipe import NetworkRecipe
 from starsmith.learners.scores.metrics import r2
 from starsmith.learners.train import fit
@@ -31,8 +32,6 @@ from starsmith.learners.transfer.target_views import mapped
 
 __all__ = ["LabSuite", "LabTarget", "cell_rows", "list_labs", "load_lab", "run_lab"]
 
-GROUPS = ("all", "metal-poor", "metal-rich", "giants", "dwarfs")
-METAL_POOR, GIANT = -1.0, 3.5  # [M/H], log g
 N_RESAMPLE = 500
 FEWEST = 20
 
@@ -63,6 +62,8 @@ class LabSuite:
     wave_map : str
     flux_calibration, lsf : float
         Knobs of the target.
+    label_offset, label_scale : tuple of float
+        Of the pipeline's labels, which networks learn from; see `Knobs`.
     population : str
     box : str
         ``lab`` (175 nodes) or ``small`` (64).
@@ -86,6 +87,8 @@ class LabSuite:
     wave_map: str = "interpolate"
     flux_calibration: float = 0.0
     lsf: float = 1.0
+    label_offset: tuple[float, ...] = ()
+    label_scale: tuple[float, ...] = ()
     population: str = "uniform"
     box: str = "lab"
 
@@ -116,6 +119,8 @@ class LabTarget:
     train, val, test : Sample
     ceiling, free : float64 arrays, shape (n_test, n_label)
         Posterior means; with the continuum free.
+    pipeline : float64 array, shape (n_test, n_label)
+        Labels of the test stars as the survey's pipeline gives them.
     card : dict
         All that decides the stars.
     """
@@ -125,6 +130,7 @@ class LabTarget:
     test: Sample
     ceiling: np.ndarray
     free: np.ndarray
+    pipeline: np.ndarray
     card: dict
 
 
@@ -213,9 +219,10 @@ def run_lab(
 
 
 def _same_suite(suite: LabSuite, out: Path) -> None:
+    plain = json.loads(json.dumps(asdict(LabSuite())))
     wanted = json.loads(json.dumps(asdict(suite)))
     place = out / "suite.json"
-    if place.is_file() and read_json(place) != wanted:
+    if place.is_file() and plain | read_json(place) != wanted:
         raise DataError(f"{out}: holds another suite; choose another --out")
     write_text(place, json.dumps(wanted, indent=2) + "\n")
 
@@ -255,19 +262,13 @@ def _run_cell(
         "truth": target.test.labels.tolist(),
         "ceiling": target.ceiling.tolist(),
         "free": target.free.tolist(),
+        "pipeline": target.pipeline.tolist(),
         "value": value.tolist(),
         "digest": hashlib.sha256(np.ascontiguousarray(value)).hexdigest(),
     }
     place = _cell_file(out, cell)
     place.parent.mkdir(exist_ok=True)
     write_text(place, json.dumps(json_safe(content)) + "\n")
-
-
-def groups_of(labels: np.ndarray, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Which stars belong to each group, bool (n_spec,)."""
-    m_h, logg = labels[:, names.index("m_h")], labels[:, names.index("logg")]
-    inside = (np.ones(len(labels), bool), m_h < METAL_POOR, m_h >= METAL_POOR)
-    return dict(zip(GROUPS, (*inside, logg < GIANT, logg >= GIANT), strict=True))
 
 
 def cell_rows(suite: LabSuite, out: Path) -> list[dict]:
@@ -281,23 +282,31 @@ def cell_rows(suite: LabSuite, out: Path) -> list[dict]:
 
 
 def _rows_of(found: Mapping) -> list[dict]:
-    truth, ceiling, free, value = (
-        np.array(found[name]) for name in ("truth", "ceiling", "free", "value")
-    )
+    columns = {name: np.array(found[name]) for name in ("truth", "value", "ceiling", "free")}
+    columns["pipeline"] = np.array(found.get("pipeline", found["truth"]))
     rows = []
     for k, label in enumerate(found["labels"]):
-        for group, inside in groups_of(truth, tuple(found["labels"])).items():
+        for group, inside in groups_of(columns["truth"], found["labels"]).items():
             if inside.sum() < FEWEST:
                 continue
-            columns = (column[inside, k] for column in (truth, value, ceiling, free))
-            rows.append({**found["cell"], "label": label, "group": group, **ratio_of(*columns)})
+            part = {name: column[inside, k] for name, column in columns.items()}
+            line = {**found["cell"], "label": label, "group": group}
+            rows.append(line | ratio_of(**part))
     return rows
 
 
 def ratio_of(
-    truth: np.ndarray, value: np.ndarray, ceiling: np.ndarray, free: np.ndarray
+    truth: np.ndarray,
+    value: np.ndarray,
+    ceiling: np.ndarray,
+    free: np.ndarray,
+    pipeline: np.ndarray,
 ) -> dict[str, float]:
-    """R² of a model and of the ceilings, and the ratio with its error by stars resampled."""
+    """R² of a model and of the ceilings, and the ratio with its error by stars resampled.
+
+    Ratios are those of true labels; ``ratio_pipeline`` is what somebody finds who has the
+    pipeline's labels alone.
+    """
     picks = np.random.default_rng(0).integers(truth.size, size=(N_RESAMPLE, truth.size))
     best = r2(truth, ceiling)
     drawn = r2(truth[picks], value[picks]) / r2(truth[picks], ceiling[picks])
@@ -307,4 +316,5 @@ def ratio_of(
         "r2_free": float(r2(truth, free)),
         "ratio": float(r2(truth, value) / best),
         "error": float(np.std(drawn, ddof=1)),
+        "ratio_pipeline": float(r2(pipeline, value) / r2(pipeline, ceiling)),
     }

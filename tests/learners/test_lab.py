@@ -7,11 +7,11 @@ import pytest
 
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.grid.grid_file import GridData, write_grid
+from starsmith.data_contract.star_groups import groups_of
 from starsmith.learners.benchmark import lab
 from starsmith.learners.benchmark.lab import (
     LabSuite,
     LabTarget,
-    groups_of,
     list_labs,
     load_lab,
     ratio_of,
@@ -34,7 +34,13 @@ def target(g):
     noise = white_noise(50, 200, 1)
     train, val, test = (toy_sample(n, 20 + n, 0.4 * g, noise) for n in (80, 41, 60))
     return LabTarget(
-        train=train, val=val, test=test, ceiling=test.labels, free=test.labels, card={"g": g}
+        train=train,
+        val=val,
+        test=test,
+        ceiling=test.labels,
+        free=test.labels,
+        pipeline=test.labels,
+        card={"g": g},
     )
 
 
@@ -59,10 +65,19 @@ def test_groups_and_ratio():
     inside = groups_of(labels, ("teff", "logg", "m_h"))
     assert inside["metal-poor"].tolist() == inside["giants"].tolist() == [True, False]
     truth = np.linspace(0, 1, 50)
-    same = ratio_of(truth, truth + 0.1, truth + 0.1, truth)
+    same = ratio_of(truth, truth + 0.1, truth + 0.1, truth, 0.5 * truth)
     assert same["ratio"] == pytest.approx(1.0)
     assert same["error"] < 1e-12
     assert same["r2_free"] == 1.0
+    assert same["ratio_pipeline"] == pytest.approx(1.0)
+
+
+def test_a_folder_of_fewer_keys_is_the_same_suite(tmp_path):
+    """A suite written before a knob was added goes on."""
+    (tmp_path / "suite.json").write_text(json.dumps({"name": "lab"}))
+    lab._same_suite(LabSuite(), tmp_path)
+    with pytest.raises(DataError, match="another suite"):
+        lab._same_suite(LabSuite(lsf=1.5), tmp_path)
 
 
 def test_suites_are_read_and_wrong_ones_refused(tmp_path):
