@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
 
 def test_ceilings_of_a_domain_file(folder, tmp_path):
     """On true labels, with the continuum free below it, and lower against offset labels."""
-    words = ("--domain", folder / "domain.toml", "--n-star", 24, "--json")
+    words = ("--domain", folder / "domain.toml", "--n-star", 30, "--json")
     done = call("specfisher ceiling", *words, "--out", tmp_path / "c.ecsv")
     assert done.exit_code == 0, done.stderr
     found = json.loads(done.stdout)
@@ -49,7 +49,7 @@ def test_ceilings_of_a_domain_file(folder, tmp_path):
     assert found["domain"]["knobs"]["flux_calibration"] == 0.02
     rows = {(r["label"], r["group"]): r for r in found["rows"]}
     m_h = rows["m_h", "all"]
-    assert m_h["n"] == 24
+    assert m_h["n"] == 30
     assert abs(m_h["R2"] - m_h["expected"]) < 4 * m_h["R2_error"]
     assert m_h["continuum_free"] < m_h["R2"] + 2 * m_h["R2_error"]
     assert m_h["pipeline_labels"] < m_h["R2"] - 0.2  # 0.5 dex against a spread of 0.7
