@@ -27,6 +27,7 @@ from starsmith.data_contract.files.outside import read_file, read_json, regular_
 from starsmith.data_contract.quantities import UNITS
 from starsmith.learners.card import check_card, check_tensors
 from starsmith.learners.preprocess import Statistics
+from starsmith.learners.published import Published
 from starsmith.learners.recipe import Recipe, recipe_to_table
 
 __all__ = [
@@ -52,10 +53,13 @@ MODEL_FILES = ("recipe.toml", "run.json", "trees", "bank.zarr")
 """Beside the weights, what decides a prediction or says what was trained; where it is there."""
 LOG_FILES = ("metrics.jsonl", "state.safetensors")
 """What training leaves; listed once it has ended, looked at by `specdata verify` alone."""
-NORMALISATION = (
-    "flux over the median of its unmasked pixels; per pixel less the mean of the training "
-    "spectra, over their standard deviation; masked pixels are that mean"
+LEVEL = "flux over the median of its unmasked pixels; "
+STANDARDISED = (
+    "per pixel less the mean of the training spectra, over their standard deviation; masked "
+    "pixels are that mean"
 )
+UNSCALED = "halved, no pixel standardised; masked pixels are 0"
+CLIPPED = "clipped at 0; "
 PACKAGES = ("starsmith", "numpy", "scipy", "torch", "lightgbm", "safetensors")
 
 
@@ -107,7 +111,7 @@ def make_card(model: str, labels: tuple[str, ...], recipe: Recipe, view: Trainin
             "n_val": len(view.val),
             "versions": view.versions,
         },
-        "normalisation": NORMALISATION,
+        "normalisation": described_input(getattr(recipe, "published", Published())),
         "wave": {
             "n_wave": int(wave.size),
             "min": float(wave[0]),
@@ -118,6 +122,12 @@ def make_card(model: str, labels: tuple[str, ...], recipe: Recipe, view: Trainin
         "limits": {"labels": spans, "snr": _span(train.snr), "velocity": list(train.velocity)},
         "versions": installed(PACKAGES) | {"python": platform.python_version()},
     }
+
+
+def described_input(switches: Published) -> str:
+    """What a network sees of a spectrum, in words."""
+    scale = UNSCALED if switches.unscaled else STANDARDISED
+    return f"{LEVEL}{CLIPPED if switches.clip else ''}{scale}"
 
 
 def _span(values: np.ndarray) -> list[float]:

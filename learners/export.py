@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,6 +55,7 @@ class LabelModel(nn.Module):
             "label_mean": statistics.scale.mean,
             "label_std": statistics.scale.std,
         }
+        self.floor = statistics.normaliser.floor
         for name, values in numbers.items():
             self.register_buffer(name, torch.from_numpy(values.astype(np.float32)))
 
@@ -74,7 +76,10 @@ class LabelModel(nn.Module):
         upper = torch.gather(ordered, 1, (count // 2).clamp(max=last))
         level = 0.5 * (lower + upper)
         usable = good & (level > 0) & (count > 0)
-        scaled = (torch.where(usable, flux / level, 0.0) - self.mean) / self.std
+        flux = torch.where(usable, flux / level, 0.0)
+        if self.floor > -math.inf:
+            flux = flux.clamp(min=self.floor)
+        scaled = (flux - self.mean) / self.std
         output = self.network(torch.where(usable, scaled, 0.0))
         few = count < LEAST_USABLE * flux.shape[1]
         if not self.uncertain:

@@ -1,7 +1,7 @@
 """What a network sees: flux over its own median, standardised per pixel; labels as z-scores."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from starsmith.data_contract.dataset.split import Split
 from starsmith.data_contract.dataset.training import TrainingSplit, TrainingView
 from starsmith.data_contract.errors import DataError
+from starsmith.learners.published import Published
 from starsmith.learners.typical import Typical
 
 __all__ = [
@@ -31,6 +32,8 @@ MEND_DATA = (
     "pixels; the same command then goes on from the last finished epoch"
 )
 NAMED_ROWS = 5
+AS_OURS = Published()
+UNSCALED = 2.0  # divides flux over its median: published spectra lie about 0.5
 
 BLOCK_ROWS = 4096
 """Spectra read at a time: 64 MiB of flux at 4096 pixels."""
@@ -85,16 +88,19 @@ def median_normalise(flux: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np
 
 @dataclass(frozen=True)
 class Normaliser:
-    """Per-pixel standardisation with training statistics; nothing is clipped.
+    """Per-pixel standardisation with training statistics.
 
     Attributes
     ----------
     mean, std : float64, shape (n_wave,)
         Of median-normalised training flux, over unmasked pixels.
+    floor : float
+        Median-normalised flux below it is raised to it; -inf clips nothing.
     """
 
     mean: np.ndarray
     std: np.ndarray
+    floor: float = -np.inf
 
     @classmethod
     def fit(cls, split: TrainingSplit) -> "Normaliser":
@@ -149,10 +155,31 @@ class Normaliser:
         scaled : float32 array, shape (n_spec, n_wave)
         """
         scaled, good = median_normalise(flux, mask)
+        if self.floor > -np.inf:
+            np.maximum(scaled, np.float32(self.floor), out=scaled)
         scaled -= self.mean.astype(np.float32)
         scaled /= self.std.astype(np.float32)
         scaled[~good] = 0.0
         return scaled
+
+    def as_published(self, switches: Published) -> "Normaliser":
+        """Return the same, but unscaled or clipped at zero where a recipe asks for it."""
+        floor = 0.0 if switches.clip else self.floor
+        if not switches.unscaled:
+            return replace(self, floor=floor)
+        n_wave = self.mean.size
+        return Normaliser(np.zeros(n_wave), np.full(n_wave, UNSCALED), floor)
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Every array by the name it has in a checkpoint."""
+        floor = {"normaliser.floor": np.array([self.floor])} if self.floor > -np.inf else {}
+        return {"normaliser.mean": self.mean, "normaliser.std": self.std} | floor
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, np.ndarray]) -> "Normaliser":
+        """Inverse of `tensors`; other names are ignored."""
+        floor = float(tensors["normaliser.floor"][0]) if "normaliser.floor" in tensors else -np.inf
+        return cls(tensors["normaliser.mean"], tensors["normaliser.std"], floor)
 
 
 @dataclass(frozen=True)
@@ -224,8 +251,7 @@ class Statistics:
         """Every array by the name it has in a checkpoint."""
         return {
             "wave": np.asarray(self.wave, dtype=np.float64),
-            "normaliser.mean": self.normaliser.mean,
-            "normaliser.std": self.normaliser.std,
+            **self.normaliser.tensors(),
             "target.mean": self.scale.mean,
             "target.std": self.scale.std,
             **(self.typical.tensors() if self.typical else {}),
@@ -237,7 +263,7 @@ class Statistics:
         """Inverse of `tensors`; other names are ignored."""
         return cls(
             tensors["wave"],
-            Normaliser(tensors["normaliser.mean"], tensors["normaliser.std"]),
+            Normaliser.from_tensors(tensors),
             LabelScale(tensors["target.mean"], tensors["target.std"]),
             Typical.from_tensors(tensors),
             tensors.get("fwhm"),
@@ -286,7 +312,10 @@ def select_labels(split: TrainingSplit | Split, labels: tuple[str, ...]) -> np.n
     return np.stack([np.asarray(split.label(name), dtype=np.float64) for name in labels], axis=1)
 
 
-def measure_statistics(view: TrainingView, labels: tuple[str, ...]) -> Statistics:
-    """Measure everything on the training split of a `TrainingView`."""
+def measure_statistics(
+    view: TrainingView, labels: tuple[str, ...], switches: Published = AS_OURS
+) -> Statistics:
+    """Measure everything on the training split of a `TrainingView`, or as a recipe has it."""
     scale = LabelScale.fit(select_labels(view.train, labels), labels)
-    return Statistics(view.train.wave, Normaliser.fit(view.train), scale).typical_of(view)
+    normaliser = Normaliser.fit(view.train).as_published(switches)
+    return Statistics(view.train.wave, normaliser, scale).typical_of(view)

@@ -2,7 +2,7 @@
 
 import math
 import tomllib
-from dataclasses import MISSING, Field, asdict, fields
+from dataclasses import MISSING, Field, asdict, fields, is_dataclass
 from importlib.resources import files
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import tomli_w
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.files.outside import read_toml
+from starsmith.learners.published import published_table
 from starsmith.learners.recipe_kinds import (
     LOSSES,
     UNCERTAIN_LOSSES,
@@ -38,6 +39,8 @@ __all__ = [
 ]
 
 PAPER = "paper"
+SECTIONS = ("options", "published")
+"""Tables of a recipe, of which single keys can be changed."""
 
 Recipe = (
     NetworkRecipe | RidgeRecipe | TreesRecipe | PosteriorRecipe | TemplateRecipe | CompressedRecipe
@@ -86,7 +89,8 @@ def load_recipe(name_or_path: str | Path, model: str | None = None, **overrides:
     model : str, optional
         Needed for ``paper``, else ignored.
     overrides
-        Keys that win over the file, e.g. ``epochs=3``; ``options`` are merged with the file's.
+        Keys that win over the file, e.g. ``epochs=3``; ``options`` and ``published`` are merged
+        with the file's; ``published=True`` turns all its switches on.
 
     Raises
     ------
@@ -110,8 +114,12 @@ def load_recipe(name_or_path: str | Path, model: str | None = None, **overrides:
 
 
 def _merged(table: dict, overrides: dict) -> dict:
-    options = table.get("options", {}) | overrides.get("options", {})
-    return table | overrides | ({"options": options} if options else {})
+    merged = table | overrides
+    for key in SECTIONS:
+        parts = [published_table(part[key]) for part in (table, overrides) if key in part]
+        if len(parts) == 2 and all(isinstance(part, dict) for part in parts):
+            merged[key] = parts[0] | parts[1]
+    return merged
 
 
 def paper_table(model: str | None) -> dict:
@@ -132,19 +140,27 @@ def recipe_from_table(table: dict, source: str) -> Recipe:
     kind = table.pop("kind", "network")
     if kind not in KINDS:
         raise ConfigError(f"recipe {source}: kind {kind!r} is not one of {', '.join(KINDS)}")
-    known = {f.name: f for f in fields(KINDS[kind])}
+    return _built(KINDS[kind], f"recipe {source}", f"a {kind} recipe", table)
+
+
+def _built(cls: type, source: str, what: str, table: dict) -> object:
+    """Build a dataclass from its keys, each of the type of its default."""
+    known = {f.name: f for f in fields(cls)}
     if unknown := sorted(set(table) - set(known)):
         raise ConfigError(
-            f"recipe {source}: unknown key(s) {', '.join(unknown)}; a {kind} recipe knows "
+            f"{source}: unknown key(s) {', '.join(unknown)}; {what} knows "
             f"{', '.join(sorted(known))}"
         )
-    typed = {key: _typed(source, known[key], value) for key, value in table.items()}
-    return KINDS[kind](**typed)
+    return cls(**{key: _typed(source, known[key], value) for key, value in table.items()})
 
 
 def _typed(source: str, key: Field, value: object) -> object:
     """Return ``value`` as the type of the key's default, where TOML writes it differently."""
     default = key.default if key.default is not MISSING else key.default_factory()
+    if is_dataclass(default):
+        value = published_table(value)
+        if isinstance(value, dict):
+            return _built(type(default), f"{source}, {key.name}", f"[{key.name}]", value)
     if isinstance(default, float) and type(value) is int:
         return float(value)
     numbers = value if isinstance(value, list) else [value]
@@ -153,7 +169,7 @@ def _typed(source: str, key: Field, value: object) -> object:
     types = (type(default), key.metadata.get("or"))
     if type(value) not in types or not all(map(_is_finite, numbers)):
         raise ConfigError(
-            f"recipe {source}: {key.name} = {value!r} is a {type(value).__name__}; "
+            f"{source}: {key.name} = {value!r} is a {type(value).__name__}; "
             f"expected a {type(default).__name__}, e.g. {default!r}"
         )
     return value
@@ -170,9 +186,15 @@ def _is_finite(value: object) -> bool:
 
 
 def recipe_to_table(recipe: Recipe) -> dict:
-    """Return every key of a recipe, ``kind`` first: the inverse of `recipe_from_table`."""
+    """Return every key of a recipe, ``kind`` first: the inverse of `recipe_from_table`.
+
+    Without ``published`` where none of its switches is on.
+    """
     kind = next(name for name, cls in KINDS.items() if isinstance(recipe, cls))
-    return {"kind": kind} | asdict(recipe)
+    table = {"kind": kind} | asdict(recipe)
+    if not getattr(recipe, "published", True):  # off: as recipes were before they had it
+        del table["published"]
+    return table
 
 
 def recipe_to_toml(recipe: Recipe) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.random import check_seed
+from starsmith.learners.published import Published
 
 __all__ = [
     "HEADS",
@@ -42,7 +43,7 @@ class NetworkRecipe:
     learning_rate, learning_rate_min : float
         Peak and end of the cosine schedule.
     weight_decay : float
-        Of matrices only; norms, biases and positions are never decayed.
+        Of matrices only; norms, biases and positions are decayed by ``published.decay_all``.
     batch_size, epochs : int
     warmup : float
         Fraction of all steps over which the learning rate rises from zero.
@@ -68,6 +69,8 @@ class NetworkRecipe:
         Checkpoint folder to start from, its weights and input statistics; empty for none.
     options : dict
         Passed to the network's builder.
+    published : Published
+        Switches that train as the SpecViT paper did.
     """
 
     loss: str = "mse"
@@ -89,6 +92,7 @@ class NetworkRecipe:
     seed: int = 0
     initial: str = ""
     options: dict = field(default_factory=dict)
+    published: Published = field(default_factory=Published)
 
     def __post_init__(self):
         _require(self.loss in LOSSES, "loss", self.loss, f"one of {', '.join(LOSSES)}")

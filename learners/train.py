@@ -14,6 +14,7 @@ from starsmith.data_contract.files.lock import writer_lock
 from starsmith.learners.checkpoint import CARD, read_checkpoint
 from starsmith.learners.device import MEMORY_BYTES, pick_device
 from starsmith.learners.estimators.registry import Forward, ForwardView, Kind, Task, kind_of
+from starsmith.learners.first_spectra import first_spectra
 from starsmith.learners.networks import list_models
 from starsmith.learners.recipe import Recipe, load_recipe
 from starsmith.learners.run_folder import (
@@ -191,6 +192,9 @@ def plan(
         recipe = load_recipe(model)
     check_request(view, model, labels, recipe)
     kind = kind_of(model)
+    pool = recipe.published.template_pool if kind.is_network else 0
+    if not getattr(view, "online", False) and 0 < pool < len(view.train):
+        view = first_spectra(view, pool)
     if forward is None and kind.draws_stars and getattr(view, "online", False):
         forward = Forward(view.bank, view.ranges)
     task = Task(

@@ -86,6 +86,11 @@ class TrainRequest:
         metavar="KEY=VALUE",
         help="Any other key of the recipe, e.g. ema=0.999 or options.patch=32; may be repeated.",
     )
+    published: bool = option(
+        is_flag=True,
+        help="Train a network as the SpecViT paper did: every switch of [published]; --set "
+        "published.clip=false leaves one out.",
+    )
     online: bool = option(
         is_flag=True,
         help="Draw every training star anew from a bank, none twice; DATA then only validates. "
@@ -133,9 +138,12 @@ class TrainRequest:
         """Recipe with the keys that the command line gives; ConfigError for a setting of none."""
         from starsmith.data_contract.files.outside import toml_of
         from starsmith.learners import load_recipe
+        from starsmith.learners.published import published_table
 
         options = {key: getattr(self, key) for key in RECIPE_KEYS}
         changes: dict = {key: value for key, value in options.items() if value is not None}
+        if self.published:
+            changes["published"] = published_table(True)
         for setting in self.settings:
             key, equals, text = setting.partition("=")
             if not equals:
@@ -189,7 +197,7 @@ class TrainRequest:
         "speclearn train",
         "speclearn train data.zarr --model ridge --target logg --out ridge/",
         "speclearn train data.zarr --model specvit_tiny --out vit/ --epochs 5",
-        "speclearn train data.zarr --model specvit --recipe paper --out vit/",
+        "speclearn train data.zarr --model specvit --recipe paper --published --out vit/",
         "speclearn train --bank bank.zarr --online --model specvit --mag 20.5-22.5 --out vit/",
     ),
     resume="the last finished epoch is kept; run the same command again to continue",

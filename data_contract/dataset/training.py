@@ -98,6 +98,11 @@ class TrainingSplit:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def plain_noise(self) -> bool:
+        """Whether every epoch draws noise anew, sigma times a normal number in every pixel."""
+        return self.lend is not None
+
     def label(self, name: str) -> np.ndarray:
         """One label, float64 (n_spec,)."""
         return self.labels[:, self.label_names.index(name)]

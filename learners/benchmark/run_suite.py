@@ -23,13 +23,13 @@ from starsmith.fisher.ceilings.options import CeilingOptions
 from starsmith.learners.benchmark.ceiling_file import read_ceiling_file, write_ceiling_file
 from starsmith.learners.benchmark.cost import cost_of
 from starsmith.learners.benchmark.document import write_document
-from starsmith.learners.benchmark.learning_curve import first_spectra
 from starsmith.learners.benchmark.report import build_report
 from starsmith.learners.benchmark.results import Outcome, Results
 from starsmith.learners.benchmark.suite import DataSpec, Run, Suite, vars_of
 from starsmith.learners.estimators.registry import ForwardView, with_forward
 from starsmith.learners.evaluation.evaluate import check_predictions
 from starsmith.learners.evaluation.leak import Verdict
+from starsmith.learners.first_spectra import first_spectra
 from starsmith.learners.online.online_view import OnlineView, online_ranges, open_online
 from starsmith.learners.prediction.predict import load_checkpoint, predict
 from starsmith.learners.train import fit

@@ -62,12 +62,15 @@ class DeviceNormaliser:
             torch.from_numpy(values.astype(np.float32)).to(device)
             for values in (normaliser.mean, normaliser.std)
         )
+        self.floor = normaliser.floor
 
     def __call__(self, flux: torch.Tensor) -> torch.Tensor:
         """Turn observed flux into network input, in place."""
         level = median_of_rows(flux)
         drowned = ~(level > 0)
         flux /= torch.where(drowned, 1.0, level)[:, None]
+        if self.floor > -np.inf:
+            flux.clamp_(min=self.floor)
         flux -= self.mean
         flux /= self.std
         # A GPU would have to wait for the answer; there, filling nothing costs less than asking.

@@ -36,20 +36,34 @@ class Order:
     n_spec, batch_size, block_rows : int
         ``block_rows`` is what is read at a time; a block holds at least one batch.
     seed : int
+    n_shard : int
+        Equal parts of the spectra, read one after the other in random order; no batch has
+        spectra of two.
     """
 
     n_spec: int
     batch_size: int
     block_rows: int
     seed: int
+    n_shard: int = 1
+
+    @property
+    def shards(self) -> list[list[slice]]:
+        """Blocks of every shard."""
+        edges = np.linspace(0, self.n_spec, self.n_shard + 1).astype(int).tolist()
+        return [self._blocks(a, b) for a, b in itertools.pairwise(edges)]
 
     @property
     def blocks(self) -> list[slice]:
         """Rows of every block: whole batches, nearly equal in number, and the rest in the last."""
-        n_block = math.ceil(self.n_batch / max(self.block_rows // self.batch_size, 1))
+        return list(itertools.chain.from_iterable(self.shards))
+
+    def _blocks(self, start: int, stop: int) -> list[slice]:
+        n_batch = max(1, (stop - start) // self.batch_size)
+        n_block = math.ceil(n_batch / max(self.block_rows // self.batch_size, 1))
         # no block is a small rest
-        edges = np.linspace(0, self.n_batch, n_block + 1).astype(int) * self.batch_size
-        edges[-1] = self.n_spec
+        edges = start + np.linspace(0, n_batch, n_block + 1).astype(int) * self.batch_size
+        edges[-1] = stop
         return [slice(a, b) for a, b in itertools.pairwise(edges.tolist())]
 
     def _batches_in(self, block: slice) -> int:
@@ -58,15 +72,16 @@ class Order:
     @property
     def n_batch(self) -> int:
         """Batches of one epoch."""
-        return max(1, self.n_spec // self.batch_size)
+        return sum(map(self._batches_in, self.blocks))
 
     def epoch(self, epoch: int) -> Iterator[tuple[slice, list[np.ndarray]]]:
         """Blocks of an epoch, each with the rows of its batches, counted from the block's start."""
         # the order is a function of seed and epoch alone
         random = np.random.default_rng([self.seed, epoch])
-        blocks = self.blocks
-        for number in random.permutation(len(blocks)):
-            block = blocks[number]
+        shards = self.shards
+        order = random.permutation(len(shards)) if len(shards) > 1 else (0,)
+        mixed = (shards[k][b] for k in order for b in random.permutation(len(shards[k])))
+        for block in mixed:
             rows = random.permutation(block.stop - block.start)
             size = min(self.batch_size, rows.size)
             # rows that fill no batch wait for another epoch

@@ -19,7 +19,14 @@ from starsmith.learners.online.cpu_bank import open_source
 from starsmith.learners.online.keyed import keyed_normals
 from starsmith.learners.online.online_view import OnlineView
 from starsmith.learners.online.torch_bank import TRAINING, BankOnDevice
-from starsmith.learners.preprocess import BLOCK_ROWS, Normaliser, Statistics, iterate_blocks
+from starsmith.learners.preprocess import (
+    AS_OURS,
+    BLOCK_ROWS,
+    Normaliser,
+    Statistics,
+    iterate_blocks,
+)
+from starsmith.learners.published import Published
 from starsmith.learners.recipe import NetworkRecipe
 from starsmith.learners.training.aside import ahead
 from starsmith.learners.training.batch import (
@@ -79,6 +86,7 @@ class StreamFeed:
     share: Share
     device: torch.device
     fresh: bool
+    noise_level: float = 1.0
 
     @property
     def n_batch(self) -> int:
@@ -93,6 +101,9 @@ class StreamFeed:
         on_device = DeviceNormaliser(self.normaliser, self.device)
         for block, parts in self.order.epoch(epoch):
             seen = self.split.observe(block, epoch=epoch if self.fresh else None)
+            if self.noise_level != 1.0:
+                noiseless = self.split.lend(block).noiseless
+                seen.flux[:] = noiseless + self.noise_level * (seen.flux - noiseless)
             if self.device.type == "cpu" or seen.mask.any():
                 scaled = send(self.normaliser.apply(seen.flux, seen.mask), self.device)
             else:
@@ -115,9 +126,10 @@ class ResidentFeed:
         order: Order,
         share: Share,
         device: torch.device,
+        noise_level: float = 1.0,
     ):
         self.targets, self.order, self.share, self.device = targets, order, share, device
-        self.n_batch = order.n_batch
+        self.n_batch, self.noise_level = order.n_batch, noise_level
         self.normaliser = DeviceNormaliser(normaliser, device)
         shape = (len(split), split.wave.size)
         self._noiseless, self._sigma = (torch.empty(shape, device=device) for _ in range(2))
@@ -145,6 +157,8 @@ class ResidentFeed:
                 mine = self.share.of(block.start + part)
                 rows = send(mine, self.device)
                 flux, truth = self.observe(rows, epoch), self._truth.index_select(0, rows)
+                if self.noise_level != 1.0:
+                    flux = torch.lerp(self._noiseless[rows], flux, self.noise_level)
                 error = None if self._error is None else self._error.index_select(0, rows)
                 yield Batch(self.normaliser(flux), truth, error, rows=mine)
 
@@ -152,7 +166,8 @@ class ResidentFeed:
 class OnlineFeed:
     """Stars drawn by key and observed once: no spectrum is seen twice.
 
-    Epoch e holds the keys (e - 1) n .. e n - 1 of the training streams.
+    Epoch e holds the keys (e - 1) n .. e n - 1 of the training streams; of a pool of stars, as
+    many of it in turn, under the noise of realisation e.
     """
 
     def __init__(
@@ -164,6 +179,7 @@ class OnlineFeed:
         share: Share,
         n_epoch: int,
         compiled: bool = False,
+        switches: Published = AS_OURS,
     ):
         if order.n_spec * n_epoch >= WORD_LIMIT:
             raise ConfigError(
@@ -176,6 +192,7 @@ class OnlineFeed:
         columns = [source.label_names.index(name) for name in labels]
         self.columns = torch.tensor(columns, device=source.device)
         self.chunk = CPU_CHUNK if source.device.type == "cpu" else ONLINE_BLOCK
+        self.switches = switches
         # fused, words and normals stay in registers: few launches, a tenth of the bytes
         self._drawn = torch.compile(self.draw_block, dynamic=False) if compiled else self.draw_block
         self.mean, self.std = (
@@ -192,7 +209,11 @@ class OnlineFeed:
         for block, parts in self.order.epoch(epoch):
             mine = [self.share.of(rows) for rows in parts]
             index = first + block.start + np.concatenate(mine)
-            flux, labels, place = self.observe(send(index, self.source.device))
+            if pool := self.switches.template_pool:
+                index %= pool
+            flux, labels, place = self.observe(
+                send(index, self.source.device), epoch if pool else 0
+            )
             truth = ((labels.index_select(1, self.columns) - self.mean) / self.std).float()
             start = 0
             for own in mine:
@@ -203,8 +224,16 @@ class OnlineFeed:
                 start += own.size
         self.source.check()
 
-    def observe(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def observe(
+        self, index: torch.Tensor, sub: int = 0
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Observe the stars of some keys, sorted by place in the grid.
+
+        Parameters
+        ----------
+        index : int64 tensor, shape (n_spec,)
+        sub : int
+            Realisation of the noise.
 
         Returns
         -------
@@ -221,7 +250,7 @@ class OnlineFeed:
         """
         while True:
             try:
-                return self._drawn(index)
+                return self._drawn(index, sub)
             except (RuntimeError, MemoryError) as problem:
                 if not is_memory_error(problem):
                     raise
@@ -233,7 +262,9 @@ class OnlineFeed:
                 )
             self.chunk //= 2
 
-    def draw_block(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def draw_block(
+        self, index: torch.Tensor, sub: int = 0
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """`observe` as far as memory allows: no question to the device, one shape for one size."""
         source = self.source
         stars = source.draw(index, "train", TRAINING)
@@ -241,8 +272,10 @@ class OnlineFeed:
         stars, place = stars.take(order), torch.argsort(order)
         parts = []
         for start in range(0, len(index), self.chunk):
-            some = slice(start, start + self.chunk)
-            seen, _ = source.observe(stars.take(some), "train", TRAINING)
+            some = stars.take(slice(start, start + self.chunk))
+            seen, _ = source.observe(some, "train", TRAINING, sub)
+            if (level := self.switches.noise_level) != 1.0:
+                seen = torch.lerp(source.noiseless(some), seen, level)
             parts.append(self.normaliser(seen))
         return parts[0] if len(parts) == 1 else torch.cat(parts), stars.labels, place
 
@@ -261,10 +294,11 @@ def resident(
     order: Order,
     share: Share,
     device: torch.device,
+    noise_level: float,
 ) -> ResidentFeed | None:
     """Feed from a device's memory, or None where that ends after all: others use it too."""
     try:
-        return ResidentFeed(split, targets, normaliser, order, share, device)
+        return ResidentFeed(split, targets, normaliser, order, share, device, noise_level)
     except (RuntimeError, MemoryError) as problem:
         if not is_memory_error(problem):
             raise
@@ -308,16 +342,29 @@ def open_feed(
         remedy = "compress it (specsim bank --compress), or give --device cpu"
         with memory_for(f"the bank of {size:.1f} GiB", device, remedy):
             source = open_source(view.bank, view.ranges, view.seed, device)
-        compiled = compiles(recipe, device)
-        return OnlineFeed(source, labels, statistics, order, share, recipe.epochs, compiled)
+        # one graph for every epoch: a pool has another realisation of the noise in each
+        compiled = compiles(recipe, device) and not recipe.published.template_pool
+        return OnlineFeed(
+            source, labels, statistics, order, share, recipe.epochs, compiled, recipe.published
+        )
     train = view.train
-    order = Order(len(train), recipe.batch_size, BLOCK_ROWS, recipe.seed)
+    switches = recipe.published
+    order = Order(len(train), recipe.batch_size, BLOCK_ROWS, recipe.seed, switches.shards)
     targets = Targets(train, labels, statistics)
     fresh = recipe.noise == "fresh" and train.fresh_noise
     if fresh and train.lend is not None and fits_memory(view, device, memory_bytes):
-        feed = resident(train, targets, statistics.normaliser, order, share, device)
+        feed = resident(
+            train, targets, statistics.normaliser, order, share, device, switches.noise_level
+        )
         if feed is not None and adds_up(feed, train):
             return feed
     return StreamFeed(
-        train, targets, statistics.normaliser, order, share, device, recipe.noise == "fresh"
+        train,
+        targets,
+        statistics.normaliser,
+        order,
+        share,
+        device,
+        recipe.noise == "fresh",
+        switches.noise_level,
     )

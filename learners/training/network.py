@@ -25,6 +25,7 @@ from starsmith.learners.recipe import NetworkRecipe
 from starsmith.learners.run_folder import METRICS, RESUME, RUNNING
 from starsmith.learners.scores.validation import validation_scores
 from starsmith.learners.training.applied import NetworkEstimator, load_network
+from starsmith.learners.training.as_published import check_switches
 from starsmith.learners.training.aside import Aside
 from starsmith.learners.training.distributed import (
     agree,
@@ -240,6 +241,7 @@ def check_network(task: Task) -> None:
     """Raise ConfigError if a network cannot be built or trained as its recipe asks."""
     network = build_network(task.view, task.labels, task.model, task.recipe)
     check_options(network, task.recipe, task.device, share_of_process())
+    check_switches(task.view.train, task.recipe, isinstance(task.view, OnlineView))
 
 
 def train_network(task: Task) -> None:

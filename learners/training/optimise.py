@@ -88,12 +88,15 @@ def loss_function(name: str, beta: float = 0.5) -> Callable[..., tuple[Tensor, T
     return loss
 
 
-def decay_groups(model: nn.Module, weight_decay: float) -> list[dict]:
-    """Parameter groups for AdamW: matrices decay; norms, biases and positions do not."""
+def decay_groups(model: nn.Module, weight_decay: float, every: bool = False) -> list[dict]:
+    """Parameter groups for AdamW: matrices decay; others only where ``every`` parameter does.
+
+    The others are norms, biases, summary token and positions.
+    """
     decayed, free = [], []
     for name, parameter in model.named_parameters():
         is_free = parameter.ndim <= 1 or name.rsplit(".", 1)[-1] in UNDECAYED or "bias" in name
-        (free if is_free else decayed).append(parameter)
+        (free if is_free and not every else decayed).append(parameter)
     return [
         {"params": decayed, "weight_decay": weight_decay},
         {"params": free, "weight_decay": 0.0},
@@ -102,6 +105,9 @@ def decay_groups(model: nn.Module, weight_decay: float) -> list[dict]:
 
 def learning_rate(recipe: NetworkRecipe, step: int, n_step: int) -> float:
     """Learning rate of one step: linear rise, then a cosine that ends with the last step.
+
+    With ``published.epoch_cosine`` the cosine falls once per epoch and would end with the epoch
+    after the last, as torch's ``CosineAnnealingLR(T_max=epochs)`` does.
 
     Parameters
     ----------
@@ -115,6 +121,8 @@ def learning_rate(recipe: NetworkRecipe, step: int, n_step: int) -> float:
     if step < n_warmup:
         return recipe.learning_rate * (step + 1) / n_warmup
     phase = (step - n_warmup) / max(1, n_step - 1 - n_warmup)
+    if recipe.published.epoch_cosine:
+        phase = step * recipe.epochs // n_step / recipe.epochs
     span = recipe.learning_rate - recipe.learning_rate_min
     return recipe.learning_rate_min + 0.5 * span * (1.0 + math.cos(math.pi * min(phase, 1.0)))
 

@@ -13,6 +13,7 @@ from starsmith.learners.networks import create_model
 from starsmith.learners.online.online_view import OnlineView
 from starsmith.learners.preprocess import Statistics, measure_statistics
 from starsmith.learners.recipe import NetworkRecipe
+from starsmith.learners.training.as_published import start_as_published
 from starsmith.learners.training.aside import Aside
 from starsmith.learners.training.batch_order import Share
 from starsmith.learners.training.distributed import is_leader, share_of_process
@@ -60,7 +61,7 @@ def build_network(
     view: TrainingView | OnlineView, labels: tuple[str, ...], model: str, recipe: NetworkRecipe
 ) -> nn.Module:
     """Network of a recipe for the spectra of a view, with fresh weights."""
-    return create_model(
+    network = create_model(
         model,
         labels,
         n_wave=view.train.wave.size,
@@ -68,6 +69,7 @@ def build_network(
         seed=recipe.seed,
         **recipe.options,
     )
+    return start_as_published(network, recipe)
 
 
 def open_session(task: Task, aside: Aside) -> Session:
@@ -77,7 +79,7 @@ def open_session(task: Task, aside: Aside) -> Session:
     statistics = (
         start_from(recipe.initial, network, labels, view.train.wave).typical_of(view)
         if recipe.initial
-        else measure_statistics(view, labels)
+        else measure_statistics(view, labels, recipe.published)
     )
     share = share_of_process()
     averaged = AveragedModel(network, recipe.ema)

@@ -68,7 +68,7 @@ class Stepper:
         self.network, self.recipe, self.device, self.share = network, recipe, device, share
         self.loss = loss_function(recipe.loss, recipe.beta)
         self.optimizer = torch.optim.AdamW(
-            decay_groups(network, recipe.weight_decay),
+            decay_groups(network, recipe.weight_decay, recipe.published.decay_all),
             lr=recipe.learning_rate,
             fused=device.type in FUSED,
         )

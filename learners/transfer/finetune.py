@@ -251,7 +251,7 @@ def starting_statistics(
         normaliser = Normaliser.fit(view.train)
     else:
         held = base.tensors
-        normaliser = Normaliser(held["normaliser.mean"], held["normaliser.std"])
+        normaliser = Normaliser.from_tensors(held)
     if own_labels:
         scale = LabelScale.fit(select_labels(view.train, labels), labels)
     else:

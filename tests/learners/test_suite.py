@@ -17,10 +17,10 @@ from starsmith.fisher.ceilings.ceiling_table import StarCeiling
 from starsmith.learners import fit
 from starsmith.learners.benchmark.cost import cost_of, forward_flops
 from starsmith.learners.benchmark.document import Document, Picture, Section, Table, write_document
-from starsmith.learners.benchmark.learning_curve import first_spectra
 from starsmith.learners.benchmark.published_values import published
 from starsmith.learners.benchmark.report_tables import published_snr, speed
 from starsmith.learners.benchmark.suite import list_suites, load_suite, suite_from_table
+from starsmith.learners.first_spectra import first_spectra
 from starsmith.learners.recipe import NetworkRecipe, RidgeRecipe
 
 DATA = "[data.main]\nsplits = { train = 1000, val = 100, test = 100 }\n"

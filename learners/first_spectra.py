@@ -1,4 +1,4 @@
-"""The first so many spectra of a training view, for learning curves."""
+"""The first so many spectra of a training view."""
 
 import hashlib
 from dataclasses import replace
