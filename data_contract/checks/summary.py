@@ -21,8 +21,6 @@ from starsmith.data_contract.files.zarr_groups import (
 from starsmith.data_contract.grid.grid_file import GRID_SCHEMA, GRID_VERSION, axis_kinds
 from starsmith.data_contract.quantities import LABELS
 from starsmith.data_contract.snr_units import snr_factors
-from starsmith.data_contract.surveys.describe import describe_spectra, is_spectra
-from starsmith.data_contract.surveys.registry import list_surveys
 
 __all__ = ["describe", "identify"]
 
@@ -37,6 +35,9 @@ def identify(path: Path | str) -> str:
     DataError
         If it is none of them.
     """
+    from starsmith.data_contract.surveys.describe import is_spectra  # astropy.io.fits, 0.5 s
+    from starsmith.data_contract.surveys.registry import list_surveys
+
     path = Path(path)
     if path.is_file() and (survey := is_spectra(path)):
         return "published" if survey == "published" else "spectra"
@@ -66,6 +67,8 @@ def describe(path: Path | str) -> dict:
     DataError
         If the file is none of them, or damaged.
     """
+    from starsmith.data_contract.surveys.describe import describe_spectra
+
     path = Path(path)
     kind = identify(path)
     summary = {"kind": kind, "path": str(path), "bytes": _bytes(path)}

@@ -5,8 +5,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.interpolate import CubicSpline
-from scipy.ndimage import gaussian_filter1d
+import scipy
 
 from starsmith.data_contract.constants import LIGHT_SPEED_KM_S
 from starsmith.data_contract.observed import Observed
@@ -94,7 +93,7 @@ class Templates:
             basis = basis[:-1]
         variance = np.zeros(0) if typical is None else typical.variance[: len(basis)]
         flux = np.vstack([mean[None], basis * std])
-        return cls(gaussian_filter1d(flux, SMOOTH, axis=1), variance)
+        return cls(scipy.ndimage.gaussian_filter1d(flux, SMOOTH, axis=1), variance)
 
     @classmethod
     def of_modes(cls, centre: np.ndarray, covariance: np.ndarray, modes: np.ndarray) -> "Templates":
@@ -156,8 +155,9 @@ class VelocityMeter:
         return [arm for arm in arms_of(self.wave) if arm.size >= 4]
 
     @cached_property
-    def _splines(self) -> list[CubicSpline]:
-        return [CubicSpline(self.wave[a], self.templates[:, a].T) for a in self._arms]
+    def _splines(self) -> "list[scipy.interpolate.CubicSpline]":
+        spline = scipy.interpolate.CubicSpline
+        return [spline(self.wave[a], self.templates[:, a].T) for a in self._arms]
 
     def _shifted(self, rv: float) -> np.ndarray:
         """Templates as a star of that velocity shows them, NaN outside, (n_wave, n_template)."""

@@ -7,7 +7,6 @@ import numpy as np
 
 from starsmith.data_contract.constants import ANGSTROM_PER_NM
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.exchange.spectrum_file import read_spectrum
 from starsmith.data_contract.grid.grid_file import GridData
 from starsmith.data_contract.unit_conversion import plain_value
 from starsmith.simulator.constants import BOLTZMANN_NM_K, FLUX_UNIT_CGS
@@ -199,6 +198,8 @@ def read_sed(path: Path | str, mag_band: str, air: bool = False) -> Sed:
         If a column is missing or has gaps, wavelengths do not increase, flux is negative, or the
         band lies outside.
     """
+    from starsmith.data_contract.exchange.spectrum_file import read_spectrum  # astropy, 1 s
+
     seen = read_spectrum(path, air, ConfigError)
     wave, flux = seen.wave, seen.flux.astype(np.float64)
     missing = ~np.isfinite(flux) | (seen.mask != 0)

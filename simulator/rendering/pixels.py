@@ -1,7 +1,7 @@
 """From spectra of a grid to an instrument's pixels: line profile and pixel in one matrix."""
 
 import numpy as np
-from scipy.sparse import csr_array, vstack
+import scipy
 
 from starsmith.data_contract.constants import ANGSTROM_PER_NM, FWHM_TO_SIGMA
 from starsmith.data_contract.errors import GridError
@@ -19,7 +19,7 @@ __all__ = ["pixel_operator", "remaining_sigma"]
 
 def pixel_operator(
     grid_wave: np.ndarray, grid_resolution: float, instrument: Instrument | JoinedInstrument
-) -> csr_array:
+) -> "scipy.sparse.csr_array":
     """Matrix from flux density at grid wavelengths to its mean over each pixel.
 
     Each row is the arm's line profile, less the Gaussian the grid's spectra already have
@@ -46,7 +46,9 @@ def pixel_operator(
     grid_wave = np.asarray(grid_wave, dtype=np.float64)
     _check_covered(grid_wave, instrument)
     rows = [_arm_operator(grid_wave, grid_resolution, one) for one in instrument.by_arm]
-    return rows[0] if len(rows) == 1 else csr_array(vstack(rows, format="csr"))
+    if len(rows) == 1:
+        return rows[0]
+    return scipy.sparse.csr_array(scipy.sparse.vstack(rows, format="csr"))
 
 
 def _check_covered(grid_wave: np.ndarray, instrument: Instrument | JoinedInstrument) -> None:
@@ -76,7 +78,9 @@ def _needed(one: Instrument) -> tuple[float, float]:
     return edge[0] - reach[0], edge[-1] + reach[1]
 
 
-def _arm_operator(grid_wave: np.ndarray, grid_resolution: float, one: Instrument) -> csr_array:
+def _arm_operator(
+    grid_wave: np.ndarray, grid_resolution: float, one: Instrument
+) -> "scipy.sparse.csr_array":
     arm = one.arm
     edge = arm.edge_nm * ANGSTROM_PER_NM
     sigma = remaining_sigma(grid_resolution, one)
@@ -96,7 +100,7 @@ def _arm_operator(grid_wave: np.ndarray, grid_resolution: float, one: Instrument
         wave_nm, cell_nm = grid_wave / ANGSTROM_PER_NM, cell / ANGSTROM_PER_NM
         weight = kernel_weights(one, kernel, (first, count), wave_nm, cell_nm)
     column = np.arange(row_start[-1]) - np.repeat(row_start[:-1] - first, count)
-    return csr_array((weight, column, row_start), shape=(arm.n_pixel, grid_wave.size))
+    return scipy.sparse.csr_array((weight, column, row_start), shape=(arm.n_pixel, grid_wave.size))
 
 
 def _check_sampled(

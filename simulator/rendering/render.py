@@ -7,7 +7,7 @@ they commute: each node is rendered once and spectra are interpolated at the pix
 import logging
 
 import numpy as np
-from scipy.sparse import csr_array
+import scipy
 
 from starsmith.data_contract.bank.bank_file import DEGREES, Bank
 from starsmith.data_contract.errors import ConfigError, GridError
@@ -161,7 +161,7 @@ def render_bank(
 
 
 def _render_nodes(
-    grid: GridData, operators: list[csr_array], to_maggies: list[Maggies]
+    grid: GridData, operators: "list[scipy.sparse.csr_array]", to_maggies: list[Maggies]
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Apply operators to the valid nodes: float64 (n_node, n_row) each.
 

@@ -6,7 +6,7 @@ is applied pixel by pixel, after the shift, together with the integration over t
 """
 
 import numpy as np
-from scipy.sparse import csr_array
+import scipy
 
 from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.bank.bank_file import Bank
@@ -164,7 +164,9 @@ def _variance(resolution: float) -> float:
     return (FWHM_TO_SIGMA / resolution) ** 2
 
 
-def _gaussian_operator(grid_wave: np.ndarray, centres: np.ndarray, sigma: np.ndarray) -> csr_array:
+def _gaussian_operator(
+    grid_wave: np.ndarray, centres: np.ndarray, sigma: np.ndarray
+) -> "scipy.sparse.csr_array":
     """Matrix from flux at grid wavelengths to its Gaussian mean around centres, rows of sum 1."""
     first = np.searchsorted(grid_wave, centres - N_SIGMA * sigma)
     count = np.searchsorted(grid_wave, centres + N_SIGMA * sigma, side="right") - first
@@ -173,7 +175,7 @@ def _gaussian_operator(grid_wave: np.ndarray, centres: np.ndarray, sigma: np.nda
     offset = (grid_wave[column] - np.repeat(centres, count)) / np.repeat(sigma, count)
     weight = fixed.exp(-0.5 * offset**2) * np.gradient(grid_wave)[column]
     weight /= np.repeat(np.add.reduceat(weight, row_start[:-1]), count)  # rows of sum 1
-    return csr_array((weight, column, row_start), shape=(centres.size, grid_wave.size))
+    return scipy.sparse.csr_array((weight, column, row_start), shape=(centres.size, grid_wave.size))
 
 
 def tables_for(bank: Bank, rv: np.ndarray) -> VelocityTables:

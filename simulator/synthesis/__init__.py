@@ -1,19 +1,8 @@
-"""A small LTE spectrum synthesizer for 640-900 nm, behind the demo grid."""
+"""A small LTE spectrum synthesizer for 640-900 nm, behind the demo grid.
 
-from starsmith.simulator.synthesis.synthesis_tables import table_digest
-from starsmith.simulator.synthesis.synthetic_spectrum import (
-    PHYSICS_VERSION,
-    Sampling,
-    Spectrum,
-    synthesize,
-    wavelength_grid,
-)
+Names are imported on first use; ``__init__.pyi`` lists them.
+"""
 
-__all__ = [
-    "PHYSICS_VERSION",
-    "Sampling",
-    "Spectrum",
-    "synthesize",
-    "table_digest",
-    "wavelength_grid",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

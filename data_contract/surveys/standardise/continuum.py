@@ -6,8 +6,7 @@ The steps are those of ``gaspp_fitcont2`` in the public code of SpecCLIP (Zhao e
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import median_filter
-from scipy.signal import savgol_filter
+import scipy
 
 from starsmith.data_contract.errors import DataError
 
@@ -63,7 +62,7 @@ def gaspp_continuum(wave: np.ndarray, flux: np.ndarray, options: Gaspp = Gaspp()
     flux = np.asarray(flux, np.float64)
     if not np.isfinite(flux).all():
         raise DataError("the continuum needs finite flux; bridge unusable pixels first")
-    smooth = median_filter(flux, size=(1, 7), mode="constant")
+    smooth = scipy.ndimage.median_filter(flux, size=(1, 7), mode="constant")
     continuum = smooth.copy()
     blue = np.flatnonzero((wave >= BLUE[0]) & (wave <= BLUE[1]))
     red = np.flatnonzero(wave > RED)
@@ -79,7 +78,7 @@ def _less_noisy(flux: np.ndarray, snr: float) -> np.ndarray:
     if snr >= 50.0:
         return flux.copy()
     width = max(5, int(55.0 - snr) // 2 * 2 + 1)
-    return savgol_filter(flux, width, 4, mode="nearest", axis=1)
+    return scipy.signal.savgol_filter(flux, width, 4, mode="nearest", axis=1)
 
 
 def _polynomials(wave: np.ndarray, order: int) -> np.ndarray:

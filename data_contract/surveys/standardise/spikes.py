@@ -1,7 +1,7 @@
 """Spikes: pixels that light through the spectrograph's optics cannot have made."""
 
 import numpy as np
-from scipy.linalg import solve
+import scipy
 from scipy.ndimage import maximum_filter1d, median_filter, uniform_filter1d
 
 from starsmith.data_contract.constants import FWHM_TO_SIGMA, MAD_TO_SIGMA
@@ -36,7 +36,7 @@ def _prediction(fwhm: float) -> tuple[np.ndarray, float]:
         return LINE_AMPLITUDE**2 * np.exp(-(lag**2) / (4.0 * sigma**2))
 
     apart = NEIGHBOUR[:, None] - NEIGHBOUR[None, :]
-    weight = solve(covariance(apart) + np.eye(NEIGHBOUR.size), covariance(NEIGHBOUR))
+    weight = scipy.linalg.solve(covariance(apart) + np.eye(NEIGHBOUR.size), covariance(NEIGHBOUR))
     centre = np.linspace(-4.0, 4.0, 161)[:, None]
     line = np.exp(-0.5 * ((NEIGHBOUR - centre) / sigma) ** 2)
     missed = np.abs(np.exp(-0.5 * (centre[:, 0] / sigma) ** 2) - line @ weight)

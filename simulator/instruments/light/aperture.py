@@ -1,7 +1,7 @@
 """Fibre aperture: field-dependent geometry and the share of a star's light that enters."""
 
 import numpy as np
-from scipy.special import j0, j1
+import scipy
 
 from starsmith.data_contract import fixed_math as fixed
 from starsmith.simulator.constants import ARCSEC_PER_RADIAN
@@ -89,10 +89,11 @@ def encircled_energy(
     radius = fibre_radius(telescope, fibre, field_angle)
     wavenumber = 2.0 * np.pi * FREQUENCY  # [rad/arcsec]
     # light in a disc: transform of the disc, J1
-    aperture = radius[:, None] * 2.0 * np.pi * FREQUENCY_STEP * j1(radius[:, None] * wavenumber)
+    disc = scipy.special.j1(radius[:, None] * wavenumber)
+    aperture = radius[:, None] * 2.0 * np.pi * FREQUENCY_STEP * disc
     # Gaussian spot of the telescope
     aperture *= fixed.exp(-0.5 * (spot[:, None] * wavenumber) ** 2)
-    aperture *= j0(fibre.offset_arcsec * wavenumber)  # a decentred source
+    aperture *= scipy.special.j0(fibre.offset_arcsec * wavenumber)  # a decentred source
     disc_scale = fibre.reff_arcsec / HALF_LIGHT_PER_SCALE
     aperture *= fixed.power(1.0 + (wavenumber * disc_scale) ** 2, -1.5)  # exponential disc
 

@@ -6,7 +6,7 @@ pixel; the inverse transform is a midpoint sum, as in the PFS exposure-time calc
 """
 
 import numpy as np
-from scipy.special import j1
+import scipy
 
 from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.constants import FWHM_TO_SIGMA
@@ -137,7 +137,7 @@ def optics_modulation(arm: Arm, wave_nm: np.ndarray, smoothed: float = 0.0) -> n
     optics = arm.optics
     disc_phase = np.pi * optics.fibre_image_um / optics.pixel_um * FREQUENCY
     camera = _gaussian((optics.camera_spot_um / optics.pixel_um) ** 2 - smoothed)
-    common = 2.0 * j1(disc_phase) / disc_phase * np.sinc(FREQUENCY) * camera
+    common = 2.0 * scipy.special.j1(disc_phase) / disc_phase * np.sinc(FREQUENCY) * camera
     scatter = wave_nm / arm.dispersion_nm / optics.grating_line_count
     scattered = common * fixed.exp(-scatter[:, None] * FREQUENCY)
     return scattered * _defocus(arm, wave_nm) if optics.detector == "silicon" else scattered

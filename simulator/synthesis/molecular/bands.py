@@ -29,8 +29,8 @@ from starsmith.simulator.synthesis.molecular.franck_condon import franck_condon
 from starsmith.simulator.synthesis.molecular.h_band import h_band_lines
 from starsmith.simulator.synthesis.molecular.rotational import RotationalLines
 from starsmith.simulator.synthesis.molecules import dissociation_constant, molecular_partition
+from starsmith.simulator.synthesis.sampling import LINES_COVER
 from starsmith.simulator.synthesis.synthesis_tables import numbers, read_table
-from starsmith.simulator.synthesis.wide.wide_lines import LINES_COVER
 
 __all__ = ["MOLECULES", "band_opacity", "band_tables", "molecules_of", "titanium_oxide_lines"]
 

@@ -20,11 +20,10 @@ import numpy as np
 from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.air import air_to_vacuum
 from starsmith.simulator.synthesis.line_list import LineList, estimated_damping, line_list
+from starsmith.simulator.synthesis.sampling import LINES_COVER
 
 __all__ = [
-    "COVERED",
     "E_LOW_UNIT",
-    "LINES_COVER",
     "LOG_GF_UNIT",
     "WAVE_UNIT",
     "packed",
@@ -32,8 +31,6 @@ __all__ = [
 ]
 
 PACKAGE = "starsmith.simulator.synthesis.wide"
-LINES_COVER = (6400.0, 9000.0)  # of ``lines.csv`` [Å]
-COVERED = ((3200.0, 10_600.0), (15_000.0, 17_000.0))  # vacuum [Å], lines act 40 Å beyond
 E_LOW_UNIT, LOG_GF_UNIT, VDW_UNIT, WAVE_UNIT = 2e-4, 1e-3, 1e-2, 1e-3
 
 
