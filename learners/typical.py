@@ -14,8 +14,8 @@ N_SAMPLE = 1024  # spectra: percentiles of 0.5 % need some hundred
 N_COMPONENT = 16  # lines and colour of stars span some ten dimensions
 PER_COMPONENT = 8  # spectra a component is measured on, at least
 FEWEST = 20  # validation spectra: of fewer no range is known
-TAIL = 1.0  # percent of the validation spectra beyond each limit
-MARGIN = 1.1  # limits are widened by so much: they are estimates
+TAIL = 0.5  # percent of the validation spectra beyond any of the three limits
+MARGIN = 1.2  # limits are widened by so much: of 100 spectra they are estimates
 PREFIX = "typical."
 BLOCK = 256  # spectra at a time: arrays stay in the caches
 STRIDE = 4  # every fourth pair of neighbours tells the noise of pixels
@@ -38,7 +38,7 @@ class Typical:
     variance : float64, shape (n_component,)
         λ, of the scores of training spectra.
     limits : float64, shape (3,)
-        Of the statistics, in that order: what all but 1 % of the validation spectra stay below.
+        Of the statistics, in that order: 99.5 % of the validation spectra stay below all three.
     """
 
     basis: np.ndarray
@@ -80,7 +80,7 @@ class Typical:
         limits = np.full(3, most)  # of what spectra without an error lack
         there = ~np.isnan(found[known]).all(axis=0)
         # of validation spectra, which the components never saw
-        tails = np.nanpercentile(found[known][:, there], 100.0 - TAIL, axis=0)
+        tails = np.nanpercentile(found[known][:, there], 100.0 - TAIL / 3.0, axis=0)
         # with fewer pixels than components nothing is left, and the ratio has no end
         limits[there] = np.nan_to_num(MARGIN * tails, nan=most, posinf=most)
         return cls(basis, plain.variance, limits)

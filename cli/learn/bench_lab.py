@@ -13,12 +13,17 @@ from starsmith.cli.shared.progress import progress_bar, say
 from starsmith.data_contract.text_tables import text_table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from starsmith.learners.benchmark.flags import FlagSet
     from starsmith.learners.benchmark.lab import LabSuite, LabTarget
     from starsmith.learners.transfer.samples import Sample
-    from starsmith.simulator.domains.domain import Domain
+    from starsmith.simulator.domains.domain import Domain, Stars
 
 __all__ = ["LabOptions", "lab"]
 
+FLAGS = "flags.json"
+N_ALIKE, N_FLAG = 2000, 500  # spectra whose flags are counted: of the source's kind, of others
 FEWEST = 32  # stars of a target, whatever is learned from them: its statistics are told
 
 
@@ -31,6 +36,10 @@ class LabOptions:
     grid: Path | None = option(type=EXISTING, help="Grid A.  [default: the laboratory's own]")
     grid_b: Path | None = option(
         type=EXISTING, help="Grid B, on nodes and wavelengths of A.  [default: a second physics]"
+    )
+    flags: bool = option(
+        is_flag=True,
+        help="How often flux is called unlike the training set: at each g, and of contaminants.",
     )
     report_only: bool = option(is_flag=True, help="Write the table of what is there.")
     device: str | None = device_option()
@@ -47,6 +56,7 @@ class LabOptions:
     examples=(
         "speclearn bench lab --suite ci",
         "speclearn bench lab --suite default --out lab/",
+        "speclearn bench lab --suite default --flags",
         "speclearn bench lab --suite my_lab.toml --grid a.zarr --grid-b b.zarr",
     ),
     resume="finished cells are kept; run the same command again to continue",
@@ -61,6 +71,9 @@ def lab(options: LabOptions) -> None:
     from starsmith.learners.benchmark.lab import cell_rows, load_lab, run_lab
 
     suite = load_lab(options.suite)
+    if options.flags:
+        _tell_flags(options, suite)
+        return
     if options.report_only:
         rows = cell_rows(suite, options.folder)
     else:
@@ -73,6 +86,25 @@ def lab(options: LabOptions) -> None:
     else:
         click.echo(text_table([_line(row) for row in rows if row["group"] == "all"]))
         click.echo(f"\n{options.folder}")
+
+
+def _tell_flags(options: LabOptions, suite: "LabSuite") -> None:
+    """Print, and keep in the folder, how often spectra seen by the source are flagged."""
+    import json
+
+    from starsmith.data_contract.files.atomic import write_text
+    from starsmith.learners.benchmark.flags import flag_rows
+    from starsmith.learners.transfer.samples import training_view
+
+    world = _World(options, suite)
+    train, val = world.source()
+    rows = flag_rows(training_view(train, val), world.flag_sets(say))
+    options.folder.mkdir(parents=True, exist_ok=True)
+    write_text(options.folder / FLAGS, json.dumps({"survey": suite.source, "rows": rows}) + "\n")
+    if options.as_json:
+        echo_json("speclearn.bench.lab.flags", {"suite": suite.name, "rows": rows})
+    else:
+        click.echo(text_table(rows))
 
 
 def _line(row: dict) -> dict:
@@ -116,6 +148,21 @@ class _World:
         wanted = (("source", self.suite.n_source), ("source_val", n_val))
         return tuple(sample_of(domain, split, n) for split, n in wanted)
 
+    def flag_sets(self, tell: "Callable[[str], None]") -> "Iterator[FlagSet]":
+        """Stars of other seeds seen by the source at each g, then contaminants at g = 0."""
+        from starsmith.learners.benchmark.flags import FlagSet
+        from starsmith.simulator.domains.contaminants import CONTAMINANTS, contaminants
+
+        suite = self.suite
+        for g in suite.g:
+            tell(f"g = {g:g}: flags of stars")
+            domain = self._domain(suite.source, g, 2, of_target=False)
+            n = N_FLAG if g else N_ALIKE
+            yield FlagSet(f"stars, g = {g:g}", sample_of(domain, "test", n))
+        domain = self._domain(suite.source, 0.0, 2, of_target=False)
+        for kind in CONTAMINANTS:
+            yield FlagSet(kind, as_sample(domain, contaminants(domain, kind, N_FLAG)))
+
     def target(self, g: float) -> "LabTarget":
         """Stars of the target, and the exact posterior means of those it is judged on."""
         from starsmith.fisher.domain_ceiling import domain_ceiling
@@ -138,11 +185,14 @@ class _World:
 
 def sample_of(domain: "Domain", split: str, n: int) -> "Sample":
     """Stars of a domain as training data, whose noise is another in every epoch."""
+    return as_sample(domain, domain.draw(n, split))
+
+
+def as_sample(domain: "Domain", stars: "Stars") -> "Sample":
+    """Spectra of a domain with their noise; test stars have true labels, others the pipeline's."""
     import numpy as np
 
     from starsmith.learners.transfer.samples import Sample
-
-    stars = domain.draw(n, split)
 
     def noise(flux: np.ndarray, index: np.ndarray, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """Observed flux and its error."""
@@ -152,6 +202,6 @@ def sample_of(domain: "Domain", split: str, n: int) -> "Sample":
         wave=domain.survey.wave,
         flux=stars.model.astype(np.float32),
         label_names=domain.label_names,
-        labels=stars.pipeline if split in ("train", "val") else stars.labels,
+        labels=stars.pipeline if stars.split in ("train", "val") else stars.labels,
         noise=noise,
     )

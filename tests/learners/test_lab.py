@@ -9,6 +9,7 @@ from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.grid.grid_file import GridData, write_grid
 from starsmith.data_contract.star_groups import groups_of
 from starsmith.learners.benchmark import lab
+from starsmith.learners.benchmark.flags import FlagSet, flag_rows
 from starsmith.learners.benchmark.lab import (
     LabSuite,
     LabTarget,
@@ -17,7 +18,7 @@ from starsmith.learners.benchmark.lab import (
     ratio_of,
     run_lab,
 )
-from starsmith.learners.transfer.samples import white_noise
+from starsmith.learners.transfer.samples import training_view, white_noise
 from tests.cli.conftest import call
 from tests.conftest import star_flux
 from tests.learners.test_real_stars import toy_sample
@@ -146,3 +147,13 @@ def test_the_command_on_grids_of_ones_own(tmp_path):
     found = {(r["g"], r["label"]): r for r in rows if r["group"] == "all"}
     assert found[1.0, "m_h"]["ratio"] < found[0.0, "m_h"]["ratio"]
     assert all(row["ratio"] < 1.0 + 2 * row["error"] for row in found.values())
+
+
+def test_flags_tell_what_is_no_such_star():
+    """False flags stay below 3 % of 400 (limits are of 200 spectra); another slope is told."""
+    noise = white_noise(50, 200, 0)
+    view = training_view(toy_sample(400, 1, noise=noise), toy_sample(200, 2, noise=noise))
+    sets = [FlagSet(f"tilt {tilt}", toy_sample(400, 3, tilt, noise)) for tilt in (0.0, 0.5)]
+    alike, tilted = (float(row["flagged"].split()[0]) for row in flag_rows(view, sets))
+    assert alike <= 0.03
+    assert tilted > 0.9

@@ -72,10 +72,10 @@ def test_bits_have_names():
 
 
 def test_stars_of_the_training_set_carry_few_flags(model, data):
-    """Of its own kind 1 % each in distance, residual and structure look odd; 5 % is allowed."""
+    """Of its own kind 1 % look odd; of this few validation spectra the limits are uncertain."""
     found = predict(model, data.split("test"))
     odd = found.quality >> QUALITY_BITS["unlike_training"] & 1
-    assert odd.mean() < 0.05
+    assert odd.mean() < 0.03
     for name in ("few_pixels", "unknown_velocity", "limits_unknown"):
         assert not (found.quality >> QUALITY_BITS[name] & 1).any()
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
-from scipy.stats import beta
 
 from starsmith.data_contract.files.atomic import json_safe, write_text
 from starsmith.data_contract.text_tables import text_table
+from starsmith.learners.benchmark.flags import share_text
 from starsmith.learners.benchmark.real.trial import N_FOLD, NAMED, Trial
 from starsmith.learners.scores.metrics import Interval, bootstrap, paired_difference
 
@@ -115,18 +115,12 @@ def recalibrated(pull: np.ndarray, fold: np.ndarray, level: float) -> np.ndarray
     return half
 
 
-def share_text(n_inside: int, n: int) -> str:
-    """Share with its 95 % binomial interval (Clopper & Pearson 1934)."""
-    low = beta.ppf(0.025, n_inside, n - n_inside + 1) if n_inside else 0.0
-    high = beta.ppf(0.975, n_inside + 1, n - n_inside) if n_inside < n else 1.0
-    return f"{n_inside / n:.2f} [{low:.2f}, {high:.2f}]"
-
-
 def residual_table(trial: Trial) -> Table:
     """Name, truth, prediction, error and residual of every star by every strategy."""
     columns: dict[str, object] = {"star": list(trial.stars), "fold": trial.fold}
     if trial.flagged is not None:
         columns["unlike_training"] = trial.flagged
+        columns["unlike_after_tuning"] = trial.flagged_after
     for k, label in enumerate(trial.labels):
         columns[label] = trial.truth[:, k]
         for strategy, value in trial.value.items():
@@ -147,6 +141,9 @@ def summary(trials: Sequence[Trial]) -> dict:
             "verdicts": verdict_rows(trial),
             "coverage": coverage_rows(trial),
             "n_flagged": None if trial.flagged is None else int(trial.flagged.sum()),
+            "n_flagged_after": None
+            if trial.flagged_after is None
+            else int(trial.flagged_after.sum()),
         }
         for trial in trials
     }
@@ -167,6 +164,20 @@ def largest_rows(trial: Trial, n: int = 10) -> list[dict]:
     return rows
 
 
+def flag_text(trial: Trial) -> str:
+    """How many stars' flux is called unlike the training set, before and after fine-tuning."""
+    if trial.flagged is None or trial.flagged_after is None:
+        return ""
+    before, after = (
+        share_text(int(found.sum()), found.size) for found in (trial.flagged, trial.flagged_after)
+    )
+    return (
+        f"Share of stars whose flux is called unlike the training set: {before} by the base, "
+        f"{after} by a fine-tuned model that has not seen them. The base tells the gap between "
+        "the surveys; after fine-tuning the flag tells odd stars."
+    )
+
+
 def report_text(trials: Sequence[Trial], how: str) -> str:
     """The report as Markdown."""
     parts = [
@@ -183,12 +194,7 @@ def report_text(trials: Sequence[Trial], how: str) -> str:
             f"{len(trial.stars)} stars; about {trial.n_learn} to learn from and choose by. Base: "
             f"{source['n_star']} spectra, R² on its own validation stars {val}. "
             + (f"{source['notice']}. " if source.get("notice") else "")
-            + (
-                f"{int(trial.flagged.sum())} of {len(trial.stars)} stars are called unlike the "
-                "base's training set."
-                if trial.flagged is not None
-                else ""
-            ),
+            + flag_text(trial),
             text_table(score_rows(trial)),
             text_table(verdict_rows(trial)),
             "Share of stars inside stated intervals, before and after a recalibration by the "

@@ -93,6 +93,8 @@ class Trial:
         Validation scores of the base, numbers of stars.
     flagged : bool array, shape (n_star,)
         Whether the base calls a star's flux unlike its training set.
+    flagged_after : bool array, shape (n_star,)
+        Whether a model fine-tuned on the other folds does.
     n_learn : int
         Stars a fine-tuning learns from, and chooses by, about.
     """
@@ -107,6 +109,7 @@ class Trial:
     sigma: dict[str, np.ndarray]
     source: dict = field(default_factory=dict)
     flagged: np.ndarray | None = None
+    flagged_after: np.ndarray | None = None
     n_learn: int = 0
 
 
@@ -173,6 +176,7 @@ def run_trial(
     shape = (len(stars), len(stars.label_names))
     value = {s: np.full(shape, np.nan) for s in settings.strategies}
     sigma = {s: np.full(shape, np.nan) for s in settings.strategies}
+    after = np.zeros(len(stars), dtype=bool)
     with tempfile.TemporaryDirectory() as folder:
         tell(f"{name}: the base, {len(source)} stars")
         base = train_base(source, settings, Path(folder) / "base", notice)
@@ -187,6 +191,8 @@ def run_trial(
                 estimator = NetworkEstimator(done.network, base.uncertain)
                 found = predictions(estimator, done.statistics, judged)
                 value[strategy][fold == k], sigma[strategy][fold == k] = found
+                if strategy == settings.strategies[0]:  # alike for all: of the stars learned from
+                    after[fold == k] = unlike(done.statistics, judged)
     return Trial(
         name=name,
         what=what,
@@ -202,6 +208,7 @@ def run_trial(
             "notice": notice,
         },
         flagged=unlike(Statistics.from_tensors(base.tensors), stars),
+        flagged_after=after,
         n_learn=round(len(stars) * (1 - 1 / N_FOLD)),
     )
 
