@@ -33,5 +33,16 @@ def main() -> None:
     """Train networks on simulated spectra, score them, use them on your own."""
 
 
+@main.group(
+    cls=LazyGroup,
+    places={
+        name: f"starsmith.cli.learn.pretrain.{name}:{name}"
+        for name in ("align", "autoencoder", "masked")
+    },
+)
+def pretrain() -> None:
+    """Train networks on spectra without labels."""
+
+
 if __name__ == "__main__":
     main()

@@ -36,6 +36,7 @@ STREAMS = {
     "shuffle_shards": 18,
     "shuffle_rows": 19,
     "exposures": 20,
+    "masking": 21,
 }
 """Stream name -> high byte of the second key word; the low 24 bits count realisations."""
 

@@ -110,8 +110,21 @@ def read_adapter(
 
 
 def read_model(folder: Path | str) -> tuple[dict, dict[str, np.ndarray]]:
-    """Card and tensors of a checkpoint, or of an adapter with its base."""
-    return read_adapter(folder) if is_adapter(folder) else read_checkpoint(Path(folder))
+    """Card and tensors of a checkpoint, or of an adapter with its base.
+
+    Raises
+    ------
+    DataError
+        Of a pretrained network too, which knows no label.
+    """
+    if is_adapter(folder):
+        return read_adapter(folder)
+    card, tensors = read_checkpoint(Path(folder))
+    if not card["labels"]:
+        raise DataError(
+            f"{folder}: a pretrained network, which knows no label; open_encoder gives its vectors"
+        )
+    return card, tensors
 
 
 def verify_adapter(folder: Path | str) -> Report:

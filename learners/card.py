@@ -8,9 +8,11 @@ import numpy as np
 from starsmith.data_contract.errors import ContractError
 from starsmith.data_contract.quantities import LABELS, UNITS
 
-__all__ = ["check_card", "check_tensors"]
+__all__ = ["PRETRAINED", "check_card", "check_tensors"]
 
 MOST_PIXELS = 10**7
+PRETRAINED = "pretrain"
+"""Kind of checkpoint that knows spectra and no label."""
 
 
 def _texts(value: object) -> bool:
@@ -41,7 +43,7 @@ ENTRIES: dict[str, Callable[[object], bool]] = {
     "kind": _text,
     "model": _text,
     "options": _table,
-    "labels": lambda value: _texts(value) and 0 < len(value) == len(set(value)),
+    "labels": lambda value: _texts(value) and len(value) == len(set(value)),
     "units": _texts,
     "recipe": _table,
     "recipe.kind": _text,
@@ -103,6 +105,8 @@ def _problems(card: Mapping) -> Iterator[str]:
         if entry in card and not fits(card[entry]):
             yield f"{entry} is {str(card[entry])[:40]!r}"
     labels, units = card.get("labels"), card.get("units")
+    if labels == [] and card.get("kind") != PRETRAINED:
+        yield "labels is '[]'"
     if _texts(labels) and _texts(units):
         if unknown := sorted(set(labels) - set(LABELS)):
             yield f"labels {unknown} are not among {LABELS}"

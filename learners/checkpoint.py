@@ -39,6 +39,7 @@ __all__ = [
     "WEIGHTS",
     "changed_parts",
     "close_card",
+    "is_pretrained",
     "make_card",
     "read_checkpoint",
     "verify_checkpoint",
@@ -93,7 +94,9 @@ def make_card(model: str, labels: tuple[str, ...], recipe: Recipe, view: Trainin
         The checkpoint's card but for ``metrics``, ``finished`` and ``weights_sha256``.
     """
     train, wave = view.train, view.train.wave
-    spans = {name: _span(train.label(name)) for name in train.label_names}
+    labels_of = {name: train.label(name) for name in train.label_names}
+    # a survey may know a label of no star
+    spans = {name: _span(v) for name, v in labels_of.items() if np.isfinite(v).any()}
     table = recipe_to_table(recipe)
     return {
         "schema": SCHEMA,
@@ -251,6 +254,11 @@ def _read_card(folder: Path) -> dict:
         )
     check_card(card, str(path))
     return card
+
+
+def is_pretrained(folder: Path | str) -> bool:
+    """Whether a checkpoint knows spectra and no label; errors of `read_checkpoint`'s card."""
+    return not _read_card(Path(folder))["labels"]
 
 
 def _sum_is_right(folder: Path) -> bool:

@@ -21,16 +21,14 @@ def model_page(card: Mapping, digest: str, place: Path | str) -> str:
         Folder of the checkpoint, as commands name it.
     """
     data = card["dataset"]
+    gives = ", ".join(card["labels"]) or f"{card['dim']} numbers"
     parts = [
-        f"# {card['model']}: {', '.join(card['labels'])} from a spectrum",
+        f"# {card['model']}: {gives} from a spectrum",
         *([f"**{data['notice']}**"] if data.get("notice") else []),
         _what(card),
         "## Trained on",
         _trained(card),
-        "## Predicts",
-        text_table(_label_rows(card)),
-        "Scores are those of the validation spectra the model was chosen by; "
-        "`speclearn evaluate` gives\nthose of spectra it has not seen.",
+        *(_predicts(card) if card["labels"] else _gives(card)),
         "## Knows",
         _knows(card),
         "## Origin",
@@ -39,6 +37,24 @@ def model_page(card: Mapping, digest: str, place: Path | str) -> str:
         _use(card, place),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _predicts(card: Mapping) -> list[str]:
+    return [
+        "## Predicts",
+        text_table(_label_rows(card)),
+        "Scores are those of the validation spectra the model was chosen by; "
+        "`speclearn evaluate` gives\nthose of spectra it has not seen.",
+    ]
+
+
+def _gives(card: Mapping) -> list[str]:
+    loss = card["metrics"].get("val_loss", float("nan"))
+    return [
+        "## Gives",
+        f"Vectors of {card['dim']} numbers; it was taught without labels. Its loss on validation "
+        f"spectra is {loss:.4g}.",
+    ]
 
 
 def _what(card: Mapping) -> str:
@@ -111,6 +127,8 @@ def _origin(card: Mapping, digest: str) -> str:
 
 
 def _use(card: Mapping, place: Path | str) -> str:
+    if not card["labels"]:
+        return f"    starsmith.open_encoder({str(place)!r}).encode(flux, error)"
     return (
         f"    speclearn predict {place} spectra.fits --out predictions.ecsv\n\n"
         "`quality` of a prediction names what the model does not know: labels outside or at the "

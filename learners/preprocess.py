@@ -309,7 +309,8 @@ def list_rows(rows: np.ndarray) -> str:
 
 def select_labels(split: TrainingSplit | Split, labels: tuple[str, ...]) -> np.ndarray:
     """Columns ``labels`` of a split, float64 (n_spec, n_label)."""
-    return np.stack([np.asarray(split.label(name), dtype=np.float64) for name in labels], axis=1)
+    columns = [np.asarray(split.label(name), dtype=np.float64) for name in labels]
+    return np.stack(columns, axis=1) if columns else np.empty((len(split), 0))
 
 
 def measure_statistics(

@@ -17,6 +17,7 @@ from starsmith.learners.recipe_kinds import (
     CompressedRecipe,
     NetworkRecipe,
     PosteriorRecipe,
+    PretrainRecipe,
     RidgeRecipe,
     TemplateRecipe,
     TreesRecipe,
@@ -28,6 +29,7 @@ __all__ = [
     "CompressedRecipe",
     "NetworkRecipe",
     "PosteriorRecipe",
+    "PretrainRecipe",
     "Recipe",
     "RidgeRecipe",
     "TemplateRecipe",
@@ -43,7 +45,13 @@ SECTIONS = ("options", "published")
 """Tables of a recipe, of which single keys can be changed."""
 
 Recipe = (
-    NetworkRecipe | RidgeRecipe | TreesRecipe | PosteriorRecipe | TemplateRecipe | CompressedRecipe
+    NetworkRecipe
+    | PretrainRecipe
+    | RidgeRecipe
+    | TreesRecipe
+    | PosteriorRecipe
+    | TemplateRecipe
+    | CompressedRecipe
 )
 
 KINDS = {
@@ -53,6 +61,7 @@ KINDS = {
     "posterior": PosteriorRecipe,
     "template": TemplateRecipe,
     "compressed": CompressedRecipe,
+    "pretrain": PretrainRecipe,
 }
 _ADDED: set[str] = set()
 
@@ -190,7 +199,7 @@ def recipe_to_table(recipe: Recipe) -> dict:
 
     Without ``published`` where none of its switches is on.
     """
-    kind = next(name for name, cls in KINDS.items() if isinstance(recipe, cls))
+    kind = next(name for name, cls in KINDS.items() if type(recipe) is cls)
     table = {"kind": kind} | asdict(recipe)
     if not getattr(recipe, "published", True):  # off: as recipes were before they had it
         del table["published"]

@@ -13,6 +13,7 @@ __all__ = [
     "CompressedRecipe",
     "NetworkRecipe",
     "PosteriorRecipe",
+    "PretrainRecipe",
     "RidgeRecipe",
     "TemplateRecipe",
     "TreesRecipe",
@@ -22,6 +23,7 @@ LOSSES = ("mse", "l1", "gaussian_nll", "beta_nll")
 UNCERTAIN_LOSSES = ("gaussian_nll", "beta_nll")
 PRECISIONS = ("float32", "bfloat16", "float16")
 NOISES = ("fresh", "fixed")
+SCALINGS = ("spectrum", "pixel")
 
 
 def _require(condition: bool, key: str, found: object, expected: str) -> None:
@@ -119,6 +121,39 @@ class NetworkRecipe:
     def uncertain(self) -> bool:
         """Whether the loss makes the network predict uncertainties too."""
         return self.loss in UNCERTAIN_LOSSES
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainRecipe(NetworkRecipe):
+    """How a network learns from spectra without labels; further keys as of `NetworkRecipe`.
+
+    Attributes
+    ----------
+    scaling : str
+        What a network sees: ``spectrum``, flux over its own median, as published; ``pixel``: every
+        pixel of that also less its mean over the training spectra, over its standard deviation.
+    steps : int
+        Steps of the whole training, which decide the number of epochs; 0 for ``epochs``.
+    betas : (float, float)
+        Of AdamW.
+    """
+
+    scaling: str = "pixel"
+    steps: int = 0
+    betas: tuple[float, float] = (0.9, 0.95)
+    compile: bool | str = field(default=False, metadata={"or": str})
+    grad_clip: float = 1.0
+    weight_decay: float = 0.1
+
+    def __post_init__(self):
+        super().__post_init__()
+        _require(self.scaling in SCALINGS, "scaling", self.scaling, f"one of {', '.join(SCALINGS)}")
+        _require(self.steps >= 0, "steps", self.steps, "zero or more")
+        good = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)
+        _require(good, "betas", self.betas, "two numbers in [0, 1)")
+        _require(self.loss == "mse", "loss", self.loss, "mse: pretraining has losses of its own")
+        _require(not self.cuda_graph, "cuda_graph", self.cuda_graph, "false")
+        _require(not self.initial, "initial", self.initial, "an empty text")
 
 
 @dataclass(frozen=True, kw_only=True)

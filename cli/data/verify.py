@@ -40,12 +40,17 @@ def report_on(path: Path) -> "Report":
     if not (path / "card.json").is_file():
         return verify_file(path)
     from starsmith.learners import load_checkpoint
-    from starsmith.learners.checkpoint import verify_checkpoint
+    from starsmith.learners.checkpoint import is_pretrained, verify_checkpoint
 
     report = verify_checkpoint(path)
     if report.ok:
         try:
-            load_checkpoint(path)
+            if is_pretrained(path):
+                from starsmith.learners.pretrain.encoder import open_encoder
+
+                open_encoder(path, device="cpu")
+            else:
+                load_checkpoint(path)
         except StarsmithError as problem:
             raise ContractError(str(problem)) from None
     return report

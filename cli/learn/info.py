@@ -24,12 +24,13 @@ class InfoOptions:
 def info(options: InfoOptions) -> None:
     """Say what MODEL is: what it was trained on, predicts and knows, and how it is used."""
     from starsmith.data_contract.files.digests import hash_file
-    from starsmith.learners.adapter import ADAPTER, is_adapter, read_model
-    from starsmith.learners.checkpoint import CARD
+    from starsmith.learners.adapter import ADAPTER, is_adapter, read_adapter
+    from starsmith.learners.checkpoint import CARD, read_checkpoint
     from starsmith.learners.model_page import model_page
 
-    card, _ = read_model(options.model)
-    name = ADAPTER if is_adapter(options.model) else CARD
+    adapted = is_adapter(options.model)
+    card, _ = read_adapter(options.model) if adapted else read_checkpoint(options.model)
+    name = ADAPTER if adapted else CARD
     digest = hash_file(options.model / name)["sha256"]
     if options.as_json:
         echo_json("speclearn.info", {"digest": digest, "card": card})

@@ -40,14 +40,15 @@ if TYPE_CHECKING:
 
     View = TrainingView | ForwardView | OnlineView
 
-__all__ = ["TrainRequest", "train", "train_model"]
+__all__ = ["TrainRequest", "online_stars", "ranges_given", "settings_of", "train", "train_model"]
 
 DATA = Path("data.zarr")
 NETWORK, DRAWS_STARS = "specvit_tiny", "compressed"
 RECIPE_KEYS = ("epochs", "batch_size", "learning_rate", "seed", "epoch_size")
 
 
-def _given(ranges: dict[str, Any]) -> dict[str, tuple[float, float]]:
+def ranges_given(ranges: dict[str, Any]) -> dict[str, tuple[float, float]]:
+    """Ranges that the command line names, magnitudes as AB ones."""
     given = {name: span for name, span in ranges.items() if span is not None}
     return given | {name: ab_magnitudes(given[name], "") for name in given if name == "mag"}
 
@@ -101,7 +102,7 @@ class TrainRequest:
     )
     epoch_size: int | None = option(type=Count(), help="Stars of one epoch of --online.")
     ranges: dict[str, tuple[float, float]] = grouped(
-        OptionGroup("ranges", partial(range_parameters, listed=False), _given)
+        OptionGroup("ranges", partial(range_parameters, listed=False), ranges_given)
     )
     device: str | None = device_option()
     overwrite: bool = overwrite_option()
@@ -136,7 +137,6 @@ class TrainRequest:
 
     def chosen_recipe(self, model: str) -> "Recipe":
         """Recipe with the keys that the command line gives; ConfigError for a setting of none."""
-        from starsmith.data_contract.files.outside import toml_of
         from starsmith.learners import load_recipe
         from starsmith.learners.published import published_table
 
@@ -144,19 +144,7 @@ class TrainRequest:
         changes: dict = {key: value for key, value in options.items() if value is not None}
         if self.published:
             changes["published"] = published_table(True)
-        for setting in self.settings:
-            key, equals, text = setting.partition("=")
-            if not equals:
-                raise ConfigError(f"--set {setting}: write it as KEY=VALUE, e.g. ema=0.999")
-            try:
-                value = toml_of(f"value = {text}")["value"]
-            except ValueError:
-                value = text
-            group, dot, name = key.partition(".")
-            if dot:
-                changes[group] = changes.get(group, {}) | {name: value}
-            else:
-                changes[key] = value
+        changes = settings_of(self.settings, changes)
         return load_recipe(self.recipe or model, model, **changes)
 
     def view(self, model: str, data: Path | None, seed: int) -> "View":
@@ -164,31 +152,78 @@ class TrainRequest:
         from starsmith.learners.estimators.registry import with_forward
         from starsmith.simulator.generation.recorded import open_recorded
 
-        if not self.online:
-            dataset = open_recorded(data)
-            return with_forward(model, dataset.training(), dataset, told_bank)
-        from starsmith.data_contract.bank.bank_file import load_bank
-        from starsmith.learners.online import online_view
-        from starsmith.simulator.rendering.positivity import check_positive
-
-        bank = load_bank(self.bank) if self.bank else told_bank(data)
-        if data is None:
-            read = Range().convert
-            defaults = {name: read(text, None, None) for name, (_, text) in RANGES.items()}
-            ranges = defaults | self.ranges
-            check_positive(bank, ranges)
-            return online_view.open_online(bank, ranges, seed)
+        if self.online:
+            return online_stars(data, self.bank, self.ranges, seed)
         dataset = open_recorded(data)
-        made_from = dataset.header.bank_digest
-        if bank.digest != made_from:
-            raise DataError(
-                f"{data}: made from bank {made_from[:12]}, but {self.bank} is {bank.digest[:12]}; "
-                "drop --bank to use its own, or DATA to validate on stars of this bank"
-            )
-        ranges = online_view.online_ranges(dataset, self.ranges)
+        return with_forward(model, dataset.training(), dataset, told_bank)
+
+
+def settings_of(settings: tuple[str, ...], changes: dict) -> dict:
+    """Keys of a recipe with those of ``--set KEY=VALUE``; ConfigError for what is not written so."""
+    from starsmith.data_contract.files.outside import toml_of
+
+    changes = dict(changes)
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {setting}: write it as KEY=VALUE, e.g. ema=0.999")
+        try:
+            value = toml_of(f"value = {text}")["value"]
+        except ValueError:
+            value = text
+        group, dot, name = key.partition(".")
+        if dot:
+            changes[group] = changes.get(group, {}) | {name: value}
+        else:
+            changes[key] = value
+    return changes
+
+
+def online_stars(
+    data: Path | None,
+    bank_path: Path | None,
+    chosen: dict[str, tuple[float, float]],
+    seed: int,
+) -> "OnlineView":
+    """Stars drawn from a bank as they are learned from.
+
+    Parameters
+    ----------
+    data : Path, optional
+        Data set that validates; without one, stars of the bank do.
+    bank_path : Path, optional
+        By default the bank that the data set was made with.
+    chosen : dict of str to (min, max)
+        Ranges that win over those of the data set, or over the usual ones.
+    seed : int
+
+    Raises
+    ------
+    DataError
+        If the data set was made from another bank, or with what cannot be drawn.
+    """
+    from starsmith.data_contract.bank.bank_file import load_bank
+    from starsmith.learners.online import online_view
+    from starsmith.simulator.generation.recorded import open_recorded
+    from starsmith.simulator.rendering.positivity import check_positive
+
+    bank = load_bank(bank_path) if bank_path else told_bank(data)
+    if data is None:
+        read = Range().convert
+        ranges = {name: read(text, None, None) for name, (_, text) in RANGES.items()} | chosen
         check_positive(bank, ranges)
-        val = dataset.training().val
-        return online_view.open_online(bank, ranges, seed, val, dataset.digest)
+        return online_view.open_online(bank, ranges, seed)
+    dataset = open_recorded(data)
+    made_from = dataset.header.bank_digest
+    if bank.digest != made_from:
+        raise DataError(
+            f"{data}: made from bank {made_from[:12]}, but {bank_path} is {bank.digest[:12]}; "
+            "drop --bank to use its own, or DATA to validate on stars of this bank"
+        )
+    ranges = online_view.online_ranges(dataset, chosen)
+    check_positive(bank, ranges)
+    val = dataset.training().val
+    return online_view.open_online(bank, ranges, seed, val, dataset.digest)
 
 
 @click.command(

@@ -190,7 +190,7 @@ class OnlineFeed:
         self.n_batch = order.n_batch
         self.normaliser = DeviceNormaliser(statistics.normaliser, source.device)
         columns = [source.label_names.index(name) for name in labels]
-        self.columns = torch.tensor(columns, device=source.device)
+        self.columns = torch.tensor(columns, dtype=torch.int64, device=source.device)
         self.chunk = CPU_CHUNK if source.device.type == "cpu" else ONLINE_BLOCK
         self.switches = switches
         # fused, words and normals stay in registers: few launches, a tenth of the bytes

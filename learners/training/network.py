@@ -4,7 +4,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -50,11 +50,14 @@ from starsmith.learners.training.session import Session, build_network, open_ses
 from starsmith.learners.training.step import LossLog, check_options
 from starsmith.learners.training.threads import train_threads
 
-__all__ = ["KIND", "NetworkEstimator", "keyed_torch"]
+__all__ = ["KIND", "NetworkEstimator", "keyed_torch", "train_to_end"]
 
 logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_STEPS = 1.0
+
+Scored = Callable[[Session], dict]
+"""Validation scores of a session's weights."""
 
 
 @contextmanager
@@ -168,12 +171,12 @@ class StepClock:
         )
 
 
-def run_epoch(session: Session, ledger: Ledger, card: dict, out: Path) -> Ledger:
+def run_epoch(session: Session, ledger: Ledger, card: dict, out: Path, scored: Scored) -> Ledger:
     """Train one epoch, score it, keep its weights if they are the best, save the state."""
     start, recipe = time.perf_counter(), session.recipe
     step, loss = train_epoch(session, ledger, out)
     trained = time.perf_counter() - start
-    scores = agreed(lambda: score(session))
+    scores = agreed(lambda: scored(session))
     scores["val_error"] = agree(scores["val_error"], session.device)
     epoch, best = ledger.epoch + 1, scores["val_error"] < ledger.best_error
     seconds = ledger.seconds + time.perf_counter() - start
@@ -251,31 +254,59 @@ def train_network(task: Task) -> None:
     ``task.progress`` is called after every epoch with its line of ``metrics.jsonl`` and ``epochs``,
     and about once a second in between.
     """
-    with train_threads(task.device, threads_before(task.out / RESUME)) as threads:
-        with Aside(task.device) as aside:
-            session = agreed(lambda: open_session(task, aside))
-            ledger = train_session(task, session, threads)
+    train_to_end(task.out, task.device, lambda aside: open_task(task, aside), score)
+
+
+def open_task(task: Task, aside: Aside) -> tuple[Session, dict]:
+    """Session of a task, and the card of what it makes."""
+    session = open_session(task, aside)
+    card = make_card(task.model, task.labels, task.recipe, task.view)
+    if isinstance(task.view, OnlineView):
+        card["dataset"] |= {"n_train": 0, "online": task.view.describe()}
+    return session, card
+
+
+def train_to_end(
+    out: Path,
+    device: torch.device,
+    opened: Callable[[Aside], tuple[Session, dict]],
+    scored: Scored,
+) -> None:
+    """Train what a function opens to the end of its recipe, and close its card.
+
+    Parameters
+    ----------
+    out : Path
+        Run folder, prepared.
+    device : torch.device
+    opened : callable
+        Makes the session and the card of its checkpoint.
+    scored : callable
+        Validation scores of a session's weights; ``val_error`` among them chooses an epoch.
+    """
+    with train_threads(device, threads_before(out / RESUME)) as threads:
+        with Aside(device) as aside:
+            session, card = agreed(lambda: opened(aside))
+            ledger = train_session(session, card, out, threads, scored)
         if is_leader():
-            reason = reason_to_stop(ledger, task.recipe)
-            close_card(task.out, describe_end(ledger, f"{reason}; epoch {ledger.best_epoch} kept"))
+            reason = reason_to_stop(ledger, session.recipe)
+            close_card(out, describe_end(ledger, f"{reason}; epoch {ledger.best_epoch} kept"))
     wait_for_all()
 
 
-def train_session(task: Task, session: Session, threads: int) -> Ledger:
-    """Train an open session to its end; parameters as of `train_network`."""
-    model, view, recipe, out = task.model, task.view, task.recipe, task.out
-    card = make_card(model, task.labels, recipe, view)
+def train_session(session: Session, card: dict, out: Path, threads: int, scored: Scored) -> Ledger:
+    """Train an open session to its end; parameters as of `train_to_end`."""
+    recipe = session.recipe
     card["n_parameters"] = count_parameters(session.stepper.network)
-    if isinstance(view, OnlineView):
-        card["dataset"] |= {"n_train": 0, "online": view.describe()}
     if recipe.cuda_graph:
         with memory_for("recipe key cuda_graph = true", session.device, "set it to false"):
             session.stepper.graph(next(session.feed.batches(1)))
     ledger = load_state(out / RESUME, session.networks, session.stepper)
     ledger = replace(ledger, threads=threads)
-    logger.info("%s: %d parameters, from epoch %d", model, card["n_parameters"], ledger.epoch)
+    number = card["n_parameters"]
+    logger.info("%s: %d parameters, from epoch %d", card["model"], number, ledger.epoch)
     while not reason_to_stop(ledger, recipe):
-        ledger = run_epoch(session, ledger, card, out)
+        ledger = run_epoch(session, ledger, card, out, scored)
         if session.progress is not None:
             session.progress(ledger.rows[-1] | {"epochs": recipe.epochs})
     if not ledger.best_epoch:

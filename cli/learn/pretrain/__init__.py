@@ -1,0 +1,1 @@
+"""Commands of ``speclearn pretrain``, a file each."""

@@ -1,0 +1,1 @@
+"""Spectra that teach without labels: masked transformers, autoencoders, aligned pairs."""
