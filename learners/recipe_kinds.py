@@ -153,6 +153,7 @@ class PretrainRecipe(NetworkRecipe):
         _require(good, "betas", self.betas, "two numbers in [0, 1)")
         _require(self.loss == "mse", "loss", self.loss, "mse: pretraining has losses of its own")
         _require(not self.cuda_graph, "cuda_graph", self.cuda_graph, "false")
+        _require(not self.published, "published", self.published, "none of its switches")
         _require(not self.initial, "initial", self.initial, "an empty text")
 
 

@@ -159,7 +159,7 @@ class TrainRequest:
 
 
 def settings_of(settings: tuple[str, ...], changes: dict) -> dict:
-    """Keys of a recipe with those of ``--set KEY=VALUE``; ConfigError for what is not written so."""
+    """Changes of a recipe with those of ``--set KEY=VALUE``; ConfigError for any other form."""
     from starsmith.data_contract.files.outside import toml_of
 
     changes = dict(changes)
