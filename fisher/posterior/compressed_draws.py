@@ -109,6 +109,10 @@ class BasisNoise:
     mix: np.ndarray
     shapes: np.ndarray
 
+    def under(self, index: np.ndarray) -> Conditions:
+        """Conditions of stars by their index."""
+        return self.conditions.take(index % len(self.conditions.gain))
+
     def covariance(
         self, short: np.ndarray, under: Conditions
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -138,6 +142,8 @@ class DrawnStars:
 
     Attributes
     ----------
+    index : int64, shape (n_spec,)
+        That their conditions follow from.
     labels : float64, shape (n_spec, n_label)
         In the bank's order.
     mag : float64, shape (n_spec,)
@@ -148,6 +154,7 @@ class DrawnStars:
         Mean over pixels of w² e², e the honest error.
     """
 
+    index: np.ndarray
     labels: np.ndarray
     mag: np.ndarray
     noiseless: np.ndarray
@@ -264,11 +271,11 @@ def draw_compressed(
     level = np.empty((len(rows), n_noise), dtype=np.float32)
     for start in range(0, len(rows), BLOCK):
         some = slice(start, start + BLOCK)
-        under = noise.conditions.take(draws.index[some] % len(noise.conditions.gain))
+        under = noise.under(draws.index[some])
         seen[some], level[some] = _observed(
             noise, noiseless[some], under, DrawKey(seed, "train", draws.index[some]), n_noise
         )
-    return DrawnStars(draws.labels, draws.mag, noiseless, seen, level)
+    return DrawnStars(draws.index, draws.labels, draws.mag, noiseless, seen, level)
 
 
 def _observed(

@@ -19,6 +19,7 @@ from starsmith.learners.checkpoint import make_card, write_checkpoint
 from starsmith.learners.compressed.features import Features
 from starsmith.learners.compressed.network import CompressedNetwork, build_network
 from starsmith.learners.compressed.posterior import Box
+from starsmith.learners.compressed.sight import Eye
 from starsmith.learners.compressed.training import train_network
 from starsmith.learners.estimators.forward_model import plain_statistics
 from starsmith.learners.estimators.registry import Kind, Task
@@ -43,7 +44,7 @@ class CompressedEstimator:
     Attributes
     ----------
     network : CompressedNetwork
-    features : Features
+    eye : Eye
     box : Box
     labels : tuple of str
         Targets.
@@ -55,12 +56,17 @@ class CompressedEstimator:
     """
 
     network: CompressedNetwork
-    features: Features
+    eye: Eye
     box: Box
     labels: tuple[str, ...]
     ranges: Mapping[str, tuple[float, float]]
     likelihood: BasisLikelihood
     axes: SplineAxes
+
+    @property
+    def features(self) -> Features:
+        """The projection, and scales of what it gives."""
+        return self.eye.features
 
     @property
     def has_posterior(self) -> bool:
@@ -98,11 +104,12 @@ class CompressedEstimator:
         seen, level = self.features.project(
             np.where(bad, 0.0, flux).astype(np.float32), np.asarray(error, dtype=np.float32)
         )
-        answer = self.network.answer(self.features.of(seen, level), self.box)
+        answer = self.network.answer(self.eye.see(seen, level), self.box)
         if not some.size:
             return answer
-        features = [self._completed(flux[k], error[k], bad[k]) for k in some]
-        completed = self.network.answer(np.concatenate(features), self.box)
+        parts = [self._completed(flux[k], error[k], bad[k]) for k in some]
+        drawn, levels = (np.concatenate(part) for part in zip(*parts, strict=True))
+        completed = self.network.answer(self.eye.see(drawn, levels), self.box)
         return answer.put(some, completed.pooled(N_IMPUTED))
 
     def log_likelihood(
@@ -148,12 +155,14 @@ class CompressedEstimator:
         forms = self.likelihood.forms(flux, error, mask == 0)
         return self.likelihood.log_likelihood(forms, full, self.axes, self.ranges["mag"])
 
-    def _completed(self, flux: np.ndarray, error: np.ndarray, bad: np.ndarray) -> np.ndarray:
-        """Features of one spectrum with its bad pixels drawn, float32 (N_IMPUTED, n_input)."""
+    def _completed(
+        self, flux: np.ndarray, error: np.ndarray, bad: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Coefficients (N_IMPUTED, n_mode) and level of one spectrum with its bad pixels drawn."""
         n_mode = len(self.features.modes)
         numbers = np.random.default_rng(0).standard_normal((N_IMPUTED, 2 * n_mode))
         seen, level = self.features.complete(flux, error, bad, numbers)
-        return self.features.of(seen, np.full(N_IMPUTED, level))
+        return seen, np.full(N_IMPUTED, level)
 
 
 def check_inside(name: str, values: np.ndarray, span: tuple[float, float]) -> None:
@@ -213,7 +222,8 @@ def train_compressed(task: Task) -> None:
     assert forward is not None  # check_compressed has refused the rest
     trained = train_network(task, forward, start)
     card = make_card(task.model, task.labels, task.recipe, task.view) | {
-        "n_parameters": sum(p.numel() for p in trained.network.parameters()),
+        "n_parameters": sum(p.numel() for p in trained.network.parameters())
+        + trained.eye.n_parameters,
         "ranges": {name: list(bounds) for name, bounds in forward.ranges.items()},
         "bank": forward.bank.digest,
         "normalisation": NORMALISATION,
@@ -225,7 +235,7 @@ def train_compressed(task: Task) -> None:
         },
     }
     weights = {name: value.numpy() for name, value in trained.network.state_dict().items()}
-    weights |= trained.features.tensors()
+    weights |= trained.eye.tensors()
     weights |= {f"likelihood.{n}": v for n, v in trained.likelihood.tensors().items()}
     bank = forward.bank
     weights |= {f"axes.{n}": v for n, v in zip(bank.label_names, bank.axes, strict=True)}
@@ -242,6 +252,7 @@ def load_compressed(
     recipe = recipe_from_table(card["recipe"], str(folder))
     if not isinstance(recipe, CompressedRecipe) or not {"bank", "ranges"} <= set(card):
         raise ContractError(f"{folder}: its card is not that of such a model; fit the model again")
+    labels, ranges = tuple(card["labels"]), {n: tuple(span) for n, span in card["ranges"].items()}
     try:
         features = Features.from_tensors(weights)
         likelihood = BasisLikelihood(
@@ -249,18 +260,18 @@ def load_compressed(
         )
         names = tuple(name for name in LABELS if f"axes.{name}" in weights)
         axes = SplineAxes(names, tuple(weights[f"axes.{name}"] for name in names), card["degree"])
+        eye = Eye.from_tensors(weights, labels, ranges, axes, likelihood.node_modes)
+        network = build_network(eye.n_input, len(labels), recipe)
         own = {n: torch.from_numpy(v) for n, v in weights.items() if n.startswith(NETWORK_PARTS)}
-        network = build_network(features.n_input, len(card["labels"]), recipe)
         network.load_state_dict(own)
     except (KeyError, RuntimeError, ValueError) as problem:
         raise ContractError(
             f"{folder}: its arrays are not those of its recipe ({str(problem).splitlines()[0]}); "
             "fit the model again"
         ) from None
-    labels, ranges = tuple(card["labels"]), {n: tuple(span) for n, span in card["ranges"].items()}
     low, high = np.array([ranges[name] for name in labels], dtype=float).T
     return CompressedEstimator(
-        network.eval(), features, Box(low, high), labels, ranges, likelihood, axes
+        network.eval(), eye, Box(low, high), labels, ranges, likelihood, axes
     )
 
 

@@ -15,6 +15,7 @@ from torch import nn
 
 from starsmith.learners.compressed.heads import HALF_LOG_TWO_PI, LOG_SCALE_LIMIT, Head
 from starsmith.learners.compressed.posterior import EDGE, Box, Seeds, draw_numbers
+from starsmith.learners.compressed.sight import Sight
 
 __all__ = ["Flow", "FlowHead"]
 
@@ -66,11 +67,11 @@ class FlowHead(Head):
             t = torch.cat([t, mean.gather(1, chosen) + step], dim=1)
         return t
 
-    def loss(self, hidden: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+    def loss(self, hidden: torch.Tensor, place: torch.Tensor, sight: Sight) -> torch.Tensor:
         """Negative log density of t a label."""
         return -self.log_density(hidden, torch.special.ndtri(place.clamp(EDGE, 1 - EDGE))).mean()
 
-    def answer(self, hidden: torch.Tensor, box: Box) -> "Flow":
+    def answer(self, hidden: torch.Tensor, box: Box, sight: Sight) -> "Flow":
         """Posteriors in label units."""
         return Flow(box, self, hidden[:, None])
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from starsmith.learners.compressed.posterior import EDGE, Box, Mixture
+from starsmith.learners.compressed.sight import Sight
 
 __all__ = ["HALF_LOG_TWO_PI", "LOG_SCALE_LIMIT", "Head", "MeanHead", "MeanOnly", "MixtureHead"]
 
@@ -22,11 +23,11 @@ class Head(nn.Module):
 
     has_posterior = True
 
-    def loss(self, hidden: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+    def loss(self, hidden: torch.Tensor, place: torch.Tensor, sight: Sight) -> torch.Tensor:
         """Mean loss of stars whose labels lie at ``place`` (B, n_label) of their range, 0..1."""
         raise NotImplementedError
 
-    def answer(self, hidden: torch.Tensor, box: Box) -> Any:
+    def answer(self, hidden: torch.Tensor, box: Box, sight: Sight) -> Any:
         """Posterior of every spectrum, in label units."""
         raise NotImplementedError
 
@@ -66,13 +67,17 @@ class MeanHead(Head):
         super().__init__()
         self.out = nn.Linear(width, n_label)
 
-    def loss(self, hidden: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
-        """Mean squared error over that of guessing the middle."""
-        return ((self.out(hidden) + 0.5 - place) ** 2).mean() / UNIFORM_VARIANCE
+    def mean(self, hidden: torch.Tensor, sight: Sight) -> torch.Tensor:
+        """Places (B, n_label)."""
+        return sight.to_places(self.out(hidden)[:, None])[:, 0]
 
-    def answer(self, hidden: torch.Tensor, box: Box) -> MeanOnly:
+    def loss(self, hidden: torch.Tensor, place: torch.Tensor, sight: Sight) -> torch.Tensor:
+        """Mean squared error over that of guessing the middle."""
+        return ((self.mean(hidden, sight) - place) ** 2).mean() / UNIFORM_VARIANCE
+
+    def answer(self, hidden: torch.Tensor, box: Box, sight: Sight) -> MeanOnly:
         """Means in label units."""
-        place = self.out(hidden).double().numpy() + 0.5
+        place = self.mean(hidden, sight).double().numpy()
         return MeanOnly(box.low + box.width * np.clip(place, 0.0, 1.0))
 
 
@@ -101,7 +106,7 @@ class MixtureHead(Head):
         root[..., self.upper[0], self.upper[1]] = out[..., 1 + 2 * n_label :]
         return torch.log_softmax(out[..., 0], dim=1), out[..., 1 : 1 + n_label], scale, root
 
-    def loss(self, hidden: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+    def loss(self, hidden: torch.Tensor, place: torch.Tensor, sight: Sight) -> torch.Tensor:
         """Negative log density of t a label, and the squared error of the mean."""
         log_weight, mean, scale, root = self.parts(hidden)
         t = torch.special.ndtri(place.clamp(EDGE, 1.0 - EDGE))
@@ -116,7 +121,7 @@ class MixtureHead(Head):
             loss = loss + self.mean_weight * ((middle - place) ** 2).mean() / UNIFORM_VARIANCE
         return loss
 
-    def answer(self, hidden: torch.Tensor, box: Box) -> Mixture:
+    def answer(self, hidden: torch.Tensor, box: Box, sight: Sight) -> Mixture:
         """Posteriors in label units."""
         log_weight, mean, _, root = (part.double() for part in self.parts(hidden))
         eye = torch.eye(self.n_label, dtype=root.dtype).expand_as(root)

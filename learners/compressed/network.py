@@ -3,13 +3,13 @@
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from starsmith.learners.compressed.flow import FlowHead
 from starsmith.learners.compressed.heads import Head, MeanHead, MixtureHead
 from starsmith.learners.compressed.posterior import Box
+from starsmith.learners.compressed.sight import Sight
 from starsmith.learners.compressed.truncated import TruncatedHead
 from starsmith.learners.recipe import CompressedRecipe
 
@@ -33,10 +33,14 @@ class CompressedNetwork(nn.Module):
             hidden = hidden + new if self.residual else new
         return hidden
 
-    def answer(self, features: np.ndarray, box: Box) -> Any:
-        """Posteriors of spectra from their features, float32 (n_spec, n_input)."""
+    def loss(self, sight: Sight, place: torch.Tensor) -> torch.Tensor:
+        """Mean loss of spectra whose labels lie at ``place`` (B, n_label) of their range."""
+        return self.head.loss(self(sight.numbers), place, sight)
+
+    def answer(self, sight: Sight, box: Box) -> Any:
+        """Posteriors of spectra."""
         with torch.no_grad():
-            return self.head.answer(self(torch.from_numpy(features)), box)
+            return self.head.answer(self(sight.numbers), box, sight)
 
 
 def build_network(n_input: int, n_label: int, recipe: CompressedRecipe) -> CompressedNetwork:

@@ -4,7 +4,7 @@ import copy
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -17,10 +17,12 @@ from starsmith.data_contract.files.atomic import write_text
 from starsmith.fisher.posterior.basis_likelihood import BasisLikelihood
 from starsmith.fisher.posterior.compressed_draws import BasisNoise, build_noise, draw_compressed
 from starsmith.fisher.posterior.compression import SAMPLE, Compression, build_compression
+from starsmith.fisher.posterior.local_model import LocalModel
 from starsmith.fisher.stars import prior_of
 from starsmith.learners.compressed.features import Features
 from starsmith.learners.compressed.network import CompressedNetwork, build_network
 from starsmith.learners.compressed.posterior import Box
+from starsmith.learners.compressed.sight import Eye, Sight, build_guess
 from starsmith.learners.estimators.registry import Forward, Task
 from starsmith.learners.preprocess import iterate_blocks, select_labels
 from starsmith.learners.recipe import CompressedRecipe
@@ -31,6 +33,8 @@ __all__ = ["Trained", "train_network"]
 
 N_SCALE = 4096  # stars that the scales of the features are measured on
 WARM_UP, START, END = 0.15, 0.04, 1e-3  # of the steps; of the peak learning rate
+GUESS_SHARE = 8  # rounds of the network for each of the guess before it
+GUESS_RATE = 1.5  # learning rate of the guess over that of the network
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Trained:
     ----------
     network : CompressedNetwork
         With the weights of the best round.
-    features : Features
+    eye : Eye
     box : Box
     metrics : dict
         Validation scores of that round.
@@ -50,7 +54,7 @@ class Trained:
     """
 
     network: CompressedNetwork
-    features: Features
+    eye: Eye
     box: Box
     metrics: dict
     n_round: int
@@ -67,68 +71,66 @@ class Source:
     compression : Compression
     noise : BasisNoise
     features : Features
-    columns : list of int
-        Targets among the bank's labels.
+    local : LocalModel
     box : Box
-    task : Task
+        Range of every label that varies.
+    recipe : CompressedRecipe
     """
 
     forward: Forward
     compression: Compression
     noise: BasisNoise
     features: Features
-    columns: list[int]
+    local: LocalModel
     box: Box
-    task: Task
+    recipe: CompressedRecipe
 
     @classmethod
-    def of(cls, task: Task, forward: Forward) -> "Source":
+    def of(cls, forward: Forward, recipe: CompressedRecipe) -> "Source":
         """Project bank and noise, once."""
-        recipe = task.recipe
         bank, prior = forward.bank, prior_of(forward.ranges)
         compression = build_compression(
             bank, prior, recipe.n_mode, recipe.compression, forward.noise, recipe.seed
         )
         noise = build_noise(bank, prior, compression, forward.noise, recipe.seed)
         some = range(SAMPLE, SAMPLE + N_SCALE)
-        scale = draw_compressed(bank, prior, compression, noise, some, recipe.seed).noiseless
-        low, high = np.array([forward.ranges[name] for name in task.labels]).T
+        stars = draw_compressed(bank, prior, compression, noise, some, recipe.seed)
+        local = LocalModel.measure(bank, dict(forward.ranges), compression, noise, stars)
+        varies = local.high > local.low
         return cls(
             forward=forward,
             compression=compression,
             noise=noise,
-            features=Features.measure(compression, scale),
-            columns=[bank.label_names.index(name) for name in task.labels],
-            box=Box(low, high),
-            task=task,
+            features=Features.measure(compression, stars.noiseless),
+            local=local,
+            box=Box(local.low[varies], local.high[varies]),
+            recipe=recipe,
         )
 
-    def round(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Features and places of the labels of one round, (n_star * n_noise, ...), in order."""
-        recipe, n = self.task.recipe, self.task.recipe.epoch_size
+    def round(self, number: int, eye: Eye) -> tuple[Sight, torch.Tensor]:
+        """Sight of one round, and places of all labels that vary (n_star * n_noise, n_label)."""
+        n, n_noise = self.recipe.epoch_size, self.recipe.n_noise
         stars = draw_compressed(
             self.forward.bank,
             prior_of(self.forward.ranges),
             self.compression,
             self.noise,
             range(number * n, (number + 1) * n),
-            recipe.seed,
-            recipe.n_noise,
+            self.recipe.seed,
+            n_noise,
         )
-        seen = stars.coefficients.reshape(-1, stars.coefficients.shape[2])
-        features = self.features.of(seen, stars.level.ravel())
-        place = self.box.place(stars.labels[:, self.columns]).astype(np.float32)
-        return torch.from_numpy(features), torch.from_numpy(
-            np.repeat(place, recipe.n_noise, axis=0)
-        )
+        sight = eye.see(stars.coefficients.reshape(n * n_noise, -1), stars.level.ravel())
+        labels = stars.labels[:, self.local.high > self.local.low]
+        place = torch.from_numpy(self.box.place(labels).astype(np.float32))
+        return sight, place.repeat_interleave(n_noise, dim=0)
 
-    def rounds(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Rounds without end, the next one drawn while the network learns from this one."""
+    def rounds(self, first: int, eye: Eye) -> Iterator[tuple[Sight, torch.Tensor]]:
+        """Rounds from one on, the next one drawn while the network learns from this one."""
         with ThreadPoolExecutor(1) as other:
-            number, coming = 0, other.submit(self.round, 0)
+            number, coming = first, other.submit(self.round, first, eye)
             while True:
                 ready, number = coming.result(), number + 1
-                coming = other.submit(self.round, number)
+                coming = other.submit(self.round, number, eye)
                 yield ready
 
 
@@ -150,24 +152,29 @@ def train_network(task: Task, forward: Forward, started: float) -> Trained:
     """
     recipe = task.recipe
     torch.manual_seed(recipe.seed)
-    source = Source.of(task, forward)
-    network = build_network(source.features.n_input, len(task.labels), recipe)
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
-    seen, truth = (
-        observed(task.view.val, source.features),
-        select_labels(task.view.val, task.labels),
-    )
+    source = Source.of(forward, recipe)
+    eye, n_drawn = open_eye(source, task.labels)
+    columns = list(eye.columns)
+    network = build_network(eye.n_input, len(task.labels), recipe)
+    optimiser = adam(network, recipe, 1.0)
+    box = Box(source.box.low[columns], source.box.high[columns])
+    seen, truth = observed(task.view.val, eye), select_labels(task.view.val, task.labels)
     n_round, number, rows = recipe.epochs, 0, []
     best: tuple[dict, dict] = {"val_error": math.inf}, {}
     first = time.perf_counter()
-    for features, place in source.rounds():
-        loss = learn_round(network, optimiser, features, place, recipe, number / n_round, n_round)
+    for sight, every in source.rounds(n_drawn, eye):
+        place = every[:, columns]
+        loss = learn_round(
+            lambda batch, s=sight, p=place: network.loss(s[batch], p[batch]),
+            len(sight),
+            optimiser,
+            recipe,
+            (number / n_round, (number + 1) / n_round),
+        )
         number += 1
         if number == 1 and recipe.seconds:
             n_round = fitting_rounds(recipe.seconds, started, first)
-        scores = score(network.answer(seen, source.box).moments()[0], truth, task.labels)
+        scores = score(network.answer(seen, box).moments()[0], truth, task.labels)
         rows.append({"epoch": number, "epochs": n_round, "train_loss": loss} | scores)
         if task.progress is not None:
             task.progress(rows[-1])
@@ -178,7 +185,37 @@ def train_network(task: Task, forward: Forward, started: float) -> Trained:
     write_text(task.out / METRICS, "".join(json.dumps(row) + "\n" for row in rows))
     network.load_state_dict(best[1])
     likelihood = BasisLikelihood.of(source.compression, source.noise)
-    return Trained(network.eval(), source.features, source.box, best[0], number, likelihood)
+    return Trained(network.eval(), eye, box, best[0], number, likelihood)
+
+
+def adam(network: torch.nn.Module, recipe: CompressedRecipe, rate: float) -> torch.optim.AdamW:
+    """AdamW at a multiple of the recipe's learning rate."""
+    return torch.optim.AdamW(
+        [{"params": list(network.parameters()), "peak": rate * recipe.learning_rate}],
+        lr=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+    )
+
+
+def open_eye(source: Source, labels: tuple[str, ...]) -> tuple[Eye, int]:
+    """Train the guess that the local model starts from; also the rounds that took."""
+    recipe, varying = source.recipe, source.local.varying
+    columns = tuple(varying.index(name) for name in labels)
+    guess = build_guess(source.features.n_input, len(varying))
+    blind = Eye(source.features, len(varying))
+    n_round = math.ceil(recipe.epochs / GUESS_SHARE)
+    optimiser = adam(guess, recipe, GUESS_RATE)
+    for number, (sight, place) in zip(range(n_round), source.rounds(0, blind), strict=False):
+        learn_round(
+            lambda batch, x=sight.numbers, y=place - 0.5: (
+                (guess(x[batch]) - y[batch]) ** 2
+            ).mean(),
+            len(sight),
+            optimiser,
+            recipe,
+            (number / n_round, (number + 1) / n_round),
+        )
+    return Eye(source.features, len(labels), guess.eval(), source.local, columns), n_round
 
 
 def fitting_rounds(seconds: float, started: float, first: float) -> int:
@@ -188,33 +225,43 @@ def fitting_rounds(seconds: float, started: float, first: float) -> int:
 
 
 def learn_round(
-    network: CompressedNetwork,
+    loss_of: Callable[[torch.Tensor], torch.Tensor],
+    n: int,
     optimiser: torch.optim.Optimizer,
-    features: torch.Tensor,
-    place: torch.Tensor,
     recipe: CompressedRecipe,
-    done: float,
-    n_round: int,
+    done: tuple[float, float],
 ) -> float:
-    """Learn from every star of a round once, in random order; returns the mean loss."""
-    order = torch.randperm(len(features))
-    batches = order.split(recipe.batch_size)
+    """Learn from every star of a round once, in random order; returns the mean loss.
+
+    Parameters
+    ----------
+    loss_of : callable
+        Stars of a batch -> their mean loss.
+    n : int
+        Stars.
+    optimiser : Optimizer
+        Its groups have a ``peak``.
+    recipe : CompressedRecipe
+    done : (float, float)
+        Share of all rounds that is done before this one and after it.
+    """
+    batches = torch.randperm(n).split(recipe.batch_size)
     total = 0.0
     for k, batch in enumerate(batches):
-        rate = one_cycle(done + k / (len(batches) * n_round))
+        rate = one_cycle(done[0] + (done[1] - done[0]) * k / len(batches))
         for group in optimiser.param_groups:
-            group["lr"] = recipe.learning_rate * rate
-        loss = network.head.loss(network(features[batch]), place[batch])
+            group["lr"] = group["peak"] * rate
+        loss = loss_of(batch)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
         total += loss.item() * len(batch)
     if not math.isfinite(total):
         raise DivergedError(
-            f"the loss is not finite after {done:.0%} of the rounds; lower the learning rate, "
+            f"the loss is not finite after {done[0]:.0%} of the rounds; lower the learning rate, "
             f"{recipe.learning_rate:g}, with --lr {recipe.learning_rate / 10:g}",
         )
-    return total / len(features)
+    return total / n
 
 
 def one_cycle(done: float) -> float:
@@ -226,14 +273,17 @@ def one_cycle(done: float) -> float:
     return low + (high - low) * 0.5 * (1.0 - math.cos(math.pi * min(part, 1.0)))
 
 
-def observed(split: TrainingSplit, features: Features) -> np.ndarray:
-    """Features of a split's spectra under their noise of record, float32 (n_spec, n_input)."""
-    parts = []
+def observed(split: TrainingSplit, eye: Eye) -> Sight:
+    """Sight of a split's spectra under their noise of record."""
+    seen, level = [], []
     for rows in iterate_blocks(len(split)):
-        seen = split.observe(rows)
-        assert seen.error is not None  # views of data sets have one
-        parts.append(features.of(*features.project(seen.flux, seen.error)))
-    return np.concatenate(parts)
+        spectra = split.observe(rows)
+        assert spectra.error is not None  # views of data sets have one
+        for parts, part in zip(
+            (seen, level), eye.features.project(spectra.flux, spectra.error), strict=True
+        ):
+            parts.append(part)
+    return eye.see(np.concatenate(seen), np.concatenate(level))
 
 
 def score(value: np.ndarray, truth: np.ndarray, labels: tuple[str, ...]) -> dict:

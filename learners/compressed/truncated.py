@@ -25,11 +25,12 @@ from starsmith.learners.compressed.posterior import (
     draw_numbers,
     weighted_quantiles,
 )
+from starsmith.learners.compressed.sight import Sight
 
 __all__ = ["Truncated", "TruncatedHead"]
 
-SCALES = (-2.0, 9.0)  # of log P_kk: components from seven ranges to 1e-4 of one wide
-SPREAD = 0.3  # of the range: how far apart components start
+SCALES = (-2.0, 9.0)  # of the log of a component's scale over that of the coordinates
+SPREAD = 0.7  # of the coordinates: how far from 0 components start
 N_NODE, N_FINE = 16, 256  # points of a component, of moments and of probabilities
 LEAST_SHARE = 1e-4  # of a component that moments count
 TINY = 1e-12  # of the range
@@ -55,31 +56,33 @@ class TruncatedHead(Head):
         with torch.no_grad():  # components start apart, or all would learn the same
             start = self.out.bias.view(n_component, per_component)
             start[:, 1 : 1 + n_label] += torch.linspace(-SPREAD, SPREAD, n_component)[:, None]
-            start[:, 1 + n_label : 1 + 2 * n_label] += 1.0
 
-    def parts(self, hidden: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def parts(self, hidden: torch.Tensor, sight: Sight) -> tuple[torch.Tensor, ...]:
         """Log weights (B, M), means (B, M, D), log diagonals (B, M, D) and P (B, M, D, D)."""
         n_label = self.n_label
         out = self.out(hidden).view(len(hidden), self.n_component, -1)
-        scale = out[..., 1 + n_label : 1 + 2 * n_label].clamp(*SCALES)
-        diagonal = scale.exp()
-        root = torch.diag_embed(diagonal)
+        diagonal = out[..., 1 + n_label : 1 + 2 * n_label].clamp(*SCALES).exp()
+        own = torch.diag_embed(diagonal)
         slopes = out[..., 1 + 2 * n_label :]
-        root[..., self.lower[0], self.lower[1]] = slopes * diagonal[..., self.lower[0]]
-        return torch.log_softmax(out[..., 0], dim=1), out[..., 1 : 1 + n_label] + 0.5, scale, root
+        own[..., self.lower[0], self.lower[1]] = slopes * diagonal[..., self.lower[0]]
+        root = own @ sight.root[:, None]
+        scale = root.diagonal(dim1=-2, dim2=-1).log()
+        mean = sight.to_places(out[..., 1 : 1 + n_label])
+        return torch.log_softmax(out[..., 0], dim=1), mean, scale, root
 
-    def loss(self, hidden: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+    def loss(self, hidden: torch.Tensor, place: torch.Tensor, sight: Sight) -> torch.Tensor:
         """Negative log density of u."""
-        log_weight, mean, scale, root = self.parts(hidden)
+        log_weight, mean, scale, root = self.parts(hidden, sight)
         white = (root @ (place[:, None] - mean)[..., None])[..., 0]
         diagonal = scale.exp()
         low = white - diagonal * place[:, None]
         log = scale - 0.5 * white**2 - HALF_LOG_TWO_PI - log_mass(low, low + diagonal)
         return -torch.logsumexp(log_weight + log.sum(dim=2), dim=1).mean()
 
-    def answer(self, hidden: torch.Tensor, box: Box) -> "Truncated":
+    def answer(self, hidden: torch.Tensor, box: Box, sight: Sight) -> "Truncated":
         """Posteriors in label units."""
-        log_weight, mean, _, root = (part.double().numpy() for part in self.parts(hidden))
+        parts = self.parts(hidden, sight)
+        log_weight, mean, _, root = (part.double().numpy() for part in parts)
         return Truncated(box, log_weight, mean, root)
 
 

@@ -1,0 +1,190 @@
+"""What a network is told of compressed spectra, and the coordinates that its answer begins at.
+
+A small network guesses the labels. One Gauss-Newton step from there, through the bank's own
+spline, gives the place of the posterior and its width, of all labels together. A head states the
+posterior in those coordinates, where that of a bright star is nearly a standard normal.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from starsmith.fisher.posterior.local_model import LocalFit, LocalModel
+from starsmith.fisher.posterior.spline_cells import SplineAxes
+from starsmith.learners.compressed.features import Features
+
+__all__ = ["Eye", "Sight", "build_guess"]
+
+GUESS_WIDTH = 128
+SOFT = 3.0  # σ: steps and distances to the prior's ends beyond are told less and less of
+MIDDLE_WIDTH = 2.5  # of the log of a place over its σ
+MOST = 3.0  # of a correlation's slope, and of the log of the misfit
+
+
+@dataclass(frozen=True)
+class Sight:
+    """Spectra as a network sees them.
+
+    Attributes
+    ----------
+    numbers : float32 tensor, shape (n_spec, n_input)
+        Without a unit, of order one.
+    place : float32 tensor, shape (n_spec, n_label)
+        Of each target in the prior's range, where a head's coordinates are 0.
+    root : float32 tensor, shape (n_spec, n_label, n_label)
+        Lower triangular; root (u - place) are the coordinates of a place u.
+    """
+
+    numbers: torch.Tensor
+    place: torch.Tensor
+    root: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, rows: torch.Tensor) -> "Sight":
+        return Sight(self.numbers[rows], self.place[rows], self.root[rows])
+
+    def to_places(self, coordinates: torch.Tensor) -> torch.Tensor:
+        """Places of coordinates (n_spec, n_point, n_label)."""
+        turned = torch.linalg.solve_triangular(self.root, coordinates.mT, upper=False)
+        return self.place[:, None] + turned.mT
+
+
+@dataclass(frozen=True)
+class Eye:
+    """Sees spectra through a projection, and a local model if it has one.
+
+    Attributes
+    ----------
+    features : Features
+    n_label : int
+        Targets.
+    guess : nn.Module, optional
+        Features -> places of all labels that vary, less the middle; without, coordinates are
+        places less the middle of the prior.
+    local : LocalModel, optional
+        Where there is a ``guess``.
+    columns : tuple of int
+        Targets among the labels that vary.
+    """
+
+    features: Features
+    n_label: int
+    guess: nn.Module | None = None
+    local: LocalModel | None = None
+    columns: tuple[int, ...] = ()
+
+    @property
+    def n_input(self) -> int:
+        """Numbers a network sees of each spectrum."""
+        n = self.n_label
+        more = 5 * n + n * (n - 1) // 2 + 1
+        return self.features.n_input + (more if self.local else 0)
+
+    @property
+    def n_parameters(self) -> int:
+        """Of the guess."""
+        return 0 if self.guess is None else sum(p.numel() for p in self.guess.parameters())
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Every array by the name it has in a checkpoint; those of the bank are left out."""
+        found = self.features.tensors()
+        if self.guess is not None and self.local is not None:
+            found |= {f"guess.{n}": v.numpy() for n, v in self.guess.state_dict().items()}
+            found |= {"local.edges": self.local.edges, "local.whiten": self.local.whiten}
+        return found
+
+    @classmethod
+    def from_tensors(
+        cls,
+        tensors: dict[str, np.ndarray],
+        labels: tuple[str, ...],
+        ranges: Mapping[str, tuple[float, float]],
+        axes: SplineAxes,
+        node_modes: np.ndarray,
+    ) -> "Eye":
+        """Inverse of `tensors`; other names are ignored.
+
+        Parameters
+        ----------
+        tensors : mapping of str to array
+        labels : tuple of str
+            Targets.
+        ranges : mapping of str to (min, max)
+            The prior's.
+        axes : SplineAxes
+            Of the bank.
+        node_modes : float32 array, shape (n_node, n_mode + 1)
+            See `Compression`.
+        """
+        features = Features.from_tensors(tensors)
+        if "local.edges" not in tensors:
+            return cls(features, len(labels))
+        low, high = np.array([ranges[name] for name in axes.label_names], dtype=np.float64).T
+        local = LocalModel(
+            axes, low, high, node_modes[:, :-1], tensors["local.edges"], tensors["local.whiten"]
+        )
+        guess = build_guess(features.n_input, len(local.varying))
+        own = {n.removeprefix("guess."): v for n, v in tensors.items() if n.startswith("guess.")}
+        guess.load_state_dict({name: torch.from_numpy(value) for name, value in own.items()})
+        columns = tuple(local.varying.index(name) for name in labels)
+        return cls(features, len(labels), guess.eval(), local, columns)
+
+    def see(self, seen: np.ndarray, level: np.ndarray) -> Sight:
+        """Sight of spectra.
+
+        Parameters
+        ----------
+        seen : float array, shape (n_spec, n_mode)
+            Observed coefficients z.
+        level : float array, shape (n_spec,)
+            Mean over pixels of w² e².
+        """
+        numbers = torch.from_numpy(self.features.of(seen, level))
+        if self.guess is None or self.local is None:
+            shape = (len(numbers), self.n_label)
+            eye = torch.eye(self.n_label).expand(*shape, self.n_label)
+            return Sight(numbers, torch.full(shape, 0.5), eye)
+        with torch.no_grad():
+            guessed = self.guess(numbers).numpy() + 0.5
+        guessed = np.clip(guessed, 0.0, 1.0)
+        found = self.local.fit(seen, level, guessed).marginal(list(self.columns))
+        told = torch.from_numpy(_told(found, guessed[:, list(self.columns)]))
+        return Sight(
+            torch.cat([numbers, told], dim=1),
+            torch.from_numpy(found.place.astype(np.float32)),
+            torch.from_numpy(found.root.astype(np.float32)),
+        )
+
+
+def build_guess(n_input: int, n_label: int) -> nn.Sequential:
+    """Small network from features to labels."""
+    return nn.Sequential(
+        nn.Linear(n_input, GUESS_WIDTH),
+        nn.SiLU(),
+        nn.Linear(GUESS_WIDTH, GUESS_WIDTH),
+        nn.SiLU(),
+        nn.Linear(GUESS_WIDTH, n_label),
+    )
+
+
+def _told(found: LocalFit, guessed: np.ndarray) -> np.ndarray:
+    """A local fit as numbers of order one, float32 (n_spec, n_number)."""
+    n_label = guessed.shape[1]
+    sharp = np.diagonal(found.root, axis1=1, axis2=2)
+    i, j = np.tril_indices(n_label, -1)
+    step = np.einsum("nij,nj->ni", found.root, found.place - guessed)
+    parts = (
+        2.0 * found.place - 1.0,
+        np.tanh(step / SOFT),
+        np.log(sharp) - MIDDLE_WIDTH,
+        np.clip(found.root[:, i, j] / sharp[:, i], -MOST, MOST),
+        np.tanh(sharp * found.place / SOFT),
+        np.tanh(sharp * (1.0 - found.place) / SOFT),
+        np.clip(np.log(found.misfit), -MOST, MOST)[:, None],
+    )
+    return np.concatenate(parts, axis=1, dtype=np.float32, casting="same_kind")
