@@ -26,6 +26,8 @@ EXTRAS = {
     "jinja2": "learn",
     "distributed": "cluster",
     "mpi4py": "cluster",
+    "lsdb": "exchange",
+    "mlcroissant": "exchange",
 }
 CONFIG_PATH = "starsmith.config"  # context entry: the TOML file in use
 INTERRUPTED = 130

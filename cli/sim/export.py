@@ -50,14 +50,22 @@ class ExportOptions:
     data: Path = argument(type=click.Path(exists=True, file_okay=False, path_type=Path))
     layout: str = option(
         "--format",
-        type=Named(["pfs"]),
+        type=Named(["pfs", "hats"]),
         default="pfs",
-        help="pfs: a pfsObject FITS file per spectrum, in nm and nJy.",
+        help="pfs: a pfsObject FITS file per spectrum, in nm and nJy.  hats: a catalogue of "
+        "parquet files by place on the sky, with its Croissant description.",
     )
     split: str = option(type=Named(SPLIT_NAMES), default="test")
-    rows: slice = option(type=Rows(), default="0:10", help="Rows of the split.")
+    rows: slice | None = option(
+        type=Rows(), help="Rows of the split.  [default: 0:10; hats: all]", show_default=False
+    )
     out: Path = option(type=PATH, required=True, help="Folder for the files.")
-    truth: bool = option(is_flag=True, help="Also write noiseless pfsSimObject files, and labels.")
+    truth: bool = option(
+        is_flag=True, help="Also write labels, and for pfs noiseless pfsSimObject files."
+    )
+    synthetic_places: bool = option(
+        is_flag=True, help="hats: simulated stars get places made up evenly over the sphere."
+    )
     overwrite: bool = overwrite_option("Replace files that are there.")
     as_json: bool = json_option()
 
@@ -67,41 +75,68 @@ class ExportOptions:
     examples=(
         "specsim export data.zarr --format pfs --split test --rows 0:100 --out pfs/",
         "specsim export data.zarr --format pfs --rows 7 --truth --out pfs/",
+        "specsim export data.zarr --format hats --synthetic-places --out catalog",
     ),
 )
 @takes(ExportOptions)
 def export(options: ExportOptions) -> None:
     """Write spectra of the data set DATA as files of another format, for other programs."""
+    from starsmith.simulator.generation.recorded import open_recorded
+
+    chosen = open_recorded(options.data).split(options.split)
+    rows = _rows(options, chosen)
+    files = (_hats if options.layout == "hats" else _pfs)(options, chosen, rows)
+    if options.as_json:
+        names = [file.name for file in files]
+        echo_json(
+            "specsim.export", {"out": str(options.out), "n_spectra": rows.size, "files": names}
+        )
+    else:
+        click.echo(f"{rows.size} spectra, {len(files)} files in {options.out}")
+
+
+def _rows(options: ExportOptions, split: "Split") -> "np.ndarray":
+    """Rows that are asked for; DataError where the split has not all of them."""
     import numpy as np
 
+    from starsmith.data_contract.errors import DataError
+
+    rows = options.rows or (slice(0, None) if options.layout == "hats" else slice(0, 10))
+    stop = len(split) if rows.stop is None else rows.stop
+    if not rows.start < stop <= len(split):
+        raise DataError(
+            f"--rows {rows.start}:{stop}: split {options.split!r} of {options.data} has rows "
+            f"0:{len(split)}; ask for rows among them"
+        )
+    return np.arange(rows.start, stop)
+
+
+def _hats(options: ExportOptions, split: "Split", rows: "np.ndarray") -> list[Path]:
+    from starsmith.data_contract.exchange.hats_catalog import export_hats
+
+    folder = export_hats(
+        split, rows, options.out, options.truth, options.synthetic_places, options.overwrite
+    )
+    return sorted(folder.rglob("Npix=*.parquet"))
+
+
+def _pfs(options: ExportOptions, split: "Split", rows: "np.ndarray") -> list[Path]:
     from starsmith.data_contract.errors import DataError
     from starsmith.data_contract.exchange.export_pfs import export_pfs
     from starsmith.data_contract.files.atomic import refuse_existing
     from starsmith.data_contract.tables.table_files import write_table
-    from starsmith.simulator.generation.recorded import open_recorded
 
-    rows, out, truth = options.rows, options.out, options.truth
-    chosen = open_recorded(options.data).split(options.split)
-    stop = len(chosen) if rows.stop is None else rows.stop
-    if not rows.start < stop <= len(chosen):
-        raise DataError(
-            f"--rows {rows.start}:{stop}: split {options.split!r} of {options.data} has rows "
-            f"0:{len(chosen)}; ask for rows among them"
-        )
-    numbers = np.arange(rows.start, stop)
-    labels = out / "truth.ecsv"
-    if truth:
+    if options.synthetic_places:
+        raise DataError("--synthetic-places: pfs files need no places; pass --format hats")
+    labels = options.out / "truth.ecsv"
+    if options.truth:
         refuse_existing(labels, options.overwrite)
     with progress_bar("export", "spectra") as progress:
-        files = export_pfs(chosen, numbers, out, truth, options.overwrite, progress)
-    if truth:
-        write_table(labels, _truth_table(chosen, numbers))
+        files = export_pfs(split, rows, options.out, options.truth, options.overwrite, progress)
+    if options.truth:
+        write_table(labels, _truth_table(split, rows))
         files.append(labels)
-    if options.as_json:
-        report = {"out": str(out), "n_spectra": numbers.size, "files": [f.name for f in files]}
-        echo_json("specsim.export", report)
-    else:
-        click.echo(f"{numbers.size} spectra, {len(files)} files in {out}")
+    return files
 
 
 def _truth_table(split: "Split", rows: "np.ndarray") -> "Table":

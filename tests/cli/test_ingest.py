@@ -89,6 +89,22 @@ def test_an_exported_object_comes_back_with_the_labels_of_its_row(dataset, tmp_p
         np.testing.assert_allclose(view.flux[k], seen.flux[row], rtol=1e-6, atol=1e-4)
 
 
+def test_observed_stars_lie_where_their_survey_says(shared_data, stars):
+    lsdb = pytest.importorskip("lsdb", reason="the extra exchange is not installed")
+    out = stars / "d.zarr"
+    line = ("--labels", "none", "--splits", "1,0,0", "--out", out)
+    real = shared_data / "surveys/desi/coadd-sv3-dark-26065.fits"
+    assert call("specdata ingest desi", real, *line).exit_code == 0
+    done = call("specsim export --format hats --split train --out", stars / "sky", out)
+    assert done.exit_code == 0, done.stderr
+    found = lsdb.open_catalog(stars / "sky").compute().set_index("object_id")
+    assert set(found["place"]) == {"recorded"}
+    split = open_dataset(out).split("train")
+    for name in ("ra", "dec"):
+        of_star = dict(zip(split.column("source_id"), split.column(name), strict=True))
+        assert found[name].to_dict() == of_star
+
+
 def test_observed_spectra_are_torchs_too(stars):
     torch_data = pytest.importorskip("starsmith.learners.torch_data")
     out = stars / "d.zarr"
