@@ -29,6 +29,11 @@ class ConvertOptions:
         type=Named(["noiseless", "frozen", "keys"]),
         help="Write a data set that stores something else.",
     )
+    precision: str = option(
+        type=Named(["relative", "noise"]),
+        default="relative",
+        help="Of --store: noise stores fluxes in steps of the noise, in half the bytes.",
+    )
     folders: bool = option(
         is_flag=True, help="TARGET/train/dataset.h5 instead of TARGET/train.h5, as authors have it."
     )
@@ -66,6 +71,7 @@ def convert(options: ConvertOptions) -> None:
         bank_of=told_bank,
         folders=options.folders,
         median=float(options.median),
+        precision=options.precision,
     )
     if options.as_json:
         echo_json("specdata.convert", report)

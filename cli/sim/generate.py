@@ -96,6 +96,12 @@ class Request:
         default="noiseless",
         help="What is stored: noiseless flux; one noisy flux and its error; or only the keys.",
     )
+    precision: str = option(
+        type=Named(["relative", "noise"]),
+        default="relative",
+        help="Of stored fluxes: 2^-13 of themselves (frozen: 2^-11); or in steps of the noise, "
+        "at most 1/32 of the background's sigma (frozen: 1/16), in half the bytes.",
+    )
     mag_step: float = option(
         type=click.FloatRange(0.001), default=0.5, help="Between magnitudes of --nodes."
     )
@@ -153,6 +159,8 @@ class Request:
             decided["median"] = self.median
         if self.preset:
             decided["preset"] = self.preset
+        if self.precision != "relative":
+            decided["precision"] = self.precision
         if self.shard_rows != SHARD_ROWS:
             decided["shard_rows"] = self.shard_rows
         return {
@@ -169,7 +177,11 @@ class Request:
         from starsmith.simulator.generation.generate import Settings
 
         return Settings(
-            store=self.store, shard_rows=self.shard_rows, config=self.resolved(), noise=self.noise
+            store=self.store,
+            precision=self.precision,
+            shard_rows=self.shard_rows,
+            config=self.resolved(),
+            noise=self.noise,
         )
 
     def estimate(self) -> dict:
@@ -270,6 +282,8 @@ class Request:
             raise ConfigError(
                 "--format hdf5 holds noiseless flux, --store frozen does not; use --store noiseless"
             )
+        if self.precision == "noise" and self.store == "keys":
+            raise ConfigError("--store keys holds no flux that --precision noise could round")
         divided = self.shards or self.scheduler or self.emit_tasks
         if divided and (self.overwrite or self.format == "hdf5"):
             raise ConfigError(

@@ -1,6 +1,6 @@
 """What is stored of a shard against what its keys make: to the bit, or to the last rounding."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,8 @@ from starsmith.data_contract.checks.integrity import Finding
 from starsmith.data_contract.dataset.remaker import Remaker
 from starsmith.data_contract.dataset.schema import DatasetHeader
 from starsmith.data_contract.dataset.shards import Shard, open_run, plan_shards
-from starsmith.data_contract.dataset.split_columns import open_column, read_rows, rounded
+from starsmith.data_contract.dataset.split_columns import open_column, read_rows
+from starsmith.data_contract.dataset.stored_spectra import as_stored, rounding_step
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.quantities import SNR_STATISTICS
 
@@ -21,24 +22,31 @@ ROUNDING_FLIPS = 0.01  # share of pixels that an error of 1e-6 may carry over a 
 
 
 def difference(
-    path: Path, header: DatasetHeader, shard: Shard, name: str, made: np.ndarray
+    path: Path,
+    header: DatasetHeader,
+    shard: Shard,
+    name: str,
+    columns: Mapping[str, np.ndarray],
 ) -> float | None:
-    """Largest relative difference of a stored column from the one made; None within tolerance."""
+    """Largest relative difference of a stored column from the one made; None within tolerance.
+
+    ``columns`` are all that were made of the shard's rows.
+    """
     array = open_column(path, shard.split, name)
     try:
         stored = read_rows(array, slice(shard.start, shard.stop))
     except DataError:
         return np.inf
-    if stored.ndim == 2:
-        made = rounded(made, header.kept_bits(name))
+    made = as_stored(header, shard.split, name, columns)
     if np.array_equal(stored, made):
         return None
     scale = np.maximum(np.abs(made), 1e-30 if stored.ndim == 2 else 1e-3)
-    error = np.abs(stored.astype(np.float64) - made) / scale
+    moved = np.abs(stored.astype(np.float64) - made)
+    error = moved / scale
     worst = float(error.max()) if np.isfinite(error).all() else np.inf
     if stored.ndim == 2:
-        step = 2.0 ** -header.kept_bits(name) + TOLERANCE
-        close = worst <= step and (error > TOLERANCE).mean() <= ROUNDING_FLIPS
+        step = rounding_step(header, shard.split, name, columns) + TOLERANCE * scale
+        close = (moved <= step).all() and (error > TOLERANCE).mean() <= ROUNDING_FLIPS
     else:
         close = worst <= (SNR_TOLERANCE if name in SNR_STATISTICS else TOLERANCE)
     return None if close else worst
@@ -71,7 +79,7 @@ def compare_with_keys(
     findings = []
     for k, shard in enumerate(plan, start=1):
         made = remaker.columns(header, shard)
-        found = {name: difference(path, header, shard, name, made[name]) for name in header.columns}
+        found = {name: difference(path, header, shard, name, made) for name in header.columns}
         wrong = [f"{name} (by {v:.2g})" for name, v in found.items() if v is not None]
         if wrong:
             findings.append(Finding(shard.name, f"{', '.join(wrong)} not what its keys make"))

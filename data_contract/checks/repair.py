@@ -286,7 +286,7 @@ class _Work:
         return {
             name
             for name in names & set(expected)
-            if difference(self.path, self.header, shard, name, expected[name]) is not None
+            if difference(self.path, self.header, shard, name, expected) is not None
         }
 
     def probe(self, bad: Mapping[Shard, set[str]]) -> None:
@@ -313,8 +313,7 @@ class _Work:
         """Make a shard and hold it against its intact columns."""
         made = self.remaker.columns(self.header, shard)
         found = {
-            name: difference(self.path, self.header, shard, name, made[name])
-            for name in sorted(names)
+            name: difference(self.path, self.header, shard, name, made) for name in sorted(names)
         }
         if differing := {name: value for name, value in found.items() if value is not None}:
             text = ", ".join(f"{name} by {value:.2g}" for name, value in differing.items())

@@ -147,6 +147,7 @@ def _dataset(path: Path) -> dict:
         "bytes_per_spectrum": _bytes(path) / n_written if n_written else None,
         "wave": _wave(header.wave),
         "seed": header.seed,
+        "precision": header.precision,
         "kept_bits": {
             column.name: header.kept_bits(column.name)
             for column in header.columns.values()

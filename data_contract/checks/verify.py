@@ -9,6 +9,7 @@ import numpy as np
 from starsmith.data_contract.bank.bank_file import read_noise
 from starsmith.data_contract.checks.integrity import FileCheck, Finding, check_files
 from starsmith.data_contract.dataset.manifest import Manifest, content_digest
+from starsmith.data_contract.dataset.precision import STEPS_PER_SIGMA
 from starsmith.data_contract.dataset.schema import (
     DATASET_SCHEMA,
     DATASET_VERSIONS,
@@ -25,6 +26,7 @@ from starsmith.data_contract.dataset.split_columns import (
     read_rows,
     row_blocks,
 )
+from starsmith.data_contract.dataset.stored_spectra import as_stored
 from starsmith.data_contract.errors import ContractError, DataError
 from starsmith.data_contract.files.outside import read_json
 from starsmith.data_contract.files.zarr_groups import open_group
@@ -218,9 +220,10 @@ def _value_problems(
             continue
         for text in _shard_problems(header, shard, values):
             yield Finding(shard.name, text)
-        if "flux_model" in values and len(intact) == len(header.columns):
-            found = _snr_problems(header, shard, values)
-            yield from (Finding(shard.name, text) for text in found)
+        if len(intact) == len(header.columns):
+            few = {name: column[:SNR_ROWS] for name, column in values.items()}
+            for text in _recomputed_problems(header, shard, few):
+                yield Finding(shard.name, text)
     if unwritten:
         yield Finding("", f"split {split}: {unwritten} shard(s) are not written yet")
 
@@ -249,21 +252,29 @@ def _shard_problems(
             yield f"{name} is not rounded to the declared {header.kept_bits(name)} bits"
 
 
-def _snr_problems(
+def _recomputed_problems(
     header: DatasetHeader, shard: Shard, values: dict[str, np.ndarray]
 ) -> Iterator[str]:
-    """Recompute the S/N of the shard's first spectra from flux_model and conditions."""
-    rows = slice(0, SNR_ROWS)
-    conditions = np.stack([values[name][rows] for name in CONDITIONS], axis=1)
-    flux_model = values["flux_model"][rows]
-    key = DrawKey(header.seed, shard.split, values["index"][rows])
+    """What conditions and noise tables tell of some spectra: steps of their flux, and their S/N."""
+    fluxes = [name for name in values if header.in_steps(name)]
     try:
+        for name in fluxes:
+            if not np.array_equal(as_stored(header, shard.split, name, values), values[name]):
+                yield f"{name} is not in the declared steps of its noise"
+                return
+        if "flux_model" not in values:
+            return
+        conditions = np.stack([values[name] for name in CONDITIONS], axis=1)
+        key = DrawKey(header.seed, shard.split, values["index"])
+        flux_model = values["flux_model"]
         found = signal_to_noise(header.noise, flux_model, conditions, header.noise_terms, key)
     except DataError as problem:
         yield str(problem)
         return
+    # half a step moves no pixel's S/N by more, so no median of them
+    moved = 0.5 / STEPS_PER_SIGMA["noiseless"] if fluxes else 1e-8
     for name in sorted(found.keys() & values.keys()):
-        if not np.allclose(found[name], values[name][rows], rtol=SNR_TOLERANCE):
+        if not np.allclose(found[name], values[name], rtol=SNR_TOLERANCE, atol=moved):
             yield f"{name} is not that of flux_model and its noise tables"
             return  # one cause, one finding
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from starsmith.data_contract.dataset.precision import STEPS_PER_SIGMA
 from starsmith.data_contract.dataset.schema import MEANINGS, STORES, DatasetHeader
 from starsmith.data_contract.dataset.split_columns import open_column, read_blocks
 from starsmith.data_contract.quantities import SNR_EDGES, SNR_STATISTICS, UNITS
@@ -177,6 +178,9 @@ def _stored(header: DatasetHeader) -> str:
     )
     if header.schema_version < 3:
         return f"{rounded}, in {UNITS['flux']}"
+    if header.precision == "noise":
+        part = STEPS_PER_SIGMA[header.store]
+        rounded += f", flux in steps of 1/{part} of the pixel's sigma without a star, or finer"
     return f"{text} ({rounded}, in {UNITS['flux']})" if rounded else text
 
 

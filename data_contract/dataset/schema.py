@@ -11,6 +11,13 @@ import numpy as np
 
 from starsmith.data_contract.arms import ArmSpan
 from starsmith.data_contract.dataset.observed_header import observed_problems
+from starsmith.data_contract.dataset.precision import (
+    OBSERVED_BITS,
+    PRECISIONS,
+    STEPS_PER_SIGMA,
+    STORES,
+    stored_bits,
+)
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.noise.view import ERROR_KINDS, NoiseModel, NoiseTables
 from starsmith.data_contract.quantities import (
@@ -52,22 +59,8 @@ DATASET_VERSIONS = (1, 2, 3, 4)
 of 2 a sentence stands for the columns stored; both lack ``snr_p95``. 3 holds simulated spectra, 4
 observed ones."""
 
-
-STORES = {"noiseless": ("flux_model",), "frozen": ("flux", "error"), "keys": ()}
-"""Store kind -> spectra kept in the file; everything else is a view."""
-
 OBSERVED_SPECTRA = ("flux", "error", "mask")
 """Spectra kept of an ``observed`` store."""
-
-KEEP_BITS = {"noiseless": 12, "frozen": 10, "keys": 12}
-"""Store kind -> mantissa bits of its flux: a relative rounding of 2^-13, or (of the noisy flux,
-at most 0.01 sigma where S/N per pixel is 20) 2^-11."""
-
-OBSERVED_BITS = 22  # mantissa bits kept of observed spectra: to 2^-23, as they came
-
-ERROR_BITS = 7
-"""Mantissa bits of a frozen error: 2^-8 at most and 0.0016 rms, a fifth of the 0.0084 by which an
-estimate from noisy counts scatters about the true sigma."""
 
 SHARD_ROWS = 2048
 LEAST_ROWS = 16  # that a shard may have; it has a multiple of them
@@ -79,7 +72,7 @@ NAME_BYTES = 64  # of a spectrum's name, UTF-8, zeros after it
 ARRAYS = ("wave", "noise")
 RUN_KINDS = {
     **dict.fromkeys(("seed", "keep_bits", "shard_rows", "chunk_rows", "schema_version"), int),
-    **dict.fromkeys(("store", "error_kind", "mag_band", "notice", "bank_digest"), str),
+    **dict.fromkeys(("store", "precision", "error_kind", "mag_band", "notice", "bank_digest"), str),
     **dict.fromkeys(("config", "grid", "instrument", "prior", "versions", "counts"), dict),
     **dict.fromkeys(("noise_model", "population", "observed"), dict),
     "label_names": list,
@@ -102,6 +95,7 @@ UNSAID = {
     "population": {},
     "observed": {},
     "error_bits": None,
+    "precision": "relative",
     "chunk_rows": LEAST_ROWS,
 }
 """Entries that a header names only where they differ from this, the only way there once was."""
@@ -135,6 +129,11 @@ class Column:
         """What a missing row reads as; no written row holds it where nothing may lack."""
         fills = {"f": float("nan"), "i": NO_INDEX, "u": 0}
         return fills[np.dtype(self.dtype).kind]
+
+    @property
+    def is_flux(self) -> bool:
+        """Whether it holds fluxes or errors, which are rounded."""
+        return self.dims[1:] == ("wavelength",) and self.dtype == "float32"
 
     def width(self, n_wave: int) -> tuple[int, ...]:
         """Shape of one row."""
@@ -170,6 +169,8 @@ class DatasetHeader:
         Mantissa bits kept of every stored flux: relative rounding 2^-(keep_bits + 1).
     error_bits : int, optional
         The same of a stored error; ``keep_bits`` unless given.
+    precision : str
+        One of `PRECISIONS`.
     error_kind : str
         ``observed`` or ``smooth``: what `honest_error` makes unless asked otherwise.
     shard_rows : int
@@ -209,6 +210,7 @@ class DatasetHeader:
     store: str = "noiseless"
     keep_bits: int = 12
     error_bits: int | None = None
+    precision: str = "relative"
     error_kind: str = "observed"
     shard_rows: int = SHARD_ROWS
     chunk_rows: int = LEAST_ROWS
@@ -250,6 +252,10 @@ class DatasetHeader:
             yield f"counts {self.counts} make more than {MOST_SHARDS} shards of {self.shard_rows}"
         if self.store not in (*STORES, "observed"):
             yield f"store {self.store!r} is not one of {[*STORES, 'observed']}"
+        if self.precision not in PRECISIONS:
+            yield f"precision {self.precision!r} is not one of {list(PRECISIONS)}"
+        elif self.precision == "noise" and self.store not in STEPS_PER_SIGMA:
+            yield f"a {self.store} store holds no simulated flux that precision 'noise' could round"
         if self.error_kind not in ERROR_KINDS:
             yield f"error_kind {self.error_kind!r} is not one of {ERROR_KINDS}"
         for name, bits in (("keep_bits", self.keep_bits), ("error_bits", self.kept_bits("error"))):
@@ -297,6 +303,10 @@ class DatasetHeader:
         """Mantissa bits kept of a column of spectra."""
         own = self.error_bits if name == "error" else None
         return self.keep_bits if own is None else own
+
+    def in_steps(self, name: str) -> bool:
+        """Whether a column holds whole multiples of a step of the noise."""
+        return self.precision == "noise" and name in ("flux_model", "flux")
 
     @cached_property
     def noise_terms(self) -> NoiseModel:
@@ -362,12 +372,6 @@ class DatasetHeader:
         if keys := differing_keys(run, header.run()):
             raise DataError(f"dataset header: {', '.join(keys)} do not match the stored arrays")
         return header
-
-
-def stored_bits(store: str) -> dict[str, int | None]:
-    """Header entries that say how a new dataset of a store kind is rounded."""
-    error_bits = ERROR_BITS if "error" in STORES[store] else None
-    return {"keep_bits": KEEP_BITS[store], "error_bits": error_bits}
 
 
 def differing_keys(first: object, second: object, prefix: str = "") -> list[str]:

@@ -35,9 +35,9 @@ from starsmith.data_contract.dataset.schema import (
 from starsmith.data_contract.dataset.split_columns import (
     chunk_file,
     create_column,
-    rounded,
     write_rows,
 )
+from starsmith.data_contract.dataset.stored_spectra import as_stored
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.atomic import (
     json_bytes,
@@ -212,8 +212,7 @@ def write_shard(
     header : DatasetHeader
     shard : Shard
     columns : dict of str to array
-        One entry per column of the header, with ``stop - start`` rows. Spectra are rounded
-        to the header's ``kept_bits``.
+        One entry per column of the header, with ``stop - start`` rows; see `as_stored`.
     only : collection of str, optional
         Names of the columns to write, where the others are in place already.
 
@@ -232,9 +231,7 @@ def write_shard(
     for column in header.columns.values():
         if only is not None and column.name not in only:
             continue
-        values = columns[column.name]
-        if len(column.dims) == 2 and column.dtype == "float32":
-            values = rounded(values, header.kept_bits(column.name))
+        values = as_stored(header, shard.split, column.name, columns)
         file = chunk_file(shard.split, column, shard.number)
         written[file] = write_rows(path, shard.split, column, rows, values)
     (path / SIDECARS).mkdir(exist_ok=True)

@@ -13,8 +13,9 @@ from starsmith.data_contract.dataset.schema import Column, DatasetHeader
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.atomic import staged_file
 from starsmith.data_contract.files.digests import FileRecord
-from starsmith.data_contract.files.shard_file import CODEC, LEVEL, encode, read_array
+from starsmith.data_contract.files.shard_file import encode, read_array
 from starsmith.data_contract.files.zarr_check import (
+    CODECS,
     DESCRIPTION,
     ArrayLayout,
     array_layout,
@@ -25,6 +26,7 @@ from starsmith.data_contract.quantities import UNITS
 __all__ = [
     "check_column",
     "chunk_file",
+    "codec_of",
     "create_column",
     "is_rounded",
     "open_column",
@@ -43,6 +45,8 @@ def create_column(group: zarr.Group, column: Column, n_rows: int, header: Datase
     width = column.width(header.wave.size)
     shard = (header.shard_rows, *width)
     described = header.schema_version > 1
+    codec = codec_of(header, column)
+    level, block = CODECS[codec]
     group.create_array(
         column.name,
         shape=(n_rows, *width),
@@ -51,9 +55,10 @@ def create_column(group: zarr.Group, column: Column, n_rows: int, header: Datase
         chunks=(header.chunk_rows, *width) if width else shard,
         compressors=[
             BloscCodec(
-                cname=CODEC,
-                clevel=LEVEL,
+                cname=codec,
+                clevel=level,
                 shuffle="bitshuffle",
+                blocksize=block,
                 typesize=np.dtype(column.dtype).itemsize,
             ),
             Crc32cCodec(),
@@ -62,6 +67,11 @@ def create_column(group: zarr.Group, column: Column, n_rows: int, header: Datase
         dimension_names=column.dims,
         attributes={"units": UNITS[column.name], **(column.about if described else {})},
     )
+
+
+def codec_of(header: DatasetHeader, column: Column) -> str:
+    """Codec of a column: spectra in steps of the noise are packed by zstd, all else by lz4."""
+    return "zstd" if header.precision == "noise" and column.is_flux else "lz4"
 
 
 def chunk_file(split: str, column: Column, number: int) -> str:
@@ -78,7 +88,7 @@ def open_column(path: Path, split: str, name: str) -> ArrayLayout:
         If it is missing or its metadata is damaged.
     """
     try:
-        return array_layout(path / split / name)
+        return array_layout(path / split / name, codecs=tuple(CODECS))
     except (OSError, DataError) as problem:
         raise DataError(
             f"{path}: array {split}/{name} cannot be opened ({problem}); "
@@ -94,11 +104,12 @@ def check_column(path: Path, split: str, column: Column, header: DatasetHeader) 
     DataError
         If it is missing or damaged, or its type, shape, shards or chunks are others.
     """
-    layout = array_layout(path / split / column.name)
+    layout = array_layout(path / split / column.name, codecs=tuple(CODECS))
     width = column.width(header.wave.size)
     shard = (header.shard_rows, *width)
     expected = {
         "dtype": (layout.dtype, column.dtype),
+        "codec": (layout.codec, codec_of(header, column)),
         "shape": (layout.shape, (header.counts[split], *width)),
         "shard": (layout.files, shard),
         "chunk": (layout.chunks, (header.chunk_rows, *width) if width else shard),
@@ -171,7 +182,7 @@ def write_rows(
 @lru_cache(maxsize=64)
 def _layout(folder: Path, version: tuple[int, ...]) -> ArrayLayout:
     """Layout of an array to write to, looked at once per ``version`` of its description."""
-    return array_layout(folder)
+    return array_layout(folder, codecs=tuple(CODECS))
 
 
 def rounded(spectra: np.ndarray, keep_bits: int) -> np.ndarray:

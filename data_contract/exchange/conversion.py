@@ -40,7 +40,13 @@ from starsmith.data_contract.files.lock import writer_lock
 from starsmith.data_contract.noise.noise_tables import PER_ARM, SHAPES, NoiseTables
 from starsmith.data_contract.quantities import SPLITS
 
-__all__ = ["convert_store", "exported_header", "restore_dataset", "write_dataset"]
+__all__ = [
+    "convert_store",
+    "exported_header",
+    "needs_bank",
+    "restore_dataset",
+    "write_dataset",
+]
 
 Columns = Callable[[Shard], Mapping[str, np.ndarray]]
 
@@ -51,6 +57,7 @@ def convert_store(
     store: str,
     remaker: Remaker | None = None,
     overwrite: bool = False,
+    precision: str = "relative",
 ) -> Manifest:
     """Write a dataset again in another store: to the last byte what ``generate`` would write.
 
@@ -62,9 +69,11 @@ def convert_store(
     store : str
         ``noiseless``, ``frozen`` or ``keys``.
     remaker : Remaker, optional
-        The bank; needed where a frozen store is to have noiseless flux.
+        The bank; needed where the dataset's flux is rounded too coarsely, see `needs_bank`.
     overwrite : bool
         Replace the dataset at ``out``, once the new one is whole.
+    precision : str
+        ``relative`` or ``noise``.
 
     Returns
     -------
@@ -79,18 +88,19 @@ def convert_store(
         raise DataError(f"store {store!r} is not one of {list(STORES)}")
     if dataset.header.store == "observed":
         raise DataError(f"{dataset.path}: observed spectra have one store; convert them to hdf5")
-    if dataset.header.store == "frozen" and store == "noiseless" and remaker is None:
-        raise DataError(
-            f"{dataset.path}: a frozen store holds no noiseless flux; it takes the bank to make it"
-        )
+    again = needs_bank(dataset.header, store, precision)
+    if again and remaker is None:
+        raise DataError(f"{dataset.path}: {again}; it takes the bank to make it")
     config = dict(dataset.header.config)
-    config |= {"store": store} if "store" in config else {}
-    header = replace(dataset.header, store=store, config=config, **stored_bits(store))
+    if "store" in config:  # a command's, which names what is no default
+        config.pop("precision", None)
+        config |= {"store": store} | ({"precision": "noise"} if precision == "noise" else {})
+    header = replace(dataset.header, store=store, config=config, **stored_bits(store, precision))
 
     def columns(shard: Shard) -> Mapping[str, np.ndarray]:
         split = dataset.split(shard.split)
         rows = slice(shard.start, shard.stop)
-        if dataset.header.store == "frozen" and store == "noiseless":
+        if again:
             return remaker.columns(header, shard)
         found = _scalars(split, rows)
         if store == "noiseless":
@@ -101,6 +111,16 @@ def convert_store(
         return found
 
     return write_dataset(Path(out), header, columns, overwrite=overwrite)
+
+
+def needs_bank(header: DatasetHeader, store: str, precision: str) -> str:
+    """Why a dataset's spectra do not give another store's; empty where they do."""
+    if header.store == "frozen" and store != "keys":
+        same = (store, precision) == ("frozen", header.precision)
+        return "" if same else "a frozen store holds no noiseless flux"
+    if header.precision == "noise" and (store, precision) != (header.store, "noise"):
+        return "" if store == "keys" else "its flux is in steps of the noise"
+    return ""
 
 
 def _scalars(split: Split, rows: slice) -> dict[str, np.ndarray]:

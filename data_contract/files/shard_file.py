@@ -21,18 +21,18 @@ from google_crc32c import value as crc32c
 from numcodecs.blosc import BITSHUFFLE, compress, decompress
 
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.files.zarr_check import ArrayLayout
+from starsmith.data_contract.files.zarr_check import CODECS, ArrayLayout
 
-__all__ = ["CODEC", "LEVEL", "check_blosc", "check_files", "check_written", "encode", "read_array"]
-
-CODEC, LEVEL = "lz4", 5  # of blosc, which shuffles bits before it
+__all__ = ["check_blosc", "check_files", "check_written", "encode", "read_array"]
 
 CRC_BYTES = 4
 NEVER_WRITTEN = 2**64 - 1  # in a shard's index
 ENTRY_BYTES = 16  # of a shard's index: offset and length of a chunk
 BLOSC = struct.Struct("<BBBBIII")  # format, codec's format, flags, typesize, bytes, block, packed
-BLOSC_FORMAT, LZ4, COPIED = 2, 1, 2
-LZ4_RATIO = 256  # no lz4 block unpacks to more times its size
+BLOSC_FORMAT, COPIED = 2, 2
+PACKED = {"lz4": (1, 256), "zstd": (4, 2**14)}
+"""Codec -> its number in blosc's header, and how many times its size a block may unpack to."""
+
 ROOM = 2**16  # bytes that any chunk may unpack to
 SPARSE_ROOM = 2**28  # bytes of an array that need not be accounted for by its files
 SPARSE_FILES = 10_000
@@ -109,7 +109,7 @@ def _read_file(layout: ArrayLayout, place: Place, out: np.ndarray, start: int, w
                 target[...] = layout.fill_value
                 continue
             packed = _checked(stream, n_bytes, offset, length)
-            check_blosc(packed[: BLOSC.size], len(packed), layout.slot, out.itemsize)
+            check_blosc(packed[: BLOSC.size], len(packed), layout.slot, out.itemsize, layout.codec)
             if target.nbytes == layout.slot and target.flags.c_contiguous:
                 decompress(packed, target)
             else:
@@ -168,7 +168,8 @@ def encode(layout: ArrayLayout, values: np.ndarray, fill_value: float) -> bytes:
     fill_value : float
     """
     step = layout.chunks[0]
-    chunks = [_encoded(values[k : k + step], step, fill_value) for k in range(0, len(values), step)]
+    parts = (values[k : k + step] for k in range(0, len(values), step))
+    chunks = [_encoded(part, step, fill_value, layout.codec) for part in parts]
     if not layout.sharded:
         return chunks[0]
     lengths = [len(chunk) for chunk in chunks]
@@ -178,15 +179,16 @@ def encode(layout: ArrayLayout, values: np.ndarray, fill_value: float) -> bytes:
     return b"".join([*chunks, _sealed(index.tobytes())])
 
 
-def _encoded(values: np.ndarray, n_rows: int, fill_value: float) -> bytes:
+def _encoded(values: np.ndarray, n_rows: int, fill_value: float, codec: str) -> bytes:
     if len(values) < n_rows:
         values = np.pad(
             values,
             [(0, n_rows - len(values)), *[(0, 0)] * (values.ndim - 1)],
             constant_values=fill_value,
         )
+    level, block = CODECS[codec]
     packed = compress(
-        np.ascontiguousarray(values), CODEC.encode(), LEVEL, BITSHUFFLE, typesize=values.itemsize
+        np.ascontiguousarray(values), codec.encode(), level, BITSHUFFLE, block, values.itemsize
     )
     return _sealed(packed)
 
@@ -212,11 +214,12 @@ def _check_file(layout: ArrayLayout, place: tuple[int, ...]) -> int:
         size, itemsize = status.st_size, np.dtype(layout.dtype).itemsize
         if not layout.sharded:
             with file.open("rb") as stream:
-                check_blosc(stream.read(BLOSC.size), size - CRC_BYTES, layout.slot, itemsize)
+                head = stream.read(BLOSC.size)
+                check_blosc(head, size - CRC_BYTES, layout.slot, itemsize, layout.codec)
         else:
             n_chunk = prod(layout.files) // prod(layout.chunks)
             version = size, status.st_mtime_ns, status.st_ino
-            _check_shard(str(file), version, n_chunk, layout.slot, itemsize)
+            _check_shard(str(file), version, n_chunk, layout.slot, itemsize, layout.codec)
     except FileNotFoundError:
         raise
     except (ValueError, OSError) as problem:
@@ -239,7 +242,7 @@ def _regular(folder: Path, file: Path) -> os.stat_result:
 
 @lru_cache(maxsize=4096)
 def _check_shard(
-    file: str, version: tuple[int, ...], n_chunk: int, slot: int, itemsize: int
+    file: str, version: tuple[int, ...], n_chunk: int, slot: int, itemsize: int, codec: str
 ) -> None:
     """Check the index of a shard and the headers of its chunks, once per ``version`` of it."""
     end = version[0] - ENTRY_BYTES * n_chunk - CRC_BYTES
@@ -254,10 +257,10 @@ def _check_shard(
             if offset + length > end or length <= BLOSC.size + CRC_BYTES:
                 raise ValueError(f"a chunk at {offset}, {length} bytes long, is outside the file")
             stream.seek(offset)
-            check_blosc(stream.read(BLOSC.size), length - CRC_BYTES, slot, itemsize)
+            check_blosc(stream.read(BLOSC.size), length - CRC_BYTES, slot, itemsize, codec)
 
 
-def check_blosc(head: bytes, length: int, slot: int, itemsize: int) -> None:
+def check_blosc(head: bytes, length: int, slot: int, itemsize: int, codec: str = "lz4") -> None:
     """Check the header of a blosc chunk; ValueError unless it unpacks to ``slot`` bytes."""
     if len(head) < BLOSC.size:
         raise ValueError("cut short")
@@ -266,12 +269,13 @@ def check_blosc(head: bytes, length: int, slot: int, itemsize: int) -> None:
         raise ValueError(
             f"its header tells of {packed} bytes for {n_bytes}, it has {length} for {slot}"
         )
-    if version != BLOSC_FORMAT or flags >> 5 != LZ4 or not 0 < block <= max(n_bytes, 1):
-        raise ValueError("its header is none of lz4 in blosc")
+    number, ratio = PACKED[codec]
+    if version != BLOSC_FORMAT or flags >> 5 != number or not 0 < block <= max(n_bytes, 1):
+        raise ValueError(f"its header is none of {codec} in blosc")
     if flags & COPIED:
         if length != n_bytes + BLOSC.size:
             raise ValueError("its header tells of a copy of another size")
-    elif n_bytes > LZ4_RATIO * length + ROOM or BLOSC.size + 4 * -(-n_bytes // block) > length:
+    elif n_bytes > ratio * length + ROOM or BLOSC.size + 4 * -(-n_bytes // block) > length:
         raise ValueError(f"{length} bytes cannot unpack to {n_bytes}")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.outside import read_json
 
-__all__ = ["DESCRIPTION", "ArrayLayout", "array_layout", "group_attributes"]
+__all__ = ["CODECS", "DESCRIPTION", "ArrayLayout", "array_layout", "group_attributes"]
 
 DESCRIPTION = "zarr.json"
 GROUP_KEYS = {"zarr_format", "node_type", "attributes", "consolidated_metadata"}
@@ -35,19 +35,18 @@ DTYPES = {
     **dict.fromkeys(("int64", "uint32", "uint8"), int),
     **dict.fromkeys(("float32", "float64"), float),
 }
+CODECS = {"lz4": (5, 0), "zstd": (1, 2**18)}
+"""Codec in blosc -> its level, and the bytes packed together, 0 where blosc chooses."""
+
 ENDS = ("bytes", "crc32c")
 PLAIN = ("bytes", "blosc", "crc32c")
-OPTIONS = {
+OPTIONS: dict[str, dict] = {
     "bytes": {"endian": ("little", None)},
     "crc32c": {},
-    "blosc": {
-        "cname": ("lz4",),
-        "clevel": range(10),
-        "shuffle": ("bitshuffle",),
-        "blocksize": (0,),
-    },
+    "blosc": {"clevel": range(10), "shuffle": ("bitshuffle",)},
 }
-"""Codec -> what its options may be; blosc has all of them, and the size of its numbers."""
+"""Codec -> what its options may be; blosc has its own codec, block size and type size besides."""
+BLOSC_OPTIONS = 5  # all of them are needed
 
 
 @dataclass(frozen=True)
@@ -66,6 +65,8 @@ class ArrayLayout:
         Shape of what is decoded together.
     sharded : bool
         Whether files are shards: chunks and an index of them.
+    codec : str
+        One of `CODECS`.
     fill_value : number
         What is not written.
     dims : tuple of str
@@ -79,6 +80,7 @@ class ArrayLayout:
     files: tuple[int, ...]
     chunks: tuple[int, ...]
     sharded: bool
+    codec: str = "lz4"
     fill_value: float = 0
     dims: tuple[str, ...] = ()
     attributes: dict = field(default_factory=dict, compare=False)
@@ -130,7 +132,9 @@ def _description(folder: Path) -> dict:
     return about
 
 
-def array_layout(folder: Path, dtype: str | None = None) -> ArrayLayout:
+def array_layout(
+    folder: Path, dtype: str | None = None, codecs: tuple[str, ...] = ("lz4",)
+) -> ArrayLayout:
     """Layout of an array, after its description was checked.
 
     Parameters
@@ -138,6 +142,8 @@ def array_layout(folder: Path, dtype: str | None = None) -> ArrayLayout:
     folder : Path
     dtype : str, optional
         The numpy type it must have; any of ours otherwise.
+    codecs : tuple of str
+        Of `CODECS`, those it may have.
 
     Raises
     ------
@@ -149,7 +155,7 @@ def array_layout(folder: Path, dtype: str | None = None) -> ArrayLayout:
         raise DataError(f"{folder} is a link; copy the folder it points to in its place")
     about = _description(folder)
     try:
-        layout = _layout(folder, about)
+        layout = _layout(folder, about, codecs)
         if dtype not in (None, layout.dtype):
             raise ValueError(f"its numbers are {layout.dtype}, expected {dtype}")
     except (ValueError, TypeError, KeyError, AttributeError) as problem:
@@ -160,7 +166,7 @@ def array_layout(folder: Path, dtype: str | None = None) -> ArrayLayout:
     return layout
 
 
-def _layout(folder: Path, about: dict) -> ArrayLayout:
+def _layout(folder: Path, about: dict, codecs: tuple[str, ...]) -> ArrayLayout:
     """Layout by a description; ValueError naming the first entry that is not ours."""
     odd = sorted(set(about) - ARRAY_KEYS)
     if about["node_type"] != "array" or odd:
@@ -181,7 +187,7 @@ def _layout(folder: Path, about: dict) -> ArrayLayout:
         raise ValueError("one dimension name per axis is needed")
     itemsize = np.dtype(about["data_type"]).itemsize
     fill = _fill_value(about["fill_value"], DTYPES[about["data_type"]])
-    sharded, chunks = _chunk_shape(about["codecs"], files, itemsize)
+    sharded, chunks, codec = _chunk_shape(about["codecs"], files, itemsize, codecs)
     if math.prod(files) * itemsize >= 2**40 or math.prod(chunks) * itemsize >= 2**31:
         raise ValueError(f"chunks of {chunks} in files of {files} are too large")
     return ArrayLayout(
@@ -191,6 +197,7 @@ def _layout(folder: Path, about: dict) -> ArrayLayout:
         files=files,
         chunks=chunks,
         sharded=sharded,
+        codec=codec,
         fill_value=fill,
         dims=tuple(map(str, names or ())),
         attributes=about.get("attributes", {}),
@@ -216,34 +223,39 @@ def _fill_value(found: object, kind: type) -> float:
 
 
 def _chunk_shape(
-    codecs: list[dict], files: tuple[int, ...], itemsize: int
-) -> tuple[bool, tuple[int, ...]]:
-    """Whether there are shards, and the shape of chunks; ValueError unless the codecs are ours."""
+    codecs: list[dict], files: tuple[int, ...], itemsize: int, packed: tuple[str, ...]
+) -> tuple[bool, tuple[int, ...], str]:
+    """Whether there are shards, shape of chunks, codec; ValueError unless all codecs are ours."""
     names = [codec["name"] for codec in codecs]
     if names != ["sharding_indexed"]:
-        _check_codecs(codecs, PLAIN, itemsize)
-        return False, files
+        _check_codecs(codecs, PLAIN, itemsize, packed)
+        return False, files, codecs[1]["configuration"]["cname"]
     sharding = codecs[0]["configuration"]
-    _check_codecs(sharding["codecs"], PLAIN, itemsize)
-    _check_codecs(sharding["index_codecs"], ENDS, itemsize)
+    _check_codecs(sharding["codecs"], PLAIN, itemsize, packed)
+    _check_codecs(sharding["index_codecs"], ENDS, itemsize, packed)
     chunks = _counts("chunk_shape", sharding["chunk_shape"], 1)
     whole = len(chunks) == len(files) and not any(
         n % step for n, step in zip(files, chunks, strict=True)
     )
     if sharding.get("index_location", "end") != "end" or not whole:
         raise ValueError("its shards are not laid out as ours")
-    return True, chunks
+    return True, chunks, sharding["codecs"][1]["configuration"]["cname"]
 
 
-def _check_codecs(codecs: list[dict], names: tuple[str, ...], itemsize: int) -> None:
+def _check_codecs(
+    codecs: list[dict], names: tuple[str, ...], itemsize: int, packed: tuple[str, ...]
+) -> None:
     found = [codec["name"] for codec in codecs]
     if found != list(names):
         raise ValueError(f"codecs {str(found)[:80]}, expected {list(names)}")
     for codec in codecs:
         options = codec.get("configuration") or {}
-        allowed = OPTIONS[codec["name"]] | ({"typesize": (itemsize,)} if len(options) > 1 else {})
+        allowed = OPTIONS[codec["name"]]
+        if codec["name"] == "blosc":
+            blocks = {CODECS[name][1] for name in packed if name == options.get("cname")}
+            allowed |= {"typesize": (itemsize,), "cname": packed, "blocksize": blocks}
         odd = {name: value for name, value in options.items() if value not in allowed.get(name, ())}
         if odd or set(codec) - {"name", "configuration"}:
             raise ValueError(f"codec {codec['name']} with {str(odd)[:80]}")
-    if "blosc" in names and len(codecs[1].get("configuration", {})) != len(OPTIONS["blosc"]) + 1:
+    if "blosc" in names and len(codecs[1].get("configuration", {})) != BLOSC_OPTIONS:
         raise ValueError("codec blosc lacks options")

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit, prange
 
-__all__ = ["round_mantissa"]
+__all__ = ["round_mantissa", "round_to_steps"]
 
 FLOAT32_MANTISSA_BITS = 23
 
@@ -29,3 +29,27 @@ def round_mantissa(bits, keep_bits):
         for j in range(bits.shape[1]):
             word = bits[i, j]
             bits[i, j] = (word + half + ((word >> shift) & one)) & mask
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def round_to_steps(flux, sigma, per_sigma):
+    """Round fluxes to whole steps, half to even, in place.
+
+    A step is the largest power of two up to sigma / ``per_sigma``: a float32 keeps whole numbers
+    of it exactly, and the bits below it are zeros.
+
+    Parameters
+    ----------
+    flux : float32 array, shape (n_spec, n_wave)
+        Overwritten.
+    sigma : float32 array, shape (n_spec, n_wave)
+        Positive, same unit.
+    per_sigma : float
+        A power of two.
+    """
+    exponent = np.uint32(0x7F800000)  # the bits of a float32 that are its power of two
+    for i in prange(flux.shape[0]):
+        powers = sigma[i].view(np.uint32)
+        for j in range(flux.shape[1]):
+            step = np.uint32(powers[j] & exponent).view(np.float32) / np.float32(per_sigma)
+            flux[i, j] = np.rint(flux[i, j] / step) * step

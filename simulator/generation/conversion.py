@@ -13,6 +13,7 @@ from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.exchange.conversion import (
     convert_store,
     exported_header,
+    needs_bank,
     restore_dataset,
 )
 from starsmith.data_contract.exchange.published import (
@@ -60,6 +61,7 @@ def convert_dataset(
     bank_of: Callable[[Path], Bank] = recorded_bank,
     folders: bool = False,
     median: float = 1.0,
+    precision: str = "relative",
 ) -> dict:
     """Convert a data set to or from HDF5 files, one per split, or to another store.
 
@@ -78,6 +80,8 @@ def convert_dataset(
         Opens the bank of the source, where noiseless flux must be made again.
     folders, median : bool, float
         Of HDF5 files, as in `write_published`.
+    precision : str
+        With ``store``: ``relative`` or ``noise``.
 
     Returns
     -------
@@ -111,7 +115,9 @@ def convert_dataset(
         raise ConfigError("convert to zarr first, then to another --store")
     if not exported and not store:
         raise ConfigError(f"{source} is zarr already; choose --format hdf5 or a --store")
-    write = _restoring(source) if exported else _storing(source, store, bank_of)
+    if precision != "relative" and not store:
+        raise ConfigError("--precision is of a data set that is written with --store")
+    write = _restoring(source) if exported else _storing(source, store, precision, bank_of)
     with told_of_disk(target):
         manifest = write(target, overwrite=overwrite)
     return {"written": [str(target)], "digest": manifest.digest}
@@ -130,10 +136,12 @@ def _restoring(source: Path) -> Callable[..., Manifest]:
     return partial(restore_dataset, source)
 
 
-def _storing(source: Path, store: str, bank_of: Callable[[Path], Bank]) -> Callable[..., Manifest]:
+def _storing(
+    source: Path, store: str, precision: str, bank_of: Callable[[Path], Bank]
+) -> Callable[..., Manifest]:
     """What writes a data set in another store; DataError if the noiseless flux cannot be had."""
     dataset = open_recorded(source)
     remaker = None
-    if dataset.header.store == "frozen" and store == "noiseless":
+    if needs_bank(dataset.header, store, precision):
         remaker = BankRemaker.of(bank_of(source), dataset.header.run())
-    return partial(convert_store, dataset, store=store, remaker=remaker)
+    return partial(convert_store, dataset, store=store, remaker=remaker, precision=precision)

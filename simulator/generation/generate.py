@@ -62,6 +62,8 @@ class Settings:
     ----------
     store : str
         ``noiseless``, ``frozen`` or ``keys``.
+    precision : str
+        ``relative``, or ``noise``: fluxes in steps of the noise as well, in half the bytes.
     error_kind : str
         Honest error of a frozen store: ``observed`` or ``smooth``.
     shard_rows : int
@@ -80,6 +82,7 @@ class Settings:
     """
 
     store: str = "noiseless"
+    precision: str = "relative"
     error_kind: str = "observed"
     shard_rows: int = 2048
     noise: NoiseModel = CALCULATOR
@@ -165,7 +168,7 @@ def _make_header(
         counts=dict(counts),
         seed=check_seed(seed),
         store=settings.store,
-        **stored_bits(settings.store),
+        **stored_bits(settings.store, settings.precision),
         error_kind=settings.error_kind,
         shard_rows=settings.shard_rows,
         chunk_rows=gcd(settings.shard_rows, CHUNK_ROWS),

@@ -86,7 +86,7 @@ def _differences(path: Path, bank: Bank) -> list[str]:
         names += [
             f"{split} {name}"
             for name in header.columns
-            if difference(path, header, few, name, made[name]) is not None
+            if difference(path, header, few, name, made) is not None
         ]
     return names
 

@@ -53,6 +53,7 @@ def bank(toy_bank, tmp_path_factory):
             ["-n", "40", "80", "--workers", "1", "--plain", "2"],
             ("plain numpy/scipy", "40 to disk, noiseless", "80 to disk, frozen", "largest over"),
         ),
+        ("stores", ["-n", "64"], ("| noiseless | noise |", "| frozen | noise |")),
         ("stages", [], ("interpolate", "true error", "normals", "shard to disk", "file of")),
         ("peers", ["-n", "4"], ("starsmith `observe`", "plain numpy/scipy", "specsim")),
     ],

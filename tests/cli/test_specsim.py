@@ -69,7 +69,9 @@ def test_overwrite_never_deletes_a_folder_of_something_else(bank_file, tmp_path)
     assert (tmp_path / "thesis.tex").exists()
 
 
-@pytest.mark.parametrize("store", ["noiseless", "frozen", "keys", "noiseless --format hdf5"])
+@pytest.mark.parametrize(
+    "store", ["noiseless", "frozen --precision noise", "keys", "noiseless --format hdf5"]
+)
 def test_dry_run_writes_nothing_and_estimates_the_size(bank_file, tmp_path, store):
     """Bytes of all files within a tenth, as is promised; rows, shards and room."""
     out = tmp_path / "new" / "data.zarr"
@@ -95,6 +97,7 @@ def test_dry_run_writes_nothing_and_estimates_the_size(bank_file, tmp_path, stor
         ("--teff 3000..6000", "teff"),
         ("--shards 0:1 --overwrite", "go with --format zarr and without"),
         ("--format hdf5 --store frozen", "holds noiseless flux"),
+        ("--store keys --precision noise", "holds no flux that --precision noise could round"),
         ("--seeing 0.1..0.2", "seeing"),
     ],
 )
