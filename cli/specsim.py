@@ -28,7 +28,10 @@ def main() -> None:
 @main.group(
     cls=LazyGroup,
     places={
-        **{name: f"{GRID}.{name}:{name}" for name in ("build", "check", "fetch", "info", "plot")},
+        **{
+            name: f"{GRID}.{name}:{name}"
+            for name in ("build", "check", "errors", "fetch", "info", "plot")
+        },
         "import": f"{GRID}.import_grid:import_grid",
     },
 )

@@ -57,7 +57,18 @@ def page_of(summary: dict) -> str:
     """What people read of a summary."""
     if "card" in summary:
         return dataset_page(summary)
-    return unfinished_page(summary) if summary["kind"] == "dataset" else text_tree(summary)
+    if summary["kind"] == "dataset":
+        return unfinished_page(summary)
+    return text_tree(_without_maps(summary))
+
+
+def _without_maps(entry: dict) -> dict:
+    """The entry without what has a character for every node: ``specsim grid info`` counts them."""
+    return {
+        name: _without_maps(value) if isinstance(value, dict) else value
+        for name, value in entry.items()
+        if name not in ("validity", "maps")
+    }
 
 
 def dataset_page(summary: dict) -> str:

@@ -128,6 +128,14 @@ class Request:
         type=Named(["slurm", "disbatch"]), help="Write a job file for a cluster."
     )
     task_shards: int | None = option(type=Count(), help="Shards to a task.  [default: 50]")
+    max_grid_error: float | None = option(
+        type=click.FloatRange(0.0),
+        help="Refuse ranges where the grid's mean interpolation error is larger, such as 0.0015.",
+    )
+    max_grid_bias: float | None = option(
+        type=click.FloatRange(0.0),
+        help="Refuse ranges where it biases a label by more of its bound at S/N 100, such as 0.2.",
+    )
     overwrite: bool = overwrite_option("Replace a data set of another configuration.")
     dry_run: bool = option(is_flag=True, help="Say what would be written, write nothing.")
     as_json: bool = json_option()
@@ -270,10 +278,15 @@ class Request:
 
     def opened(self) -> "tuple[Bank, Prior]":
         """Bank and prior, where the options go together."""
+        from starsmith.simulator.generation.grid_trust import require_grid_errors
         from starsmith.simulator.presets import settle
 
         self._check()
         bank = self.source.moving(self.prior.moving).reddened(self.prior.reddened).open()
+        limits = {"error": self.max_grid_error, "bias": self.max_grid_bias}
+        limits = {name: limit for name, limit in limits.items() if limit is not None}
+        if limits:
+            require_grid_errors(bank, self.prior, limits)
         return bank, settle(self.preset or "", bank, self.prior)
 
     def _check(self) -> None:

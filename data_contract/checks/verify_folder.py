@@ -11,6 +11,7 @@ from starsmith.data_contract.files.digests import changed_files, read_digests
 from starsmith.data_contract.files.zarr_groups import schema_of
 from starsmith.data_contract.grid.error_map import NODES, PIXELS, read_error_map
 from starsmith.data_contract.grid.grid_file import GRID_SCHEMA, read_whole_grid
+from starsmith.data_contract.grid.map_file import MAPS, read_quality_maps
 
 __all__ = ["verify_file"]
 
@@ -38,7 +39,7 @@ def verify_file(path: Path | str) -> Report:
     if schema == BANK_SCHEMA:
         return _verify_group(path, [path], read_bank, ADVICE[schema])
     if schema == GRID_SCHEMA:
-        maps = [path / name for name in (PIXELS, NODES) if (path / name).is_dir()]
+        maps = [path / name for name in (PIXELS, NODES, MAPS) if (path / name).is_dir()]
         return _verify_group(path, [path, *maps], _read_grid, ADVICE[schema])
     return verify_dataset(path)
 
@@ -46,6 +47,7 @@ def verify_file(path: Path | str) -> Report:
 def _read_grid(path: Path) -> None:
     read_whole_grid(path)
     read_error_map(path)
+    read_quality_maps(path)
 
 
 def _verify_group(

@@ -8,6 +8,7 @@ import numpy as np
 from starsmith.data_contract.dataset.precision import STEPS_PER_SIGMA
 from starsmith.data_contract.dataset.schema import MEANINGS, STORES, DatasetHeader
 from starsmith.data_contract.dataset.split_columns import open_column, read_blocks
+from starsmith.data_contract.quality_map import map_shares, recorded_maps, trust_lines
 from starsmith.data_contract.quantities import SNR_EDGES, SNR_STATISTICS, UNITS
 from starsmith.data_contract.structure_validity import star_shares
 
@@ -32,7 +33,8 @@ def card_contents(path: Path, header: DatasetHeader) -> dict:
     -------
     contents : dict
         JSON-able. ``structures``: share of stars by how far their model atmospheres are to be
-        trusted, where the grid tells. ``quantities``: name -> unit, declared range, range found,
+        trusted, where the grid tells. ``trust``: figures over stars of each map of the grid.
+        ``quantities``: name -> unit, declared range, range found,
         quartiles and a histogram of 16 bins over the range found, of all splits together (of every
         k-th row where there are more than 16.8 million). ``snr``: split ->
         number of spectra in each bin of `SNR_EDGES`; ``snr_quartiles``: split -> quartiles, and
@@ -54,16 +56,19 @@ def card_contents(path: Path, header: DatasetHeader) -> dict:
         if name in header.columns
     }
     validity = header.grid.get("provenance", {}).get("validity")
-    if validity:
+    maps = recorded_maps(header.grid)
+    trust = {}
+    if validity or maps:
         stars = {
             name: np.concatenate(
                 [_Sample.of(path, split, name, header).values for split in header.counts]
             )
-            for name in validity["axes"]
+            for name in header.label_names
         }
-        quartiles["structures"] = star_shares(validity, stars)
+        trust = {"structures": star_shares(validity, stars)} if validity else {}
+        trust |= {"trust": map_shares(maps, stars)} if maps else {}
     histogram = {split: _snr_histogram(sample.in_bins) for split, sample in snr.items()}
-    return {"quantities": quantities, "snr": histogram, **quartiles}
+    return {"quantities": quantities, "snr": histogram, **quartiles, **trust}
 
 
 @dataclass(frozen=True)
@@ -275,11 +280,13 @@ def _origin(header: DatasetHeader) -> str:
 
 
 def _structures(contents: dict) -> str:
-    """A line on the model atmospheres of the stars, where the grid tells."""
-    if "structures" not in contents:
-        return ""
-    shares = ", ".join(f"{share:.1%} {word}" for word, share in contents["structures"].items())
-    return f"\n- Model atmospheres of the stars: {shares}"
+    """Lines on how far model atmospheres and interpolation are to be trusted, where told."""
+    lines = []
+    if "structures" in contents:
+        shares = ", ".join(f"{share:.1%} {word}" for word, share in contents["structures"].items())
+        lines.append(f"Model atmospheres of the stars: {shares}")
+    lines += trust_lines(contents.get("trust", {}))
+    return "".join(f"\n- {line}" for line in lines)
 
 
 def _origin_of_observed(header: DatasetHeader) -> str:

@@ -24,6 +24,7 @@ from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.noise.observation import Realisation, spectrum_mask
 from starsmith.data_contract.noise.view import observe_spectra
 from starsmith.data_contract.observed import Observed
+from starsmith.data_contract.quality_map import QualityMap, recorded_maps
 from starsmith.data_contract.quantities import CONDITIONS, STAR
 
 __all__ = ["SpectrumView", "Split", "read_draws"]
@@ -127,6 +128,20 @@ class Split(Convertible):
         if "snr_p95" not in self.header.columns:
             return None
         return read_rows(open_column(self._path, self.name, "snr_p95"))
+
+    @cached_property
+    def grid_errors(self) -> dict[str, dict[str, np.ndarray]]:
+        """How far the grid can be trusted at each star: map -> measure -> float64 (n_spec,).
+
+        Maps are those of the grid's cells that ``specsim grid errors`` measures: in
+        ``interpolation`` the ``error`` of the spectrum [relative] and the ``bias`` of labels [of
+        their bound at S/N 100]. NaN where it is not known; empty where the grid has no map.
+        """
+        labels = {name: self.label(name) for name in self.header.label_names}
+        return {
+            name: QualityMap.of_record(record).of_stars(labels)
+            for name, record in recorded_maps(self.header.grid).items()
+        }
 
     def load(self, cache: Path | str | None = None) -> "Split":
         """Decode all spectra, 16 kB each at 4096 pixels; returns itself.

@@ -12,6 +12,7 @@ from starsmith.data_contract.files.user_cache import cache_folder, kept_or_made
 from starsmith.simulator.grids import StellarGrid
 from starsmith.simulator.grids.cached_demo import named_grid_key
 from starsmith.simulator.grids.demo_ranges import DEMO_RANGES
+from starsmith.simulator.grids.known_maps import with_maps
 from starsmith.simulator.instruments import load_instrument
 from starsmith.simulator.instruments.instrument import with_extinction
 from starsmith.simulator.rendering.render import render_bank
@@ -85,7 +86,7 @@ def cached_bank(
     def make() -> Bank:
         return render_bank(StellarGrid.open(grid, progress=progress), loaded, **rendering)
 
-    return kept_or_made(path, load_bank, make, Bank.save)
+    return with_maps(kept_or_made(path, load_bank, make, Bank.save), grid)
 
 
 def bank_digest(

@@ -1,5 +1,6 @@
 from .any_layout import import_grid as import_grid
 from .bosz.importer import import_bosz as import_bosz
+from .cell_errors import interpolation_map as interpolation_map
 from .download.fetch import FetchReport as FetchReport
 from .download.fetch import fetch_grid as fetch_grid
 from .download.fetch_plan import FetchPlan as FetchPlan
@@ -10,6 +11,7 @@ from .grid import grid_info as grid_info
 from .grid import grid_path as grid_path
 from .grid import holes as holes
 from .grid import subgrid as subgrid
+from .grid_differences import difference_map as difference_map
 from .importing.node_grid import ImportReport as ImportReport
 from .importing.spectra_import import SpectraRequest as SpectraRequest
 from .importing.statement import Statement as Statement

@@ -9,9 +9,11 @@ import numpy as np
 
 from starsmith.data_contract.errors import GridError
 from starsmith.data_contract.grid.grid_file import GridData, read_grid
+from starsmith.data_contract.quality_map import QualityMap, recorded_maps
 from starsmith.data_contract.structure_validity import node_counts
 from starsmith.simulator.grids.cached_demo import demo_grid, demo_grid_path
 from starsmith.simulator.grids.demo_ranges import DEMO_RANGES
+from starsmith.simulator.grids.known_maps import with_maps
 
 __all__ = ["StellarGrid", "crop", "grid_info", "grid_path", "holes", "subgrid"]
 
@@ -46,7 +48,7 @@ class StellarGrid:
             If the file is not a grid file or is damaged.
         """
         if str(source) in DEMO_RANGES:
-            return demo_grid(progress, str(source))
+            return with_maps(demo_grid(progress, str(source)), source)
         path = Path(source)
         if not path.exists():
             raise GridError(
@@ -55,7 +57,7 @@ class StellarGrid:
                 f"{_grids_beside(path)}use --grid demo, or import an archive with "
                 "'specsim grid import FOLDER --out grid.zarr'"
             )
-        return read_grid(path)
+        return with_maps(read_grid(path), path)
 
 
 def grid_path(source: str | Path) -> Path:
@@ -88,13 +90,14 @@ def grid_info(grid: GridData) -> dict:
         ``wave_min`` and ``wave_max`` [Å], ``n_wave``, ``samples_per_fwhm``, ``resolution``,
         ``has_continuum``, ``size_bytes``, ``provenance`` (its file list counted as
         ``n_files``), ``structures`` (nodes by how far their model atmospheres are to be trusted,
-        None where nobody told), ``notice``.
+        None where nobody told), ``trust`` (summary of each map of `QualityMap`), ``notice``.
     """
     middle = grid.wave.size // 2
     spacing = grid.wave[middle] - grid.wave[middle - 1]
-    lists = ("files", "validity")  # counted instead
+    lists = ("files", "validity", "maps")  # counted instead
     provenance = {key: value for key, value in grid.provenance.items() if key not in lists}
     validity = grid.provenance.get("validity")
+    maps = recorded_maps({"provenance": grid.provenance})
     continuum_bytes = 0 if grid.continuum is None else grid.continuum.nbytes
     return {
         "name": grid.name,
@@ -111,6 +114,10 @@ def grid_info(grid: GridData) -> dict:
         "size_bytes": grid.flux.nbytes + continuum_bytes,
         "provenance": {**provenance, "n_files": len(grid.provenance.get("files", ()))},
         "structures": node_counts(validity) if validity else None,
+        "trust": {
+            name: {"about": record["about"], **QualityMap.of_record(record).summary()}
+            for name, record in maps.items()
+        },
         "notice": grid.notice,
     }
 
