@@ -4,11 +4,10 @@ The laboratory's stars and ceilings come as arrays: who makes them is the comman
 A finished cell is a file, and is not trained again.
 """
 
-import hashlib
 import json
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from importlib.resources import files
 from itertools import product
 from pathlib import Path
@@ -16,21 +15,27 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.data_contract.errors import ConfigError, DataError
-from starsmith.data_contract.files.atomic import json_safe, write_text
+from starsmith.data_contract.files.atomic import write_text
 from starsmith.data_contract.files.outside import read_json, read_toml
 from starsmith.data_contract.star_groups import groups_of
+from starsmith.learners.benchmark.lab_cells import Cell, LabTarget, run_cell, strategy_of
 from starsmith.learners.recipe import NetworkRecipe
 from starsmith.learners.scores.metrics import r2
 from starsmith.learners.train import fit
-from starsmith.learners.training.network import NetworkEstimator
 from starsmith.learners.transfer.base import Base, open_base
-from starsmith.learners.transfer.finetune import Plan, finetune
-from starsmith.learners.transfer.groups import predict_view
-from starsmith.learners.transfer.samples import Sample, training_split, training_view
-from starsmith.learners.transfer.strategies import STRATEGIES, Strategy
-from starsmith.learners.transfer.target_views import mapped
+from starsmith.learners.transfer.finetune import Plan
+from starsmith.learners.transfer.samples import Sample, training_view
 
-__all__ = ["LabSuite", "LabTarget", "cell_rows", "list_labs", "load_lab", "run_lab"]
+__all__ = [
+    "LabSuite",
+    "cell_file",
+    "cell_rows",
+    "columns_of",
+    "list_labs",
+    "load_lab",
+    "run_lab",
+    "train_source",
+]
 
 N_RESAMPLE = 500
 FEWEST = 20
@@ -46,6 +51,7 @@ class LabSuite:
     source, target : str
         Surveys.
     strategies : tuple of str
+        With a size if wanted: ``residual-96`` (hidden units), ``lora-32`` (rank).
     n : tuple of int
         Stars of the target to learn from.
     g : tuple of float
@@ -93,13 +99,13 @@ class LabSuite:
     box: str = "lab"
 
     def __post_init__(self):
-        if unknown := [s for s in self.strategies if s not in STRATEGIES]:
-            raise ConfigError(f"suite {self.name}: unknown strategies {unknown}")
+        for text in self.strategies:
+            strategy_of(text)
         if not (self.strategies and self.n and self.g and self.seeds > 0):
             raise ConfigError(f"suite {self.name}: strategies, n, g and seeds must not be empty")
 
     @property
-    def cells(self) -> list[tuple[float, int, str, int]]:
+    def cells(self) -> list[Cell]:
         """(g, n, strategy, seed) of every training; what cannot be done is left out."""
         found = []
         for g, n, strategy, seed in product(self.g, self.n, self.strategies, range(self.seeds)):
@@ -108,30 +114,6 @@ class LabSuite:
             if not (alike or nothing):
                 found.append((g, 0 if strategy == "zero_shot" else n, strategy, seed))
         return found
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class LabTarget:
-    """Stars of a target, and what the exact posterior makes of those it is judged on.
-
-    Attributes
-    ----------
-    train, val, test : Sample
-    ceiling, free : float64 arrays, shape (n_test, n_label)
-        Posterior means; with the continuum free.
-    pipeline : float64 array, shape (n_test, n_label)
-        Labels of the test stars as the survey's pipeline gives them.
-    card : dict
-        All that decides the stars.
-    """
-
-    train: Sample
-    val: Sample
-    test: Sample
-    ceiling: np.ndarray
-    free: np.ndarray
-    pipeline: np.ndarray
-    card: dict
 
 
 def list_labs() -> list[str]:
@@ -181,7 +163,7 @@ def train_source(
 def run_lab(
     suite: LabSuite,
     out: Path,
-    source: Callable[[], tuple[Sample, Sample]],
+    base: Callable[[Path], Base],
     target: Callable[[float], LabTarget],
     device: str | None = None,
     tell: Callable[[str], None] = lambda text: None,
@@ -193,8 +175,8 @@ def run_lab(
     suite : LabSuite
     out : Path
         Folder of cells and base; one of another suite is refused.
-    source : callable
-        Stars of the source to learn from and to choose by.
+    base : callable
+        ``base(folder)``, the network to begin with, kept in a folder if it is trained.
     target : callable
         ``target(g)``.
     device : str, optional
@@ -203,18 +185,18 @@ def run_lab(
     """
     out.mkdir(parents=True, exist_ok=True)
     _same_suite(suite, out)
-    waiting = [cell for cell in suite.cells if not _cell_file(out, cell).is_file()]
+    waiting = [cell for cell in suite.cells if not cell_file(out, cell).is_file()]
     if waiting:
-        stars, val = source()
-        tell(f"base: {len(stars)} stars of {suite.source}")
-        base = train_source(suite, stars, val, out / "base", device)
+        tell(f"base: {suite.source}")
+        begun = base(out / "base")
         for g in sorted({cell[0] for cell in waiting}):
             tell(f"g = {g:g}: stars and ceiling of {suite.target}")
             found = target(g)
             for cell in waiting:
                 if cell[0] == g:
                     tell("g = {:g}, n = {}, {}, seed {}".format(*cell))
-                    _run_cell(suite, out, base, found, cell, device)
+                    place = cell_file(out, cell)
+                    run_cell(plan_of(suite, cell), begun, found, cell, place, device)
     return cell_rows(suite, out)
 
 
@@ -227,21 +209,16 @@ def _same_suite(suite: LabSuite, out: Path) -> None:
     write_text(place, json.dumps(wanted, indent=2) + "\n")
 
 
-def _cell_file(out: Path, cell: tuple[float, int, str, int]) -> Path:
+def cell_file(out: Path, cell: Cell) -> Path:
+    """Where a cell is kept."""
     return out / "cells" / "g{:g}-n{}-{}-seed{}.json".format(*cell)
 
 
-def _run_cell(
-    suite: LabSuite,
-    out: Path,
-    base: Base,
-    target: LabTarget,
-    cell: tuple[float, int, str, int],
-    device: str | None,
-) -> None:
+def plan_of(suite: LabSuite, cell: Cell) -> Plan:
+    """How a cell is trained."""
     _, n, strategy, seed = cell
-    plan = Plan(
-        strategy=Strategy(name=strategy),
+    return Plan(
+        strategy=strategy_of(strategy),
         n=n,
         seed=seed,
         wave_map=suite.wave_map,
@@ -249,45 +226,36 @@ def _run_cell(
         epochs=suite.epochs,
         patience=suite.patience,
     )
-    view = training_view(target.train, target.val)
-    done = finetune(base, view, plan, device=device)
-    judged = replace(view, val=training_split(target.test, "test"))
-    stars = mapped(judged, base.wave, suite.wave_map).val
-    value = predict_view(NetworkEstimator(done.network, base.uncertain), done.statistics, stars)
-    content = {
-        "cell": {"g": cell[0], "n": n, "strategy": strategy, "seed": seed},
-        "target": target.card,
-        "rate": done.card["learning_rate"],
-        "labels": list(target.test.label_names),
-        "truth": target.test.labels.tolist(),
-        "ceiling": target.ceiling.tolist(),
-        "free": target.free.tolist(),
-        "pipeline": target.pipeline.tolist(),
-        "value": value.tolist(),
-        "digest": hashlib.sha256(np.ascontiguousarray(value)).hexdigest(),
-    }
-    place = _cell_file(out, cell)
-    place.parent.mkdir(exist_ok=True)
-    write_text(place, json.dumps(json_safe(content)) + "\n")
 
 
 def cell_rows(suite: LabSuite, out: Path) -> list[dict]:
     """A line for each finished cell, label and group: R² over the ceiling's, with its error."""
     rows = []
     for cell in suite.cells:
-        place = _cell_file(out, cell)
+        place = cell_file(out, cell)
         if place.is_file():
             rows += _rows_of(read_json(place))
     return rows
 
 
+def columns_of(found: Mapping) -> dict[str, np.ndarray]:
+    """Arrays (n_test, n_label) of a cell's file; NaN for the ceilings of real stars."""
+    truth = np.array(found["truth"], dtype=np.float64)
+    columns = {"truth": truth}
+    for name, plain in (("value", truth), ("pipeline", truth), ("ceiling", None), ("free", None)):
+        values = found.get(name, plain)
+        missing = values is None
+        columns[name] = np.full(truth.shape, np.nan) if missing else np.array(values, np.float64)
+    return columns
+
+
 def _rows_of(found: Mapping) -> list[dict]:
-    columns = {name: np.array(found[name]) for name in ("truth", "value", "ceiling", "free")}
-    columns["pipeline"] = np.array(found.get("pipeline", found["truth"]))
+    columns = columns_of(found)
     rows = []
+    known = np.isfinite(columns["truth"] + columns["value"]).all(axis=1)
     for k, label in enumerate(found["labels"]):
         for group, inside in groups_of(columns["truth"], found["labels"]).items():
-            if inside.sum() < FEWEST:
+            if (inside := inside & known).sum() < FEWEST:
                 continue
             part = {name: column[inside, k] for name, column in columns.items()}
             line = {**found["cell"], "label": label, "group": group}

@@ -12,12 +12,13 @@ from starsmith.learners.benchmark import lab
 from starsmith.learners.benchmark.flags import FlagSet, flag_rows
 from starsmith.learners.benchmark.lab import (
     LabSuite,
-    LabTarget,
     list_labs,
     load_lab,
     ratio_of,
     run_lab,
+    train_source,
 )
+from starsmith.learners.benchmark.lab_cells import LabTarget, strategy_of
 from starsmith.learners.transfer.samples import training_view, white_noise
 from tests.cli.conftest import call
 from tests.conftest import star_flux
@@ -33,29 +34,28 @@ SUITE = LabSuite(
 def target(g):
     """Stars whose continuum is tilted by the dial; the truth is its own ceiling."""
     noise = white_noise(50, 200, 1)
-    train, val, test = (toy_sample(n, 20 + n, 0.4 * g, noise) for n in (80, 41, 60))
-    return LabTarget(
-        train=train,
-        val=val,
-        test=test,
-        ceiling=test.labels,
-        free=test.labels,
-        pipeline=test.labels,
-        card={"g": g},
-    )
+    samples = tuple(toy_sample(n, 20 + n, 0.4 * g, noise) for n in (80, 41, 60))
+    truth = samples[2].labels
+    return LabTarget.of_samples(samples, truth, (truth, truth), np.full(60, 100.0), {"g": g})
+
+
+def base_of(suite):
+    """Of stars without a tilt."""
+    noise = white_noise(50, 200, 0)
+    stars, val = toy_sample(250, 1, noise=noise), toy_sample(60, 2, noise=noise)
+    return lambda folder: train_source(suite, stars, val, folder, None)
 
 
 @pytest.mark.slow
 def test_cells_are_done_once_and_judged_against_the_ceiling(tmp_path, monkeypatch):
-    noise = white_noise(50, 200, 0)
-    source = lambda: (toy_sample(250, 1, noise=noise), toy_sample(60, 2, noise=noise))  # noqa: E731
+    source = base_of(SUITE)
     rows = run_lab(SUITE, tmp_path / "lab", source, target)
     found = {(r["g"], r["strategy"]): r["ratio"] for r in rows if r["label"] == "m_h"
              and r["group"] == "all"}  # fmt: skip
     assert len(found) == 4  # zero-shot has no stars to learn from, and nothing else has none
     assert found[1.0, "zero_shot"] < found[0.0, "zero_shot"]
     assert found[1.0, "residual"] > found[1.0, "zero_shot"]
-    monkeypatch.setattr(lab, "finetune", None)
+    monkeypatch.setattr(lab, "run_cell", None)
     assert run_lab(SUITE, tmp_path / "lab", source, target) == rows
     with pytest.raises(DataError, match="holds another suite"):
         run_lab(LabSuite(name="other"), tmp_path / "lab", source, target)
@@ -79,6 +79,13 @@ def test_a_folder_of_fewer_keys_is_the_same_suite(tmp_path):
     lab._same_suite(LabSuite(), tmp_path)
     with pytest.raises(DataError, match="another suite"):
         lab._same_suite(LabSuite(lsf=1.5), tmp_path)
+
+
+def test_a_strategy_has_a_size():
+    assert strategy_of("residual-96").hidden == 96
+    assert (strategy_of("lora-32").rank, strategy_of("lora-32").alpha) == (32, 64.0)
+    with pytest.raises(ConfigError, match="expected one of"):
+        LabSuite(strategies=("full-3",))
 
 
 def test_suites_are_read_and_wrong_ones_refused(tmp_path):
