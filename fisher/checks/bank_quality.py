@@ -8,7 +8,7 @@ from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.errors import ConfigError
 from starsmith.fisher.information.bounds import scaled_condition
 from starsmith.fisher.information.crlb import crlb_from_gram
-from starsmith.fisher.information.grid_nodes import node_spectra, step_error
+from starsmith.fisher.information.grid_nodes import NodeSpectra, node_spectra, step_error
 from starsmith.simulator.prior import Prior
 
 __all__ = ["PUBLISHED", "Finding", "Published", "check_bank"]
@@ -70,6 +70,13 @@ class Finding:
     remark: str
 
 
+def _halved(nodes: np.ndarray) -> bool:
+    """Whether steps are even, or the largest one halved some times: an axis refined in places."""
+    steps = np.diff(nodes)
+    halvings = np.log2(steps.max() / steps) if steps.size else steps
+    return bool(np.all(np.abs(halvings - np.rint(halvings)) <= EVEN))
+
+
 def _axes(bank: Bank) -> list[Finding]:
     findings = []
     for name, nodes in zip(bank.label_names, bank.axes, strict=True):
@@ -79,8 +86,24 @@ def _axes(bank: Bank) -> list[Finding]:
         if not even:
             span += f", steps {steps.min():g}..{steps.max():g}: derivatives allow for it"
         step = float(steps.max()) if steps.size else 0.0
-        findings.append(Finding(f"largest step in {name}", step, "even steps", even, span))
+        expected = "even or halved"
+        findings.append(Finding(f"largest step in {name}", step, expected, _halved(nodes), span))
     return findings
+
+
+def on_even_steps(labels: np.ndarray) -> np.ndarray:
+    """Which nodes (n_node, n_label) lie on the largest steps of axes that are refined in places.
+
+    The published run has nodes on even steps: nodes between them would count a region twice.
+    """
+    kept = np.ones(len(labels), dtype=bool)
+    for column in labels.T:
+        nodes = np.unique(column)
+        steps = np.diff(nodes)
+        if steps.size and _halved(nodes):
+            place = (column - nodes[-1]) / steps.max()  # refined towards the lower end or not
+            kept &= np.abs(place - np.rint(place)) <= EVEN
+    return kept
 
 
 def _missing(bank: Bank, inside: int) -> list[Finding]:
@@ -91,14 +114,23 @@ def _missing(bank: Bank, inside: int) -> list[Finding]:
     return [Finding("missing nodes", float(missing), "0", missing == 0, remark)]
 
 
-def _published(names: tuple[str, ...], target: str, product: float, sigma, rho) -> list[Finding]:
+def _hardest(nodes: NodeSpectra, sigma: np.ndarray, even: np.ndarray) -> str:
+    """Where the tenth of stars is that is hardest to tell: the middle of its labels."""
+    worst = even & (sigma >= np.percentile(sigma[even], 90.0, method="lower"))
+    middle = np.median(nodes.labels[worst], axis=0)
+    return ", ".join(f"{name} {value:g}" for name, value in zip(nodes.names, middle, strict=True))
+
+
+def _published(
+    names: tuple[str, ...], target: str, product: float, sigma: np.ndarray, rho: float, hard: str
+) -> list[Finding]:
     """Set the spread of the bounds beside the published run, where that has such labels."""
     low, middle, high = np.percentile(sigma, [10.0, 50.0, 90.0], method="lower")
     known = PUBLISHED.get(len(names)) if target == "logg" else None
     rows = (
         ("sigma x S/N", product, "product", f"median sigma of {target} x median S/N"),
         ("sigma: median / 10 %", middle / low, "low", "spread towards stars easy to tell"),
-        ("sigma: 90 % / median", high / middle, "high", "spread towards stars hard to tell"),
+        ("sigma: 90 % / median", high / middle, "high", f"stars hard to tell: about {hard}"),
     )
     findings = []
     for name, value, key, remark in rows:
@@ -146,7 +178,8 @@ def check_bank(
     blind = int(np.isinf(sigma).sum())
     ratio = step_error(bank, prior, target, snr)
     coarse = float(np.mean(~((ratio >= STEP_SPAN[0]) & (ratio <= STEP_SPAN[1]))))
-    product = float(np.median(sigma) * np.median(nodes.snr(float(mag[0]))))
+    even = on_even_steps(nodes.labels)
+    product = float(np.median(sigma[even]) * np.median(nodes.snr(float(mag[0]))[even]))
     return (
         *_axes(bank),
         *_missing(bank, len(sigma)),
@@ -160,5 +193,12 @@ def check_bank(
             f"largest of unit-diagonal information; median {np.median(cond):.3g}",
         ),
         Finding("blind nodes", float(blind), "0", blind == 0, f"nothing to be told on {target}"),
-        *_published(nodes.names, target, product, sigma, np.nanmedian(bounds.rho)),
+        *_published(
+            nodes.names,
+            target,
+            product,
+            sigma[even],
+            np.nanmedian(bounds.rho[even]),
+            _hardest(nodes, sigma, even),
+        ),
     )  # fmt: skip

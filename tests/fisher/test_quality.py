@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.fisher.checks.bank_quality import PUBLISHED, check_bank
+from starsmith.fisher.checks.bank_quality import PUBLISHED, check_bank, on_even_steps
 from starsmith.fisher.information.bounds import paper_median
 from starsmith.fisher.information.grid_nodes import node_spectra
 
@@ -24,6 +24,17 @@ def test_uneven_axes_are_told_from_even_ones(found):
     assert found["largest step in logg"].ok
     assert found["largest step in logg"].value == 1.0
     assert not found["largest step in m_h"].ok
+
+
+def test_nodes_between_even_steps_do_not_count_twice():
+    """An axis halved in places is thinned to its largest step; one of odd steps is left alone."""
+    teff, m_h = np.array([3500.0, 3562.5, 3625.0, 3750.0, 4000.0, 4250.0]), [-1.0, -0.25, 0.75]
+    labels = np.stack([part.ravel() for part in np.meshgrid(teff, m_h, indexing="ij")], axis=1)
+
+    kept = on_even_steps(labels)
+
+    assert set(labels[kept, 0]) == {3500.0, 3750.0, 4000.0, 4250.0}
+    assert set(labels[kept, 1]) == set(m_h)
 
 
 def test_missing_nodes_are_counted(toy_bank, prior):
