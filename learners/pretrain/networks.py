@@ -16,8 +16,7 @@ __all__ = ["KINDS", "NETWORKS", "build_pair", "build_pretrained", "kind_of_netwo
 
 TINY = {"dim": 64, "depth": 2, "n_head": 4}
 SMALL = {"dim": 128, "depth": 4, "n_head": 4}
-# chunks of the same share of a spectrum as published: two fifths
-WIDE_PATCHES = {"patch": 64, "stride": 32, "chunk": 8, "statistics": ()}
+WIDE_PATCHES = {"patch": 64, "stride": 64, "chunk": 0, "statistics": ("mean", "log_std")}
 XP_TOKENS = {"patch": 1, "stride": 1, "statistics": ("mean", "std"), "chunk": 20}
 
 NETWORKS: dict[str, tuple[type[nn.Module], dict[str, Any]]] = {

@@ -20,6 +20,7 @@ STATISTICS = {
     "mean": lambda mean, std: mean,
     "std": lambda mean, std: std,
 }
+HIDDEN = 60 / 146  # of the tokens
 LEAST_STD = 1e-6  # of a spectrum that is flat: nothing is divided by zero
 
 
@@ -101,7 +102,7 @@ class MaskedTransformer(nn.Module):
     n_position : int
         Rows of the table of positions; 0 for one each token.
     n_chunk, chunk : int
-        Chunks of tokens that are hidden, and their width.
+        Chunks of tokens that are hidden, and their width; 0 for two fifths of all, as published.
     leaky : bool
         Hide the chosen tokens alone, as published: pixels that they share with their neighbours
         are then shown there. Otherwise a hidden pixel is hidden in every patch that holds it.
@@ -130,10 +131,11 @@ class MaskedTransformer(nn.Module):
         if unknown := set(statistics) - set(STATISTICS):
             raise ConfigError(f"statistics {sorted(unknown)} are not among {', '.join(STATISTICS)}")
         self.n_wave, self.patch, self.stride = n_wave, patch, stride
-        self.statistics, self.leaky, self.chunk, self.n_chunk = statistics, leaky, chunk, n_chunk
+        self.statistics, self.leaky, self.n_chunk = statistics, leaky, n_chunk
         self.n_patch = count_tokens(n_wave, patch, stride)
         self.n_token = self.n_patch + bool(statistics)
-        check_chunks(self.n_token, n_chunk, chunk)
+        self.chunk = chunk or max(1, round(HIDDEN * self.n_token / n_chunk))
+        check_chunks(self.n_token, n_chunk, self.chunk)
         n_position = n_position or self.n_token
         if n_position < self.n_token:
             raise ConfigError(

@@ -196,3 +196,24 @@ def test_report_of_ingest(run):
     """One row: what was read, how fast, in how much memory."""
     printed = run("ingest", "--n", 40, "--n-wave", 128)
     assert re.search(r"^\| 40 \| 128 \| \d+ \| \d+ \| \d+ \|$", printed, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_pretraining_on_a_device_runs_on_a_cpu(run, bank):
+    """A curve of two epochs, and a floor that is a number."""
+    printed = run("gpu_pretrain", "--small", "--bank", bank, "--device", "cpu")
+    assert "val_loss" in printed
+    floor = float(re.search(r"components (\S+)", printed)[1])
+    assert 0.0 < floor < 5.0
+
+
+@pytest.mark.slow
+def test_report_of_pretraining(run, toy_bank, bank, tmp_path):
+    """Every input under every head, and the exact posterior."""
+    counts = {"train": 200, "val": 40, "test": 40}
+    write_dataset(toy_bank, Prior.default(), counts, tmp_path / "d.zarr", seed=1)
+    words = [tmp_path / "d.zarr", "--bank", bank, "--out", tmp_path / "run"]
+    words += ["--epochs", 1, "--numbers", 60, "--set", "patch=8", "--set", "stride=8"]
+    printed = run("pretrain", *words)
+    for row in ("masked network, ridge", "PCA-64, MLP", "pixels, MLP", "exact posterior mean"):
+        assert row in printed

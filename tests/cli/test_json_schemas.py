@@ -40,6 +40,7 @@ LINES = (
     "specfisher map --bank BANK",
     "speclearn models",
     "speclearn train DATA --model ridge --out ridge",
+    "speclearn pretrain autoencoder DATA --epochs 1 --out latent",
     "speclearn evaluate ridge DATA",
     "speclearn info ridge",
     "speclearn predict ridge DATA --out predicted.ecsv",

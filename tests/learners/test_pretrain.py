@@ -97,7 +97,10 @@ def test_another_run_in_the_folder_is_refused(runs):
         pretrain("masked_tiny", data(), dataclasses.replace(MASKED, seed=1), runs[0])
 
 
-@pytest.mark.parametrize("variant", ["base", "split", "pr"])
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("split", "pr")]
+
+
+@pytest.mark.parametrize("variant", ["base", *SLOW])
 def test_pairs_learn_to_name_their_partner(runs, tmp_path, variant):
     recipe, clear = dataclasses.replace(PAIR, epochs=10 if variant == "base" else 2), data(0.01)
     result = align(variant, runs, (clear, clear), recipe, tmp_path / "pair", device="cpu")

@@ -21,6 +21,8 @@ SHORT = {  # options added to a line that starts so, where they are not given
     "speclearn train specvit": "--set epochs=1",
     "speclearn train data.zarr --out models/first": "--set epochs=1 --set epoch_size=1024",
     "speclearn train --online": "--epoch-size 400",
+    "speclearn pretrain masked data.zarr": "--epochs 1",
+    "speclearn pretrain masked --bank": "--epochs 1",
     "specfisher ceiling": "--n-star 300 --n-template 1000",
     "specfisher plan --mag": "--n-star 40",
 }
@@ -40,6 +42,7 @@ EXCEPTIONS = {  # pattern -> why the line is not run; another test holds it
     r"specsim grid check|specfisher check": "minutes of work: tests/cli/test_grid_check.py",
     r"specdata (ingest|fetch|crossmatch|select|compile-labels|info coadd)": BRING
     + "tests/cli/test_ingest.py, tests/data_contract/surveys",
+    r"speclearn pretrain .*(xp|lrs|survey)": BRING + "tests/cli/test_pretrain.py",
     r"specsim explore(?!.*--page)": "serves until it is stopped: tests/cli/test_explore.py",
     r"onnx": "needs the extra `onnx`: tests/learners/test_export.py",
 }

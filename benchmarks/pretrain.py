@@ -1,0 +1,230 @@
+"""How many labels a network saves that learned from spectra without them.
+
+``python -m benchmarks.pretrain data.zarr`` pretrains the tiny masked network on the train split of
+a data set, and compares at equal labels: its vectors, the first 64 principal components of the same
+spectra, and the pixels themselves, each under the same two heads; beside them the exact posterior
+mean. Made for ``specsim generate -n 20000,2000,2000 --out data.zarr``. The time is counted in
+processor seconds of all threads: half of them is the wall time of two idle cores.
+"""
+
+import argparse
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.decomposition import PCA
+
+from starsmith.data_contract.bank.bank_file import Bank, load_bank
+from starsmith.data_contract.dataset.split import Split
+from starsmith.data_contract.dataset.training import TrainingSplit
+from starsmith.data_contract.text_tables import text_table
+from starsmith.fisher.posterior.posterior_mean import posterior_mean
+from starsmith.learners.pretrain.encoder import Encoder, open_encoder
+from starsmith.learners.pretrain.recipes import load_pretraining
+from starsmith.learners.pretrain.training import pretrain
+from starsmith.simulator.generation.recorded import open_recorded, recorded_bank
+from starsmith.simulator.prior import Prior
+
+LABELS = ("teff", "logg", "m_h")
+NUMBERS = (100, 500, 2000)
+N_DRAW, N_COMPONENT, N_BOOTSTRAP = 5, 64, 500
+PENALTIES = 10.0 ** np.arange(-3.0, 4.5, 0.5)  # of a labelled star
+FOLDS = 5
+PATIENCE, MOST_EPOCHS = 20, 300
+
+
+def cpu_seconds() -> float:
+    """Processor time of this process and of those it has waited for, all threads."""
+    return sum(os.times()[:4])
+
+
+@dataclass(frozen=True)
+class Stars:
+    """Inputs of some stars by kind, and their labels.
+
+    Attributes
+    ----------
+    inputs : dict of str to float64 arrays, shape (n_star, n_input)
+    labels : float64, shape (n_star, n_label)
+    """
+
+    inputs: dict[str, np.ndarray]
+    labels: np.ndarray
+
+
+def features_of(encoder: Encoder, pca: PCA, split: TrainingSplit, rows: slice) -> Stars:
+    """Vectors, principal components and pixels of some stars under their noise of record."""
+    seen = split.observe(rows)
+    scaled = encoder.scaled(seen.flux, seen.error)
+    labels = np.stack([split.label(name)[rows] for name in LABELS], axis=1)
+    inputs = {
+        "masked network": encoder.encode(seen.flux, seen.error).astype(np.float64),
+        f"PCA-{N_COMPONENT}": pca.transform(scaled).astype(np.float64),
+        "pixels": scaled,
+    }
+    return Stars(inputs, labels)
+
+
+def ridge(x: np.ndarray, y: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """Predictions of ridge regression whose penalty five folds choose, label by label."""
+
+    def solutions(x: np.ndarray, y: np.ndarray, new: np.ndarray) -> np.ndarray:
+        left, values, right = np.linalg.svd(x - x.mean(0), full_matrices=False)
+        projected, moved = left.T @ (y - y.mean(0)), (new - x.mean(0)) @ right.T
+        gains = values / (values**2 + PENALTIES[:, None] * len(x))
+        return y.mean(0) + np.einsum("nk,pk,kl->pnl", moved, gains, projected)
+
+    folds = np.arange(len(x)) % FOLDS
+    squared = np.zeros((len(PENALTIES), y.shape[1]))
+    for fold in range(FOLDS):
+        inside, outside = folds != fold, folds == fold
+        found = solutions(x[inside], y[inside], x[outside])
+        squared += ((found - y[outside]) ** 2).sum(axis=1)
+    return solutions(x, y, new)[squared.argmin(0), :, np.arange(y.shape[1])].T
+
+
+def mlp(x: np.ndarray, y: np.ndarray, new: np.ndarray, seed: int) -> np.ndarray:
+    """Predictions of a network with two hidden layers, stopped by a fifth of the stars."""
+    torch.manual_seed(seed)
+    network = torch.nn.Sequential(
+        torch.nn.Linear(x.shape[1], 256),
+        torch.nn.ReLU(),
+        torch.nn.Dropout(0.2),
+        torch.nn.Linear(256, 64),
+        torch.nn.ReLU(),
+        torch.nn.Linear(64, y.shape[1]),
+    )
+    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=1e-2)
+    mean, std = y.mean(0), y.std(0)
+    data = [torch.from_numpy(a).float() for a in (x, (y - mean) / std, new)]
+    held = len(x) // 5
+    best, answer, waited = np.inf, np.zeros((len(new), y.shape[1])), 0
+    for _ in range(MOST_EPOCHS):
+        network.train()
+        for rows in (torch.randperm(len(x) - held) + held).split(32):
+            loss = ((network(data[0][rows]) - data[1][rows]) ** 2).mean()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        network.eval()
+        with torch.no_grad():
+            score = float(((network(data[0][:held]) - data[1][:held]) ** 2).mean())
+            waited += 1
+            if score < best:
+                best, answer, waited = score, network(data[2]).numpy(), 0
+        if waited >= PATIENCE:
+            break
+    return answer * std + mean
+
+
+def squared_errors(train: Stars, test: Stars, number: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Squared errors of every kind of input and head, mean over draws of labelled stars."""
+    heads: dict[str, Callable] = {"ridge": lambda x, y, new, seed: ridge(x, y, new), "MLP": mlp}
+    for kind, everyone in train.inputs.items():
+        mean, std = everyone.mean(0), everyone.std(0) + 1e-9
+        new = (test.inputs[kind] - mean) / std
+        for head, fitted in heads.items():
+            total = np.zeros_like(test.labels)
+            for draw in range(N_DRAW):
+                rows = np.random.default_rng([number, draw]).permutation(len(everyone))[:number]
+                x = (everyone[rows] - mean) / std
+                total += (fitted(x, train.labels[rows], new, draw) - test.labels) ** 2
+            yield f"{kind}, {head}", total / N_DRAW
+
+
+def rows_of(found: dict[str, np.ndarray], truth: np.ndarray, number: int | str) -> list[dict]:
+    """R² of every estimator with a 90 % interval over test stars, and what it gains on others."""
+    picks = np.random.default_rng(0).integers(0, len(truth), (N_BOOTSTRAP, len(truth)))
+    rows = []
+    for name, squared in found.items():
+        row: dict[str, object] = {"labels": number, "estimator": name}
+        for k, label in enumerate(LABELS):
+            spread = truth[picks, k].var(axis=1)
+            drawn = 1 - squared[picks, k].mean(axis=1) / spread
+            low, high = np.percentile(drawn, [5, 95])
+            value = 1 - squared[:, k].mean() / truth[:, k].var()
+            row[f"R2 {label}"] = f"{value:.3f} ({low:.3f} to {high:.3f})"
+        rows.append(row)
+    return rows
+
+
+def gains(found: dict[str, np.ndarray], truth: np.ndarray, number: int) -> list[dict]:
+    """R² of the network's vectors less those of the other inputs, best head each, star by star."""
+    picks = np.random.default_rng(0).integers(0, len(truth), (N_BOOTSTRAP, len(truth)))
+    rows = []
+    for other in (f"PCA-{N_COMPONENT}", "pixels"):
+        row: dict[str, object] = {"labels": number, "masked network less": other}
+        for k, label in enumerate(LABELS):
+            own, theirs = (
+                min((s[:, k] for n, s in found.items() if n.startswith(kind)), key=np.mean)
+                for kind in ("masked network", other)
+            )
+            apart = (theirs - own)[picks].mean(axis=1) / truth[picks, k].var(axis=1)
+            low, high = np.percentile(apart, [5, 95])
+            value = (theirs - own).mean() / truth[:, k].var()
+            row[f"R2 {label}"] = f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
+        rows.append(row)
+    return rows
+
+
+def main() -> None:
+    """Pretrain, compare, print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--bank", type=Path, help="by default the one the data were made with")
+    parser.add_argument("--out", type=Path, default=Path("models/masked_tiny"))
+    parser.add_argument("--epochs", type=int, default=50)
+    parser.add_argument("--set", action="append", default=[], help="option of the network, k=v")
+    parser.add_argument("--numbers", type=int, nargs="+", default=NUMBERS)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    options = {k: json.loads(v) for k, _, v in (word.partition("=") for word in given.set)}
+    dataset = open_recorded(given.data)
+    view = dataset.training()
+    start = cpu_seconds()
+    recipe = load_pretraining("masked_tiny", epochs=given.epochs, options=options)
+    result = pretrain("masked_tiny", view, recipe, given.out, device="cpu", progress=tell)
+    spent = cpu_seconds() - start
+    encoder = open_encoder(result.path, device="cpu")
+    seen = view.train.observe()
+    pca = PCA(N_COMPONENT, svd_solver="randomized", random_state=0)
+    pca.fit(encoder.scaled(seen.flux, seen.error))
+    train = features_of(encoder, pca, view.train, slice(0, 4 * max(given.numbers)))
+    test = features_of(encoder, pca, dataset.split("test"), slice(None))
+    tables, differences = [], []
+    for number in given.numbers:
+        found = dict(squared_errors(train, test, number))
+        tables += rows_of(found, test.labels, number)
+        differences += gains(found, test.labels, number)
+    bank = load_bank(given.bank) if given.bank else recorded_bank(dataset)
+    best = ceiling(bank, dataset.split("test"), test.labels)
+    tables += rows_of({"exact posterior mean": best}, test.labels, "none")
+    loss = result.metrics["val_loss"]
+    print(
+        f"Pretrained on {len(view.train)} spectra for {recipe.epochs} epochs, {spent:.0f} CPU s; "
+        f"validation loss {loss:.4f} of 1\n\n{text_table(tables)}\n\n{text_table(differences)}"
+    )
+    if given.json:
+        given.json.write_text(json.dumps({"cpu": spent, "rows": tables, "gains": differences}))
+
+
+def ceiling(bank: Bank, test: Split, truth: np.ndarray) -> np.ndarray:
+    """Squared errors of the exact posterior mean."""
+    seen = test.observe()
+    exact = posterior_mean(bank, Prior.default(), seen.flux, seen.error, test.draws.conditions)
+    columns = [bank.label_names.index(name) for name in LABELS]
+    return (exact.mean[:, columns] - truth) ** 2
+
+
+def tell(row: dict) -> None:
+    """One line an epoch."""
+    if row.get("epoch"):
+        print(row["epoch"], f"{row['train_loss']:.4f} {row['val_loss']:.4f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
