@@ -18,7 +18,9 @@ __all__ = ["Chain", "Stage", "read_chain", "run_chain"]
 
 OF_STRATEGY = {field.name for field in fields(Strategy)} - {"name"}
 OF_PLAN = {field.name for field in fields(Plan)} - {"strategy", "strata"}
-OF_STAGE = {"name", "data", "strategy", "stratify", "as_published"} | OF_STRATEGY | OF_PLAN
+OPTIONS = {"lr": "rates", "target": "labels"}  # of `speclearn finetune` -> lists of a plan
+OF_STAGE = {"name", "data", "strategy", "stratify", "as_published", *OPTIONS} | OF_STRATEGY
+OF_STAGE |= OF_PLAN - {*OPTIONS.values()}
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,11 @@ def read_chain(path: Path) -> Chain:
     names = [stage.name for stage in found]
     if len(set(names)) < len(names):
         raise ConfigError(f"{path}: stages {names}; give every stage a name of its own")
+    if early := [one.name for one in found[:-1] if one.plan.strategy.name == "residual"]:
+        raise ConfigError(
+            f"{path}: stage {early[0]!r} adds a residual head, which no stage can follow; make it "
+            "the last one, or give it another strategy"
+        )
     return Chain(home / base, tuple(home / name for name in trained), found)
 
 
@@ -85,11 +92,15 @@ def _stage(entry: object, home: Path, origin: str) -> Stage:
         raise ConfigError(f"{origin}: write stages as [[stage]]")
     if unknown := sorted(set(entry) - OF_STAGE):
         raise ConfigError(f"{origin}: unknown keys {unknown}; known are {sorted(OF_STAGE)}")
+    entry = {"strategy": "residual"} | entry
     if missing := [n for n in ("name", "data", "strategy") if not isinstance(entry.get(n), str)]:
         raise ConfigError(f"{origin}: {', '.join(missing)} is missing or no text")
     if Path(entry["name"]).name != entry["name"] or entry["name"] in (".", ".."):
         raise ConfigError(f"{origin}: name {entry['name']!r} is no name of a folder")
     given = {key: tuple(v) if isinstance(v, list) else v for key, v in entry.items()}
+    for option in given.keys() & OPTIONS.keys():
+        value = given.pop(option)
+        given[OPTIONS[option]] = value if isinstance(value, tuple) else (value,)
     try:
         strategy = Strategy(
             name=given["strategy"], **{k: v for k, v in given.items() if k in OF_STRATEGY}

@@ -156,14 +156,14 @@ data = "{data}"
 strategy = "full"
 n = 60
 epochs = 3
-rates = [1e-3]
+lr = 1e-3
 [[stage]]
 name = "b"
 data = "{data}"
 strategy = "lora"
 n = 40
 epochs = 3
-rates = [1e-3]
+lr = 1e-3
 """
 
 
@@ -199,7 +199,8 @@ def test_a_chain_goes_on_where_it_was_killed(base, dataset, tmp_path, monkeypatc
         ('name = "b"', 'name = "../b"', "no name of a folder"),
         ("epochs = 3", "epochs = -3", "epochs"),
         ("n = 60", "n = 900", "--n 900"),
-        ("rates = [1e-3]", 'rates = "fast"', "stage 1"),
+        ("lr = 1e-3", 'lr = "fast"', "stage 1"),
+        ('strategy = "full"', 'strategy = "residual"', "no stage can follow"),
         ("base =", "bass =", "unknown keys ['bass']"),
     ],
 )

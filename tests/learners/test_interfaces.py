@@ -1,5 +1,7 @@
 """scikit-learn, a network of one's own, and loggers, each with the real library."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -107,6 +109,39 @@ def test_scores_reach_tensorboard(tmp_path):
     assert b"val_mae/logg" in content
 
 
+def test_scores_reach_wandb(tmp_path, monkeypatch):
+    """Offline, as on a cluster's node: its own file of the run holds every number."""
+    pytest.importorskip("wandb", reason="wandb is not installed")
+    from starsmith.learners.interfaces.loggers import training_logger
+
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    write = training_logger("wandb", tmp_path, name="first")
+    for epoch in (1, 2):
+        write({"epoch": epoch, "val_mae": {"logg": 0.5 / epoch}})
+    import wandb
+
+    wandb.finish()
+    (file,) = tmp_path.rglob("run-*.wandb")
+    end = time.monotonic() + 10.0  # its service writes on for a moment
+    while not (wrote := b"0.25" in (kept := file.read_bytes())) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert wrote
+    assert b"val_mae/logg" in kept
+
+
+def test_scores_reach_mlflow(tmp_path):
+    mlflow = pytest.importorskip("mlflow", reason="MLflow is not installed")
+    from starsmith.learners.interfaces.loggers import training_logger
+
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    write = training_logger("mlflow")
+    with mlflow.start_run() as run:
+        for epoch in (1, 2):
+            write({"epoch": epoch, "val_mae": {"logg": 0.5 / epoch}})
+    history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "val_mae/logg")
+    assert [(one.step, one.value) for one in history] == [(1, 0.5), (2, 0.25)]
+
+
 def test_an_unknown_logger_is_answered():
     from starsmith.learners.interfaces.loggers import training_logger
 
@@ -140,7 +175,7 @@ def test_the_pair_for_sbi_draws_stars_of_these_parameters(toy_bank):
 
 
 @pytest.mark.slow
-def test_sbi_learns_a_posterior_from_the_pair(toy_bank):
+def test_sbi_learns_a_posterior_from_the_pair(toy_bank, tmp_path, monkeypatch):
     """A minute of NPE: the truth of a bright star lies within its posterior."""
     inference = pytest.importorskip("sbi.inference", reason="sbi comes with starsmith[sbi]")
     from starsmith.learners.interfaces.sbi_pair import simulator_and_prior
@@ -148,6 +183,7 @@ def test_sbi_learns_a_posterior_from_the_pair(toy_bank):
     ranges = Prior.default().with_ranges(mag=(17.0, 17.0)).ranges
     simulate, prior, names = simulator_and_prior(toy_bank, ranges)
     theta = prior.sample((1500,))
+    monkeypatch.chdir(tmp_path)  # where sbi writes its log
     trainer = inference.NPE(prior)
     trainer.append_simulations(theta, simulate(theta)).train(max_num_epochs=30)
     truth = torch.tensor([4750.0, 2.5, -1.0])

@@ -25,6 +25,7 @@ SHORT = {  # options added to a line that starts so, where they are not given
     "speclearn pretrain masked --bank": "--epochs 1",
     "specfisher ceiling": "--n-star 300 --n-template 1000",
     "specfisher plan --mag": "--n-star 40",
+    "speclearn finetune": "--epochs 1 --lr 1e-3",
 }
 BRING = "files only a reader has; "
 EXCEPTIONS = {  # pattern -> why the line is not run; another test holds it
@@ -33,6 +34,7 @@ EXCEPTIONS = {  # pattern -> why the line is not run; another test holds it
     r"instrument import|instrument validate": BRING + "tests/simulator/test_calculator.py",
     r"mine\.toml|my_suite\.toml": BRING + "tests/simulator/test_instrument_files.py, test_suite.py",
     r"demo5d|five": "minutes of synthesis: benchmarks of five labels",
+    r"demo-optical|demo-h": "minutes of synthesis: tests/simulator/test_wide_ranges.py",
     r"--by-arm": "needs a grid of all arms: tests/fisher/test_arms.py",
     r"--a-m": "needs a grid with five labels, as above",
     r"speclearn bench (?!.*--plan)": "minutes of training: tests/cli/test_bench.py",

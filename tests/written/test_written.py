@@ -25,6 +25,10 @@ MADE = (  # what lines read: made in this order, in one folder
     "--target m_h --out compressed",
     "speclearn train data.zarr --model specvit_tiny --epochs 1 --set loss=gaussian_nll --out sure",
     "speclearn train data.zarr --model ridge --out ridge",
+    "specsim generate -n 3000 --seed 8 --out stars.zarr",
+    "speclearn train data.zarr --model mlp --epochs 1 --target logg --target m_h --out mlp",
+    "speclearn finetune mlp stars.zarr --epochs 1 --lr 1e-3 --seeds 2 --out mlp-residual",
+    "speclearn finetune vit stars.zarr --strategy lora --epochs 1 --lr 1e-3 --out vit-lora",
     "speclearn train data.zarr --model gridposterior --out gp",
     "speclearn evaluate vit data.zarr --out predictions.ecsv",
     "speclearn evaluate ridge data.zarr --out trees.ecsv",
@@ -41,8 +45,10 @@ SAME = {  # names of lines that are others' files
     "spec.ecsv": "star.ecsv",
     "bosz.zarr": "grid.zarr",
     "other.zarr": "data.zarr",
+    "desi.zarr": "stars.zarr",
 }
 BY_HAND = """
+import shutil
 import numpy as np
 from astropy.table import Table
 from starsmith.data_contract.grid.grid_file import write_grid
@@ -55,6 +61,9 @@ for name in ("galaxy.ecsv", "sun.ecsv"):
     table.write(name, format="ascii.ecsv")
 for k, name in enumerate(("survey_train.ecsv", "survey_test.ecsv")):
     Table({"targetid": np.arange(5) + 5 * k}).write(name, format="ascii.ecsv")
+shutil.copytree("vit", "moved/vit")
+stage = "[[stage]]\\nname = '{0}'\\nstrategy = '{0}'\\ndata = 'stars.zarr'\\nepochs = 1\\n"
+open("chain.toml", "w").write("base = 'mlp'\\n" + stage.format("full") + stage.format("residual"))
 open("run.toml", "w").write("n = 300\\nmag = [20.5, 22.5]\\n")
 """
 LINES = shown()
