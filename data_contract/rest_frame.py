@@ -1,5 +1,6 @@
 """Spectra moved by their radial velocity onto the same pixels, at rest."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -11,13 +12,21 @@ from starsmith.data_contract.masks import mask_value
 from starsmith.data_contract.observed import Observed
 from starsmith.data_contract.unit_conversion import plain_value
 
-__all__ = ["RV_METHOD", "shift_to_rest"]
+__all__ = ["RV_METHOD", "shift_to_rest", "stretch_of"]
 
 FASTEST = 3000.0  # km/s; a galaxy's velocity is no star's
 GAP = 3.0  # median pixels; wider steps of wavelength lie between arms
 
 RV_METHOD = "cubic spline between pixels, arm by arm"
 """How a shifted spectrum is brought back onto the pixels, in words."""
+
+
+def stretch_of(rv: float) -> float:
+    """Observed wavelength over that at rest, √((1+β)/(1-β)) with β = v/c; rv in km/s."""
+    if not abs(rv) <= FASTEST:
+        raise DataError(f"a radial velocity of {rv:g} km/s; expected -{FASTEST:g} to {FASTEST:g}")
+    beta = rv / LIGHT_SPEED_KM_S
+    return math.sqrt((1.0 + beta) / (1.0 - beta))
 
 
 def shift_to_rest(observed: Observed, rv: float) -> Observed:
@@ -46,12 +55,9 @@ def shift_to_rest(observed: Observed, rv: float) -> Observed:
         If the velocity is no star's.
     """
     rv = plain_value("rv", rv)
-    if not abs(rv) <= FASTEST:
-        raise DataError(f"a radial velocity of {rv:g} km/s; expected -{FASTEST:g} to {FASTEST:g}")
     if rv == 0.0:
         return observed
-    beta = rv / LIGHT_SPEED_KM_S
-    stretch = np.sqrt((1.0 + beta) / (1.0 - beta))
+    stretch = stretch_of(rv)
     n_wave = observed.wave.size
     flux, error = np.zeros(n_wave), np.ones(n_wave)
     usable = np.zeros(n_wave, dtype=bool)

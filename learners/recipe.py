@@ -14,6 +14,7 @@ from starsmith.learners.published import published_table
 from starsmith.learners.recipe_kinds import (
     LOSSES,
     UNCERTAIN_LOSSES,
+    AnyInstrumentRecipe,
     CompressedRecipe,
     NetworkRecipe,
     PosteriorRecipe,
@@ -26,6 +27,7 @@ from starsmith.learners.recipe_kinds import (
 __all__ = [
     "LOSSES",
     "UNCERTAIN_LOSSES",
+    "AnyInstrumentRecipe",
     "CompressedRecipe",
     "NetworkRecipe",
     "PosteriorRecipe",
@@ -52,6 +54,7 @@ Recipe = (
     | PosteriorRecipe
     | TemplateRecipe
     | CompressedRecipe
+    | AnyInstrumentRecipe
 )
 
 KINDS = {
@@ -62,6 +65,7 @@ KINDS = {
     "template": TemplateRecipe,
     "compressed": CompressedRecipe,
     "pretrain": PretrainRecipe,
+    "any_instrument": AnyInstrumentRecipe,
 }
 _ADDED: set[str] = set()
 

@@ -10,6 +10,7 @@ __all__ = [
     "HEADS",
     "LOSSES",
     "UNCERTAIN_LOSSES",
+    "AnyInstrumentRecipe",
     "CompressedRecipe",
     "NetworkRecipe",
     "PosteriorRecipe",
@@ -343,4 +344,63 @@ class CompressedRecipe:
             _require(getattr(self, key) >= 0, key, getattr(self, key), "zero or more")
         most = self.epoch_size * self.n_noise
         _require(self.batch_size <= most, "batch_size", self.batch_size, f"at most {most}")
+        check_seed(self.seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnyInstrumentRecipe:
+    """How one network for every instrument is trained: on native pixels of several at once.
+
+    Attributes
+    ----------
+    n_key : int
+        Spectra, besides the mean, that the keys of pixels are values of.
+    head : str
+        As of ``compressed``.
+    components : int
+        Of the mixture, or of every conditional density of the flow.
+    mean_weight : float
+        Of the squared error of the mean, beside the log density; of ``gaussian``, ``mixture``.
+    width, depth : int
+        Of the hidden layers.
+    residual : bool
+        Whether a layer adds to the one before it.
+    epochs : int
+        Rounds of stars.
+    epoch_size : int
+        Stars of one round, of all instruments together and of each alike many.
+    seconds : float
+        Rounds are as many as fit, as far as the first one tells; 0 for ``epochs``.
+    batch_size, learning_rate, weight_decay : numbers
+        Of AdamW; the peak of a one-cycle schedule.
+    grad_clip : float
+        Largest norm of a gradient.
+    seed : int
+        Of noise, gaps, weights and order.
+    """
+
+    n_key: int = 40
+    head: str = "truncated"
+    components: int = 4
+    mean_weight: float = 0.5
+    width: int = 256
+    depth: int = 3
+    residual: bool = False
+    epochs: int = 40
+    epoch_size: int = 8192
+    seconds: float = 0.0
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    grad_clip: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self):
+        _require(self.head in HEADS, "head", self.head, f"one of {', '.join(HEADS)}")
+        for key in ("n_key", "components", "width", "depth", "epochs", "epoch_size", "batch_size"):
+            _require(getattr(self, key) > 0, key, getattr(self, key), "a positive number")
+        for key in ("learning_rate", "grad_clip"):
+            _require(getattr(self, key) > 0, key, getattr(self, key), "a positive number")
+        for key in ("mean_weight", "seconds", "weight_decay"):
+            _require(getattr(self, key) >= 0, key, getattr(self, key), "zero or more")
         check_seed(self.seed)

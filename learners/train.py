@@ -64,6 +64,10 @@ def check_request(
         if not len(split):
             raise DataError(f"split {split.name!r} of the data set holds no spectra")
         check_known(split, model, kind, labels)
+    if getattr(view, "others", ()) and not kind.any_pixels:
+        raise ConfigError(
+            f"--also: {model!r} learns from one data set; drop it, or --model any_instrument"
+        )
     if getattr(view, "online", False):
         if not (kind.is_network or kind.draws_stars):
             raise ConfigError(f"--online: {model!r} is no network; train it on a data set")

@@ -42,6 +42,10 @@ class PredictOptions:
         type=float,
         help="Radial velocity of the star [km/s], taken out.  [default: the file's, or measured]",
     )
+    resolution: float | None = option(
+        type=click.FloatRange(10, 1e6),
+        help="Wavelength over FWHM of lines of FILE, where it does not say.",
+    )
     strict: bool = option(is_flag=True, help="Exit with 3 where a prediction has a quality flag.")
     velocity: bool = option(
         is_flag=True, help="Radial velocity too, measured whatever the file says [km/s]."
@@ -97,8 +101,8 @@ def predict(options: PredictOptions) -> None:
     from starsmith.learners import load_checkpoint
 
     is_spectrum = options.source.is_file()
-    if not is_spectrum and (options.air or options.rv is not None):
-        raise click.UsageError("--air and --rv are of a file; a data set knows both")
+    if not is_spectrum and (options.air or options.rv is not None or options.resolution):
+        raise click.UsageError("--air, --rv, --resolution are of a file; a data set knows them")
     if options.posterior == "samples" and not (is_spectrum and options.out):
         raise click.UsageError("--posterior samples are of a file, and go to a table: add --out")
     if options.velocity and not is_spectrum and options.out:
@@ -144,6 +148,7 @@ def _of_file(predictor: "Predictor", options: PredictOptions) -> list[dict]:
     for number, spectrum in enumerate(read_any(options.source, options.air)):
         name = spectrum.source_id or f"spectrum {number}"
         try:
+            spectrum = spectrum.seen_at(options.resolution)
             estimates, matched = matcher.predict(spectrum, options.rv)
         except DataError as problem:
             refused.append(f"{name}: {problem}")
@@ -152,7 +157,7 @@ def _of_file(predictor: "Predictor", options: PredictOptions) -> list[dict]:
             click.echo(f"{name}: {'; '.join(matched.done)}", err=True)
         found = [{"spectrum": name} | _label_row(estimate) for estimate in estimates]
         if options.posterior or options.corner:
-            drawn = _drawn(predictor, matched.seen[None], options)
+            drawn = _drawn(matched.predictor, matched.seen[None], options)
             _add_quantiles(found, drawn)
             draws.append((name, drawn))
         if options.velocity:
@@ -278,10 +283,11 @@ def _tell_modes(name: str, found: "MeasuredVelocity") -> None:
 def _of_split(predictor: "Predictor", options: PredictOptions) -> list[dict]:
     """Predict a split of a data set, and write a table where asked; a row per spectrum."""
     from starsmith.data_contract.predictions import write_predictions
-    from starsmith.learners.prediction.matching import predict_any
+    from starsmith.learners.prediction.matching import predict_any, predictor_of
     from starsmith.simulator.generation.recorded import open_recorded
 
     split = open_recorded(options.source).split(options.split)
+    predictor = predictor_of(predictor, split)
     predictions = predict_any(predictor, split)
     if options.out:
         write_predictions(options.out, predictions)

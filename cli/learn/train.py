@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["TrainRequest", "online_stars", "ranges_given", "settings_of", "train", "train_model"]
 
 DATA = Path("data.zarr")
-NETWORK, DRAWS_STARS = "specvit_tiny", "compressed"
+NETWORK, DRAWS_STARS, ANY_INSTRUMENT = "specvit_tiny", "compressed", "any_instrument"
 RECIPE_KEYS = ("epochs", "batch_size", "learning_rate", "seed", "epoch_size")
 
 
@@ -62,6 +62,11 @@ class TrainRequest:
         shell_complete=complete_models,
         help="One of `speclearn models`.  [default: compressed; specvit_tiny for stars that it "
         "cannot draw: moving, reddened, or of a table]",
+    )
+    also: tuple[Path, ...] = option(
+        type=EXISTING,
+        multiple=True,
+        help="Data set of another instrument that any_instrument learns from too; may be repeated.",
     )
     target: tuple[str, ...] = option(
         type=Labels(),
@@ -131,6 +136,8 @@ class TrainRequest:
 
         if self.model is not None:
             return self.model
+        if self.also:
+            return ANY_INSTRUMENT
         if self.recipe is not None:
             return self.recipe if self.recipe in list_models() else NETWORK
         return default_model(open_run(data)) if data else DRAWS_STARS
@@ -149,13 +156,16 @@ class TrainRequest:
 
     def view(self, model: str, data: Path | None, seed: int) -> "View":
         """What is learned from: a data set, or stars drawn from a bank that it validates."""
+        from starsmith.data_contract.dataset.training import join_views
         from starsmith.learners.estimators.registry import with_forward
         from starsmith.simulator.generation.recorded import open_recorded
 
         if self.online:
             return online_stars(data, self.bank, self.ranges, seed)
         dataset = open_recorded(data)
-        return with_forward(model, dataset.training(), dataset, told_bank)
+        others = [open_recorded(path).training() for path in self.also]
+        view = join_views([dataset.training(), *others])
+        return with_forward(model, view, dataset, told_bank)
 
 
 def settings_of(settings: tuple[str, ...], changes: dict) -> dict:
@@ -233,6 +243,7 @@ def online_stars(
         "speclearn train data.zarr --model ridge --target logg --out ridge/",
         "speclearn train data.zarr --model specvit_tiny --out vit/ --epochs 5",
         "speclearn train data.zarr --model specvit --recipe paper --published --out vit/",
+        "speclearn train pfs.zarr --also desi.zarr --target teff --target logg --out any/",
         "speclearn train --bank bank.zarr --online --model specvit --mag 20.5-22.5 --out vit/",
     ),
     resume="the last finished epoch is kept; run the same command again to continue",

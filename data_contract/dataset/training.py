@@ -6,8 +6,9 @@ and for no other. That is a guard of the interface, not secrecy: whoever opens t
 read everything in them.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from starsmith.data_contract.dataset.split import SpectrumView, Split
 from starsmith.data_contract.noise.view import true_error
 from starsmith.data_contract.snr_units import line_widths
 
-__all__ = ["KeyedSpectra", "TrainingSplit", "TrainingView", "line_fwhm"]
+__all__ = ["KeyedSpectra", "TrainingSplit", "TrainingView", "join_views", "line_fwhm"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +187,8 @@ class TrainingView:
         Label of a demonstration grid, else empty.
     versions : dict of str to str
         Software that made the spectra.
+    others : tuple of TrainingView
+        Of other instruments, for a model that learns from several at once.
     """
 
     train: TrainingSplit
@@ -193,3 +196,15 @@ class TrainingView:
     digest: str
     notice: str
     versions: dict[str, str] = field(default_factory=dict)
+    others: tuple["TrainingView", ...] = ()
+
+
+def join_views(views: Sequence[TrainingView]) -> TrainingView:
+    """Views of several instruments as one: the first, with the others beside it."""
+    first, *others = views
+    if not others:
+        return first
+    text = " ".join(view.digest for view in views)
+    notices = dict.fromkeys(view.notice for view in views if view.notice)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return replace(first, others=tuple(others), digest=digest, notice="; ".join(notices))

@@ -1,7 +1,7 @@
 """One observed spectrum of a survey: arms on native pixels, and what is known of the star."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -211,6 +211,16 @@ class SurveySpectrum:
             "frame": self.velocity.frame,
             "labels": " ".join(self.labels),
         }
+
+    def seen_at(self, resolution: float | None) -> "SurveySpectrum":
+        """The same with lines of this λ/FWHM in every arm that does not know its own."""
+        if resolution is None:
+            return self
+        arms = (
+            replace(arm, fwhm=arm.wave / resolution) if arm.fwhm is None else arm
+            for arm in self.arms
+        )
+        return replace(self, arms=tuple(arms))
 
     @property
     def source_id(self) -> str:

@@ -25,7 +25,7 @@ from starsmith.learners.compressed.posterior import Box
 from starsmith.learners.compressed.sight import Eye, Sight, build_guess
 from starsmith.learners.estimators.registry import Forward, Task
 from starsmith.learners.preprocess import iterate_blocks, select_labels
-from starsmith.learners.recipe import CompressedRecipe
+from starsmith.learners.recipe import AnyInstrumentRecipe, CompressedRecipe
 from starsmith.learners.run_folder import METRICS
 from starsmith.learners.scores.metrics import mae, r2, rmse
 
@@ -188,7 +188,9 @@ def train_network(task: Task, forward: Forward, started: float) -> Trained:
     return Trained(network.eval(), eye, box, best[0], number, likelihood)
 
 
-def adam(network: torch.nn.Module, recipe: CompressedRecipe, rate: float) -> torch.optim.AdamW:
+def adam(
+    network: torch.nn.Module, recipe: CompressedRecipe | AnyInstrumentRecipe, rate: float
+) -> torch.optim.AdamW:
     """AdamW at a multiple of the recipe's learning rate."""
     return torch.optim.AdamW(
         [{"params": list(network.parameters()), "peak": rate * recipe.learning_rate}],
@@ -228,7 +230,7 @@ def learn_round(
     loss_of: Callable[[torch.Tensor], torch.Tensor],
     n: int,
     optimiser: torch.optim.Optimizer,
-    recipe: CompressedRecipe,
+    recipe: CompressedRecipe | AnyInstrumentRecipe,
     done: tuple[float, float],
 ) -> float:
     """Learn from every star of a round once, in random order; returns the mean loss.
@@ -241,7 +243,7 @@ def learn_round(
         Stars.
     optimiser : Optimizer
         Its groups have a ``peak``.
-    recipe : CompressedRecipe
+    recipe : CompressedRecipe or AnyInstrumentRecipe
     done : (float, float)
         Share of all rounds that is done before this one and after it.
     """
@@ -254,6 +256,9 @@ def learn_round(
         loss = loss_of(batch)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        if isinstance(recipe, AnyInstrumentRecipe):
+            parameters = [p for group in optimiser.param_groups for p in group["params"]]
+            torch.nn.utils.clip_grad_norm_(parameters, recipe.grad_clip)
         optimiser.step()
         total += loss.item() * len(batch)
     if not math.isfinite(total):

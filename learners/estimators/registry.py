@@ -182,6 +182,9 @@ class Kind:
         Whether a benchmark's seed changes it.
     draws_stars : bool
         Whether it draws its training stars from the bank, and needs data to validate only.
+    any_pixels : bool
+        Whether it reads spectra on pixels it was not trained on: its estimator has
+        ``on(wave, fwhm)``, and its view may have ``others``.
     """
 
     recipe: type
@@ -195,12 +198,14 @@ class Kind:
     is_network: bool = False
     uses_seed: bool = True
     draws_stars: bool = False
+    any_pixels: bool = False
 
 
 NETWORK = "training.network"
 SIMPLEST = "ridge"
 """Model of who names none and has no data set: fitted in a moment, without torch."""
 _HOME = {
+    "any_instrument": "any_instrument.estimator",
     "compressed": "compressed.estimator",
     "gridposterior": "estimators.grid_posterior",
     "lightgbm": "estimators.trees",

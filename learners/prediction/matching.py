@@ -12,7 +12,7 @@ from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.observed import Observed
 from starsmith.data_contract.predictions import Predictions
 from starsmith.data_contract.quality import quality_value
-from starsmith.data_contract.rest_frame import RV_METHOD, shift_to_rest
+from starsmith.data_contract.rest_frame import RV_METHOD, shift_to_rest, stretch_of
 from starsmith.data_contract.surveys.spectrum import SpectrumArm, SurveySpectrum, Velocity
 from starsmith.data_contract.surveys.standardise.recipe import StandardRecipe
 from starsmith.data_contract.surveys.standardise.standardise import standardise
@@ -34,7 +34,7 @@ from starsmith.learners.prediction.radial_velocity import MeasuredVelocity
 from starsmith.learners.preprocess import iterate_blocks
 from starsmith.learners.quality import knows_velocities
 
-__all__ = ["Matched", "SpectrumMatcher", "predict_any"]
+__all__ = ["Matched", "SpectrumMatcher", "predict_any", "predictor_of"]
 
 COARSER = 1.5  # times as wide: pixels that several of the spectrum's fall into
 BLOCK_ROWS = 256  # spectra read at a time
@@ -57,6 +57,8 @@ class Matched:
         Bits of what is doubtful.
     done : tuple of str
         What was done, in words and in order.
+    predictor : Predictor
+        The model, looking at these pixels.
     """
 
     seen: Observed
@@ -64,6 +66,7 @@ class Matched:
     interpolated: bool
     quality: int
     done: tuple[str, ...]
+    predictor: Predictor
 
 
 def _one_after_the_other(spectrum: SurveySpectrum) -> Observed:
@@ -74,13 +77,28 @@ def _one_after_the_other(spectrum: SurveySpectrum) -> Observed:
     return Observed(**{name: np.concatenate(p) for name, p in parts.items()}, error=error)
 
 
+def _widths(spectrum: SurveySpectrum) -> np.ndarray | None:
+    """Width of lines at the pixels of all arms [Å]; None where an arm does not know it."""
+    if any(arm.fwhm is None for arm in spectrum.arms):
+        return None
+    return np.concatenate([np.broadcast_to(arm.fwhm, arm.wave.shape) for arm in spectrum.arms])
+
+
+def predictor_of(predictor: Predictor, split: Split) -> Predictor:
+    """The model as it looks at the pixels of a split; itself if it reads its own only."""
+    if not predictor.any_pixels or same_wave(predictor.wave, split.wave):
+        return predictor
+    return predictor.on(split.wave, line_fwhm(split.header))
+
+
 class SpectrumMatcher:
     """Brings spectra to a model's pixels, frame and line width, and predicts their labels.
 
     Spikes are masked; the star is moved to rest by the velocity that is given, that its file
     states, or that is measured against the training set, unless the model knows stars that move;
     sharper lines are smeared to the model's width, broader ones flagged; pixels not covered are
-    masked. A spectrum on the model's own pixels keeps them: it is only moved.
+    masked. A spectrum on the model's own pixels keeps them: it is only moved. A model of any
+    instrument reads native pixels, whose wavelengths are moved to rest.
 
     Parameters
     ----------
@@ -104,6 +122,8 @@ class SpectrumMatcher:
         DataError
             If no pixel of it is the model's, or the wavelengths look like another unit's.
         """
+        if self.predictor.any_pixels:
+            return self._native(spectrum, rv)
         own = self._on_own_pixels(spectrum)
         if own is not None:
             check_usable(self.predictor, own)
@@ -117,19 +137,34 @@ class SpectrumMatcher:
             return self._resampled(spectrum, known, notes)
         if known:
             notes = (*notes, f"moved to rest from {known:+.1f} km/s ({RV_METHOD})")
-        return Matched(shift_to_rest(own, known or 0.0), known, bool(known), 0, notes)
+        moved = shift_to_rest(own, known or 0.0)
+        return Matched(moved, known, bool(known), 0, notes, self.predictor)
 
     def predict(
         self, spectrum: SurveySpectrum, rv: float | None = None
     ) -> tuple[tuple[LabelEstimate, ...], Matched]:
         """Labels of one spectrum, and what was done to it; parameters and errors as `match`."""
         matched = self.match(spectrum, rv)
-        check_usable(self.predictor, matched.seen)
+        check_usable(matched.predictor, matched.seen)
         at_rest = matched.rv is not None
         found = estimates_of(
-            self.predictor, matched.seen, at_rest, matched.interpolated, matched.quality
+            matched.predictor, matched.seen, at_rest, matched.interpolated, matched.quality
         )
         return found, matched
+
+    def _native(self, spectrum: SurveySpectrum, rv: float | None) -> Matched:
+        """A spectrum on its own pixels, whose wavelengths are those of a star at rest."""
+        seen, fwhm = _one_after_the_other(spectrum), _widths(spectrum)
+        known, notes = spectrum.velocity.shift if rv is None else rv, ()
+        if known is None:
+            known, notes = SpectrumMatcher(self.predictor.on(seen.wave, fwhm))._measured(
+                spectrum, seen
+            )
+        factor = stretch_of(known or 0.0)
+        model = self.predictor.on(seen.wave / factor, None if fwhm is None else fwhm / factor)
+        if known:
+            notes = (*notes, f"wavelengths moved to rest from {known:+.1f} km/s")
+        return Matched(replace(seen, wave=model.wave), known, False, 0, notes, model)
 
     def _on_own_pixels(self, spectrum: SurveySpectrum) -> Observed | None:
         """A spectrum whose pixels are the model's, None of others; DataError of another unit."""
@@ -156,7 +191,7 @@ class SpectrumMatcher:
         if not known:
             quality |= quality_value("unknown_resolution")
         covered = f"{found.usable.mean():.0%} of the model's pixels usable"
-        return Matched(found, rv, True, quality, (*notes, *found.done, covered))
+        return Matched(found, rv, True, quality, (*notes, *found.done, covered), self.predictor)
 
     def _measured(
         self, spectrum: SurveySpectrum, own: Observed | None
@@ -173,6 +208,10 @@ class SpectrumMatcher:
 
     def velocity(self, spectrum: SurveySpectrum) -> MeasuredVelocity:
         """Measure the radial velocity of one spectrum, whatever its file says."""
+        if self.predictor.any_pixels:
+            seen = _one_after_the_other(spectrum)
+            model = self.predictor.on(seen.wave, _widths(spectrum))
+            return SpectrumMatcher(model)._velocity(spectrum, seen)
         return self._velocity(spectrum, self._on_own_pixels(spectrum))
 
     def _velocity(self, spectrum: SurveySpectrum, own: Observed | None) -> MeasuredVelocity:
@@ -202,7 +241,7 @@ def predict_any(predictor: Predictor, split: Split) -> Predictions:
     DataError
         If no spectrum can be used, or simulated stars lack a label or are on other pixels.
     """
-    rv = split.draws.rv
+    rv, predictor = split.draws.rv, predictor_of(predictor, split)
     moved = not knows_velocities(predictor.card) and bool((rv != 0.0).any())
     own, simulated = same_wave(predictor.wave, split.wave), split.header.noise is not None
     if (own and not moved) or (simulated and not own):

@@ -226,7 +226,8 @@ def weighs(predictor: Predictor) -> bool:
     """Whether every label that varies is among the targets, as importance weights need."""
     ranges = predictor.card.get("ranges", {})
     varied = [n for n in LABELS if n in ranges and ranges[n][1] > ranges[n][0]]
-    return set(varied) <= set(predictor.labels)
+    known = hasattr(predictor.estimator, "log_likelihood")
+    return known and set(varied) <= set(predictor.labels)
 
 
 def quantile_columns(draws: PosteriorDraws, row: int) -> list[dict[str, float]]:

@@ -1,7 +1,7 @@
 """Use a trained model: on the spectra of a split, or on one spectrum of your own."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from starsmith.data_contract.quality import flag_names
 from starsmith.data_contract.rest_frame import shift_to_rest
 from starsmith.data_contract.unit_conversion import plain_value
 from starsmith.learners.adapter import read_model
+from starsmith.learners.estimators.forward_model import plain_statistics
 from starsmith.learners.estimators.registry import ForwardEstimator, kind_of
 from starsmith.learners.prediction.own_pixels import check_wave, in_order_of
 from starsmith.learners.prediction.radial_velocity import VelocityMeter
@@ -82,6 +83,39 @@ class Predictor:
     def wave(self) -> np.ndarray:
         """The wavelength grid it accepts, float64 (n_wave,) [vacuum Å]."""
         return self.statistics.wave
+
+    @property
+    def any_pixels(self) -> bool:
+        """Whether it reads spectra on pixels it was not trained on; see `on`."""
+        return kind_of(self.card["model"]).any_pixels
+
+    def on(self, wave: np.ndarray, fwhm: np.ndarray | None) -> "Predictor":
+        """The same model for spectra on other pixels.
+
+        Parameters
+        ----------
+        wave : float64 array, shape (n_wave,)
+            Vacuum [Å], in the frame of the star.
+        fwhm : float64 array, shape (n_wave,), or None
+            Of lines, pixel included [Å].
+
+        Raises
+        ------
+        DataError
+            If the model reads its own pixels only, none of these lies where it was trained, or the
+            width of lines is not known.
+        """
+        if not self.any_pixels:
+            check_wave(self.wave, wave, "spectrum")
+            return self
+        if fwhm is None:
+            raise DataError(
+                f"spectrum: the width of its lines is unknown, and {self.card['model']} sees every "
+                "pixel through it; state it with --resolution"
+            )
+        wave, fwhm = np.asarray(wave, dtype=np.float64), np.asarray(fwhm, dtype=np.float64)
+        plain = plain_statistics(wave, len(self.labels))
+        return Predictor(self.card, replace(plain, fwhm=fwhm), self.estimator.on(wave, fwhm))
 
     @cached_property
     def meter(self) -> VelocityMeter:
