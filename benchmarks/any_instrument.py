@@ -42,7 +42,7 @@ GRIDS = {
 }
 SURVEYS = {"lamost_lrs": "optical", "desi": "optical", "gaia_xp": "optical", "apogee": "h"}
 PFS = ("pfs_r", "pfs_mr")
-ROUNDS, ROUND = 20, 3000  # of the compressed estimator of a survey; stars seen twice are seen anew
+ROUNDS, ROUND = 15, 3000  # of the compressed estimator of a survey; stars seen twice are seen anew
 N_RESAMPLE = 1000
 
 
@@ -195,10 +195,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("bench/any"))
     parser.add_argument("--report", type=Path, default=None)
-    parser.add_argument("--unseen", nargs="+", default=["desi", "pfs_mr", "lamost_lrs"])
-    parser.add_argument("--stars", type=int, default=3000, help="to learn from, an instrument")
+    parser.add_argument("--unseen", nargs="+", default=["desi", "pfs_mr"])
+    parser.add_argument("--stars", type=int, default=2000, help="to learn from, an instrument")
     parser.add_argument("--test", type=int, default=1000)
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=20)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     every = [survey(name, args) for name in SURVEYS] + [pfs(name, args) for name in PFS]
