@@ -8,6 +8,7 @@
     │   │   └── DivergedError          training left the finite numbers
     │   ├── GridError                  a stellar grid
     │   └── DataError                  a bank, dataset, checkpoint or spectrum
+    │       └── BusyError              another process is writing it
     └── ContractError         exit 3   a file contradicts its own manifest
         └── LeakError                  a learner knows what it cannot know
 
@@ -16,6 +17,7 @@ command or edit that repairs it.
 """
 
 __all__ = [
+    "BusyError",
     "ConfigError",
     "ContractError",
     "DataError",
@@ -67,6 +69,10 @@ class GridError(InputError):
 
 class DataError(InputError):
     """A bank, dataset, checkpoint or spectrum file cannot be used."""
+
+
+class BusyError(DataError):
+    """Another process is writing the same files."""
 
 
 class ContractError(StarsmithError):

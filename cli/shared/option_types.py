@@ -105,13 +105,18 @@ class ShardSpan(click.ParamType):
 
     name = "FIRST:STOP"
 
+    def __init__(self, what: str = "shards"):
+        self.what = what
+
     def convert(self, value: Any, param: Parameter | None, ctx: Context | None) -> range:
         """Return the numbers, or fail with how to write them."""
         if isinstance(value, range):
             return value
         found = re.fullmatch(r"(\d{1,9}):(\d{1,9})", str(value).strip(), re.ASCII)
         if not found or not int(found[1]) < int(found[2]):
-            self.fail(f"{value!r} is not a span of shards; write 0:50 for the first 50", param, ctx)
+            self.fail(
+                f"{value!r} is not a span of {self.what}; write 0:50 for the first 50", param, ctx
+            )
         return range(int(found[1]), int(found[2]))
 
 

@@ -1,5 +1,6 @@
 """``specsim generate``: data sets."""
 
+import shlex
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DIVISION", "Request", "describe", "generate", "requested"]
 
+TASK_SHARDS = 50  # a quarter of a minute of computing on one core, 100,000 spectra
 DIVISION = ("shards", "scheduler", "emit_tasks", "task_shards")
 """Options that divide the making of a data set between machines."""
 FEW = 8192  # spectra: they are made before another process has started
@@ -264,14 +266,18 @@ class Request:
 
     def _write_tasks(self, n_shards: int) -> dict:
         """Write the job file of a cluster, and the configuration it names."""
-        from starsmith.simulator.generation.task_file import Tasks
+        from starsmith.simulator.generation.task_file import MOST_TASKS, Tasks
 
         write_toml(self.config_file, self.resolved())
+        place = shlex.quote(str(self.dataset.absolute()))
+        config = shlex.quote(str(self.config_file.absolute()))
         tasks = Tasks(
             out=self.dataset,
-            config=self.config_file,
-            n_shards=n_shards,
-            per_task=self.task_shards,
+            what="shards",
+            command=f"specsim generate --config {config} --out {place}",
+            finish=f"specdata finish {place}",
+            n=n_shards,
+            per_task=self.task_shards or max(TASK_SHARDS, -(-n_shards // MOST_TASKS)),
         )
         file = tasks.write(self.emit_tasks)
         return {"task_file": str(file), "n_tasks": len(tasks.spans)}

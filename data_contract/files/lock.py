@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.errors import BusyError
 from starsmith.data_contract.files.atomic import partial_name, process_exists, sweep_partials
 
 __all__ = ["writer_lock"]
@@ -31,7 +31,7 @@ def writer_lock(path: Path | str, part: range | None = None) -> Iterator[None]:
 
     Raises
     ------
-    DataError
+    BusyError
         If another writer of the same shards holds a lock.
     """
     path = Path(os.path.abspath(path))  # "." has no name of its own
@@ -41,7 +41,7 @@ def writer_lock(path: Path | str, part: range | None = None) -> Iterator[None]:
     if not _acquire(lock):
         _remove_stale(lock, path)
         if not _acquire(lock):
-            raise DataError(_refusal(lock, path, _holder(lock)))
+            raise BusyError(_refusal(lock, path, _holder(lock)))
     try:
         for other in _rivals(path, lock, part):  # looked for after ours is visible to them
             _remove_stale(other, path)
@@ -136,7 +136,7 @@ def _remove_stale(lock: Path, path: Path) -> None:
     if not holder and not lock.exists():
         return  # given back meanwhile
     if _may_live(holder):
-        raise DataError(_refusal(lock, path, holder))
+        raise BusyError(_refusal(lock, path, holder))
     aside = partial_name(lock)
     try:
         os.rename(lock, aside)
@@ -144,7 +144,7 @@ def _remove_stale(lock: Path, path: Path) -> None:
         return
     if (taken := _holder(aside)) != holder:  # another successor was faster: give it back
         os.rename(aside, lock)
-        raise DataError(_refusal(lock, path, taken))
+        raise BusyError(_refusal(lock, path, taken))
     aside.unlink()
 
 

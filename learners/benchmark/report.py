@@ -17,7 +17,11 @@ from starsmith.learners.benchmark.report_figures import (
     type_figure,
 )
 from starsmith.learners.benchmark.results import Results
-from starsmith.learners.benchmark.sections import ablation_sections, interpretation_section
+from starsmith.learners.benchmark.sections import (
+    ablation_sections,
+    interpretation_section,
+    leading_section,
+)
 from starsmith.learners.estimators.registry import kind_of
 from starsmith.learners.evaluation.calibration import calibrate
 from starsmith.learners.evaluation.evaluation_figures import calibration_figure, models_figure
@@ -116,6 +120,7 @@ def facts(results: Results) -> dict[str, str]:
     return {
         "about": results.suite.about,
         "spectra": data,
+        "labels of the grid": ", ".join(results.bank.label_names),
         "runs": f"{len(results.outcomes)}, {seconds / 60:.1f} minutes of training in all",
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
         "versions": ", ".join(f"{name} {version(name)}" for name in names),
@@ -126,6 +131,7 @@ def main_sections(results: Results) -> list[Section]:
     """Return the sections on the main comparison."""
     return [
         models_section(results),
+        leading_section(results),
         Section("Is any model too good?", tables.leak_parts(results)),
         snr_section(results),
         *training_sections(results),

@@ -12,8 +12,9 @@ from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.dataset.reader import Dataset, open_dataset
 from starsmith.data_contract.dataset.split import Split
 from starsmith.data_contract.dataset.training import TrainingView
-from starsmith.data_contract.errors import ConfigError, DataError
+from starsmith.data_contract.errors import BusyError, ConfigError, DataError, StarsmithError
 from starsmith.data_contract.files.atomic import write_json
+from starsmith.data_contract.files.lock import writer_lock
 from starsmith.data_contract.files.outside import read_json
 from starsmith.data_contract.predictions import read_predictions, write_predictions
 from starsmith.data_contract.quantities import SNR_EDGES
@@ -23,6 +24,7 @@ from starsmith.fisher.ceilings.options import CeilingOptions
 from starsmith.learners.benchmark.ceiling_file import read_ceiling_file, write_ceiling_file
 from starsmith.learners.benchmark.cost import cost_of
 from starsmith.learners.benchmark.document import write_document
+from starsmith.learners.benchmark.plan import chosen_runs
 from starsmith.learners.benchmark.report import build_report
 from starsmith.learners.benchmark.results import Outcome, Results
 from starsmith.learners.benchmark.suite import DataSpec, Run, Suite, vars_of
@@ -34,16 +36,19 @@ from starsmith.learners.online.online_view import OnlineView, online_ranges, ope
 from starsmith.learners.prediction.predict import load_checkpoint, predict
 from starsmith.learners.train import fit
 
-__all__ = ["Access", "SuiteFolder", "chosen_runs", "plan_rows", "run_suite"]
+__all__ = ["Access", "Failures", "SuiteFolder", "refuse_failures", "run_suite"]
 
 log = logging.getLogger(__name__)
 
 STATISTICS = ("paper_median", "bayes_gauss", "posterior_mean")
 N_EXAMPLE, N_STAR = 200, 24
-PEAK_TERAFLOPS, SHARE_OF_PEAK = 790.0, 0.35
 RUNS, DATA, RESULTS, PREDICTIONS, CEILINGS = "runs", "data", "results", "predictions", "ceilings"
 
+MARK = "suite.json"
+POLL_S = 5.0  # between looks at a run that another process trains
+
 Progress = Callable[[dict], None]
+Failures = dict[str, StarsmithError]
 
 
 @contextmanager
@@ -74,38 +79,6 @@ class Access:
     progress: Callable[[str], AbstractContextManager[Progress | None]] = untold
 
 
-def chosen_runs(suite: Suite, only: tuple[str, ...]) -> list[Run]:
-    """Runs of the comparisons asked for, and those they start from."""
-    tags = {run.tag for run in suite.runs}
-    if unknown := sorted(set(only) - tags):
-        raise ConfigError(f"--only {', '.join(unknown)}: suite {suite.name} has {sorted(tags)}")
-    wanted = {run.id for run in suite.runs if not only or run.tag in only}
-    wanted |= {run.start for run in suite.runs if run.id in wanted and run.start}
-    return [run for run in suite.runs if run.id in wanted]
-
-
-def plan_rows(suite: Suite, only: tuple[str, ...] = ()) -> list[dict]:
-    """One row per run: size, steps, arithmetic, and time at a third of an H200's peak."""
-    rows = []
-    for run in chosen_runs(suite, only):
-        cost = cost_of(run, suite.data[run.data].n_train)
-        rows.append(
-            {
-                "run": run.id,
-                "data": f"{run.data}{' (online)' if run.online else ''}",
-                "n_train": run.n_seen(suite.data[run.data].n_train),
-                "parameters": cost.n_parameters,
-                "steps": cost.steps,
-                "samples": cost.samples,
-                "PFLOP": cost.flop / 1e15,
-                "H200 minutes": cost.flop / (PEAK_TERAFLOPS * 1e12 * SHARE_OF_PEAK) / 60.0,
-            }
-        )
-    total = {"run": "all", "data": "", "n_train": None, "parameters": None}
-    sums = {key: sum(row[key] for row in rows) for key in ("steps", "samples", "PFLOP")}
-    return [*rows, total | sums | {"H200 minutes": sum(row["H200 minutes"] for row in rows)}]
-
-
 @dataclass(frozen=True, kw_only=True)
 class SuiteFolder:
     """A suite at work in a folder."""
@@ -126,8 +99,8 @@ class SuiteFolder:
         device: str | None = None,
     ) -> "SuiteFolder":
         """Take a new folder, or one of the same suite; DataError if it holds something else."""
-        mark = out / "suite.json"
-        wanted = {"suite": suite.name, "data": {k: dict(v.options) for k, v in suite.data.items()}}
+        mark = out / MARK
+        wanted = identity(suite)
         if mark.exists():
             if read_json(mark, advice="choose another --out") != wanted:
                 raise DataError(f"{out}: holds another suite or other data; choose another --out")
@@ -150,22 +123,78 @@ class SuiteFolder:
         """Checkpoint folder of a run."""
         return self.out / RUNS / run_id
 
-    def run(self, make_dataset: Callable[[DataSpec, Path], object]) -> None:
-        """Make whatever is missing: data sets, ceilings, models, predictions."""
-        tell, start = self.access.tell, time.monotonic()
+    def prepare(self, make_dataset: Callable[[DataSpec, Path], object]) -> None:
+        """Make the data sets and ceilings that are missing."""
         for name in dict.fromkeys(run.data for run in self.runs):
-            tell(f"data {name}")
+            self.access.tell(f"data {name}")
             make_dataset(self.suite.data[name], self.data_path(name))
             self.ceiling(name)
-        for k, run in enumerate(self.runs, start=1):
-            if self.outcome(run) is None:
-                tell(f"[{k}/{len(self.runs)}] {run.id}")
-                self.train(run)
-        tell(f"all runs are there after {time.monotonic() - start:.0f} s")
+
+    def work(self, part: range | None = None) -> Failures:
+        """Train and score the runs that are missing; those that fail do not stop the others.
+
+        Parameters
+        ----------
+        part : range, optional
+            Numbers of the runs, in the order of the plan; all by default. Runs that these start
+            from come first.
+        """
+        tell, start, failures = self.access.tell, time.monotonic(), {}
+        mine = self.part(part)
+        for k, run in enumerate(mine, start=1):
+            if self.outcome(run) is not None:
+                continue
+            tell(f"[{k}/{len(mine)}] {run.id}")
+            if (problem := self.try_run(run)) is not None:
+                failures[run.id] = problem
+                tell(f"{run.id} FAILED: {problem}")
+        done = f"{len(mine) - len(failures)} of {len(mine)} runs are there"
+        tell(f"{done} after {time.monotonic() - start:.0f} s")
+        return failures
+
+    def try_run(self, run: Run) -> StarsmithError | None:
+        """Finish a run; what went wrong, or None."""
+        try:
+            self.finish(run)
+        except StarsmithError as problem:
+            return problem
+        return None
+
+    def part(self, part: range | None) -> list[Run]:
+        """Runs of these numbers; ConfigError if there are not so many."""
+        if part is None:
+            return self.runs
+        if part.stop > len(self.runs):
+            raise ConfigError(
+                f"--runs {part.start}:{part.stop} is not within 0:{len(self.runs)}; see --plan"
+            )
+        return self.runs[part.start : part.stop]
+
+    def finish(self, run: Run) -> None:
+        """Train and score a run if it is missing, and the one it starts from before.
+
+        Raises
+        ------
+        BusyError
+            If another process is at it; for a run that this one starts from it is waited for.
+        StarsmithError
+            If training fails.
+        """
+        if self.outcome(run) is not None:
+            return
+        if run.start:
+            base = next(one for one in self.suite.runs if one.id == run.start)
+            while self.outcome(base) is None:
+                try:
+                    self.finish(base)
+                except BusyError:
+                    time.sleep(POLL_S)
+        with writer_lock(self.out / RESULTS / run.id):
+            self.train(run)
 
     def ceiling(self, name: str) -> CeilingTable | None:
-        """Exact ceiling of a data set's test stars, kept in a file; None if its prior is none."""
-        if not self.suite.data[name].known_prior:
+        """Exact ceiling of a data set's test stars, kept in a file; None where there is none."""
+        if not self.suite.data[name].bounded:
             return None
         data, tell = self.dataset(name), self.access.tell
         target = self.suite.targets[0]
@@ -313,10 +342,27 @@ def run_suite(
     ------
     DataError
         If the folder holds something else.
+    StarsmithError
+        If a run failed, after all others were made.
     """
     folder = SuiteFolder.open(suite, out, access, only, device)
-    folder.run(make_dataset)
+    folder.prepare(make_dataset)
+    refuse_failures(folder.work())
     return folder
+
+
+def refuse_failures(failures: Failures) -> None:
+    """Raise the first error of the runs that failed, and name the others."""
+    for run_id, problem in failures.items():
+        raise type(problem)(
+            f"{len(failures)} of the runs failed ({', '.join(failures)}); the others are kept: run "
+            f"the same command again to try anew. {run_id}: {problem}"
+        )
+
+
+def identity(suite: Suite) -> dict:
+    """What a folder of a suite is known by."""
+    return {"suite": suite.name, "data": {k: dict(v.options) for k, v in suite.data.items()}}
 
 
 def described(run: Run) -> dict:

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from starsmith.data_contract.files.outside import read_toml
 from starsmith.data_contract.quantities import LABELS
 from starsmith.learners.estimators.registry import kind_of
 from starsmith.learners.networks import list_models
+from starsmith.learners.published import AS_PUBLISHED
 from starsmith.learners.recipe import NetworkRecipe, Recipe, load_recipe
 
 __all__ = ["DataSpec", "Run", "Suite", "list_suites", "load_suite", "vars_of"]
@@ -31,6 +32,7 @@ RUN_KEYS = {
     "set",
     "set_of",
     "variant",
+    "switch",
 }
 LISTS = ("penalties",)
 """Recipe keys whose value is itself a list: not one run per entry."""
@@ -49,9 +51,9 @@ class DataSpec:
         return int(self.options["splits"]["train"])
 
     @property
-    def known_prior(self) -> bool:
-        """Whether the ceilings' uniform prior is the one its stars were drawn from."""
-        return not {"preset", "population"} & set(self.options)
+    def bounded(self) -> bool:
+        """Whether there is a ceiling: not of stars that move or lie behind dust."""
+        return not {"rv", "ebv"} & set(self.options)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,12 +217,23 @@ def _expand(entry: Mapping, targets: tuple[str, ...], where: str) -> Iterator[Ru
         for picked in itertools.product(*settings.values()):
             changes = dict(zip(settings, picked, strict=True))
             changes |= dict(_flat(entry.get("set_of", {}).get(values["model"], {})))
+            if "switch" in values:
+                changes = _switched(values["switch"], where) | changes
             varied = [
                 f"{key.split('.')[-1]} {changes[key]}" for key in settings if len(settings[key]) > 1
             ]
+            varied += [values["switch"]] if "switch" in values and "variant" not in values else []
             varied += [f"n {values['n_train']}"] if len(axes.get("n_train", ())) > 1 else []
             variant = ", ".join(filter(None, [values.get("variant", ""), *varied]))
             yield _run(values, _nested(changes), variant, tuple(entry.get("targets", targets)))
+
+
+def _switched(name: str, where: str) -> dict[str, object]:
+    """Keys of a recipe that turn on one switch of ``[published]``, or ``all``."""
+    every = asdict(AS_PUBLISHED)
+    if name not in (*every, "all"):
+        raise ConfigError(f"{where}: switch {name!r} is not all or one of {', '.join(every)}")
+    return {f"published.{key}": value for key, value in every.items() if name in (key, "all")}
 
 
 def _run(values: Mapping, changes: dict, variant: str, targets: tuple[str, ...]) -> Run:

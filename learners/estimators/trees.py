@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import lightgbm
 import numpy as np
 
 from starsmith.data_contract.dataset.training import TrainingSplit
@@ -26,6 +26,9 @@ from starsmith.learners.recipe import TreesRecipe
 from starsmith.learners.run_folder import METRICS, TREES
 from starsmith.learners.scores.validation import validation_scores
 
+if TYPE_CHECKING:
+    import lightgbm
+
 __all__ = ["KIND", "TreesEstimator", "load_trees", "train_trees"]
 
 MOST_TREES = 2**30  # bytes of one ensemble's text
@@ -42,7 +45,7 @@ class TreesEstimator:
     threads : int
     """
 
-    boosters: tuple[lightgbm.Booster, ...]
+    boosters: "tuple[lightgbm.Booster, ...]"
     threads: int
 
     def __call__(self, scaled: np.ndarray) -> tuple[np.ndarray, None]:
@@ -84,6 +87,8 @@ def train_trees(task: Task) -> None:
 
     ``task.progress`` is called every `REPORT_ROUNDS` trees with the validation error so far.
     """
+    import lightgbm  # a second of every command that only names the model
+
     start, view, labels, recipe = time.perf_counter(), task.view, task.labels, task.recipe
     statistics = measure_statistics(view, labels)
     truth = {
@@ -123,7 +128,7 @@ REPORT_ROUNDS = 25
 def reporter(label: str, rows: list[dict], progress: Callable[[dict], None] | None) -> Callable:
     """Build a LightGBM callback that collects and reports the validation error of one label."""
 
-    def report(env: lightgbm.callback.CallbackEnv) -> None:
+    def report(env: "lightgbm.callback.CallbackEnv") -> None:
         rounds = env.iteration + 1
         if rounds % REPORT_ROUNDS and rounds != env.end_iteration:
             return
@@ -136,9 +141,11 @@ def reporter(label: str, rows: list[dict], progress: Callable[[dict], None] | No
 
 
 def boost(
-    train: lightgbm.Dataset, val: lightgbm.Dataset, recipe: TreesRecipe, report: Callable
-) -> lightgbm.Booster:
+    train: "lightgbm.Dataset", val: "lightgbm.Dataset", recipe: TreesRecipe, report: Callable
+) -> "lightgbm.Booster":
     """Boost until the validation MAE has not fallen for ``recipe.patience`` trees."""
+    import lightgbm
+
     return lightgbm.train(
         boosting_parameters(recipe),
         train,
@@ -158,6 +165,8 @@ def save_trees(folder: Path, labels: tuple[str, ...], estimator: TreesEstimator)
 
 def load_trees(folder: Path, labels: tuple[str, ...], n_wave: int, threads: int) -> TreesEstimator:
     """Read what `save_trees` wrote; raises DataError naming a missing or damaged file."""
+    import lightgbm
+
     boosters = []
     for name in labels:
         path = folder / f"{name}.txt"

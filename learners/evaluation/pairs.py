@@ -9,7 +9,13 @@ from starsmith.data_contract.predictions import Predictions
 from starsmith.data_contract.quantities import SNR_EDGES
 from starsmith.learners.evaluation.evaluate import BIN_MINIMUM, check_same_draws, known_groups
 from starsmith.learners.evaluation.strata import Group, groups_of
-from starsmith.learners.scores.metrics import Interval, outlier_threshold, paired_difference, r2
+from starsmith.learners.scores.metrics import (
+    Interval,
+    one_sided_p,
+    outlier_threshold,
+    paired_difference,
+    r2,
+)
 
 __all__ = ["PAIRED_SCORES", "Difference", "against_best", "best_model", "differences"]
 
@@ -29,6 +35,8 @@ class Difference:
         Spectra that both predicted.
     scores : dict of str to Interval
         Positive R², negative MAE and σ_robust mean that the first is better.
+    p_value : float
+        Share of resamples in which R² of the first is no higher; 0 for none of them.
     """
 
     first: str
@@ -38,6 +46,7 @@ class Difference:
     group: str
     n_spec: int
     scores: dict[str, Interval]
+    p_value: float
 
     @property
     def verdict(self) -> str:
@@ -104,6 +113,7 @@ def differences(
                 group=group.name,
                 n_spec=rows.size,
                 scores=scores,
+                p_value=one_sided_p(truth, mine, theirs, n_resample, seed),
             )
         )
     return tuple(found)

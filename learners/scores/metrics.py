@@ -17,6 +17,7 @@ __all__ = [
     "bias",
     "bootstrap",
     "mae",
+    "one_sided_p",
     "outlier_fraction",
     "outlier_threshold",
     "paired_difference",
@@ -184,3 +185,17 @@ def paired_difference(
         for rows in _resamples(truth.size, n_resample, seed)
     ]
     return Interval.of(difference, np.concatenate(drawn))
+
+
+def one_sided_p(
+    truth: np.ndarray, first: np.ndarray, second: np.ndarray, n_resample: int = 1000, seed: int = 0
+) -> float:
+    """Share of resamples of the same spectra in which R² of ``first`` is no higher, Eq. I.1.
+
+    Zero means less than one in ``n_resample``. Arrays as in `paired_difference`.
+    """
+    no_higher = [
+        r2(truth[rows], first[rows]) <= r2(truth[rows], second[rows])
+        for rows in _resamples(truth.size, n_resample, seed)
+    ]
+    return float(np.concatenate(no_higher).mean())

@@ -1,4 +1,4 @@
-"""Job files: the shards of a data set as tasks for a cluster."""
+"""Job files: numbered work, such as the shards of a data set, as tasks for a cluster."""
 
 import shlex
 from dataclasses import dataclass
@@ -6,29 +6,28 @@ from pathlib import Path
 
 from starsmith.data_contract.files.atomic import staged_file
 
-__all__ = ["Tasks"]
+__all__ = ["MOST_TASKS", "Tasks"]
 
-TASK_SHARDS = 50  # a quarter of a minute of computing on one core, 100,000 spectra
 MOST_TASKS = 1000  # job arrays are often limited to about this many
 
 SLURM = """#!/bin/bash
-#SBATCH --job-name=specsim
+#SBATCH --job-name={tool}
 #SBATCH --array=0-{last_task}
-#SBATCH --cpus-per-task=1
+#SBATCH --cpus-per-task={cpus}
 #SBATCH --mem-per-cpu=3G
-#SBATCH --time=02:00:00
-# {n_shards} shards, {per_task} to a task. Submit, then finish when all tasks have ended well:
-#   job=$(sbatch --parsable {file})
+#SBATCH --time={hours:02d}:00:00
+{resources}# {n} {what}, {per_task} to a task. Submit, then finish when all tasks have ended well:
+{submit}
 #   sbatch --dependency=afterok:$job --wrap "{finish}"
 # A task that is submitted again goes on where it stopped.
 set -euo pipefail
 first=$((SLURM_ARRAY_TASK_ID * {per_task}))
-last=$((first + {per_task} < {n_shards} ? first + {per_task} : {n_shards}))
-{generate} --shards "$first:$last" --workers "${{SLURM_CPUS_PER_TASK:-1}}"
+last=$((first + {per_task} < {n} ? first + {per_task} : {n}))
+{command} --{what} "$first:$last" --workers "${{SLURM_CPUS_PER_TASK:-1}}"
 """
 
-DISBATCH = """# {n_shards} shards, {per_task} to a task; run with: disBatch {file}
-{lines}
+DISBATCH = """# {n} {what}, {per_task} to a task; run with: disBatch {file}
+{before}{lines}
 #DISBATCH BARRIER
 {finish}
 """
@@ -36,51 +35,80 @@ DISBATCH = """# {n_shards} shards, {per_task} to a task; run with: disBatch {fil
 
 @dataclass(frozen=True, kw_only=True)
 class Tasks:
-    """The shards of a data set divided into tasks.
+    """Numbered work divided into tasks.
 
     Attributes
     ----------
     out : Path
-        The data set.
-    config : Path
-        TOML file of its resolved configuration.
-    n_shards : int
-    per_task : int or None
-        Shards to a task; by default 50, or more where that would be over 1000 tasks.
+        What comes of it; the job file lies beside it.
+    what : str
+        What is numbered; ``--WHAT FIRST:STOP`` is the option that chooses some.
+    command, finish : str
+        Of a task, without that option, and of the end.
+    n, per_task : int
+        Numbers in all, and to a task.
+    before : str
+        Command that must have ended before the first task; empty for none.
+    resources : tuple of str
+        Further lines for SLURM, as ``--gpus-per-task=1``.
+    cpus, hours : int
+        Of a task.
     """
 
     out: Path
-    config: Path
-    n_shards: int
-    per_task: int | None = None
-
-    @property
-    def shards_per_task(self) -> int:
-        """Shards to a task."""
-        return self.per_task or max(TASK_SHARDS, -(-self.n_shards // MOST_TASKS))
+    what: str
+    command: str
+    finish: str
+    n: int
+    per_task: int
+    before: str = ""
+    resources: tuple[str, ...] = ()
+    cpus: int = 1
+    hours: int = 2
 
     @property
     def spans(self) -> list[tuple[int, int]]:
-        """First and last + 1 shard of every task."""
-        step = self.shards_per_task
-        return [(k, min(k + step, self.n_shards)) for k in range(0, self.n_shards, step)]
+        """First and last + 1 number of every task."""
+        return [(k, min(k + self.per_task, self.n)) for k in range(0, self.n, self.per_task)]
 
     def write(self, layout: str) -> Path:
         """Write the job file, ``OUT.slurm`` or ``OUT.disbatch``, and return its path."""
         file = self.out.absolute().with_name(f"{self.out.name}.{layout}")
-        out, config = (shlex.quote(str(path.absolute())) for path in (self.out, self.config))
-        generate = f"specsim generate --config {config} --out {out}"
-        names = {
-            "file": shlex.quote(str(file)),
-            "n_shards": self.n_shards,
-            "per_task": self.shards_per_task,
-            "last_task": len(self.spans) - 1,
-            "generate": generate,
-            "finish": f"specdata finish {out}",
-            "lines": "\n".join(
-                f"{generate} --workers 1 --shards {start}:{stop}" for start, stop in self.spans
-            ),
-        }
         with staged_file(file) as partial:
-            partial.write_text((SLURM if layout == "slurm" else DISBATCH).format(**names))
+            partial.write_text(self._slurm(file) if layout == "slurm" else self._disbatch(file))
         return file
+
+    def _slurm(self, file: Path) -> str:
+        quoted, after = shlex.quote(str(file)), ""
+        submit = f"#   job=$(sbatch --parsable {quoted})"
+        if self.before:
+            after = "--dependency=afterok:$data "
+            first = f'#   data=$(sbatch --parsable --wrap "{self.before}")\n'
+            submit = f"{first}#   job=$(sbatch --parsable {after}{quoted})"
+        return SLURM.format(
+            tool=self.command.split()[0],
+            last_task=len(self.spans) - 1,
+            cpus=self.cpus,
+            hours=self.hours,
+            resources="".join(f"#SBATCH {line}\n" for line in self.resources),
+            n=self.n,
+            what=self.what,
+            per_task=self.per_task,
+            submit=submit,
+            finish=self.finish,
+            command=self.command,
+        )
+
+    def _disbatch(self, file: Path) -> str:
+        return DISBATCH.format(
+            n=self.n,
+            what=self.what,
+            per_task=self.per_task,
+            file=shlex.quote(str(file)),
+            before=f"{self.before}\n#DISBATCH BARRIER\n" if self.before else "",
+            lines="\n".join(
+                f"{self.command} --workers {self.cpus} --{self.what} {start}:{stop}"
+                for start, stop in self.spans
+            ),
+            finish=self.finish,
+        )

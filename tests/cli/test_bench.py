@@ -78,6 +78,8 @@ def test_a_suite_becomes_one_report(bench):
     page, text = (out / "report.html").read_text(), (out / "report.md").read_text()
 
     assert summary["leaks"] == []
+    ceilings = {file.name for file in (out / "ceilings").glob("*.json")}
+    assert ceilings == {"main-logg.json", "comb-logg.json"}  # of preset stars too
     assert summary["models"][0]["model"] == "gridposterior"
     for heading in ("Table 3", "Table 13", "Table 10", "Appendix H", "Label comb", "Magnitude 19"):
         assert heading in text
