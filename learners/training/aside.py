@@ -92,13 +92,17 @@ def ahead(
 def in_thread(items: Iterator[Item], depth: int = AHEAD) -> Iterator[Item]:
     """Items of an iterator that a thread of its own goes through, a few ahead.
 
-    What fails there is raised here; the thread ends when nobody waits any more.
+    What fails there is raised here. The thread ends when nobody waits any more, or the program
+    ends: it is no daemon, which would be cut off inside a library, and take the process with it.
     """
     ready: queue.Queue = queue.Queue(depth)
     over = threading.Event()
 
+    def wanted() -> bool:
+        return not over.is_set() and threading.main_thread().is_alive()
+
     def put(entry: tuple[Item | None, BaseException | None]) -> None:
-        while not over.is_set():
+        while wanted():
             try:
                 return ready.put(entry, timeout=PATIENCE)
             except queue.Full:
@@ -109,13 +113,13 @@ def in_thread(items: Iterator[Item], depth: int = AHEAD) -> Iterator[Item]:
         try:
             for item in items:
                 put((item, None))
-                if over.is_set():
+                if not wanted():
                     return
         except BaseException as found:  # told to the one who waits
             problem = found
         put((None, problem))
 
-    thread = threading.Thread(target=work, name="batches", daemon=True)
+    thread = threading.Thread(target=work, name="batches")
     thread.start()
     try:
         while True:

@@ -1,5 +1,7 @@
 """Memory: what a step keeps, what is done where it ends, and what is made beside a GPU's work."""
 
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -240,3 +242,24 @@ def test_free_memory_is_that_of_the_machine_or_its_container(tmp_path, monkeypat
     assert free_bytes(CPU) == 2**21
     monkeypatch.setattr(devices, "MEMINFO", Path("/none"))
     assert free_bytes(CPU) == 8 * GIB
+
+
+ENDS_AMID_WORK = """
+import torch
+from starsmith.learners.training.aside import in_thread
+
+def products():
+    while True:
+        yield torch.randn(300, 300) @ torch.randn(300, 300)
+
+kept = in_thread(products(), 2)
+next(kept)
+"""
+
+
+def test_a_program_that_ends_while_its_thread_computes_ends_well():
+    """A daemon thread, cut off inside torch, aborts the process: 6 times of 6."""
+    ended = subprocess.run(
+        [sys.executable, "-c", ENDS_AMID_WORK], capture_output=True, text=True, timeout=120
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
