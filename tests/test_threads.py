@@ -5,6 +5,7 @@ from dataclasses import astuple
 import numba
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from starsmith.data_contract.kernels.lsf import convolve_lsf
 from starsmith.data_contract.kernels.shift import collect_pixels
@@ -115,3 +116,25 @@ def test_the_number_of_threads_changes_no_bit(task, toy_bank):
     assert len(alone) == len(together) >= 1
     for one, all_ in zip(alone, together, strict=True):
         np.testing.assert_array_equal(one, all_)
+
+
+@pytest.mark.parametrize("n_thread", [1, 2])
+def test_fits_hold_linear_algebra_to_one_thread(toy_bank, n_thread, monkeypatch):
+    """Matrices are so small that more threads would only wait, at eight times the CPU time."""
+    seen = observe(toy_bank, draw_stars(toy_bank, PRIOR, 5, "test", np.arange(3)))
+    found = []
+
+    def looked_at(*args, **options):
+        found.append({pool["num_threads"] for pool in blas()})
+        return plain(*args, **options)
+
+    def blas():
+        return [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    plain = np.linalg.qr
+    monkeypatch.setattr(np.linalg, "qr", looked_at)
+    with threadpool_limits(n_thread, user_api="blas"):
+        best_fit(toy_bank, PRIOR, seen.flux, seen.error, FitOptions(iterations=3))
+        assert found
+        assert set().union(*found) <= {1}
+        assert {pool["num_threads"] for pool in blas()} <= {n_thread, 1}

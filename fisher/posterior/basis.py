@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.draws import Draws
@@ -228,6 +229,7 @@ def _node_modes(bank: Bank, whiten: np.ndarray, modes: np.ndarray) -> np.ndarray
     return columns.astype(np.float32)
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # eight times the CPU time with two
 def build_basis(
     bank: Bank,
     prior: Prior,

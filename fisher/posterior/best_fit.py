@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.fisher.information.crlb import crlb_from_gram
@@ -268,6 +269,7 @@ def _sigmas(
     return sigma
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # matrices so small that threads only wait
 def best_fit(
     bank: Bank,
     prior: Prior,

@@ -9,6 +9,7 @@ too few templates resemble are drawn again around their best fit.
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.errors import ConfigError
@@ -173,6 +174,7 @@ def _with_fitted_noise(
     return Stars(stars.flux, variance, stars.limits, shared)
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # its threads would wait, and decide last bits
 def posterior_mean(
     bank: Bank,
     prior: Prior,
