@@ -35,7 +35,7 @@ def killed_at_work(line, folder, begun):
     assert process.wait() == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("name", LINES)
+@pytest.mark.parametrize("name", ["generate", pytest.param("convert", marks=pytest.mark.slow)])
 def test_the_old_data_stay_whole_and_the_next_run_goes_on(
     dataset, bank_file, tmp_path, monkeypatch, name
 ):

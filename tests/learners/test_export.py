@@ -32,7 +32,16 @@ def answers(path, flux, mask):
     return session.run(None, {"flux": flux, "bad": mask != 0})
 
 
-@pytest.mark.parametrize("model", OPTIONS)
+LONG_TO_EXPORT = ("convstem_lstm_tiny", "resnet18_tiny")
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in LONG_TO_EXPORT else [])
+        for name in OPTIONS
+    ],
+)
 def test_the_file_predicts_what_the_model_predicts(model, tmp_path):
     """Masks, drowned spectra and any number of rows included; normalisation is in the graph."""
     data = make_data(lambda labels: lines(labels, 256), uniform_logg, 0.2, (120, 40, 30))
