@@ -100,7 +100,7 @@ def atlas9_structure(teff: float, logg: float, m_h: float) -> Structure:
     table = model_table()
     found = table.values
     for axis, value in zip(table.axes, (teff, logg, m_h + IRON_SHIFT), strict=True):
-        found = fixed.matmul(_weights(axis, value), found.reshape(axis.size, -1))
+        found = fixed.matmul(_weights(tuple(axis), value), found.reshape(axis.size, -1))
     log_t, log_p, log_k = found.reshape(len(ROUNDING), -1)
     return Structure(
         temperature=teff * fixed.exp(log_t),
@@ -111,7 +111,8 @@ def atlas9_structure(teff: float, logg: float, m_h: float) -> Structure:
     )
 
 
-def _weights(axis: np.ndarray, value: float) -> np.ndarray:
+@lru_cache(maxsize=64)  # stars of a grid share most of their labels
+def _weights(axis: tuple[float, ...], value: float) -> np.ndarray:
     """Weights of nodes in a cubic spline (not-a-knot), (n_node,); held beyond the ends."""
     inside = min(max(value, axis[0]), axis[-1])
-    return scipy.interpolate.CubicSpline(axis, np.eye(axis.size))(inside)
+    return scipy.interpolate.CubicSpline(axis, np.eye(len(axis)))(inside)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import scipy
@@ -11,6 +11,7 @@ from scipy.ndimage import convolve1d
 from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.constants import FWHM_TO_SIGMA, LIGHT_SPEED_KM_S
 from starsmith.simulator.kernels.synthesis_transfer import (
+    E4_MAX,
     Bands,
     Lines,
     Smooth,
@@ -108,6 +109,7 @@ def synthesize_atmosphere(
     first = wave[0] * math.exp(-pad * step)  # the convolution must not feel the ends
     n_fine = (wave.size - 1) * sampling.stride + 2 * pad + 1
     smooth, continuum_flux = smooth_parts(atmosphere, first, step, n_fine)
+    atmosphere, smooth = seen_layers(atmosphere, smooth)
     lines, bands, hydrogen = spectral_parts(atmosphere, smooth, (first, step, n_fine), lines_as)
     fine = emergent_flux(
         atmosphere.tau, smooth, hydrogen, lines, bands, exponential_integral_table(), n_fine
@@ -122,6 +124,37 @@ def synthesize_atmosphere(
             np.interp(fixed.log(wave), fixed.log(coarse), fixed.log(continuum_flux))
         ),
         resolution=sampling.resolution,
+    )
+
+
+def seen_layers(atmosphere: Atmosphere, smooth: Smooth) -> tuple[Atmosphere, Smooth]:
+    """Atmosphere and continuum without the layers that no light leaves: the same flux to the bit.
+
+    Lines only add optical depth, so where the continuum alone hides a layer at every wavelength
+    its E4 and that of all layers below is zero.
+    """
+    half = 0.5 * np.diff(atmosphere.tau)[:, None]
+    steps = half * (smooth.opacity[1:] + smooth.opacity[:-1])
+    depth = smooth.opacity[0] * atmosphere.tau[0] + np.cumsum(steps, axis=0)
+    hidden = np.flatnonzero(depth.min(axis=1) > E4_MAX * (1.0 + 1e-9))
+    if not hidden.size:
+        return atmosphere, smooth
+    kept = slice(0, int(hidden[0]) + 2)  # the first hidden layer bounds the last that is seen
+    gas = atmosphere.gas
+    layers = {
+        item.name: np.ascontiguousarray(getattr(gas, item.name)[..., kept])
+        for item in fields(gas)
+        if item.name != "composition"
+    }
+    upper = replace(
+        atmosphere,
+        tau=np.ascontiguousarray(atmosphere.tau[kept]),
+        opacity=np.ascontiguousarray(atmosphere.opacity[kept]),
+        gas=replace(gas, **layers),
+    )
+    excess = smooth.excess[kept] if smooth.excess.shape[1] > 1 else smooth.excess
+    return upper, smooth._replace(
+        opacity=smooth.opacity[kept], source=smooth.source[kept], excess=excess
     )
 
 

@@ -217,3 +217,24 @@ def test_absolute_flux_matches_full_syntheses(reference_pair):
     wave, _, continuum, ours = reference_pair
     theirs = np.interp(8000.0, wave, continuum)
     assert np.interp(8000.0, ours.wave, ours.continuum) == pytest.approx(theirs, rel=0.05)
+
+
+@pytest.mark.parametrize("sampling", [Sampling(8480.0, 8560.0), Sampling(4290.0, 4320.0)])
+def test_layers_that_no_light_leaves_change_no_bit(sampling, monkeypatch):
+    """Without the deepest layers, which the continuum hides, the flux is the same."""
+    from starsmith.simulator.synthesis import synthetic_spectrum
+
+    kept, seen = [], synthetic_spectrum.seen_layers
+
+    def told(atmosphere, smooth):
+        found = seen(atmosphere, smooth)
+        kept.append(found[0].tau.size)
+        return found
+
+    monkeypatch.setattr(synthetic_spectrum, "seen_layers", told)
+    fewer = synthesize(5500.0, 4.0, -0.5, sampling=sampling)
+    monkeypatch.setattr(synthetic_spectrum, "seen_layers", lambda *parts: parts)
+    every = synthesize(5500.0, 4.0, -0.5, sampling=sampling)
+
+    assert kept[0] < 50
+    assert np.array_equal(fewer.flux, every.flux)
