@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from starsmith.cli.learn.bench_lab import sample_of
+from starsmith.cli.learn.lab_world import sample_of
 from starsmith.cli.shared.progress import told_bank
 from starsmith.cli.sim.generate import requested
 from starsmith.data_contract.dataset.training import TrainingView, join_views

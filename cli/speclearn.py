@@ -11,6 +11,7 @@ NAMES = (
     "bench",
     "certify",
     "chain",
+    "embed",
     "evaluate",
     "explain",
     "export",
@@ -19,6 +20,7 @@ NAMES = (
     "merge",
     "models",
     "predict",
+    "similar",
     "train",
 )
 
