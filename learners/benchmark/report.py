@@ -7,6 +7,7 @@ from starsmith.data_contract.errors import ConfigError
 from starsmith.fisher.figures import ceiling_figure
 from starsmith.learners.benchmark import report_tables as tables
 from starsmith.learners.benchmark.document import Document, Picture, Section, Table
+from starsmith.learners.benchmark.envelopes import envelopes_of, residual_figure
 from starsmith.learners.benchmark.published_values import remark
 from starsmith.learners.benchmark.report_figures import (
     FAMILIES,
@@ -134,6 +135,7 @@ def main_sections(results: Results) -> list[Section]:
         leading_section(results),
         Section("Is any model too good?", tables.leak_parts(results)),
         snr_section(results),
+        residual_section(results),
         *training_sections(results),
         predictions_section(results),
         Section("Another population (Fig. 11c)", population_parts(results)),
@@ -206,6 +208,11 @@ def predictions_section(results: Results) -> Section:
                 "shrinking estimator may win honestly.",
             ),
             Picture("types", "MAE by stellar type", type_figure(results, results.main[:FEW])),
+            Picture(
+                "types_scatter",
+                "σ_robust by stellar type; the paper's Fig. 11a is of APOGEE stars",
+                type_figure(results, results.main[:FEW], "sigma_robust"),
+            ),
         ],
     )
 
@@ -232,6 +239,24 @@ def snr_section(results: Results) -> Section:
             Table(tables.by_snr(results, ceiling, same), remark("table_13")),
             Table(tables.published_snr(ceiling.stars, results.target, theirs), PUBLISHED_SNR),
         ],
+    )
+
+
+def residual_section(results: Results) -> Section:
+    """Residuals of SpecViT, or else of the best network, inside the Fisher envelopes: Fig. 12."""
+    networks = [o for o in results.main if o.training_rows() and results.ceiling_of(o)]
+    chosen = [o for o in networks if o.published == "specvit"] or networks
+    found = None
+    if chosen:
+        stars = results.ceiling_of(chosen[0]).stars
+        found = envelopes_of(chosen[0].predictions, stars, results.target)
+    if found is None:
+        return Section("Residuals", [])
+    caption = "Residuals and envelopes against S/N (Fig. 12); the Cramér-Rao bound is of unbiased "
+    caption += "estimators, and one that shrinks may lie inside it"
+    picture = residual_figure(found, chosen[0].name, results.target, results.notice)
+    return Section(
+        "Residuals in the Fisher envelopes (Fig. 12)", [Picture("residuals", caption, picture)]
     )
 
 

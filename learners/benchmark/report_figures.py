@@ -44,6 +44,8 @@ FAMILIES = {
     "classical": ("lightgbm", "ridge", "template"),
 }
 
+TYPE_SCORES = {"mae": "MAE of", "sigma_robust": r"$\sigma_{\mathrm{robust}}$ of"}
+
 
 def family_colour(model: str) -> tuple[str, str]:
     """Family of a model and its colour."""
@@ -195,15 +197,15 @@ def swap_figure(results: Results, outcomes: Sequence[Outcome]) -> "Figure":
 
 
 @styled
-def type_figure(results: Results, outcomes: Sequence[Outcome]) -> "Figure":
-    """Draw the MAE of every model by stellar type."""
+def type_figure(results: Results, outcomes: Sequence[Outcome], score: str = "mae") -> "Figure":
+    """Draw the MAE, or another score, of every model by stellar type."""
     figure = new_figure(PAGE, 2.8)
     axes = figure.add_subplot()
     names = ("giants", "subgiants", "dwarfs")
     width = 0.8 / len(outcomes)
     for k, outcome in enumerate(outcomes):
         groups = {g.name: g for g in outcome.evaluation.groups if g.by == "type" and g.scores}
-        found = [(i, groups[name].scores["mae"]) for i, name in enumerate(names) if name in groups]
+        found = [(i, groups[name].scores[score]) for i, name in enumerate(names) if name in groups]
         place = [i + width * (k - 0.5 * (len(outcomes) - 1)) for i, _ in found]
         spread = [[s.value - s.low for _, s in found], [s.high - s.value for _, s in found]]
         axes.bar(
@@ -211,7 +213,7 @@ def type_figure(results: Results, outcomes: Sequence[Outcome]) -> "Figure":
             color=colour_of(k), label=outcome.name,
         )  # fmt: skip
     axes.set_xticks(range(3), names)
-    axes.set(ylabel=axis_of(results.target, "MAE of"))
+    axes.set(ylabel=axis_of(results.target, TYPE_SCORES[score]))
     legend_above(figure, axes)
     add_notice(figure, results.notice)
     return figure

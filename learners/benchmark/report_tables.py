@@ -7,6 +7,7 @@ import numpy as np
 from starsmith.data_contract.predictions import Predictions
 from starsmith.fisher.ceilings.ceiling_table import CeilingTable, StarCeiling
 from starsmith.learners.benchmark.document import Table
+from starsmith.learners.benchmark.envelopes import invariance
 from starsmith.learners.benchmark.published_values import published, reading, with_error
 from starsmith.learners.benchmark.results import N_RESAMPLE, Outcome, Results
 from starsmith.learners.evaluation.calibration import LEVELS, Calibration
@@ -97,6 +98,9 @@ def checks(results: Results) -> list:
         rows.append(
             _check("no model above the exact ceiling", ", ".join(above) or "none", not above)
         )
+    change = max(invariance(o.predictions, results.target) for o in results.main)
+    scale = f"R² changes by {change:.0e} at most"
+    rows.append(_check("R² the same on any linear scale of labels (App. D)", scale, change < 1e-9))
     by_model = {o.run.model: o for o in results.main[::-1]}  # of several, the best
     exact = by_model.get("gridposterior")
     if exact and exact.run.id in results.verdicts:

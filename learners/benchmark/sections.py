@@ -8,7 +8,7 @@ import numpy as np
 
 from starsmith.learners.benchmark.document import Picture, Section, Table
 from starsmith.learners.benchmark.published_values import published, remark, with_error
-from starsmith.learners.benchmark.report_figures import swap_figure
+from starsmith.learners.benchmark.report_figures import swap_figure, type_figure
 from starsmith.learners.benchmark.results import N_RESAMPLE, Outcome, Results
 from starsmith.learners.evaluation.interpret import explain, interpretation_figure
 from starsmith.learners.evaluation.pairs import differences
@@ -180,8 +180,16 @@ def bright_section(results: Results, outcomes: Sequence[Outcome]) -> Section:
             | {"published R²": theirs.get("r2"), "published σ": theirs.get("sigma")}
         )
     return Section(
-        "Magnitude 19 (Table 4)",
-        [Table(rows, remark("table_4")), *pair_parts(results, outcomes)],
+        "Magnitude 19 (Table 4, Fig. 11b)",
+        [
+            Table(rows, remark("table_4")),
+            Picture(
+                "mag19_types",
+                "σ_robust by stellar type (Fig. 11b)",
+                type_figure(results, outcomes, "sigma_robust"),
+            ),
+            *pair_parts(results, outcomes),
+        ],
     )
 
 
