@@ -14,7 +14,7 @@ from starsmith.data_contract.errors import ConfigError
 
 __all__ = ["BuildOptions", "build"]
 
-SECONDS_PER_MODEL = {"demo": 0.04, "demo-optical": 0.4, "demo-h": 0.04}  # on two cores
+SECONDS_PER_MODEL = {"demo": 0.06, "demo-optical": 0.4, "demo-h": 0.04}  # on two cores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class BuildOptions:
 )
 @takes(BuildOptions)
 def build(options: BuildOptions) -> None:
-    """Build a demonstration grid, or find it in the cache (3d: 2 minutes on two cores)."""
+    """Build a demonstration grid, or find it in the cache (3d: 4 minutes on two cores)."""
     from starsmith.data_contract.files.atomic import refuse_existing
     from starsmith.data_contract.grid.grid_file import GRID_SCHEMA, write_grid
     from starsmith.simulator.grids import StellarGrid

@@ -76,8 +76,14 @@ def errors(options: ErrorsOptions) -> None:
         return
     for one in found.values():
         click.echo(one.about)
-        click.echo(text_table([{"measure": k, **row} for k, row in one.summary().items()]))
+        click.echo(text_table([_row(k, told) for k, told in one.summary().items()]))
     echo_notice(grid.notice)
+
+
+def _row(measure: str, told: dict[str, float | None]) -> dict[str, str]:
+    """A measure's row, of numbers that may differ by decades."""
+    texts = {k: "" if value is None else f"{value:.2g}" for k, value in told.items()}
+    return {"measure": measure, **texts}
 
 
 def _measured(options: ErrorsOptions, grid: "GridData") -> tuple[str, "QualityMap | None"]:
