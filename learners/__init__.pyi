@@ -17,6 +17,7 @@ from .prediction.predict import load_checkpoint as load_checkpoint
 from .prediction.predict import predict as predict
 from .prediction.predict import predict_observed as predict_observed
 from .prediction.predict import predict_spectrum as predict_spectrum
+from .pretrain.encoder import open_encoder as open_encoder
 from .recipe import list_recipes as list_recipes
 from .recipe import load_recipe as load_recipe
 from .run_folder import TrainingResult as TrainingResult

@@ -128,7 +128,7 @@ def _origin(card: Mapping, digest: str) -> str:
 
 def _use(card: Mapping, place: Path | str) -> str:
     if not card["labels"]:
-        return f"    starsmith.open_encoder({str(place)!r}).encode(flux, error)"
+        return f"    starsmith.learners.open_encoder({str(place)!r}).encode(flux, error)"
     return (
         f"    speclearn predict {place} spectra.fits --out predictions.ecsv\n\n"
         "`quality` of a prediction names what the model does not know: labels outside or at the "

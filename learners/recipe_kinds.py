@@ -131,8 +131,9 @@ class PretrainRecipe(NetworkRecipe):
     Attributes
     ----------
     scaling : str
-        What a network sees: ``spectrum``, flux over its own median, as published; ``pixel``: every
-        pixel of that also less its mean over the training spectra, over its standard deviation.
+        What a network sees: ``spectrum``, flux over its own median less one, which the published
+        networks scale further; ``pixel``: every pixel over the median less its mean over the
+        training spectra, over its standard deviation.
     steps : int
         Steps of the whole training, which decide the number of epochs; 0 for ``epochs``.
     betas : (float, float)

@@ -17,9 +17,9 @@ from starsmith.learners.pretrain.networks import build_pair, build_pretrained, k
 
 __all__ = ["EMBEDDINGS", "Encoder", "open_encoder"]
 
-EMBEDDINGS = ("mean", "projected", "split")
-"""Kinds of vectors: mean over tokens (or a latent); what two kinds of spectra are compared by;
-shared and private part side by side."""
+EMBEDDINGS = ("token", "mean", "projected", "split")
+"""Kinds of vectors: the token of a spectrum's own statistics, once it knows the others; mean over
+tokens (or a latent); what two kinds of spectra are compared by; shared and private part."""
 
 ROWS = 256
 PREFIX = "model."
@@ -54,7 +54,7 @@ class Encoder:
     def kinds(self) -> tuple[str, ...]:
         """Kinds of vectors it can give, the one it gives by default last."""
         if self.pair is None:
-            return ("mean",)
+            return (*(["token"] if getattr(self.network, "statistics", ()) else []), "mean")
         return ("mean", "projected", *(["split"] if self.pair.variant == "split" else []))
 
     @property
@@ -136,6 +136,8 @@ class Encoder:
             raise ConfigError(
                 f"--kind {kind}: {self.card['model']!r} gives {', '.join(self.kinds)}"
             )
+        if kind == "token":
+            return lambda flux: self.network(flux)[:, 0]
         if self.pair is None or kind == "mean":
             return self.network.embed
         pair, side = self.pair, self.side

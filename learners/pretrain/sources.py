@@ -68,11 +68,12 @@ def joined(views: tuple[View, ...], *more: str) -> View:
 
 
 def measure(views: tuple[View, ...], scaling: str) -> Statistics:
-    """Statistics of the input of all views, each with the same weight; identity of ``spectrum``."""
+    """Statistics of the input of all views, each with the same weight; of ``spectrum`` less one."""
     wave = views[0].train.wave
     nothing = LabelScale(np.empty(0), np.empty(0))
     if scaling == "spectrum":
-        plain = Normaliser(np.zeros(wave.size), np.ones(wave.size))
+        # less one: a masked pixel, which becomes zero, then stands at the median
+        plain = Normaliser(np.ones(wave.size), np.ones(wave.size))
         return Statistics(wave, plain, nothing, fwhm=views[0].train.fwhm)
     if len(views) == 1:
         return measure_statistics(views[0], ())

@@ -215,5 +215,5 @@ def test_report_of_pretraining(run, toy_bank, bank, tmp_path):
     words = [tmp_path / "d.zarr", "--bank", bank, "--out", tmp_path / "run"]
     words += ["--epochs", 1, "--numbers", 60, "--set", "patch=8", "--set", "stride=8"]
     printed = run("pretrain", *words)
-    for row in ("masked network, ridge", "PCA-64, MLP", "pixels, MLP", "exact posterior mean"):
+    for row in ("network, token, ridge", "PCA-64, MLP", "pixels, MLP", "exact posterior mean"):
         assert row in printed

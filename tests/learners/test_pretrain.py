@@ -54,6 +54,8 @@ def test_a_run_is_a_checkpoint_that_gives_vectors(runs):
     encoder, flux = open_encoder(runs[0], device="cpu"), data().val.observe().flux
     vectors = encoder.encode(flux, np.full_like(flux, 0.2))
     assert vectors.shape == (100, 16)
+    assert encoder.kinds == ("token", "mean")
+    assert encoder.encode(flux[:5], kind="token").shape == (5, 16)
     np.testing.assert_allclose(encoder.encode(3 * flux[:5]), vectors[:5], atol=1e-5)
     lines_of = (runs[0] / "metrics.jsonl").read_text().splitlines()
     losses = [json.loads(line)["val_loss"] for line in lines_of]
