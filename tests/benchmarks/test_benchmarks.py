@@ -217,3 +217,32 @@ def test_report_of_pretraining(run, toy_bank, bank, tmp_path):
     printed = run("pretrain", *words)
     for row in ("network, token, ridge", "PCA-64, MLP", "pixels, MLP", "exact posterior mean"):
         assert row in printed
+
+
+@pytest.mark.slow
+def test_all_works_are_in_one_table(run, bank):
+    """Ours beside others that are installed, in turn; who is missing is named."""
+    printed = run("all", "--tiny", "--bank", bank)
+    from benchmarks.works import WORKS
+
+    for work in WORKS:
+        if work.missing:
+            assert f"not measured: {work.peer}: {', '.join(work.missing)} not installed" in printed
+        else:
+            assert f"| {work.name} | {work.peer} |" in printed
+
+
+def test_a_stated_ratio_that_does_not_hold_is_told(monkeypatch):
+    """README's rows are works that are measured; one that fell short ends with a sentence."""
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks.all import README, broken, stated
+    from benchmarks.works import WORKS
+
+    promised = stated(README.read_text(encoding="utf-8"))
+    assert promised
+    assert set(promised) <= {(work.name, work.peer) for work in WORKS}
+    assert broken(dict(promised), promised) == []
+    assert broken({}, promised) == []  # a peer that is not installed breaks nothing
+    name, least = next(iter(promised.items()))
+    (sentence,) = broken({**promised, name: least / 2}, promised)
+    assert f"at least {least:g}, measured {least / 2:.2f}" in sentence
