@@ -46,5 +46,14 @@ def pretrain() -> None:
     """Train networks on spectra without labels."""
 
 
+@main.group(
+    "import",
+    cls=LazyGroup,
+    places={"specclip": "starsmith.cli.learn.import_specclip:specclip"},
+)
+def import_group() -> None:
+    """Bring networks of others into ours."""
+
+
 if __name__ == "__main__":
     main()
