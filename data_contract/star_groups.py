@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["GIANT", "GROUPS", "METAL_POOR", "groups_of"]
+__all__ = ["GIANT", "METAL_POOR", "groups_of"]
 
-GROUPS = ("all", "metal-poor", "metal-rich", "giants", "dwarfs")
 METAL_POOR, GIANT = -1.0, 3.5  # [M/H] and log g below which stars are so
 
 
@@ -18,8 +17,14 @@ def groups_of(labels: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]
     labels : float64 array, shape (n_spec, n_label)
         True.
     names : sequence of str
-        Of the labels, ``logg`` and ``m_h`` among them.
+        Of the labels; without ``m_h`` or ``logg`` the groups of that label are left out.
     """
-    m_h, logg = labels[:, list(names).index("m_h")], labels[:, list(names).index("logg")]
-    inside = (np.ones(len(labels), bool), m_h < METAL_POOR, m_h >= METAL_POOR)
-    return dict(zip(GROUPS, (*inside, logg < GIANT, logg >= GIANT), strict=True))
+    columns = dict(zip(names, labels.T, strict=True))
+    found = {"all": np.ones(len(labels), dtype=bool)}
+    if "m_h" in columns:
+        poor = columns["m_h"] < METAL_POOR
+        found |= {"metal-poor": poor, "metal-rich": ~poor}
+    if "logg" in columns:
+        giant = columns["logg"] < GIANT
+        found |= {"giants": giant, "dwarfs": ~giant}
+    return found

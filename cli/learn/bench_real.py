@@ -40,6 +40,10 @@ class RealOptions:
     only: str | None = option(
         type=click.Choice(("miles", "demo")), help="One of the two experiments."
     )
+    mask_cores: bool = option(
+        is_flag=True,
+        help="Leave out the cores of the Ca II triplet, which no model in LTE has right.",
+    )
     strategy: tuple[str, ...] = option(
         type=click.Choice(STRATEGIES), multiple=True, help="[default: all]"
     )
@@ -128,16 +132,18 @@ def _of_miles(options: RealOptions, files: list[Path]) -> "Trial":
 
 
 def _of_grid(options: RealOptions, files: list[Path]) -> "Trial":
-    from starsmith.learners.benchmark.real.stars import LABELS, RED, read_stars
+    from starsmith.learners.benchmark.real.stars import LABELS, RED, read_stars, without_cores
     from starsmith.learners.benchmark.real.trial import run_trial, within
     from starsmith.simulator.grids.grid import StellarGrid
 
     with progress_bar("grid", "models") as report:
         grid = StellarGrid.open(options.grid, report)
-    source = _simulated(options, grid)
+    cut = without_cores if options.mask_cores else lambda sample: sample
+    source = cut(_simulated(options, grid))
     spans = [grid.axes[name][[0, -1]] for name in LABELS]
-    stars = within(read_stars(files, "stelib", RED), spans)
-    what = f"{grid.name} grid to STELIB ({RED.name}; stars inside the grid)"
+    stars = cut(within(read_stars(files, "stelib", RED), spans))
+    what = f"{grid.name} grid to STELIB ({RED.name}; stars inside the grid"
+    what += "; cores of Ca II masked)" if options.mask_cores else ")"
     return run_trial("demo", what, source, stars, options.settings(), say, grid.notice)
 
 

@@ -66,6 +66,8 @@ class LabSuite:
     widths : tuple of int
         Of the MLP.
     wave_map : str
+    noise : str
+        ``fresh`` in every epoch, or ``fixed``.
     flux_calibration, lsf : float
         Knobs of the target.
     label_offset, label_scale : tuple of float
@@ -91,6 +93,7 @@ class LabSuite:
     n_test: int = 500
     widths: tuple[int, ...] = (512, 256, 64)
     wave_map: str = "interpolate"
+    noise: str = "fresh"
     flux_calibration: float = 0.0
     lsf: float = 1.0
     label_offset: tuple[float, ...] = ()
@@ -225,6 +228,7 @@ def plan_of(suite: LabSuite, cell: Cell) -> Plan:
         rates=suite.rates,
         epochs=suite.epochs,
         patience=suite.patience,
+        noise=suite.noise,
     )
 
 

@@ -21,7 +21,7 @@ from starsmith.learners.transfer.samples import Sample, training_split, training
 from starsmith.learners.transfer.strategies import Strategy
 from starsmith.learners.transfer.target_views import mapped
 
-__all__ = ["Cell", "LabTarget", "probes_of", "run_cell", "strategy_of"]
+__all__ = ["Cell", "LabTarget", "gradients", "probes_of", "run_cell", "strategy_of"]
 
 MOST_PROBED = 79  # metal-poor stars, as many as in the LAMOST to DESI paper
 FEWEST_PROBED = 10

@@ -2,15 +2,13 @@
 
 import json
 
-import numpy as np
 import pytest
 from astropy.table import Table
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.data_contract.grid.grid_file import GridData, write_grid
 from starsmith.simulator.domains.request import DomainRequest
 from tests.cli.conftest import call
-from tests.conftest import star_flux
+from tests.learners.test_lab import write_toy_grid
 from tests.simulator.test_domains import SURVEY
 
 
@@ -18,20 +16,7 @@ from tests.simulator.test_domains import SURVEY
 def folder(tmp_path_factory):
     """A toy grid, a toy survey, and a domain with errors of its pipeline's labels."""
     place = tmp_path_factory.mktemp("domain")
-    wave = 8400.0 + 0.1 * np.arange(4000)
-    axes = {
-        "teff": np.linspace(3750.0, 6000.0, 4),
-        "logg": np.linspace(1.0, 5.0, 4),
-        "m_h": np.linspace(-2.0, 0.5, 4),
-    }
-    teff, logg, m_h = axes.values()
-    flux = np.stack([[[star_flux(t, g, z, wave) for z in m_h] for g in logg] for t in teff])
-    valid = np.ones(flux.shape[:3], dtype=bool)
-    grid = GridData(
-        name="a", axes=axes, wave=wave, flux=flux.astype(np.float32), valid=valid,
-        resolution=20_000.0,
-    )  # fmt: skip
-    write_grid(place / "a.zarr", grid)
+    write_toy_grid(place / "a.zarr")
     (place / "toy.toml").write_text(SURVEY)
     lines = ('survey = "toy.toml"', 'grid = "a.zarr"', "flux_calibration = 0.02")
     offset = "label_offset = [0.0, 0.0, 0.5]"

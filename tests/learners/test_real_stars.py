@@ -1,17 +1,19 @@
 """The real test: folds, recalibration and its report on stars whose truth is known."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from starsmith.learners.benchmark.flags import share_text
 from starsmith.learners.benchmark.real.report import (
     coverage_rows,
     recalibrated,
     score_rows,
-    share_text,
     write_report,
 )
+from starsmith.learners.benchmark.real.stars import without_cores
 from starsmith.learners.benchmark.real.trial import Settings, divide, run_trial, without
 from starsmith.learners.transfer.samples import Sample, white_noise
 from tests.cli.conftest import call
@@ -122,3 +124,10 @@ def test_miles_to_stelib(shared_data, tmp_path):
     assert "HD" in text
     scores = {(r["strategy"], r["label"]): r["R2"] for r in told["scores"]}
     assert float(scores["zero_shot", "teff"].split()[0]) > 0.3
+
+
+def test_cores_of_calcium_are_masked_and_nothing_else():
+    sample = replace(toy_sample(3, 1), wave=8520.0 + np.arange(60))
+    found = without_cores(sample).mask != 0
+    assert found.all(axis=0).tolist() == (np.abs(sample.wave - 8544.44) < 2.0).tolist()
+    assert found.sum() == 3 * 4

@@ -1,7 +1,7 @@
 """Stars of MILES and STELIB on common pixels, with names and labels."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,22 @@ from starsmith.data_contract.surveys.standardise.recipe import LAMOST_PIXELS, St
 from starsmith.data_contract.surveys.standardise.standardise import standardise
 from starsmith.learners.transfer.samples import Sample
 
-__all__ = ["BLUE", "LABELS", "RED", "Pixels", "divide_continuum", "find_libraries", "read_stars"]
+__all__ = [
+    "BLUE",
+    "LABELS",
+    "RED",
+    "Pixels",
+    "divide_continuum",
+    "find_libraries",
+    "read_stars",
+    "without_cores",
+]
 
 LABELS = ("teff", "logg", "m_h")
 LIBRARIES = ("miles", "stelib")
 FEWEST_USABLE = 0.5  # of the pixels of a star
+CALCIUM = (8500.35, 8544.44, 8664.52)  # cores of the Ca II triplet, vacuum [Å]
+CORE = 2.0  # on either side [Å]: they form above the layers that LTE holds in
 STEPS = StandardRecipe(spikes="", snr=False, resample="quintic")
 
 
@@ -74,6 +85,15 @@ def divide_continuum(wave: np.ndarray, flux: np.ndarray, mask: np.ndarray) -> np
         good = mask[row] == 0
         filled[row] = np.interp(wave, wave[good], filled[row, good])
     return (filled / gaspp_continuum(wave, filled)).astype(np.float32)
+
+
+def without_cores(sample: Sample) -> Sample:
+    """Mask the cores of the Ca II triplet, which models in LTE have too shallow."""
+    near = np.zeros(sample.wave.size, dtype=bool)
+    for line in CALCIUM:
+        near |= np.abs(sample.wave - line) < CORE
+    mask = np.zeros(sample.flux.shape, np.uint32) if sample.mask is None else sample.mask
+    return replace(sample, mask=mask | np.where(near, mask_value("NO_DATA"), 0).astype(np.uint32))
 
 
 def read_stars(files: Sequence[Path], library: str, pixels: Pixels) -> Sample:
