@@ -125,6 +125,12 @@ class Flow:
         draws = self.sample(N_MOMENT)
         return draws.mean(axis=1), draws.std(axis=1)
 
+    def summary(self, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Mean, 1σ and quantiles (n_spec, n_level, n_label) of every label, by draws."""
+        draws = self.sample(N_MOMENT)
+        found = np.quantile(draws, levels, axis=1).swapaxes(0, 1)
+        return draws.mean(axis=1), draws.std(axis=1), found
+
     def cumulative(self, labels: np.ndarray) -> np.ndarray:
         """Probability of every label below a value, float64 (n_spec, n_label)."""
         return np.mean(self.sample(4 * N_MOMENT, (1,)) < labels[:, None], axis=1)

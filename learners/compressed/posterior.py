@@ -186,6 +186,10 @@ class Mixture(Components):
             low, high = np.where(above, low, middle), np.where(above, middle, high)
         return self.box.to_labels(0.5 * (low + high))
 
+    def summary(self, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Mean, 1σ and quantiles; see `moments` and `quantiles`."""
+        return *self.moments(), self.quantiles(levels)
+
     def sample(self, n_draw: int, seeds: Seeds = (0,)) -> np.ndarray:
         """Draws, float64 (n_spec, n_draw, n_label); see `draw_numbers` for the seeds."""
         places, numbers = draw_numbers(seeds, n_draw, self.mean.shape[2])

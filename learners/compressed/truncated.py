@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.special import log_ndtr, logsumexp, ndtri_exp
+from scipy.special import log_ndtr, logsumexp, ndtri, ndtri_exp
 from torch import nn
 
 from starsmith.learners.compressed.heads import HALF_LOG_TWO_PI, Head
@@ -23,15 +23,19 @@ from starsmith.learners.compressed.posterior import (
     Components,
     Seeds,
     draw_numbers,
-    weighted_quantiles,
 )
 from starsmith.learners.compressed.sight import Sight
+from starsmith.learners.compressed.truncated_sums import (
+    fill_cumulative,
+    fill_moments,
+    fill_quantiles,
+)
 
 __all__ = ["Truncated", "TruncatedHead"]
 
 SCALES = (-2.0, 9.0)  # of the log of a component's scale over that of the coordinates
 SPREAD = 0.7  # of the coordinates: how far from 0 components start
-N_NODE, N_FINE = 16, 256  # points of a component, of moments and of probabilities
+N_NODE, N_FINE = 16, 64  # points of the labels before one: of moments, of probabilities
 LEAST_SHARE = 1e-4  # of a component that moments count
 TINY = 1e-12  # of the range
 
@@ -114,52 +118,60 @@ class Truncated(Components):
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and 1σ of every label, float64 (n_spec, n_label)."""
-        star, share, mean, factor = self._weighty()
-        n_label = mean.shape[1]
-        u = _chain(mean[:, None], factor[:, None], _lattice(N_NODE, n_label - 1))
-        low, scale = _limits(mean[:, None], factor[:, None], u)
-        centre = -low / scale  # of each truncated normal, before it was cut off
-        mass = _log_mass(low, low + scale)
-        left = np.exp(-0.5 * low**2 - HALF_LOG_TWO_PI - mass)
-        right = np.exp(-0.5 * (low + scale) ** 2 - HALF_LOG_TWO_PI - mass)
-        first = centre + (left - right) / scale
-        # E[u²] of a truncated normal: c² + s² + s (c φ(a) - (c + 1) φ(b)) / mass
-        second = centre**2 + scale**-2.0 + (centre * left - (centre + 1.0) * right) / scale
-        first = np.clip(first, 0.0, 1.0)
-        second = np.clip(second, first**2, first)
-        total = np.zeros((2, len(self), n_label))
-        for part, value in zip(total, (first, second), strict=True):
-            np.add.at(part, star, share[:, None] * value.mean(axis=1))
-        spread = np.sqrt(np.maximum(total[1] - total[0] ** 2, TINY))
-        return self.box.low + self.box.width * total[0], self.box.width * spread
+        mean, spread = self._places(self._nodes())
+        return self.box.low + self.box.width * mean, self.box.width * spread
 
     def cumulative(self, labels: np.ndarray) -> np.ndarray:
         """Probability of every label below a value, float64 (n_spec, n_label)."""
-        star, share, mean, factor = self._weighty()
-        u = _chain(mean[:, None], factor[:, None], _lattice(N_FINE, mean.shape[1] - 1))
-        low, scale = _limits(mean[:, None], factor[:, None], u)
-        reach = np.clip(self.box.place(labels), TINY, 1.0)[star, None] * scale
-        log = _log_mass(low, low + reach) - _log_mass(low, low + scale)
-        total = np.zeros(labels.shape)
-        np.add.at(total, star, share[:, None] * np.exp(log).mean(axis=1))
-        return total
+        nodes = self._nodes(N_FINE)
+        out = np.empty(labels.shape)
+        places = np.clip(self.box.place(labels), 0.0, 1.0)
+        fill_cumulative(out, places, nodes.edges, nodes.share, nodes.low, nodes.scale)
+        return out
 
     def quantiles(self, levels: np.ndarray) -> np.ndarray:
         """Values below which these probabilities lie, float64 (n_spec, n_level, n_label)."""
-        n_label = self.mean.shape[2]
-        u = _chain(self.mean[:, :, None], self.factor[:, :, None], _lattice(N_FINE, n_label))
-        u = u.reshape(len(self), -1, n_label)
-        share = np.repeat(np.exp(self.log_weight), N_FINE, axis=1) / N_FINE
-        found = weighted_quantiles(u, share, np.asarray(levels, dtype=np.float64))
-        return self.box.low + self.box.width * found
+        return self.summary(levels)[2]
 
-    def _weighty(self) -> tuple[np.ndarray, ...]:
-        """Spectrum, share, mean and factor of all components that count."""
-        share = np.exp(self.log_weight)
-        star, which = np.nonzero(share > LEAST_SHARE)
-        total = np.bincount(star, share[star, which], minlength=len(self))
+    def summary(self, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Mean, 1σ and quantiles in one pass; see `moments` and `quantiles`."""
+        nodes, levels = self._nodes(), np.asarray(levels, dtype=np.float64)
+        mean, spread = self._places(nodes)
+        out = mean[:, None] + spread[:, None] * ndtri(levels)[:, None]
+        out = np.clip(out, TINY, 1.0 - TINY)
+        fill_quantiles(out, levels, nodes.edges, nodes.share, nodes.low, nodes.scale)
+        low, width = self.box.low, self.box.width
+        return low + width * mean, width * spread, low + width * out
+
+    def _nodes(self, n_node: int = N_NODE) -> "_Nodes":
+        """Truncated normals of every label at points of the labels before it."""
+        weight = np.exp(self.log_weight)
+        star, which = np.nonzero(weight > LEAST_SHARE)
+        share = weight[star, which]
+        share /= np.bincount(star, share, minlength=len(self))[star]
         mean, factor = self.mean[star, which], self.factor[star, which]
-        return star, share[star, which] / total[star], mean, factor
+        n_label = mean.shape[1]
+        u = _chain(mean[:, None], factor[:, None], _lattice(n_node, n_label - 1))
+        white = np.einsum("cij,cnj->cni", factor, u - mean[:, None])
+        scale = np.ascontiguousarray(_diagonal(factor))
+        edges = np.searchsorted(star, np.arange(len(self) + 1))
+        return _Nodes(edges, share, white - scale[:, None] * u, scale)
+
+    def _places(self, nodes: "_Nodes") -> tuple[np.ndarray, np.ndarray]:
+        """Mean and 1σ as places."""
+        mean, square = np.empty((2, len(self), self.mean.shape[2]))
+        fill_moments(mean, square, nodes.edges, nodes.share, nodes.low, nodes.scale)
+        return mean, np.sqrt(np.maximum(square - mean**2, TINY))
+
+
+@dataclass(frozen=True)
+class _Nodes:
+    """Components that count, as `truncated_sums` takes them."""
+
+    edges: np.ndarray
+    share: np.ndarray
+    low: np.ndarray
+    scale: np.ndarray
 
 
 def _diagonal(factor: np.ndarray) -> np.ndarray:
@@ -171,13 +183,6 @@ def _log_mass(low: np.ndarray, high: np.ndarray) -> np.ndarray:
     above = low + high > 0
     small, large = log_ndtr(np.where(above, -high, low)), log_ndtr(np.where(above, -low, high))
     return large + np.log1p(-np.exp(np.minimum(small - large, -TINY)))
-
-
-def _limits(mean: np.ndarray, factor: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lower limit of each truncated normal given the labels before it, and P_kk."""
-    scale = _diagonal(factor)
-    white = np.einsum("...ij,...j->...i", factor, u - mean)
-    return white - scale * u, np.broadcast_to(scale, u.shape)
 
 
 def _chain(mean: np.ndarray, factor: np.ndarray, log_uniform: np.ndarray) -> np.ndarray:
