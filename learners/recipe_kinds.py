@@ -302,7 +302,7 @@ class CompressedRecipe:
     residual : bool
         Whether a layer adds to the one before it.
     epochs : int
-        Rounds of stars.
+        Rounds of stars, after an eighth as many for the first guess of the labels.
     epoch_size : int
         Stars of one round; none is drawn twice.
     n_noise : int
@@ -319,7 +319,7 @@ class CompressedRecipe:
     compression: str = "pca"
     n_mode: int = 64
     head: str = "truncated"
-    components: int = 8
+    components: int = 4
     mean_weight: float = 0.5
     width: int = 256
     depth: int = 3

@@ -1,7 +1,7 @@
 """What a network is told of compressed spectra, and the coordinates that its answer begins at.
 
-A small network guesses the labels. One Gauss-Newton step from there, through the bank's own
-spline, gives the place of the posterior and its width, of all labels together. A head states the
+A small network guesses the labels. Two Gauss-Newton steps from there, through the bank's own
+spline, give the place of the posterior and its width, of all labels together. A head states the
 posterior in those coordinates, where that of a bright star is nearly a standard normal.
 """
 
@@ -151,7 +151,7 @@ class Eye:
             return Sight(numbers, torch.full(shape, 0.5), eye)
         with torch.no_grad():
             guessed = self.guess(numbers).numpy() + 0.5
-        guessed = np.clip(guessed, 0.0, 1.0)
+        guessed = np.clip(self.local.fit(seen, level, guessed).place, 0.0, 1.0)
         found = self.local.fit(seen, level, guessed).marginal(list(self.columns))
         told = torch.from_numpy(_told(found, guessed[:, list(self.columns)]))
         return Sight(
