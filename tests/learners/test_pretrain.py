@@ -94,6 +94,14 @@ def test_a_killed_run_comes_to_the_same_weights(runs, tmp_path, monkeypatch):
     assert weights(tmp_path / "run") == weights(runs[0])
 
 
+@pytest.mark.slow
+def test_steps_decide_the_epochs_in_half_precision_too(tmp_path):
+    recipe = dataclasses.replace(MASKED, steps=9, precision="bfloat16")
+    result = pretrain("masked_tiny", data(), recipe, tmp_path, device="cpu")
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 2  # of 6 steps each
+    assert np.isfinite(result.metrics["val_loss"])
+
+
 def test_another_run_in_the_folder_is_refused(runs):
     with pytest.raises(ConfigError, match="holds a different run"):
         pretrain("masked_tiny", data(), dataclasses.replace(MASKED, seed=1), runs[0])
