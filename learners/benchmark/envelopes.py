@@ -28,6 +28,7 @@ __all__ = ["Envelopes", "envelopes_of", "invariance", "residual_figure"]
 
 FEWEST = 20  # stars of a step along the S/N
 MOST_STEPS = 8
+TICKS = (1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 100)  # of S/N
 SLOPE, SHIFT = -2.5, 7.0  # of the labels in the check: any others would do
 
 
@@ -105,6 +106,10 @@ def residual_figure(found: Envelopes, name: str, target: str, notice: str = "") 
     axes.axhline(0.0, color=GUIDE, lw=0.6)
     top = 1.1 * max(np.percentile(np.abs(found.residual), 99.0), found.model.max())
     axes.set(xscale="log", ylim=(-top, top), xlabel="S/N per pixel")
+    ends = found.snr.min(), found.snr.max()
+    ticks = [tick for tick in TICKS if ends[0] <= tick <= ends[1]]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
     axes.set_ylabel(axis_of(target, "predicted - true"))
     legend_above(figure, axes, 2)
     add_notice(figure, notice)

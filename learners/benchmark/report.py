@@ -210,8 +210,8 @@ def predictions_section(results: Results) -> Section:
             Picture("types", "MAE by stellar type", type_figure(results, results.main[:FEW])),
             Picture(
                 "types_scatter",
-                "σ_robust by stellar type; the paper's Fig. 11a is of APOGEE stars",
-                type_figure(results, results.main[:FEW], "sigma_robust"),
+                "σ about zero by stellar type; the paper's Fig. 11a is of APOGEE stars",
+                type_figure(results, results.main[:FEW], "sigma_robust_uncentred"),
             ),
         ],
     )

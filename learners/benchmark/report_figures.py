@@ -44,7 +44,7 @@ FAMILIES = {
     "classical": ("lightgbm", "ridge", "template"),
 }
 
-TYPE_SCORES = {"mae": "MAE of", "sigma_robust": r"$\sigma_{\mathrm{robust}}$ of"}
+TYPE_SCORES = {"mae": "MAE of", "sigma_robust_uncentred": r"$\sigma$ about zero of"}
 
 
 def family_colour(model: str) -> tuple[str, str]:

@@ -185,8 +185,8 @@ def bright_section(results: Results, outcomes: Sequence[Outcome]) -> Section:
             Table(rows, remark("table_4")),
             Picture(
                 "mag19_types",
-                "σ_robust by stellar type (Fig. 11b)",
-                type_figure(results, outcomes, "sigma_robust"),
+                "σ about zero by stellar type (Fig. 11b)",
+                type_figure(results, outcomes, "sigma_robust_uncentred"),
             ),
             *pair_parts(results, outcomes),
         ],
