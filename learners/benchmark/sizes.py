@@ -9,10 +9,10 @@ from starsmith.learners.estimators.registry import kind_of, list_models
 __all__ = ["SIZES", "sized"]
 
 SIZES = ("full", "tiny")
-N_TRAIN, N_VAL, N_TEST = 320, 40, 120
+N_TRAIN, N_VAL, N_TEST = 160, 40, 120
 LEAST_TRAIN = 40
 N_TEMPLATE = 1000
-SAMPLES = 320
+SAMPLES = 40
 RATE = 2e-3  # of networks whose suite sets none
 NETWORK = {
     "batch_size": 40,
