@@ -174,6 +174,23 @@ def test_another_suite_is_not_merged(line, tmp_path):
 
 
 @pytest.mark.slow
+def test_stars_of_a_table_have_a_ceiling_too(bank_file, tmp_path):
+    """The ceiling of a population is that of its own stars; nothing is left out of a report."""
+    table = tmp_path / "stars.csv"
+    rows = (
+        f"{4000 + 9 * k},{1.5 + 0.015 * k},{-2 + 0.01 * k},{19 + 0.008 * k}" for k in range(200)
+    )
+    table.write_text("\n".join(["teff,logg,m_h,mag", *rows]) + "\n")
+    file = tmp_path / "suite.toml"
+    first, _ = SUITE.split("[[runs]]", 1)
+    data = first.replace("mag = [19.0, 21.0]", f"population = '{table}'")
+    file.write_text(f'{data}\n[[runs]]\ntag = "main"\nmodel = "ridge"\ndata = "main"\n')
+    words = f"speclearn bench --workers 1 --suite {file} --bank {bank_file} --data-only"
+    answer(f"{words} --out {tmp_path / 'out'}")
+    assert (tmp_path / "out" / "ceilings" / "main-logg.json").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list_suites())
 def test_every_suite_runs_from_end_to_end_at_size_tiny(name, bank_file, tmp_path):
     """Stopped after a few runs and gone on with, by the command that began it."""
