@@ -87,13 +87,14 @@ def interpolation_map(
     Raises
     ------
     GridError
-        If the grid is not the synthesizer's.
+        If the grid is not the synthesizer's, or does not cover the instrument.
     """
     if not is_synthetic(grid):
         raise GridError(
             f"grid {grid.name!r} was not made by this version of the synthesizer (physics "
             f"{PHYSICS_VERSION}): its cells can only be judged by 'specsim grid check'"
         )
+    _renderer(grid, instrument)  # refuse pixels that the grid does not cover, before the work
     sampling = Sampling(**grid.provenance["sampling"])
     middles = {name: _middles(nodes) for name, nodes in grid.axes.items()}
     truth = build_demo_grid(

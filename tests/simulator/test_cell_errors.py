@@ -18,6 +18,7 @@ from starsmith.simulator.grids.cell_errors import error_at_middles, inferred_map
 from starsmith.simulator.grids.grid_differences import difference_map
 from starsmith.simulator.grids.interpolation_error import grid_error_map
 from starsmith.simulator.grids.known_maps import known_maps
+from starsmith.simulator.instruments import load_instrument
 from starsmith.simulator.prior import Prior
 from starsmith.simulator.synthesis import Sampling
 from tests.cli.conftest import call
@@ -93,6 +94,9 @@ def test_demo_box_is_judged_by_its_own_synthesizer(tmp_path):
 
     assert told[-1] == (1, 1)
     assert 1e-5 < found.values["error"].item() < 0.05  # linear over 500 K
+    with pytest.raises(GridError, match="covers"):  # before anything is synthesized
+        interpolation_map(grid, load_instrument("pfs_n"), lambda *n: told.append("again"))
+    assert "again" not in told
     with pytest.raises(GridError, match="not made by this version"):
         interpolation_map(replace(grid, provenance={}))
 

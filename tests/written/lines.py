@@ -41,6 +41,7 @@ EXCEPTIONS = {  # pattern -> why the line is not run; another test holds it
     r"-emit-tasks|big\.zarr|--scheduler": "needs machines: tests/cli/test_parts.py runs the parts",
     r"--compress": "minutes of fitting: tests/simulator/test_compress.py",
     r"cache clear": "empties the cache that other tests share: tests/cli/test_cache.py",
+    r"grid errors .*--against": BRING + "tests/simulator/test_cell_errors.py",
     r"specsim grid check|specfisher check": "minutes of work: tests/cli/test_grid_check.py",
     r"specdata (ingest|fetch|crossmatch|select|compile-labels|info coadd)": BRING
     + "tests/cli/test_ingest.py, tests/data_contract/surveys",
