@@ -76,3 +76,35 @@ def test_what_is_no_data_set_is_said(server, where):
 def test_a_server_that_does_not_answer_is_named():
     with pytest.raises(DataError, match="cannot be read"):
         open_dataset("http://127.0.0.1:1/d.zarr")
+
+
+def test_a_data_set_in_a_bucket_is_the_same(server, monkeypatch):
+    """Through fsspec and s3fs, from a bucket of a local server."""
+    pytest.importorskip("s3fs", reason="s3fs comes with starsmith[cloud]")
+    moto = pytest.importorskip("moto.server", reason="moto is not installed")
+    import s3fs
+
+    _, path = server
+    keys = {
+        "AWS_ACCESS_KEY_ID": "k",
+        "AWS_SECRET_ACCESS_KEY": "s",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    bucket = moto.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    bucket.start()
+    try:
+        address = f"http://127.0.0.1:{bucket.get_host_and_port()[1]}"
+        for name, value in (keys | {"AWS_ENDPOINT_URL": address}).items():
+            monkeypatch.setenv(name, value)
+        files = s3fs.S3FileSystem()
+        files.mkdir("survey")
+        files.put(str(path), "survey/d.zarr", recursive=True)
+        there = open_dataset("s3://survey/d.zarr")
+    finally:
+        bucket.stop()
+
+    here = open_dataset(path)
+    assert there.manifest.digest == here.manifest.digest
+    np.testing.assert_array_equal(
+        there.split("test").observe().flux, here.split("test").observe().flux
+    )
