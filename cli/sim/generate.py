@@ -39,7 +39,9 @@ from starsmith.data_contract.files.atomic import write_toml
 
 if TYPE_CHECKING:
     from starsmith.data_contract.bank.bank_file import Bank
+    from starsmith.data_contract.dataset.schema import DatasetHeader
     from starsmith.data_contract.noise.view import NoiseModel
+    from starsmith.learners.online.device_spectra import DeviceSpectra
     from starsmith.simulator.generation.generate import Settings
     from starsmith.simulator.prior import Prior
 
@@ -120,6 +122,10 @@ class Request:
         type=click.IntRange(1, 1024),
         help=f"Processes that make shards.  [default: 2; 1 up to {FEW} spectra]",
     )
+    device: str | None = option(
+        help="Compute spectra on a device of torch, such as cuda: the same keys and labels, "
+        "fluxes within 1e-5 before rounding."
+    )
     shards: range | None = option(
         type=ShardSpan(), help="Make only these, such as 0:50; see --emit-tasks."
     )
@@ -169,6 +175,8 @@ class Request:
             decided["median"] = self.median
         if self.preset:
             decided["preset"] = self.preset
+        if self.device:
+            decided["device"] = self.device
         if self.precision != "relative":
             decided["precision"] = self.precision
         if self.shard_rows != SHARD_ROWS:
@@ -249,7 +257,12 @@ class Request:
             where = replacing(folder, asked)
         with executor_of(self.scheduler) as executor, told_of_disk(folder), where as place:
             complete = (place / MANIFEST_FILE).exists()
-            crew = simulation.Crew(workers=workers, executor=executor, part=self.shards)
+            crew = simulation.Crew(
+                workers=workers,
+                executor=executor,
+                part=self.shards,
+                spectra_of=self._on_device(bank),
+            )
             manifest = simulation.write_dataset(
                 bank, prior, self.counts, place, self.seed, settings, crew, progress
             )
@@ -263,6 +276,14 @@ class Request:
             "digest": manifest.digest,
             "already_complete": complete,
         }
+
+    def _on_device(self, bank: "Bank") -> "Callable[[DatasetHeader], DeviceSpectra] | None":
+        """What makes the spectra of a data set on ``--device``."""
+        if self.device is None:
+            return None
+        from starsmith.learners.online.device_spectra import DeviceSpectra
+
+        return lambda header: DeviceSpectra(bank, header, self.device)
 
     def _write_tasks(self, n_shards: int) -> dict:
         """Write the job file of a cluster, and the configuration it names."""
@@ -303,6 +324,14 @@ class Request:
             )
         if self.precision == "noise" and self.store == "keys":
             raise ConfigError("--store keys holds no flux that --precision noise could round")
+        if self.device and (self.workers or self.scheduler or self.emit_tasks or not self.counts):
+            raise ConfigError(
+                "--device works in one process: drop --workers, --scheduler, --emit-tasks, --nodes"
+            )
+        if self.device:
+            from starsmith.learners.device import pick_device
+
+            pick_device(self.device)
         divided = self.shards or self.scheduler or self.emit_tasks
         if divided and (self.overwrite or self.format == "hdf5"):
             raise ConfigError(

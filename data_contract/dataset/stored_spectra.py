@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from starsmith.data_contract.dataset.precision import STEPS_PER_SIGMA
+from starsmith.data_contract.dataset.precision import STEPS_PER_SIGMA, stored_bits
 from starsmith.data_contract.dataset.schema import DatasetHeader
 from starsmith.data_contract.dataset.split_columns import rounded
 from starsmith.data_contract.kernels.rounding import round_to_steps
@@ -13,6 +13,8 @@ from starsmith.data_contract.quantities import CONDITIONS
 from starsmith.data_contract.random import DrawKey
 
 __all__ = ["as_stored", "background_sigma", "rounding_step"]
+
+MOST_SIGMA = 6.0  # of a noisy flux about its own, one pixel in 5e8 beyond
 
 
 def as_stored(
@@ -61,8 +63,12 @@ def background_sigma(
 def rounding_step(
     header: DatasetHeader, split: str, name: str, columns: Mapping[str, np.ndarray]
 ) -> np.ndarray:
-    """How far apart the numbers are that a stored spectrum may hold, at least."""
-    step = 2.0 ** -header.kept_bits(name) * np.abs(columns[name].astype(np.float64))
+    """How far a stored spectrum may move where rounding falls to the other side."""
+    size = np.abs(columns[name].astype(np.float64))
+    step = 2.0 ** -header.kept_bits(name) * size
+    if name == "flux":  # the flux that noise was drawn about was rounded before
+        most = size + MOST_SIGMA * columns["error"]
+        step += 2.0 ** -stored_bits("noiseless")["keep_bits"] * most
     if not header.in_steps(name):
         return step
     sigma = background_sigma(header, split, columns)

@@ -297,8 +297,8 @@ def check_ranges(bank: "Bank", ranges: Mapping[str, tuple[float, float]]) -> Non
     """Refuse a prior that a bank on a device cannot draw; see `BankOnDevice`."""
     if moving := [name for name in SOMETIMES if any(ranges.get(name, (0.0, 0.0)))]:
         raise ConfigError(
-            f"{', '.join(f'--{name}' for name in moving)}: --online draws stars at rest and "
-            "without dust; train on a data set made with it, or drop it"
+            f"{', '.join(f'--{name}' for name in moving)}: --online and --device draw stars at "
+            "rest and without dust; drop it, or make a data set with it, without --device"
         )
     labels = zip(bank.label_names, bank.axes, strict=True)
     spans = {name: (nodes[0], nodes[-1]) for name, nodes in labels}

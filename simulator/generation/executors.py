@@ -1,10 +1,11 @@
 """Who makes the shards: this process, a pool of its own, or any ``concurrent.futures`` executor."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor
 from dataclasses import dataclass
 
-from starsmith.data_contract.dataset.shards import Shard
+from starsmith.data_contract.dataset.shards import DatasetHeader, Shard
+from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import StarsmithError
 from starsmith.simulator.generation.elsewhere import run_elsewhere
 from starsmith.simulator.generation.job import Job, run_here
@@ -27,11 +28,15 @@ class Crew:
     part : range, optional
         Numbers of the shards to make, in the order of `plan_shards`; the data set is then not
         finished. All by default.
+    spectra_of : callable, optional
+        From the header to a callable that makes S/N and fluxes of draws, in this process: such as
+        those of a GPU.
     """
 
     workers: int = 1
     executor: Executor | None = None
     part: range | None = None
+    spectra_of: Callable[[DatasetHeader], Callable[[Draws], dict]] | None = None
 
 
 def run_shards(job: Job, todo: Sequence[Shard], crew: Crew) -> Iterator[int]:
@@ -49,7 +54,7 @@ def run_shards(job: Job, todo: Sequence[Shard], crew: Crew) -> Iterator[int]:
     try:
         if crew.executor is not None:
             yield from run_elsewhere(job, todo, crew.executor)
-        elif crew.workers == 1 or len(todo) == 1:
+        elif job.spectra_of is not None or crew.workers == 1 or len(todo) == 1:
             yield from run_here(job, todo)
         else:
             yield from run_in_pool(job, todo, min(crew.workers, len(todo)))

@@ -265,6 +265,9 @@ def write_dataset(
     """
     out = Path(out)
     crew = workers if isinstance(workers, Crew) else Crew(workers=workers)
+    elsewhere = None
+    if crew.spectra_of:  # it may refuse, before anything is written
+        elsewhere = crew.spectra_of(check_request(bank, prior, n, seed, settings or Settings()))
     header = prepare_dataset(bank, prior, n, out, seed, settings)
     with told_of_disk(out), writer_lock(out, crew.part):
         plan = plan_shards(header.counts, header.shard_rows)
@@ -275,7 +278,7 @@ def write_dataset(
         n_done = total - sum(shard.stop - shard.start for shard in todo)
         if progress:
             progress(n_done, total)
-        for n_new in run_shards(Job(bank, prior, header, out), todo, crew):
+        for n_new in run_shards(Job(bank, prior, header, out, elsewhere), todo, crew):
             n_done += n_new
             if progress:
                 progress(n_done, total)

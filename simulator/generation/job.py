@@ -1,6 +1,6 @@
 """A data set to be made, and its shards made in this process."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,7 @@ import numba
 
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.dataset.shards import DatasetHeader, Shard, write_shard
+from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.files.interrupts import uninterrupted
 from starsmith.simulator.generation.shard import make_shard
 from starsmith.simulator.prior import Prior
@@ -18,16 +19,20 @@ __all__ = ["Job", "one_thread", "run_here"]
 
 @dataclass(frozen=True)
 class Job:
-    """A data set to be made: everything a worker needs but the shard."""
+    """A data set to be made: everything a worker needs but the shard.
+
+    ``spectra_of`` makes S/N and fluxes of draws, where this machine's kernels shall not.
+    """
 
     bank: Bank
     prior: Prior
     header: DatasetHeader
     out: Path
+    spectra_of: Callable[[Draws], dict] | None = None
 
     def make(self, shard: Shard) -> int:
         """Make and write one shard; its number of spectra."""
-        columns = make_shard(self.bank, self.prior, self.header, shard)
+        columns = make_shard(self.bank, self.prior, self.header, shard, self.spectra_of)
         write_shard(self.out, self.header, shard, columns)
         return shard.stop - shard.start
 

@@ -1,9 +1,12 @@
 """One shard of a data set, simulated."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.dataset.shards import DatasetHeader, Shard
+from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.kernels.rounding import round_mantissa
 from starsmith.data_contract.noise.view import signal_to_noise
 from starsmith.data_contract.quantities import SNR_STATISTICS
@@ -13,8 +16,14 @@ from starsmith.simulator.prior import Prior
 __all__ = ["make_shard"]
 
 
-def make_shard(bank: Bank, prior: Prior, header: DatasetHeader, shard: Shard) -> dict:
-    """Simulate one shard.
+def make_shard(
+    bank: Bank,
+    prior: Prior,
+    header: DatasetHeader,
+    shard: Shard,
+    spectra_of: Callable[[Draws], dict] | None = None,
+) -> dict:
+    """Simulate one shard; ``spectra_of`` draws makes S/N and fluxes elsewhere, as on a device.
 
     Returns
     -------
@@ -26,6 +35,9 @@ def make_shard(bank: Bank, prior: Prior, header: DatasetHeader, shard: Shard) ->
         bank, prior, header.seed, shard.split, np.arange(shard.start, shard.stop, dtype=np.int64)
     )
     columns = draws.columns | {"index": draws.index}
+    if spectra_of is not None:
+        columns |= spectra_of(draws)
+        return {name: values for name, values in columns.items() if name in header.columns}
     if header.store == "frozen":
         batch = observe(bank, draws, error=header.error_kind, noise=header.noise_terms)
         spectra = {"flux": batch.flux, "error": batch.error}

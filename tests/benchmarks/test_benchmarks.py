@@ -54,6 +54,11 @@ def bank(toy_bank, tmp_path_factory):
             ("plain numpy/scipy", "40 to disk, noiseless", "80 to disk, frozen", "largest over"),
         ),
         ("stores", ["-n", "64"], ("| noiseless | noise |", "| frozen | noise |")),
+        (
+            "gpu_generate",
+            ["-n", "64", "--device", "cpu"],
+            ("| bound:", "| computed |", "fetched |"),
+        ),
         ("stages", [], ("interpolate", "true error", "normals", "shard to disk", "file of")),
         ("peers", ["-n", "4"], ("starsmith `observe`", "plain numpy/scipy", "specsim")),
     ],
