@@ -47,6 +47,14 @@ def pretrain() -> None:
 
 
 @main.group(
+    cls=LazyGroup,
+    places={name: f"starsmith.cli.learn.hub:{name}" for name in ("pull", "push")},
+)
+def hub() -> None:
+    """Checkpoints on a model hub, checked against their lists of files."""
+
+
+@main.group(
     "import",
     cls=LazyGroup,
     places={"specclip": "starsmith.cli.learn.import_specclip:specclip"},

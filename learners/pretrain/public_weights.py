@@ -96,6 +96,7 @@ def import_specclip(file: Path | str, out: Path | str) -> dict:
     if wave.size != (n_wave := more.pop("n_wave")):
         wave = np.arange(1.0, n_wave + 1.0)  # of a file that is no public one
     card = _card(model, options, wave, hashlib.sha256(content).hexdigest()) | more
+    card |= {"dim": options["dim"], "n_parameters": sum(value.size for value in tensors.values())}
     out.mkdir(parents=True, exist_ok=True)
     write_checkpoint(out, card, ours, _plain(wave))
     return card
