@@ -6,10 +6,14 @@ from dataclasses import dataclass, field
 from itertools import combinations, product
 from pathlib import Path
 
-import numpy as np
-
+from starsmith.data_contract.checks.identity_sets import (
+    Identities,
+    KeyRange,
+    kept_or_spilled,
+    n_shared,
+)
 from starsmith.data_contract.checks.summary import identify
-from starsmith.data_contract.checks.verify import fingerprints
+from starsmith.data_contract.checks.verify import fingerprint_blocks
 from starsmith.data_contract.dataset.schema import NO_INDEX
 from starsmith.data_contract.dataset.shards import open_run
 from starsmith.data_contract.dataset.split_columns import open_column, read_rows
@@ -55,7 +59,7 @@ class _Members:
 
     name: str
     role: str  # a split, or "" where there is none
-    identities: dict[str, np.ndarray] = field(default_factory=dict)
+    identities: dict[str, Identities] = field(default_factory=dict)
 
 
 def find_shared(paths: Sequence[Path | str]) -> list[Shared]:
@@ -84,7 +88,7 @@ def find_shared(paths: Sequence[Path | str]) -> list[Shared]:
         for one, other in product(first, second):
             for by in set(one.identities) & set(other.identities):
                 comparable = True
-                n_spec = int(np.isin(one.identities[by], other.identities[by]).sum())
+                n_spec = n_shared(one.identities[by], other.identities[by])
                 if n_spec:
                     shared.append(_shared(one, other, by.split(" of ")[0], n_spec))
         if not comparable and not _of_other_seeds(first, second):
@@ -133,8 +137,8 @@ def _of_dataset(path: Path) -> Iterator[_Members]:
             name=f"{path} {split}",
             role=split,
             identities={
-                f"draw key of seed {header.seed}": SPLITS[split] * 2**32 + np.arange(count),
-                "star and sky": fingerprints(path, split, header),
+                f"draw key of seed {header.seed}": KeyRange(SPLITS[split] * 2**32, count),
+                "star and sky": kept_or_spilled(fingerprint_blocks(path, split, header), count),
             },
         )
 

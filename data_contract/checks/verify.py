@@ -34,7 +34,7 @@ from starsmith.data_contract.noise.view import signal_to_noise
 from starsmith.data_contract.quantities import CONDITIONS, UNITS
 from starsmith.data_contract.random import DrawKey
 
-__all__ = ["Report", "check_contents", "fingerprints", "verify_dataset"]
+__all__ = ["Report", "check_contents", "fingerprint_blocks", "fingerprints", "verify_dataset"]
 
 SNR_ROWS = 16  # of each shard
 SNR_TOLERANCE = 1e-3  # relative; S/N is float32 arithmetic that machines may order differently
@@ -284,10 +284,11 @@ def fingerprints(path: Path, split: str, header: DatasetHeader) -> np.ndarray:
 
     Collisions of a million rows are one in 10^7.
     """
-    return np.concatenate(list(_fingerprint_blocks(path, split, header)))
+    return np.concatenate(list(fingerprint_blocks(path, split, header)))
 
 
-def _fingerprint_blocks(path: Path, split: str, header: DatasetHeader) -> Iterator[np.ndarray]:
+def fingerprint_blocks(path: Path, split: str, header: DatasetHeader) -> Iterator[np.ndarray]:
+    """`fingerprints` of about a million rows at a time, uint64 (n_row,)."""
     for rows in row_blocks(header.counts[split], header.shard_rows):
         if header.store == "observed":  # a star is known by its name, and two may look alike
             names = read_rows(open_column(path, split, "source_id"), rows)
@@ -307,7 +308,7 @@ def _duplicate_problems(path: Path, header: DatasetHeader, splits: list[str]) ->
     rest = {split: fingerprints(path, split, header) for split in splits if split != largest}
     shared = {split: np.zeros(prints.size, dtype=bool) for split, prints in rest.items()}
     seen: set[int] = set()
-    for block in _fingerprint_blocks(path, largest, header):
+    for block in fingerprint_blocks(path, largest, header):
         seen.update((int(block.min()), int(block.max())))
         for split, prints in rest.items():
             shared[split] |= np.isin(prints, block)
