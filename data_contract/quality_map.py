@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.quantities import LABELS
 
 __all__ = [
     "INTERPOLATION",
@@ -96,6 +97,7 @@ class QualityMap:
         return {
             "edges": {name: [float(edge) for edge in edges] for name, edges in self.edges.items()},
             "values": {name: _encoded(values) for name, values in self.values.items()},
+            "scale": [FIRST, STEP],
             "about": self.about,
         }
 
@@ -103,13 +105,17 @@ class QualityMap:
     def of_record(cls, record: Mapping) -> "QualityMap":
         """Map of what `record` made; DataError where it cannot be one."""
         try:
-            edges = {
-                name: np.array(edges, dtype=np.float64) for name, edges in record["edges"].items()
-            }
+            told = record["edges"]  # JSON may have sorted them: their order is that of LABELS
+            names = [name for name in LABELS if name in told]
+            edges = {name: np.array(told[name], dtype=np.float64) for name in names}
             shape = tuple(max(len(nodes) - 1, 1) for nodes in edges.values())
             told = record["values"]
             known = [name for name in MEASURES if name in told]  # in their order, not JSON's
-            values = {name: _decoded(told[name], shape) for name in known}
+            first, step = (float(part) for part in record.get("scale", (FIRST, STEP)))
+            if not (0.0 < first < 1.0 and 0.0 < step < 1.0):
+                raise ValueError(f"scale {first:g}, {step:g}")
+            scale = first * 10.0 ** (step * np.arange(len(CODES)))
+            values = {name: _decoded(told[name], shape, scale) for name in known}
             about = str(record["about"])
         except (AttributeError, KeyError, TypeError, ValueError) as problem:
             raise DataError(f"quality map: {problem!r}; run 'specsim grid errors' again") from None
@@ -182,8 +188,8 @@ def _encoded(values: np.ndarray) -> str:
     return "".join(np.where(np.isfinite(values), letters, UNKNOWN).ravel())
 
 
-def _decoded(text: str, shape: tuple[int, ...]) -> np.ndarray:
-    table = {letter: FIRST * 10.0 ** (STEP * code) for code, letter in enumerate(CODES)}
+def _decoded(text: str, shape: tuple[int, ...], scale: np.ndarray) -> np.ndarray:
+    table = dict(zip(CODES, scale.tolist(), strict=True))
     table[UNKNOWN] = np.nan
     if len(text) != np.prod(shape) or not set(text) <= set(table):
         raise ValueError(f"{len(text)} characters for {shape} cells, or unknown ones")

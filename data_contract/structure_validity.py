@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.quantities import LABELS
 
 __all__ = ["CLASSES", "node_counts", "star_shares", "validity_map"]
 
@@ -32,8 +33,14 @@ def validity_map(axes: Mapping[str, np.ndarray], letters: np.ndarray) -> dict:
     }
 
 
+def _axes(validity: Mapping) -> dict[str, list[float]]:
+    """Axes in the order of the map, that of `LABELS`: JSON of a data set has them sorted."""
+    axes = validity["axes"]
+    return {name: axes[name] for name in LABELS if name in axes}
+
+
 def _letters(validity: Mapping) -> np.ndarray:
-    shape = [len(nodes) for nodes in validity["axes"].values()]
+    shape = [len(nodes) for nodes in _axes(validity).values()]
     letters = np.array(list(validity["nodes"]))
     if letters.size != np.prod(shape):
         raise DataError(f"validity map: {letters.size} nodes, the axes span {np.prod(shape)}")
@@ -60,7 +67,7 @@ def star_shares(validity: Mapping, labels: Mapping[str, np.ndarray]) -> dict[str
     worst = np.zeros(letters.shape, dtype=np.int64)  # place in CLASSES: later is worse
     for place, key in enumerate(CLASSES):
         worst[letters == key] = place
-    for axis, nodes in enumerate(validity["axes"].values()):
+    for axis, nodes in enumerate(_axes(validity).values()):
         if len(nodes) == 1:
             continue
         length = len(nodes) - 1  # cells along the axis
@@ -69,7 +76,7 @@ def star_shares(validity: Mapping, labels: Mapping[str, np.ndarray]) -> dict[str
         )
     place = tuple(
         np.clip(np.searchsorted(nodes, labels[name], side="right") - 1, 0, max(len(nodes) - 2, 0))
-        for name, nodes in validity["axes"].items()
+        for name, nodes in _axes(validity).items()
     )
     found = worst[place]
     return {_word(key): float(np.mean(found == k)) for k, key in enumerate(CLASSES)}

@@ -1,5 +1,6 @@
 """The demo grid: complete, resumable, labelled, and the same whatever the number of workers."""
 
+import json
 import shutil
 
 import numpy as np
@@ -129,6 +130,8 @@ def test_how_far_nodes_are_to_be_trusted_is_told():
         "m_h": np.zeros(4),
     }
     shares = star_shares(validity, stars)
+    # a data set's header is JSON with sorted names
+    assert star_shares(json.loads(json.dumps(validity, sort_keys=True)), stars) == shares
     assert shares == {"modelled": 0.25, "cool": 0.25, "continued": 0.5}
 
 
