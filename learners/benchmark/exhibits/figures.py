@@ -35,7 +35,7 @@ LINES = {
 """Strong lines of cool stars, vacuum [Å]: Fe I (Kramida et al., NIST), and Hα, Ca II, Mg I."""
 NEAR = 300.0  # km/s; a pixel as near as this belongs to a line
 N_SHIFT = 999
-BINS = 40
+BINS = (8, 40)  # of a side: as few as stars allow
 
 
 def _panels(cells: CellSet) -> list[DoneCell]:
@@ -85,7 +85,8 @@ def plane_figure(cells: CellSet, clean: bool = False, shown: Sequence[DoneCell] 
     """Predictions in a plane, last the truth: counts; below, columns scaled to their maximum."""
     plane, panels = plane_of(cells), list(shown) or _panels(cells)
     truth = np.array([panels[-1].label(name, "truth") for name in plane])
-    edges = [np.linspace(values.min(), values.max(), BINS + 1) for values in truth]
+    n_bin = int(np.clip(np.sqrt(truth.shape[1]) / 1.5, BINS[0], BINS[1]))
+    edges = [np.linspace(values.min(), values.max(), n_bin + 1) for values in truth]
     figure = new_figure(PAGE, 3.6)
     grid = figure.subplots(2, len(panels) + 1, sharex=True, sharey=True, squeeze=False)
     for k in range(len(panels) + 1):
