@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from starsmith.data_contract.predictions import Predictions
     from starsmith.data_contract.tables.population import Population
     from starsmith.learners import LabelEstimate, Predictor
+    from starsmith.learners.prediction.matching import Matched
     from starsmith.learners.prediction.posterior_draws import PosteriorDraws
     from starsmith.learners.prediction.radial_velocity import MeasuredVelocity
 
 __all__ = ["PredictOptions", "predict"]
 
 POSTERIORS = ("quantiles", "samples")
+N_SIMILAR = 5  # stars on a page
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +68,12 @@ class PredictOptions:
         help="Table of stars (teff logg m_h mag) that takes the place of the uniform prior.",
     )
     corner: Path | None = option(type=PATH, help="Corner plot of the posterior of the first.")
+    card: Path | None = option(
+        type=PATH, help="A page on each star of FILE: spectrum, posterior, neighbours, quality."
+    )
+    among: Path | None = option(
+        type=EXISTING, help="Data set whose test split --card finds similar stars in."
+    )
     out: Path | None = option(type=PATH, help="Table of the predictions.")
     device: str | None = device_option()
     overwrite: bool = overwrite_option()
@@ -80,6 +88,7 @@ class PredictOptions:
         "speclearn predict vit/ my_star.fits --velocity",
         "speclearn predict vit/ data.zarr --split test --out predictions.ecsv",
         "speclearn predict models/compressed my_star.ecsv --posterior quantiles --corner star.png",
+        "speclearn predict models/any my_star.ecsv --card star.png --among data.zarr",
     ),
 )
 @takes(PredictOptions)
@@ -113,7 +122,12 @@ def predict(options: PredictOptions) -> None:
         raise click.UsageError("--exact and --population weigh draws: add --posterior quantiles")
     if options.bank and not options.exact:
         raise click.UsageError("--bank is for --exact; add it, or drop --bank")
+    if options.card and not is_spectrum:
+        raise click.UsageError("--card is of the stars of a file; give a file, or drop --card")
+    if options.among and not options.card:
+        raise click.UsageError("--among is for --card; add it, or drop --among")
     check_suffix(options.corner)
+    check_suffix(options.card)
     refuse_existing(options.out, options.overwrite)
     predictor = load_checkpoint(options.model, options.device)
     rows = _of_file(predictor, options) if is_spectrum else _of_split(predictor, options)
@@ -144,7 +158,7 @@ def _of_file(predictor: "Predictor", options: PredictOptions) -> list[dict]:
     from starsmith.learners.prediction.matching import SpectrumMatcher
 
     matcher = SpectrumMatcher(predictor)
-    rows, refused, draws = [], [], []
+    rows, refused, draws, cards = [], [], [], []
     for number, spectrum in enumerate(read_any(options.source, options.air)):
         name = spectrum.source_id or f"spectrum {number}"
         try:
@@ -160,6 +174,8 @@ def _of_file(predictor: "Predictor", options: PredictOptions) -> list[dict]:
             drawn = _drawn(matched.predictor, matched.seen[None], options)
             _add_quantiles(found, drawn)
             draws.append((name, drawn))
+        if options.card:
+            cards.append((name, matched, estimates, draws[-1][1] if options.posterior else None))
         if options.velocity:
             measured = matcher.velocity(spectrum)
             found.append(_velocity_row(measured, found[0]))
@@ -176,6 +192,8 @@ def _of_file(predictor: "Predictor", options: PredictOptions) -> list[dict]:
         from starsmith.learners.evaluation.corner_figure import plot_corner
 
         plot_corner(draws[0][1], options.corner)
+    if options.card:
+        _write_cards(predictor, cards, options)
     if options.out:
         table = Table(rows=[_no_none(row) for row in rows])
         if options.posterior == "samples":
@@ -185,6 +203,52 @@ def _of_file(predictor: "Predictor", options: PredictOptions) -> list[dict]:
             table.meta |= {"rv": options.rv, "rv_shift": RV_METHOD}
         write_table(options.out, table)
     return rows
+
+
+def _write_cards(
+    predictor: "Predictor",
+    stars: "list[tuple[str, Matched, tuple[LabelEstimate, ...], PosteriorDraws | None]]",
+    options: PredictOptions,
+) -> None:
+    """A page a star: ``--card`` of the first, and its name with a number of every other."""
+    from starsmith.learners.evaluation.star_card import StarCard, save_card
+
+    found = _Neighbours(predictor, options.among) if options.among else None
+    for number, (name, matched, estimates, drawn) in enumerate(stars):
+        rows = found.of(matched) if found else ()
+        card = StarCard(name, matched.seen, estimates, matched.done, drawn, rows)
+        path = options.card
+        if number:
+            path = path.with_stem(f"{path.stem}-{number + 1}")
+        save_card(card, path)
+
+
+class _Neighbours:
+    """Stars of a data set's test split that resemble one, by the vectors of a model."""
+
+    def __init__(self, predictor: "Predictor", data: Path):
+        from starsmith.learners.embedding.doors import door_of
+        from starsmith.learners.prediction.matching import predictor_of
+        from starsmith.simulator.generation.recorded import open_recorded
+
+        self.split = open_recorded(data).split("test")
+        self.vectors = door_of(predictor_of(predictor, self.split)).of_split(self.split)
+
+    def of(self, matched: "Matched") -> list[dict]:
+        """Rows of the most similar, with their labels."""
+        from starsmith.learners.embedding.doors import door_of
+        from starsmith.learners.embedding.neighbours import similar_to
+
+        own = door_of(matched.predictor).vectors(matched.seen[None])
+        found = similar_to(own, self.vectors, N_SIMILAR)
+        names = self.split.header.label_names
+        return [
+            {"row": row, "similarity": round(cosine, 4)}
+            | {name: float(f"{self.split.label(name)[row]:.5g}") for name in names}
+            for row, cosine in zip(
+                found.rows[0].tolist(), found.similarity[0].tolist(), strict=True
+            )
+        ]
 
 
 def _drawn(predictor: "Predictor", seen: "Observed", options: PredictOptions) -> "PosteriorDraws":
@@ -205,7 +269,7 @@ def _drawn(predictor: "Predictor", seen: "Observed", options: PredictOptions) ->
             f"posterior: {float(np.median(share)):.0%} of the draws effective{least}", err=True
         )
     else:
-        click.echo("posterior: not weighed, for not every label is a target", err=True)
+        click.echo("posterior: the model's own, not weighed by the likelihood", err=True)
     return drawn
 
 

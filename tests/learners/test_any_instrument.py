@@ -163,6 +163,10 @@ def test_from_the_command_line(folder, tmp_path):
     found = call(line, "--resolution", 8575.0 / fwhm, "--posterior", "quantiles")
     rows = json.loads(found.stdout)["predictions"]
     assert rows[0]["value"] == pytest.approx(sample.labels[0, 0], abs=150)
+    card = tmp_path / "card.png"
+    assert call(line, "--resolution", 8575.0 / fwhm, "--card", card).exit_code == 0
+    assert card.stat().st_size > 10_000
+    assert call(line, "--among", tmp_path).exit_code == 2  # is for --card
     assert rows[0]["q2.5"] < rows[0]["value"] < rows[0]["q97.5"]
 
 
