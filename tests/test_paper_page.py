@@ -49,3 +49,14 @@ def test_commands_and_options_exist(line):
         assert suite in list_suites()
         tags = {run.tag for run in load_suite(suite).runs}
         assert {words[k + 1] for k, word in enumerate(words) if word == "--only"} <= tags
+
+
+def test_the_report_at_cpu_size_is_of_its_suite():
+    """Every row of the committed report is a run of the suite beside it."""
+    benchmarks = PAGE.parents[1] / "benchmarks"
+    runs = {(run.model, run.variant) for run in load_suite(benchmarks / "as_published.toml").runs}
+    lines = (benchmarks / "results" / "as_published.md").read_text().splitlines()
+    rows = [tuple(line.split(" | ")[:2]) for line in lines if re.match(r"\| \w+_tiny \|", line)]
+    found = {(model.lstrip("| "), variant) for model, variant in rows}
+    assert found <= runs
+    assert {(m, v) for m in ("bilstm_tiny", "specvit_tiny") for v in ("default", "all")} <= found
