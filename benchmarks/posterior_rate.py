@@ -25,7 +25,9 @@ MASKS = {"none": (0.0, 1.0), "5 % at random": (0.05, 0.05), "20 % at random": (0
 def summarise(model: Predictor, split, rows: slice, share: float) -> np.ndarray:
     """Read some spectra and summarise them; returns the quantiles."""
     seen = split.observe(rows)
-    mask = (np.random.default_rng(0).random(seen.flux.shape) < share).astype(np.uint32)
+    mask = np.zeros(seen.flux.shape, dtype=np.uint32)
+    if share:
+        mask[np.random.default_rng(0).random(mask.shape) < share] = 1
     posterior = model.estimator.posterior(seen.flux, seen.error, mask)
     return posterior.summary(np.array(LEVELS))[2]
 

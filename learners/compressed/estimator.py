@@ -101,8 +101,9 @@ class CompressedEstimator:
         """
         bad = mask != 0
         some = np.flatnonzero(bad.any(axis=1) & ~bad.all(axis=1))
+        clean = np.where(bad, 0.0, flux) if bad.any() else flux
         seen, level = self.features.project(
-            np.where(bad, 0.0, flux).astype(np.float32), np.asarray(error, dtype=np.float32)
+            np.asarray(clean, dtype=np.float32), np.asarray(error, dtype=np.float32)
         )
         answer = self.network.answer(self.eye.see(seen, level), self.box)
         if not some.size:

@@ -36,7 +36,7 @@ __all__ = ["Truncated", "TruncatedHead"]
 SCALES = (-2.0, 9.0)  # of the log of a component's scale over that of the coordinates
 SPREAD = 0.7  # of the coordinates: how far from 0 components start
 N_NODE, N_FINE = 16, 64  # points of the labels before one: of moments, of probabilities
-LEAST_SHARE = 1e-4  # of a component that moments count
+LEAST_SHARE = 1e-3  # of a component that moments count
 TINY = 1e-12  # of the range
 
 

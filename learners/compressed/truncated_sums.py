@@ -12,7 +12,7 @@ from numba import njit, prange
 __all__ = ["fill_cumulative", "fill_moments", "fill_quantiles"]
 
 N_STEP = 60  # at most: bisections reach 1e-18
-NEAR = 1e-7  # of a probability
+NEAR = 1e-5  # of a probability
 FAR = 30.0  # σ beyond which a truncated normal is an exponential
 ROOT_HALF, ROOT_TWO_PI = math.sqrt(0.5), math.sqrt(2.0 * math.pi)
 TURNED, START, BELOW, MASS = range(4)  # what is known of each truncated normal
