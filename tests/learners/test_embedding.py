@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from starsmith.data_contract.checks.verify import verify_dataset
 from starsmith.data_contract.dataset.reader import open_dataset
@@ -11,10 +12,14 @@ from starsmith.learners import fit, load_checkpoint
 from starsmith.learners.embedding.doors import Door, open_door
 from starsmith.learners.embedding.neighbours import outlier_scores, recall_at, similar_to
 from starsmith.learners.embedding.vector_data import as_pixels, write_vectors
+from starsmith.learners.networks.registry import create_model
 from starsmith.learners.preprocess import median_normalise
+from starsmith.learners.pretrain.heads import AttentionHead
+from starsmith.learners.pretrain.networks import build_pretrained
 from starsmith.learners.pretrain.recipes import load_pretraining
 from starsmith.learners.pretrain.training import pretrain
 from starsmith.learners.recipe import NetworkRecipe
+from starsmith.learners.transfer.low_rank import low_rank_sizes, target_weights
 from starsmith.simulator import Prior, write_dataset
 from tests.cli.conftest import call
 
@@ -67,8 +72,6 @@ def test_a_data_set_of_vectors_trains_every_estimator(world, tmp_path):
 
 
 def test_the_published_mlp_on_vectors_has_1345153_parameters():
-    from starsmith.learners.networks.registry import create_model
-
     network = create_model("mlp", ["logg"], 768, widths=(1024, 512, 64), dropout=0.0)
     assert sum(p.numel() for p in network.parameters()) == 1_345_153
 
@@ -117,3 +120,19 @@ def test_pretrained_runs_are_doors(world, tmp_path):
     assert door.of_split(open_dataset(world / "d.zarr").split("test")).shape[0] == 30
     with pytest.raises(ConfigError, match="gives mean"):
         open_door(tmp_path / "masked", "split", device="cpu")
+
+
+def test_published_adapters_have_their_sizes():
+    """LoRA 1 to 4 of the note, on the rebuilt networks; nothing is allocated."""
+    with torch.device("meta"):
+        masked = build_pretrained("lrs_masked", 1462)
+        head = AttentionHead(768)
+        mlp = create_model("mlp", ["logg"], 768, widths=(1024, 512, 64), dropout=0.0)
+
+    def size(network, targets, rank):
+        found = target_weights(network, targets)
+        return low_rank_sizes([getattr(layer, name).shape for _, layer, name in found], rank)
+
+    assert size(masked, "*q_proj,*kv_proj,*out_proj", 4) == 129_024
+    assert size(mlp, "all", 8) == 31_752
+    assert size(head, "mlp.encoder,mlp.decoder,*out_proj", 16) == 147_456
