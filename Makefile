@@ -83,7 +83,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 # What the demo does without: other formats, clusters, tests.
 $(WORKSHOP): $(STAMP) | $(LINKS)
-	$(BIN)/python -m pip install $(PIP_FLAGS) $(EDITABLE) '.[learn,hdf5,onnx,cluster,view,dev]'
+	$(BIN)/python -m pip install $(PIP_FLAGS) $(EDITABLE) '.[learn,hdf5,onnx,cluster,view,exchange,hub,dev]'
 	@touch $@
 
 # Code is installed as a tree of links, which static tools can follow; a new file needs a new tree.

@@ -82,6 +82,7 @@ def test_error_and_bias_equal_one_fit_per_cell():
         assert found.values["bias"][i, j] == pytest.approx(np.abs(fit / bound)[:2].max(), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_demo_box_is_judged_by_its_own_synthesizer(tmp_path):
     """A box on twice the spacing errs more in its middles, and a changed grid is refused."""
     from starsmith.simulator.grids.demo import build_demo_grid
