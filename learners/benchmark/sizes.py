@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from starsmith.learners.benchmark.suite import DataSpec, Run, Suite
 from starsmith.learners.estimators.registry import kind_of, list_models
+from starsmith.learners.recipe import PosteriorRecipe, TemplateRecipe, TreesRecipe
 
 __all__ = ["SIZES", "sized"]
 
@@ -21,10 +22,10 @@ NETWORK = {
     "epochs": 1,
     "epoch_size": N_TRAIN,
 }
-OTHERS: dict[str, dict[str, object]] = {
-    "lightgbm": {"rounds": 5, "n_leaves": 7},
-    "gridposterior": {"n_template": N_TEMPLATE, "n_local": 64},
-    "template": {"every": 2, "iterations": 40},
+OTHERS: dict[type, dict[str, object]] = {
+    TreesRecipe: {"rounds": 5, "n_leaves": 7},
+    PosteriorRecipe: {"n_template": N_TEMPLATE, "n_local": 64},
+    TemplateRecipe: {"every": 2, "iterations": 40},
 }
 
 
@@ -68,7 +69,7 @@ def _tiny_run(run: Run, spec: DataSpec) -> Run:
         if "published" in changes:
             changes["published"] = _tiny_switches(changes["published"])
     else:
-        changes |= OTHERS.get(model, {})
+        changes |= OTHERS.get(kind_of(model).recipe, {})
     return replace(
         run,
         model=model,
