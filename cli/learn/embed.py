@@ -47,7 +47,6 @@ class EmbedOptions:
         "speclearn embed masked/ data.zarr --out emb.zarr",
         "speclearn embed split/ lrs.zarr --kind split --out emb.zarr",
         "speclearn embed models/compressed data.zarr --out emb.zarr",
-        "speclearn train emb.zarr --model ridge --target logg --out ridge/",
     ),
     resume="finished shards are kept; run the same command again to continue",
 )

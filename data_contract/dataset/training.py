@@ -8,7 +8,7 @@ read everything in them.
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -187,8 +187,6 @@ class TrainingView:
         Label of a demonstration grid, else empty.
     versions : dict of str to str
         Software that made the spectra.
-    others : tuple of TrainingView
-        Of other instruments, for a model that learns from several at once.
     """
 
     train: TrainingSplit
@@ -196,15 +194,37 @@ class TrainingView:
     digest: str
     notice: str
     versions: dict[str, str] = field(default_factory=dict)
-    others: tuple["TrainingView", ...] = ()
+
+    @property
+    def all(self) -> tuple["TrainingView", ...]:
+        """Views of every instrument: this one."""
+        return (self,)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class JoinedView(TrainingView):
+    """The first view of several instruments, with the others beside it."""
+
+    others: tuple[TrainingView, ...]
+
+    @property
+    def all(self) -> tuple[TrainingView, ...]:
+        """Views of every instrument, the first one first."""
+        return self, *self.others
 
 
 def join_views(views: Sequence[TrainingView]) -> TrainingView:
-    """Views of several instruments as one: the first, with the others beside it."""
+    """Views of several instruments as one."""
     first, *others = views
     if not others:
         return first
     text = " ".join(view.digest for view in views)
     notices = dict.fromkeys(view.notice for view in views if view.notice)
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    return replace(first, others=tuple(others), digest=digest, notice="; ".join(notices))
+    return JoinedView(
+        train=first.train,
+        val=first.val,
+        digest=hashlib.sha256(text.encode()).hexdigest(),
+        notice="; ".join(notices),
+        versions=first.versions,
+        others=tuple(others),
+    )

@@ -11,7 +11,7 @@ from starsmith.data_contract.errors import ContractError, DataError
 from starsmith.learners.any_instrument.basis import line_widths_of
 from starsmith.learners.any_instrument.field import Field
 from starsmith.learners.any_instrument.pooling import Tokens, n_feature
-from starsmith.learners.any_instrument.training import plain_sight, train_network, views_of
+from starsmith.learners.any_instrument.training import plain_sight, train_network
 from starsmith.learners.checkpoint import make_card, write_checkpoint
 from starsmith.learners.compressed.network import CompressedNetwork, build_network
 from starsmith.learners.compressed.posterior import Box
@@ -130,7 +130,7 @@ class AnyInstrumentEstimator:
 
 def check_any(task: Task) -> None:
     """Refuse data whose pixels have no line width; DataError naming the data set."""
-    for view in views_of(task):
+    for view in task.view.all:
         line_widths_of(view.train)
         if missing := [name for name in task.labels if name not in view.train.label_names]:
             raise DataError(
@@ -143,7 +143,7 @@ def train_any(task: Task) -> None:
     """Train, and write the checkpoint of the best round."""
     start = time.perf_counter()
     trained = train_network(task, start)
-    views, split = views_of(task), task.view.train
+    views, split = task.view.all, task.view.train
     card = make_card(task.model, task.labels, task.recipe, task.view)
     limits = {
         name: [float(low), float(high)]

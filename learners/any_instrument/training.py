@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from starsmith.data_contract.dataset.training import TrainingSplit, TrainingView
+from starsmith.data_contract.dataset.training import TrainingSplit
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.atomic import write_text
 from starsmith.learners.any_instrument.basis import build_basis, line_widths_of
@@ -24,7 +24,7 @@ from starsmith.learners.preprocess import select_labels
 from starsmith.learners.recipe import AnyInstrumentRecipe
 from starsmith.learners.run_folder import METRICS
 
-__all__ = ["Trained", "plain_sight", "train_network", "views_of"]
+__all__ = ["Trained", "plain_sight", "train_network"]
 
 CUT, NOISIER = 0.5, 0.3  # share of stars that lose part of their pixels; that get more noise
 LEAST_LEFT = 0.2  # of the range in ln λ that such a star keeps
@@ -109,11 +109,6 @@ def plain_sight(features: np.ndarray, n_label: int) -> Sight:
     return Sight(torch.from_numpy(features), middle, unit)
 
 
-def views_of(task: Task) -> tuple[TrainingView, ...]:
-    """The views of every instrument of a task."""
-    return task.view, *task.view.others
-
-
 def train_network(task: Task, started: float) -> Trained:
     """Train, and keep the weights of the round with the least mean error over instruments.
 
@@ -130,7 +125,7 @@ def train_network(task: Task, started: float) -> Trained:
     DivergedError
         If a loss is not finite.
     """
-    recipe, views = task.recipe, views_of(task)
+    recipe, views = task.recipe, task.view.all
     torch.manual_seed(recipe.seed)
     field = build_basis([view.train for view in views], task.labels, recipe.n_key, recipe.seed)
     instruments = [_instrument(field, view.train, task.labels) for view in views]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.files.outside import read_toml
-from starsmith.data_contract.quantities import LABELS
+from starsmith.data_contract.quantities import LABELS, SOMETIMES
 from starsmith.learners.estimators.registry import kind_of
 from starsmith.learners.networks import list_models
 from starsmith.learners.published import AS_PUBLISHED
@@ -53,7 +53,7 @@ class DataSpec:
     @property
     def bounded(self) -> bool:
         """Whether there is a ceiling: not of stars that move or lie behind dust."""
-        return not {"rv", "ebv"} & set(self.options)
+        return not {*SOMETIMES} & set(self.options)
 
 
 @dataclass(frozen=True, kw_only=True)

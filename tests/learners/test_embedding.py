@@ -118,7 +118,7 @@ def test_pretrained_runs_are_doors(world, tmp_path):
     pretrain("masked_tiny", view, recipe, tmp_path / "masked", device="cpu")
     door = open_door(tmp_path / "masked", device="cpu")
     assert door.of_split(open_dataset(world / "d.zarr").split("test")).shape[0] == 30
-    with pytest.raises(ConfigError, match="gives mean"):
+    with pytest.raises(ConfigError, match="gives token, mean"):
         open_door(tmp_path / "masked", "split", device="cpu")
 
 
