@@ -1,6 +1,6 @@
 """Kinds of recipes: what may be chosen for each kind of model, and which values it takes."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.random import check_seed
@@ -279,16 +279,11 @@ HEADS = ("mean", "gaussian", "mixture", "truncated", "flow")
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompressedRecipe:
-    """How a network on compressed spectra is trained: on fresh stars under fresh noise.
+class StarsRecipe:
+    """What networks share that learn from rounds of stars, and answer by a head.
 
     Attributes
     ----------
-    compression : str
-        ``pca``, principal components of the bank weighted by noise; or ``moped``, scores at
-        the middle of the prior.
-    n_mode : int
-        Coefficients of ``pca``.
     head : str
         ``mean``; or the posterior of all targets together: ``gaussian``, ``mixture`` of
         Gaussians, ``truncated``, Gaussians cut off at the ends of the prior, or an
@@ -302,22 +297,18 @@ class CompressedRecipe:
     residual : bool
         Whether a layer adds to the one before it.
     epochs : int
-        Rounds of stars, after an eighth as many for the first guess of the labels.
+        Rounds of stars.
     epoch_size : int
-        Stars of one round; none is drawn twice.
-    n_noise : int
-        Realisations of the noise that each star is seen under.
+        Stars of one round.
     seconds : float
         Rounds are as many as fit, as far as the first one tells; 0 for ``epochs``. How many
         that is depends on the machine.
     batch_size, learning_rate, weight_decay : numbers
         Of AdamW; the peak of a one-cycle schedule.
     seed : int
-        Of the stars, the weights and the order.
+        Of stars, noise, weights and order.
     """
 
-    compression: str = "pca"
-    n_mode: int = 64
     head: str = "truncated"
     components: int = 4
     mean_weight: float = 0.5
@@ -326,7 +317,6 @@ class CompressedRecipe:
     residual: bool = False
     epochs: int = 40
     epoch_size: int = 16_384
-    n_noise: int = 4
     seconds: float = 0.0
     batch_size: int = 1024
     learning_rate: float = 4e-3
@@ -335,73 +325,59 @@ class CompressedRecipe:
 
     def __post_init__(self):
         _require(self.head in HEADS, "head", self.head, f"one of {', '.join(HEADS)}")
-        methods = ("pca", "moped")
-        _require(self.compression in methods, "compression", self.compression, "one of pca, moped")
-        for key in ("n_mode", "components", "width", "depth", "epochs", "epoch_size", "n_noise"):
-            _require(getattr(self, key) > 0, key, getattr(self, key), "a positive number")
-        for key in ("batch_size", "learning_rate"):
-            _require(getattr(self, key) > 0, key, getattr(self, key), "a positive number")
-        for key in ("mean_weight", "seconds", "weight_decay"):
-            _require(getattr(self, key) >= 0, key, getattr(self, key), "zero or more")
-        most = self.epoch_size * self.n_noise
-        _require(self.batch_size <= most, "batch_size", self.batch_size, f"at most {most}")
+        may_be_zero = ("mean_weight", "seconds", "weight_decay")
+        for key in (one.name for one in fields(self) if one.type in (int, float)):
+            value, least = getattr(self, key), key in may_be_zero
+            wanted = "zero or more" if least else "a positive number"
+            _require(key == "seed" or value > 0 or (least and value == 0), key, value, wanted)
         check_seed(self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnyInstrumentRecipe:
+class CompressedRecipe(StarsRecipe):
+    """How a network on compressed spectra is trained: on fresh stars under fresh noise.
+
+    A first guess of the labels has an eighth as many rounds; no star is drawn twice.
+
+    Attributes
+    ----------
+    compression : str
+        ``pca``, principal components of the bank weighted by noise; or ``moped``, scores at
+        the middle of the prior.
+    n_mode : int
+        Coefficients of ``pca``.
+    n_noise : int
+        Realisations of the noise that each star is seen under.
+    """
+
+    compression: str = "pca"
+    n_mode: int = 64
+    n_noise: int = 4
+
+    def __post_init__(self):
+        super().__post_init__()
+        methods = ("pca", "moped")
+        _require(self.compression in methods, "compression", self.compression, "one of pca, moped")
+        most = self.epoch_size * self.n_noise
+        _require(self.batch_size <= most, "batch_size", self.batch_size, f"at most {most}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnyInstrumentRecipe(StarsRecipe):
     """How one network for every instrument is trained: on native pixels of several at once.
+
+    A round has alike many stars of every instrument.
 
     Attributes
     ----------
     n_key : int
         Spectra, besides the mean, that the keys of pixels are values of.
-    head : str
-        As of ``compressed``.
-    components : int
-        Of the mixture, or of every conditional density of the flow.
-    mean_weight : float
-        Of the squared error of the mean, beside the log density; of ``gaussian``, ``mixture``.
-    width, depth : int
-        Of the hidden layers.
-    residual : bool
-        Whether a layer adds to the one before it.
-    epochs : int
-        Rounds of stars.
-    epoch_size : int
-        Stars of one round, of all instruments together and of each alike many.
-    seconds : float
-        Rounds are as many as fit, as far as the first one tells; 0 for ``epochs``.
-    batch_size, learning_rate, weight_decay : numbers
-        Of AdamW; the peak of a one-cycle schedule.
     grad_clip : float
         Largest norm of a gradient.
-    seed : int
-        Of noise, gaps, weights and order.
     """
 
     n_key: int = 40
-    head: str = "truncated"
-    components: int = 4
-    mean_weight: float = 0.5
-    width: int = 256
-    depth: int = 3
-    residual: bool = False
-    epochs: int = 40
     epoch_size: int = 8192
-    seconds: float = 0.0
     batch_size: int = 128
     learning_rate: float = 2e-3
-    weight_decay: float = 1e-4
     grad_clip: float = 1.0
-    seed: int = 0
-
-    def __post_init__(self):
-        _require(self.head in HEADS, "head", self.head, f"one of {', '.join(HEADS)}")
-        for key in ("n_key", "components", "width", "depth", "epochs", "epoch_size", "batch_size"):
-            _require(getattr(self, key) > 0, key, getattr(self, key), "a positive number")
-        for key in ("learning_rate", "grad_clip"):
-            _require(getattr(self, key) > 0, key, getattr(self, key), "a positive number")
-        for key in ("mean_weight", "seconds", "weight_decay"):
-            _require(getattr(self, key) >= 0, key, getattr(self, key), "zero or more")
-        check_seed(self.seed)

@@ -281,7 +281,8 @@ def _progress(run: str) -> Iterator[Callable[[dict], None]]:
 
 def _generate(options: BenchOptions, spec: "DataSpec", path: Path) -> None:
     """Write a data set as ``specsim generate`` does, or find it complete."""
-    from starsmith.cli.sim.generate import describe, requested
+    from starsmith.cli.sim.generate import requested
+    from starsmith.cli.sim.published_files import describe
 
     chosen = dict(spec.options)
     splits = ",".join(f"{name}={count}" for name, count in chosen.pop("splits").items())

@@ -33,7 +33,7 @@ from starsmith.cli.shared.survey_options import (
     preset_option,
     survey_prior_options,
 )
-from starsmith.cli.sim.published_files import describe_files, write_author_shards, write_nodes
+from starsmith.cli.sim.published_files import describe, write_author_shards, write_nodes
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.files.atomic import write_toml
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from starsmith.simulator.generation.generate import Settings
     from starsmith.simulator.prior import Prior
 
-__all__ = ["DIVISION", "Request", "describe", "generate", "requested"]
+__all__ = ["DIVISION", "Request", "generate", "requested"]
 
 TASK_SHARDS = 50  # a quarter of a minute of computing on one core, 100,000 spectra
 DIVISION = ("shards", "scheduler", "emit_tasks", "task_shards")
@@ -390,30 +390,3 @@ def generate(options: Request) -> None:
 def requested(words: Sequence[str]) -> Request:
     """What ``specsim generate`` is asked for by these words."""
     return parse(generate, Request, words)
-
-
-def describe(report: dict) -> str:
-    """One line on what was, or would be, written."""
-    if "n_nodes" in report or "written" in report:
-        return describe_files(report)
-    if "task_file" in report:
-        return (
-            f"{report['n_tasks']} tasks for {report['n_shards']} shards in {report['task_file']}, "
-            "which says how to run it"
-        )
-    if "shards" in report:
-        start, stop = report["shards"]
-        return (
-            f"shards {start}:{stop} of {report['n_shards']} written; when all are, "
-            f"`specdata finish {report['out']}` completes the data set"
-        )
-    splits = " + ".join(f"{count} {split}" for split, count in report["counts"].items())
-    size = f"{report['bytes'] / 1e6:.1f} MB"
-    if report.get("dry_run"):
-        room = f"{report['bytes_free'] / 1e9:.1f} GB free"
-        return (
-            f"would write {splits} spectra in {report['n_shards']} shards, about {size} "
-            f"({room}), to {report['out']}"
-        )
-    state = "already complete" if report["already_complete"] else "written"
-    return f"{splits} spectra, {size}, {state}: {report['out']}"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from starsmith.data_contract.bank.bank_file import Bank
     from starsmith.simulator.prior import Prior
 
-__all__ = ["describe_files", "write_author_shards", "write_nodes"]
+__all__ = ["describe", "describe_files", "write_author_shards", "write_nodes"]
 
 Report = Callable[[int, int], None]
 
@@ -104,3 +104,30 @@ def describe_files(report: dict) -> str:
     state = "would write" if report.get("dry_run") else "written"
     mags = ", ".join(f"{mag:g}" for mag in report["mags"])
     return f"{state} {report['n_nodes']} nodes at magnitudes {mags}: {report['out']}"
+
+
+def describe(report: dict) -> str:
+    """One line on what was, or would be, written."""
+    if "n_nodes" in report or "written" in report:
+        return describe_files(report)
+    if "task_file" in report:
+        return (
+            f"{report['n_tasks']} tasks for {report['n_shards']} shards in {report['task_file']}, "
+            "which says how to run it"
+        )
+    if "shards" in report:
+        start, stop = report["shards"]
+        return (
+            f"shards {start}:{stop} of {report['n_shards']} written; when all are, "
+            f"`specdata finish {report['out']}` completes the data set"
+        )
+    splits = " + ".join(f"{count} {split}" for split, count in report["counts"].items())
+    size = f"{report['bytes'] / 1e6:.1f} MB"
+    if report.get("dry_run"):
+        room = f"{report['bytes_free'] / 1e9:.1f} GB free"
+        return (
+            f"would write {splits} spectra in {report['n_shards']} shards, about {size} "
+            f"({room}), to {report['out']}"
+        )
+    state = "already complete" if report["already_complete"] else "written"
+    return f"{splits} spectra, {size}, {state}: {report['out']}"

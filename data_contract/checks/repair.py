@@ -11,7 +11,7 @@ from starsmith.data_contract.checks.remade import difference
 from starsmith.data_contract.checks.verify import check_contents, verify_dataset
 from starsmith.data_contract.dataset.manifest import dataset_files, hash_file, read_manifest
 from starsmith.data_contract.dataset.remaker import Remaker
-from starsmith.data_contract.dataset.schema import DatasetHeader, differing_keys
+from starsmith.data_contract.dataset.schema import DatasetHeader
 from starsmith.data_contract.dataset.shards import (
     CARD_FILE,
     RUN_FILE,
@@ -23,6 +23,7 @@ from starsmith.data_contract.dataset.shards import (
     plan_shards,
     write_shard,
 )
+from starsmith.data_contract.differing_keys import differing_keys
 from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.atomic import staged_file, temporary_folder

@@ -15,7 +15,6 @@ from starsmith.data_contract.dataset.schema import (
     DATASET_VERSIONS,
     Column,
     DatasetHeader,
-    differing_keys,
 )
 from starsmith.data_contract.dataset.shards import RUN_FILE, Shard, open_run, plan_shards
 from starsmith.data_contract.dataset.split import read_draws
@@ -27,6 +26,7 @@ from starsmith.data_contract.dataset.split_columns import (
     row_blocks,
 )
 from starsmith.data_contract.dataset.stored_spectra import as_stored
+from starsmith.data_contract.differing_keys import differing_keys
 from starsmith.data_contract.errors import ContractError, DataError
 from starsmith.data_contract.files.outside import read_json
 from starsmith.data_contract.files.zarr_groups import open_group

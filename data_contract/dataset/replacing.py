@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from starsmith.data_contract.dataset.manifest import MANIFEST_FILE
-from starsmith.data_contract.dataset.schema import DATASET_SCHEMA, DatasetHeader, differing_keys
+from starsmith.data_contract.dataset.schema import DATASET_SCHEMA, DatasetHeader
 from starsmith.data_contract.dataset.shards import open_run
+from starsmith.data_contract.differing_keys import differing_keys
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.atomic import replace_folder, sync
 from starsmith.data_contract.files.lock import writer_lock

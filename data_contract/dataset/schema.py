@@ -18,6 +18,7 @@ from starsmith.data_contract.dataset.precision import (
     STORES,
     stored_bits,
 )
+from starsmith.data_contract.differing_keys import differing_keys
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.noise.view import ERROR_KINDS, NoiseModel, NoiseTables
 from starsmith.data_contract.quantities import (
@@ -47,7 +48,6 @@ __all__ = [
     "WAVE_ATTRIBUTES",
     "Column",
     "DatasetHeader",
-    "differing_keys",
     "stored_bits",
 ]
 
@@ -372,20 +372,6 @@ class DatasetHeader:
         if keys := differing_keys(run, header.run()):
             raise DataError(f"dataset header: {', '.join(keys)} do not match the stored arrays")
         return header
-
-
-def differing_keys(first: object, second: object, prefix: str = "") -> list[str]:
-    """Dotted names of the entries in which two JSON objects differ."""
-    if not (isinstance(first, dict) and isinstance(second, dict)):
-        return [] if first == second else [prefix]
-    names = []
-    for key in sorted(set(first) | set(second)):
-        name = f"{prefix}.{key}" if prefix else key
-        if key in first and key in second:
-            names += differing_keys(first[key], second[key], name)
-        else:
-            names.append(name)
-    return names
 
 
 def _plain(name: str, value: object) -> object:

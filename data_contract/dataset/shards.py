@@ -30,7 +30,6 @@ from starsmith.data_contract.dataset.schema import (
     WAVE_ATTRIBUTES,
     Column,
     DatasetHeader,
-    differing_keys,
 )
 from starsmith.data_contract.dataset.split_columns import (
     chunk_file,
@@ -38,6 +37,7 @@ from starsmith.data_contract.dataset.split_columns import (
     write_rows,
 )
 from starsmith.data_contract.dataset.stored_spectra import as_stored
+from starsmith.data_contract.differing_keys import differing_keys
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.atomic import (
     json_bytes,

@@ -28,9 +28,9 @@ from starsmith.learners.prediction.predict import (
     check_usable,
     estimates_of,
     predict,
-    table_of,
 )
 from starsmith.learners.prediction.radial_velocity import MeasuredVelocity
+from starsmith.learners.prediction.split_table import table_of
 from starsmith.learners.preprocess import iterate_blocks
 from starsmith.learners.quality import knows_velocities
 
@@ -271,7 +271,7 @@ def predict_any(predictor: Predictor, split: Split) -> Predictions:
     if problem and np.isnan(value).all():
         raise DataError(f"split {split.name!r}: no spectrum can be used; the first: {problem}")
     uncertainty = None if np.isnan(width).all() else width
-    return table_of(predictor, split, value, uncertainty, quality)
+    return table_of(predictor.card, split, value, uncertainty, quality)
 
 
 def _spectrum_of(

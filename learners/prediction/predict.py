@@ -20,7 +20,8 @@ from starsmith.learners.estimators.forward_model import plain_statistics
 from starsmith.learners.estimators.registry import ForwardEstimator, kind_of
 from starsmith.learners.prediction.own_pixels import check_wave, in_order_of
 from starsmith.learners.prediction.radial_velocity import VelocityMeter
-from starsmith.learners.preprocess import Statistics, iterate_blocks, select_labels
+from starsmith.learners.prediction.split_table import table_of
+from starsmith.learners.preprocess import Statistics, iterate_blocks
 from starsmith.learners.quality import knows_velocities, quality_of
 
 __all__ = [
@@ -384,40 +385,6 @@ def predict(predictor: Predictor, split: Split) -> Predictions:
         values.append(value)
         widths.append(width)
     uncertainty = None if widths[0] is None else np.concatenate(widths)
-    return table_of(predictor, split, np.concatenate(values), uncertainty, np.concatenate(quality))
-
-
-def table_of(
-    predictor: Predictor,
-    split: Split,
-    value: np.ndarray,
-    uncertainty: np.ndarray | None,
-    quality: np.ndarray,
-) -> Predictions:
-    """Predictions of every spectrum of a split, beside what is known of them."""
-    return Predictions(
-        split=split.name,
-        seed=split.draws.seed,
-        index=split.draws.index,
-        snr=split.snr,
-        snr_p95=getattr(split, "snr_p95", None),
-        mag=None if np.isnan(split.draws.mag).all() else split.draws.mag,
-        labels=predictor.labels,
-        units=predictor.units,
-        truth=_truth(split, predictor.labels),
-        value=value,
-        uncertainty=uncertainty,
-        model=predictor.card["model"],
-        dataset=split.digest,
-        notice=split.header.notice,
-        quality=quality,
+    return table_of(
+        predictor.card, split, np.concatenate(values), uncertainty, np.concatenate(quality)
     )
-
-
-def _truth(split: Split, labels: tuple[str, ...]) -> np.ndarray:
-    """Labels of a split, float64 (n_spec, n_label); NaN of those that observed stars lack."""
-    if not getattr(split.header, "observed", {}):
-        return select_labels(split, labels)
-    there = [split.label(n) if n in split.header.label_names else None for n in labels]
-    unknown = np.full(len(split), np.nan)
-    return np.stack([unknown if values is None else values for values in there], axis=1)

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from starsmith.data_contract.dataset.schema import DatasetHeader, differing_keys, stored_bits
+from starsmith.data_contract.dataset.schema import DatasetHeader, stored_bits
 from starsmith.data_contract.dataset.split_columns import is_rounded, open_column, read_rows
+from starsmith.data_contract.differing_keys import differing_keys
 from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.noise.view import NoiseTables
 from tests.data_contract.example import make_header, write_example
