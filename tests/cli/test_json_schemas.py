@@ -51,12 +51,9 @@ LINES = (
     "speclearn embed mlp DATA --out emb.zarr",
     "speclearn similar mlp DATA --row 1",
 )
-ELSEWHERE = {  # what these print no test holds to a schema: they want an archive, or minutes
+ELSEWHERE = {  # printed where a test wants an archive, a hub, a user's shell or its own runner
     "specdata.fetch",
-    "speclearn.bench",
-    "speclearn.bench.lab",
     "speclearn.bench.lab.flags",
-    "speclearn.bench.real",
     "speclearn.bench.tasks",
     "speclearn.chain",
     "speclearn.hub.pull",
