@@ -27,6 +27,7 @@ __all__ = ["StarCard", "draw_card", "save_card"]
 
 WIDTH, SPECTRUM, POSTERIOR, LINE = 7.1, 2.2, 1.9, 0.17  # inch
 BINS, REACH = 40, 4.0  # of a Gaussian that stands for draws, in σ
+UNUSUAL = 3.0  # times the median error: bright sky lines
 WRAPPED = 110  # characters of a line
 
 
@@ -88,7 +89,8 @@ def text_of(card: StarCard) -> list[str]:
     if card.neighbours:
         from starsmith.data_contract.text_tables import text_table
 
-        lines += ["", "most similar:", *text_table(list(card.neighbours)).splitlines()]
+        head, _, *rows = text_table(list(card.neighbours)).replace("|", " ").splitlines()
+        lines += ["", "most similar:", head, *rows]
     return lines
 
 
@@ -99,25 +101,27 @@ def _wrapped(line: str) -> list[str]:
 
 
 def _spectrum(panel: "Axes", card: StarCard) -> None:
-    """Flux over its median with its error; bad pixels are left out."""
+    """Flux over its median with its error; the frame is that of pixels of usual error."""
     seen = card.seen
     usable = seen.usable
     level = float(np.median(seen.flux[usable]))
     flux = np.where(usable, seen.flux, np.nan) / level
+    usual = usable
     if seen.error is not None:
         error = np.where(usable, seen.error, np.nan) / level
+        usual = usable & (error < UNUSUAL * np.nanmedian(error))
         panel.fill_between(
             seen.wave, flux - error, flux + error, color=colour_of(0), alpha=0.3, linewidth=0
         )
     panel.plot(seen.wave, flux, color=colour_of(0), linewidth=0.5)
-    low, high = np.nanpercentile(flux, [0.02, 99.8])  # lines stay whole, sky lines do not
+    low, high = np.percentile(flux[usual], [0.0, 100.0])  # lines stay whole, sky lines do not
     room = 0.15 * (high - low)
     panel.set(
         xlim=(seen.wave.min(), seen.wave.max()),
         ylim=(low - room, high + room),
-        xlabel=axis_of("wave"),
+        xlabel="vacuum wavelength [Å]",
         ylabel="flux over its median",
-        title=f"{card.name}: {usable.mean():.0%} of {seen.wave.size} pixels",
+        title=f"{card.name}: {usable.mean():.0%} of {seen.wave.size} pixels can be used",
     )
 
 

@@ -22,4 +22,4 @@ def test_a_page_has_spectrum_posterior_neighbours_and_quality():
     for part in ("few_pixels", "moved to rest", "most similar", "4790"):
         assert part in text
     titles = [panel.get_title() for panel in draw_card(card).axes]
-    assert titles[:3] == ["a star: 100% of 200 pixels", "4800 ± 50", "2.5"]
+    assert titles[:3] == ["a star: 100% of 200 pixels can be used", "4800 ± 50", "2.5"]
