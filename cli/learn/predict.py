@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from starsmith.cli.learn.options import device_option
+from starsmith.cli.learn.star_cards import write_cards
 from starsmith.cli.shared.command import Command, echo_json, json_option, overwrite_option
 from starsmith.cli.shared.option_table import EXISTING, PATH, argument, option, takes
 from starsmith.cli.shared.option_types import SPLIT_NAMES, Count, Named
@@ -22,14 +23,12 @@ if TYPE_CHECKING:
     from starsmith.data_contract.predictions import Predictions
     from starsmith.data_contract.tables.population import Population
     from starsmith.learners import LabelEstimate, Predictor
-    from starsmith.learners.prediction.matching import Matched
     from starsmith.learners.prediction.posterior_draws import PosteriorDraws
     from starsmith.learners.prediction.radial_velocity import MeasuredVelocity
 
 __all__ = ["PredictOptions", "predict"]
 
 POSTERIORS = ("quantiles", "samples")
-N_SIMILAR = 5  # stars on a page
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,13 +147,8 @@ def predict(options: PredictOptions) -> None:
 
 def _of_file(predictor: "Predictor", options: PredictOptions) -> list[dict]:
     """Predict every spectrum of a file, and write a table where asked; a row per label."""
-    from astropy.table import Table
-
     from starsmith.data_contract.errors import DataError
-    from starsmith.data_contract.quality import QUALITY_BITS
-    from starsmith.data_contract.rest_frame import RV_METHOD
     from starsmith.data_contract.surveys.any_file import read_any
-    from starsmith.data_contract.tables.table_files import write_table
     from starsmith.learners.prediction.matching import SpectrumMatcher
 
     matcher = SpectrumMatcher(predictor)
@@ -188,12 +182,29 @@ def _of_file(predictor: "Predictor", options: PredictOptions) -> list[dict]:
         click.echo(f"left out: {line}", err=True)
     if len(rows) == len(predictor.labels) + options.velocity and not refused:
         rows = [{k: v for k, v in row.items() if k != "spectrum"} for row in rows]
+    _write_files(predictor, rows, draws, options)
+    if options.card:
+        write_cards(predictor, cards, options.card, options.among)
+    return rows
+
+
+def _write_files(
+    predictor: "Predictor",
+    rows: list[dict],
+    draws: "list[tuple[str, PosteriorDraws]]",
+    options: PredictOptions,
+) -> None:
+    """What --corner and --out ask for."""
+    from astropy.table import Table
+
+    from starsmith.data_contract.quality import QUALITY_BITS
+    from starsmith.data_contract.rest_frame import RV_METHOD
+    from starsmith.data_contract.tables.table_files import write_table
+
     if options.corner:
         from starsmith.learners.evaluation.corner_figure import plot_corner
 
         plot_corner(draws[0][1], options.corner)
-    if options.card:
-        _write_cards(predictor, cards, options)
     if options.out:
         table = Table(rows=[_no_none(row) for row in rows])
         if options.posterior == "samples":
@@ -202,53 +213,6 @@ def _of_file(predictor: "Predictor", options: PredictOptions) -> list[dict]:
         if options.rv is not None:
             table.meta |= {"rv": options.rv, "rv_shift": RV_METHOD}
         write_table(options.out, table)
-    return rows
-
-
-def _write_cards(
-    predictor: "Predictor",
-    stars: "list[tuple[str, Matched, tuple[LabelEstimate, ...], PosteriorDraws | None]]",
-    options: PredictOptions,
-) -> None:
-    """A page a star: ``--card`` of the first, and its name with a number of every other."""
-    from starsmith.learners.evaluation.star_card import StarCard, save_card
-
-    found = _Neighbours(predictor, options.among) if options.among else None
-    for number, (name, matched, estimates, drawn) in enumerate(stars):
-        rows = found.of(matched) if found else ()
-        card = StarCard(name, matched.seen, estimates, matched.done, drawn, rows)
-        path = options.card
-        if number:
-            path = path.with_stem(f"{path.stem}-{number + 1}")
-        save_card(card, path)
-
-
-class _Neighbours:
-    """Stars of a data set's test split that resemble one, by the vectors of a model."""
-
-    def __init__(self, predictor: "Predictor", data: Path):
-        from starsmith.learners.embedding.doors import door_of
-        from starsmith.learners.prediction.matching import predictor_of
-        from starsmith.simulator.generation.recorded import open_recorded
-
-        self.split = open_recorded(data).split("test")
-        self.vectors = door_of(predictor_of(predictor, self.split)).of_split(self.split)
-
-    def of(self, matched: "Matched") -> list[dict]:
-        """Rows of the most similar, with their labels."""
-        from starsmith.learners.embedding.doors import door_of
-        from starsmith.learners.embedding.neighbours import similar_to
-
-        own = door_of(matched.predictor).vectors(matched.seen[None])
-        found = similar_to(own, self.vectors, N_SIMILAR)
-        names = self.split.header.label_names
-        return [
-            {"row": row, "similarity": round(cosine, 4)}
-            | {name: float(f"{self.split.label(name)[row]:.5g}") for name in names}
-            for row, cosine in zip(
-                found.rows[0].tolist(), found.similarity[0].tolist(), strict=True
-            )
-        ]
 
 
 def _drawn(predictor: "Predictor", seen: "Observed", options: PredictOptions) -> "PosteriorDraws":
