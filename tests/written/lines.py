@@ -16,6 +16,7 @@ SMALLER = {  # what runs for hours as it is written; nothing else of a line is c
     r"-n 1e[5-9]|-n 24000": "-n 3000",
     r"--model specvit(?=\s)": "--model specvit_tiny",
     r" --recipe paper": "",  # 200 epochs
+    r"(data.zarr --target logg --out models/logg)$": r"\1 --set epochs=1 --set epoch_size=1024",
 }
 SHORT = {  # options added to a line that starts so, where they are not given
     "speclearn train specvit": "--set epochs=1",
@@ -26,6 +27,7 @@ SHORT = {  # options added to a line that starts so, where they are not given
     "specfisher ceiling": "--n-star 300 --n-template 1000",
     "specfisher plan --mag": "--n-star 40",
     "speclearn finetune": "--epochs 1 --lr 1e-3",
+    "speclearn pretrain": "--epochs 1",
 }
 BRING = "files only a reader has; "
 EXCEPTIONS = {  # pattern -> why the line is not run; another test holds it
@@ -47,6 +49,10 @@ EXCEPTIONS = {  # pattern -> why the line is not run; another test holds it
     + "tests/cli/test_ingest.py, tests/data_contract/surveys",
     r"speclearn pretrain .*(xp|lrs|survey)": BRING + "tests/cli/test_pretrain.py",
     r"specsim explore(?!.*--page)": "serves until it is stopped: tests/cli/test_explore.py",
+    r"speclearn hub": "needs a hub: tests/learners/test_hub.py",
+    r"--also|models/any|import specclip|lrs|split/|\bxp\b": BRING
+    + "tests/learners/test_any_instrument.py, test_public_weights.py, test_embedding.py",
+    r"--domain": "needs grids of the laboratory: tests/cli/test_domain_ceiling.py",
     r"onnx": "needs the extra `onnx`: tests/learners/test_export.py",
 }
 

@@ -25,6 +25,7 @@ MADE = (  # what lines read: made in this order, in one folder
     "--target m_h --out compressed",
     "speclearn train data.zarr --model specvit_tiny --epochs 1 --set loss=gaussian_nll --out sure",
     "speclearn train data.zarr --model ridge --out ridge",
+    "speclearn pretrain masked data.zarr --epochs 1 --out masked",
     "specsim generate -n 3000 --seed 8 --out stars.zarr",
     "speclearn train data.zarr --model mlp --epochs 1 --target logg --target m_h --out mlp",
     "speclearn finetune mlp stars.zarr --epochs 1 --lr 1e-3 --seeds 2 --out mlp-residual",
@@ -160,6 +161,8 @@ def test_every_line_of_docs_and_help_runs(clean_python, tmp_path, made):
         if "models" in inputs(line):
             sources |= {"models/logg": str(made / "compressed"), "models/vit": str(made / "sure")}
             sources |= {"models/compressed": str(made / "compressed")}
+        if "chain.toml" in line:
+            sources |= {name: str(made / name) for name in ("mlp", "stars.zarr")}
         jobs.append([shortened(line), str(tmp_path / f"{k:03d}"), sources])
     reports = told(clean_python, jobs)
     for report in sorted(reports, key=lambda report: -report["seconds"])[:10]:
