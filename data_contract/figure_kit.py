@@ -70,6 +70,7 @@ INK, GUIDE, SHADE = "0.2", "0.55", "0.87"
 FLUX_AXIS = r"flux [$10^{-17}$ erg s$^{-1}$ cm$^{-2}$ Å$^{-1}$]"
 WAVE_AXIS = "vacuum wavelength [Å]"
 SAMPLE_WIDTH = 1.2  # of lines in legends
+LEGEND_SAMPLE, LEGEND_LETTER = 0.4, 0.05  # inch, of an entry without words and of a letter
 NOTICE_COLOUR = "#B00020"
 
 JOURNAL = {
@@ -211,7 +212,10 @@ def dodged(k: int, n: int, step: float = 0.03) -> float:
 
 
 def legend_above(figure: "Figure", axes: "Axes | Sequence[Axes]", columns: int = 4) -> None:
-    """Put the legend of axes above all of them, where it covers nothing; entries once."""
+    """Put the legend of axes above all of them, where it covers nothing; entries once.
+
+    It has fewer columns than asked for where they would be wider than the figure.
+    """
     every = list(axes) if isinstance(axes, Sequence) else [axes]
     entries: dict[str, object] = {}
     for one in every:
@@ -219,11 +223,13 @@ def legend_above(figure: "Figure", axes: "Axes | Sequence[Axes]", columns: int =
             entries.setdefault(label, handle)
     if not entries:
         return
+    column = LEGEND_SAMPLE + LEGEND_LETTER * max(map(len, entries))
+    fitting = max(1, int(figure.get_size_inches()[0] / column))
     legend = figure.legend(
         list(entries.values()),
         list(entries),
         loc="outside upper center",
-        ncols=min(columns, len(entries)),
+        ncols=min(columns, fitting, len(entries)),
     )
     thicken(legend)
 

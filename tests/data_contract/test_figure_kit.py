@@ -12,6 +12,7 @@ from starsmith.data_contract.figure_kit import (
     check_suffix,
     colour_of,
     dodged,
+    legend_above,
     new_figure,
     save_figure,
     styled,
@@ -122,3 +123,17 @@ def test_spectra_and_tables_draw_themselves(toy_bank, tmp_path):
     mask[10:20] = 1
     seen = Observed(star.wave, star.flux[0], star.error[0], mask)
     assert {t.get_text() for t in seen.plot().legends[0].get_texts()} > {"not usable"}
+
+
+def test_a_legend_of_long_names_is_no_wider_than_its_figure():
+    """Eight models with their seeds, as reports have them: fewer columns, nothing cut off."""
+    figure = new_figure(7.1, 2.6)
+    axes = figure.add_subplot()
+    for model in ("bilstm_tiny", "convstem_lstm_tiny"):
+        for how in ("fine-tuned", "from scratch"):
+            for seed in (42, 43):
+                axes.plot([0, 1], [0, seed], label=f"{model} ({how}, seed {seed})")
+    legend_above(figure, axes)
+    figure.canvas.draw()
+    box = figure.legends[0].get_window_extent()
+    assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
