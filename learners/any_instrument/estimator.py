@@ -13,11 +13,11 @@ from starsmith.learners.any_instrument.field import Field
 from starsmith.learners.any_instrument.pooling import Tokens, n_feature
 from starsmith.learners.any_instrument.training import plain_sight, train_network
 from starsmith.learners.checkpoint import make_card, write_checkpoint
+from starsmith.learners.compressed.has_posterior import HasPosterior
 from starsmith.learners.compressed.network import CompressedNetwork, build_network
 from starsmith.learners.compressed.posterior import Box
 from starsmith.learners.estimators.forward_model import plain_statistics
 from starsmith.learners.estimators.registry import Kind, Task
-from starsmith.learners.preprocess import iterate_blocks
 from starsmith.learners.recipe import AnyInstrumentRecipe, recipe_from_table
 
 __all__ = ["KIND", "AnyInstrumentEstimator"]
@@ -27,7 +27,6 @@ NORMALISATION = (
     "native pixels, pooled by keys of their wavelength and line width with inverse variance as "
     "weight; the amplitude is fitted with them"
 )
-BLOCK = 2048
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class KeyModes:
 
 
 @dataclass(frozen=True)
-class AnyInstrumentEstimator:
+class AnyInstrumentEstimator(HasPosterior):
     """A trained network, the field its keys come from, and the pixels it looks at now.
 
     Attributes
@@ -101,29 +100,8 @@ class AnyInstrumentEstimator:
         n_key = self.tokens.keys.shape[1] - 1
         return self.tokens.features(flux, error, mask)[:, :n_key]
 
-    def estimate(
-        self, flux: np.ndarray, error: np.ndarray, mask: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Posterior means and 1σ in label units, float64 (n_spec, n_label).
-
-        Parameters
-        ----------
-        flux, error : float arrays, shape (n_spec, n_wave)
-            Observed flux and honest 1σ, any linear unit.
-        mask : uint32 array, shape (n_spec, n_wave)
-            0 = good.
-        """
-        parts = [
-            self.posterior(flux[rows], error[rows], mask[rows]).moments()
-            for rows in iterate_blocks(len(flux), BLOCK)
-        ]
-        value = np.concatenate([mean for mean, _ in parts])
-        if parts[0][1] is None:
-            return value, None
-        return value, np.concatenate([width for _, width in parts])
-
     def posterior(self, flux: np.ndarray, error: np.ndarray, mask: np.ndarray) -> Any:
-        """Posterior of spectra; see `estimate` for the arguments."""
+        """Posterior of spectra; see `HasPosterior.estimate` for the arguments."""
         seen = plain_sight(self.tokens.features(flux, error, mask), len(self.labels))
         return self.network.answer(seen, self.box)
 

@@ -17,13 +17,13 @@ from starsmith.fisher.posterior.pixel_likelihood import pixel_log_likelihood
 from starsmith.fisher.posterior.spline_cells import SplineAxes
 from starsmith.learners.checkpoint import make_card, write_checkpoint
 from starsmith.learners.compressed.features import Features
+from starsmith.learners.compressed.has_posterior import HasPosterior
 from starsmith.learners.compressed.network import CompressedNetwork, build_network
 from starsmith.learners.compressed.posterior import Box
 from starsmith.learners.compressed.sight import Eye
 from starsmith.learners.compressed.training import train_network
 from starsmith.learners.estimators.forward_model import plain_statistics
 from starsmith.learners.estimators.registry import Kind, Task
-from starsmith.learners.preprocess import iterate_blocks
 from starsmith.learners.recipe import CompressedRecipe, recipe_from_table
 
 __all__ = ["KIND", "CompressedEstimator"]
@@ -34,11 +34,10 @@ NORMALISATION = (
     "pixels are drawn given the good ones"
 )
 N_IMPUTED = 8  # draws of what bad pixels would have held
-BLOCK = 2048
 
 
 @dataclass(frozen=True)
-class CompressedEstimator:
+class CompressedEstimator(HasPosterior):
     """A trained network and the projection it sees spectra through.
 
     Attributes
@@ -73,29 +72,8 @@ class CompressedEstimator:
         """Whether its head knows more than the mean."""
         return self.network.head.has_posterior
 
-    def estimate(
-        self, flux: np.ndarray, error: np.ndarray, mask: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Posterior means and 1σ in label units, float64 (n_spec, n_label).
-
-        Parameters
-        ----------
-        flux, error : float arrays, shape (n_spec, n_wave)
-            Observed flux and honest 1σ, any linear unit.
-        mask : uint32 array, shape (n_spec, n_wave)
-            0 = good.
-        """
-        parts = [
-            self.posterior(flux[rows], error[rows], mask[rows]).moments()
-            for rows in iterate_blocks(len(flux), BLOCK)
-        ]
-        value = np.concatenate([mean for mean, _ in parts])
-        if parts[0][1] is None:
-            return value, None
-        return value, np.concatenate([width for _, width in parts])
-
     def posterior(self, flux: np.ndarray, error: np.ndarray, mask: np.ndarray) -> Any:
-        """Posterior of spectra; see `estimate` for the arguments.
+        """Posterior of spectra; see `HasPosterior.estimate` for the arguments.
 
         Of a spectrum with bad pixels it is the mean over draws of what these would have held.
         """
