@@ -1,4 +1,4 @@
-"""Continuous absorption and scattering of hydrogen, its ions and molecule, and electrons [1/cm].
+"""Continuous absorption and scattering of hydrogen, metals and electrons [1/cm].
 
 Scattering is part of the opacity; `scattering.scattered_excess` tells what it does to the source.
 """
@@ -14,6 +14,7 @@ from starsmith.simulator.synthesis.atomic_constants import (
     RYDBERG_EV,
     THOMSON,
 )
+from starsmith.simulator.synthesis.bound_free import metal_bound_free
 from starsmith.simulator.synthesis.equation_of_state import Gas
 
 __all__ = [
@@ -121,8 +122,8 @@ def hydrogen_free_free(wave: np.ndarray, temperature: np.ndarray) -> np.ndarray:
 def continuum_opacity(wave: np.ndarray, gas: Gas) -> np.ndarray:
     """Continuous opacity [1/cm], shape (n_wave, n_point).
 
-    H- (John 1988), H (Kramers), Rayleigh scattering by H and H2 (Dalgarno & Williams 1962) and
-    Thomson scattering; ``wave`` (n_wave,) in vacuum [Å].
+    H- (John 1988), H (Kramers), neutral metals (Kurucz 1970, 1993), Rayleigh scattering by H and H2
+    (Dalgarno & Williams 1962) and Thomson scattering; ``wave`` (n_wave,) in vacuum [Å].
     """
     wave = np.asarray(wave, dtype=np.float64)
     t = gas.temperature
@@ -131,6 +132,7 @@ def continuum_opacity(wave: np.ndarray, gas: Gas) -> np.ndarray:
     opacity = h_minus_bound_free(wave)[:, None] * gas.n_h_minus * stimulated
     opacity += h_minus_free_free(wave, t) * gas.n_hydrogen * electron_pressure
     opacity += hydrogen_bound_free(wave, t) * gas.n_hydrogen * stimulated
+    opacity += metal_bound_free(wave, gas) * stimulated
     opacity += hydrogen_free_free(wave, t) * gas.n_electron * gas.n_proton * stimulated
     for part in _scattering(wave, gas):
         opacity = opacity + part

@@ -80,3 +80,23 @@ def band_cross_section(position, strength, energy, inverse_kt, width, n_wave):
         peak = strength * np.exp(-energy * beta) / (math.sqrt(math.pi) * w)
         rows.append(np.sum(peak[:, None] * np.exp(-(x**2)), axis=0))
     return np.array(rows)
+
+
+def metal_absorption(rows, atoms, wave, temperature):
+    """Bound-free absorption [1/cm] at one wavelength [Å] and temperature [K].
+
+    ``rows`` are dicts of the table's columns, ``atoms`` neutral atoms per partition function
+    [1/cm³] by species.
+    """
+    total, wavenumber = 0.0, 1e8 / wave
+    for row in rows:
+        edge = float(row["edge"])
+        if wavenumber < edge:
+            continue
+        if row["shape"] == "bump":
+            shape = 1.0 / (1.0 + ((edge + 3000.0 - wavenumber) / edge / 0.1) ** 4)
+        else:
+            shape = (edge / wavenumber) ** float(row["power"])
+        level = float(row["weight"]) * math.exp(-1.438777 * float(row["energy"]) / temperature)
+        total += atoms[row["species"]] * level * float(row["sigma"]) * 1e-18 * shape
+    return total
