@@ -15,6 +15,8 @@ from starsmith.simulator.domains.domain import Domain, Stars
 __all__ = ["DomainCeiling", "domain_ceiling"]
 
 N_TEMPLATE = 2000
+N_BASIS, N_BASIS_OF = 32, 400  # components of templates, and templates behind those
+N_ALIKE = 16  # templates whose likelihood is compared
 N_DRAW = 200
 ROUNDS = 3
 TAILS = 5.0  # degrees of freedom of the proposal
@@ -49,9 +51,9 @@ class DomainCeiling:
 class _Likelihood:
     """Log likelihood of one star's labels."""
 
-    def __init__(self, domain: Domain, seen: np.ndarray, snr: float, spread: float):
+    def __init__(self, domain: Domain, seen: np.ndarray, snr: float, modes: np.ndarray | None):
         self.domain, self.seen, self.snr = domain, seen.astype(np.float64), snr
-        self.modes = domain.modes * spread if spread else None
+        self.modes = modes
         mixing = domain.mixing
         self.whiten = None if mixing is None else np.linalg.inv(mixing)
 
@@ -65,15 +67,55 @@ class _Likelihood:
         total = -0.5 * np.einsum("ij,ij->i", left, left) - np.log(sigma).sum(axis=1)
         if self.modes is None:
             return total
-        lever = model[:, None, :] * self.modes / sigma[:, None, :]  # (n_draw, n_mode, n_wave)
-        if self.whiten is not None:
-            lever = lever @ self.whiten.T
-        inner = lever @ lever.transpose(0, 2, 1) + np.eye(len(self.modes))
-        pull = np.einsum("ikj,ij->ik", lever, left)
-        factor = np.linalg.cholesky(inner)
+        inner, pull = self._levers(model / sigma, left)
+        factor = np.linalg.cholesky(inner + np.eye(len(self.modes)))
         solved = np.linalg.solve(factor, pull[:, :, None])[:, :, 0]
         log_det = np.log(np.einsum("ikk->ik", factor)).sum(axis=1)
         return total + 0.5 * np.square(solved).sum(axis=1) - log_det
+
+    def _levers(self, signal: np.ndarray, left: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Products of calibration modes seen by S/N per pixel: with each other, with what is left.
+
+        Shapes (n_draw, n_mode, n_mode) and (n_draw, n_mode).
+        """
+        modes = self.modes
+        if self.whiten is None:
+            products = (modes[:, None, :] * modes).reshape(-1, modes.shape[1])
+            inner = np.square(signal) @ products.T
+            return inner.reshape(-1, len(modes), len(modes)), (signal * left) @ modes.T
+        lever = (signal[:, None, :] * modes) @ self.whiten.T  # (n_draw, n_mode, n_wave)
+        return lever @ lever.transpose(0, 2, 1), np.einsum("ikj,ij->ik", lever, left)
+
+
+class _Templates:
+    """Spectra all over the box, as few numbers each: where to begin a star's search.
+
+    Parameters
+    ----------
+    domain : Domain
+    modes : float64 array, shape (n_mode, n_wave), optional
+        Calibration errors, left out of the comparison.
+    generator : Generator
+        Of the templates' labels.
+    """
+
+    def __init__(self, domain: Domain, modes: np.ndarray | None, generator: np.random.Generator):
+        low, high = domain.box
+        self.places = generator.uniform(low, high, (N_TEMPLATE, low.size))
+        spectra = domain.spectra(self.places) / domain.survey.shape
+        self.weight, self.middle = 1.0 / domain.survey.shape, spectra.mean(axis=0)
+        spectra -= self.middle
+        if modes is not None:
+            known = np.linalg.qr((modes * self.middle).T)[0]
+            spectra -= (spectra @ known) @ known.T
+        self.basis = np.linalg.svd(spectra[:N_BASIS_OF], full_matrices=False)[2][:N_BASIS]
+        self.short = spectra @ self.basis.T
+
+    def alike(self, seen: np.ndarray) -> np.ndarray:
+        """Labels of the templates that resemble a star most, (N_ALIKE, n_label)."""
+        star = self.basis @ (seen * self.weight - self.middle)
+        misfit = np.square(self.short - star).sum(axis=1)
+        return self.places[np.argpartition(misfit, N_ALIKE)[:N_ALIKE]]
 
 
 def domain_ceiling(domain: Domain, stars: Stars, continuum_free: bool = False) -> DomainCeiling:
@@ -91,35 +133,19 @@ def domain_ceiling(domain: Domain, stars: Stars, continuum_free: bool = False) -
     -------
     DomainCeiling
     """
-    low, high = domain.box
     spread = FREE if continuum_free else domain.knobs.flux_calibration
-    generator = np.random.default_rng([stars.seed, 43])
-    places = generator.uniform(low, high, (N_TEMPLATE, low.size))
-    templates = domain.spectra(places)
+    modes = domain.modes * spread if spread else None
+    templates = _Templates(domain, modes, np.random.default_rng([stars.seed, 43]))
     seen = stars.observe()
     mean, variance = np.empty(stars.labels.shape), np.empty(stars.labels.shape)
     ess = np.empty(len(stars))
     for k in range(len(stars)):
-        likelihood = _Likelihood(domain, seen[k], float(stars.snr[k]), spread)
-        start = _nearest(domain, templates, places, seen[k], spread)
+        likelihood = _Likelihood(domain, seen[k], float(stars.snr[k]), modes)
+        alike = templates.alike(likelihood.seen)
+        start = alike[np.argmax(likelihood(alike) + domain.log_prior(alike))]
         draw = np.random.default_rng([stars.seed, 44, k])
         mean[k], variance[k], ess[k] = _weighed(domain, likelihood, start, draw)
     return DomainCeiling(mean=mean, variance=variance, ess=ess, continuum_free=continuum_free)
-
-
-def _nearest(
-    domain: Domain, templates: np.ndarray, places: np.ndarray, seen: np.ndarray, spread: float
-) -> np.ndarray:
-    """Labels of the template that resembles a star most, its continuum fitted if that is unsure."""
-    weight = 1.0 / np.square(domain.survey.shape)
-    left = seen - templates
-    if spread:
-        modes = domain.modes
-        gram = (modes * weight) @ modes.T
-        fit = np.linalg.solve(gram, ((left / templates) * weight @ modes.T).T).T
-        left = left - templates * (fit @ modes)
-    misfit = (np.square(left) * weight).sum(axis=1) - 1e-9 * domain.log_prior(places)
-    return places[np.argmin(misfit)]
 
 
 def _weighed(
@@ -128,6 +154,7 @@ def _weighed(
     """Mean, variance and effective draws of a star's posterior."""
     low, high = domain.box
     centre, width = _best(likelihood, start, low, high)
+    rounds: list[tuple[float, np.ndarray, np.ndarray]] = []
     for _ in range(ROUNDS):
         factor = np.linalg.cholesky(width)
         normal = draw.standard_normal((N_DRAW, low.size))
@@ -135,29 +162,36 @@ def _weighed(
         z = INFLATION * normal * stretch
         labels = centre + z @ factor.T
         inside = ((labels >= low) & (labels <= high)).all(axis=1)
-        log_weight = np.full(N_DRAW, -np.inf)
         if not inside.any():
             width = width * 4.0
             continue
-        proposal = (
-            -0.5 * (TAILS + low.size) * np.log1p(np.square(z / INFLATION).sum(axis=1) / TAILS)
-        )
-        some = labels[inside]
-        log_weight[inside] = likelihood(some) + domain.log_prior(some) - proposal[inside]
+        some, z = labels[inside], z[inside] / INFLATION
+        proposal = -0.5 * (TAILS + low.size) * np.log1p(np.square(z).sum(axis=1) / TAILS)
+        log_weight = likelihood(some) + domain.log_prior(some) - proposal
         weight = np.exp(log_weight - log_weight.max())
         weight /= weight.sum()
-        mean = weight @ np.clip(labels, low, high)
-        away = np.clip(labels, low, high) - mean
+        centre = weight @ some
+        away = some - centre
         cover = (weight[:, None] * away).T @ away
-        ess = 1.0 / np.square(weight).sum()
-        centre = mean
+        ess = float(1.0 / np.square(weight).sum())
+        rounds.append((ess, centre, np.diag(cover)))
         if ess > low.size + 2:
             width = cover + 1e-8 * np.diag(np.square(high - low))
         else:
             width = width * 2.0
-    if not inside.any():
+    if not rounds:
         return np.clip(centre, low, high), np.diag(width), 0.0
-    return mean, np.diag(cover), float(ess)
+    return _pooled(rounds)
+
+
+def _pooled(
+    rounds: list[tuple[float, np.ndarray, np.ndarray]],
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Rounds together, each by the draws that carry its weight."""
+    draws, means, variances = (np.array(column) for column in zip(*rounds, strict=True))
+    share = draws / draws.sum()
+    mean = share @ means
+    return mean, share @ (variances + np.square(means - mean)), float(draws.sum())
 
 
 def _best(

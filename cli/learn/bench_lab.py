@@ -28,7 +28,7 @@ OF_SIMULATION = ("grid", "grid_b", "flags")
 class LabOptions:
     """Options of ``speclearn bench lab``."""
 
-    suite: str = option(default="default", help="ci, default, full, or a TOML file.")
+    suite: str = option(default="default", help="ci, dial, default, full, or a TOML file.")
     out: Path | None = option(type=PATH, help="Folder of cells.  [default: bench/lab-SUITE]")
     grid: Path | None = option(type=EXISTING, help="Grid A.  [default: the laboratory's own]")
     grid_b: Path | None = option(
@@ -145,6 +145,11 @@ def _tell_flags(options: LabOptions, suite: "LabSuite") -> None:
 def _line(row: dict) -> dict:
     kept = {name: row[name] for name in ("g", "n", "strategy", "seed", "label")}
     told = {"R2": row["r2"], "ceiling": row["r2_ceiling"], "continuum free": row["r2_free"]}
-    known = row["ratio"] == row["ratio"]  # not NaN: there is a ceiling
-    told |= {"R2 / ceiling": f"{row['ratio']:.3f} ± {row['error']:.3f}" if known else None}
+    told["R2 / ceiling"] = _with_error(row["ratio"], row["error"])
+    told["change from the g before"] = _with_error(row["change"], row["change_error"], "+")
     return kept | told | {"by pipeline labels": row["ratio_pipeline"]}
+
+
+def _with_error(value: float, error: float, sign: str = "") -> str | None:
+    """Value ± error; None of what is not known."""
+    return None if value != value else f"{value:{sign}.3f} ± {error:.3f}"

@@ -6,7 +6,7 @@ A finished cell is a file, and is not trained again.
 
 import json
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from importlib.resources import files
 from itertools import product
@@ -233,12 +233,21 @@ def plan_of(suite: LabSuite, cell: Cell) -> Plan:
 
 
 def cell_rows(suite: LabSuite, out: Path) -> list[dict]:
-    """A line for each finished cell, label and group: R² over the ceiling's, with its error."""
-    rows = []
+    """A line for each finished cell, label and group: R² over the ceiling's, with its error.
+
+    ``change`` is this ratio less that at the g before it, ``change_error`` its error, of the same
+    stars resampled in both; NaN at the first g.
+    """
+    rows: list[dict] = []
+    before: dict[tuple, _Resampled] = {}
     for cell in suite.cells:
         place = cell_file(out, cell)
-        if place.is_file():
-            rows += _rows_of(read_json(place))
+        if not place.is_file():
+            continue
+        for line, found in _rows_of(read_json(place)):
+            key = (*cell[1:], line["label"], line["group"])
+            rows.append(line | found.change(before.get(key)))
+            before[key] = found
     return rows
 
 
@@ -253,18 +262,40 @@ def columns_of(found: Mapping) -> dict[str, np.ndarray]:
     return columns
 
 
-def _rows_of(found: Mapping) -> list[dict]:
+@dataclass(frozen=True, eq=False)
+class _Resampled:
+    """A cell's ratio, and what it is of stars drawn with replacement, the same of every cell."""
+
+    truth: np.ndarray
+    ratio: float
+    drawn: np.ndarray
+
+    def change(self, before: "_Resampled | None") -> dict[str, float]:
+        """Ratio less that of another cell of the same stars, with the error of the difference."""
+        if before is None or not np.array_equal(before.truth, self.truth):
+            return {"change": np.nan, "change_error": np.nan}
+        error = np.std(self.drawn - before.drawn, ddof=1)
+        return {"change": self.ratio - before.ratio, "change_error": float(error)}
+
+
+def _rows_of(found: Mapping) -> Iterator[tuple[dict, _Resampled]]:
     columns = columns_of(found)
-    rows = []
     known = np.isfinite(columns["truth"] + columns["value"]).all(axis=1)
     for k, label in enumerate(found["labels"]):
         for group, inside in groups_of(columns["truth"], found["labels"]).items():
             if (inside := inside & known).sum() < FEWEST:
                 continue
             part = {name: column[inside, k] for name, column in columns.items()}
-            line = {**found["cell"], "label": label, "group": group}
-            rows.append(line | ratio_of(**part))
-    return rows
+            drawn = _resampled_ratio(part["truth"], part["value"], part["ceiling"])
+            line = {**found["cell"], "label": label, "group": group} | ratio_of(**part)
+            line["error"] = float(np.std(drawn, ddof=1))
+            yield line, _Resampled(part["truth"], line["ratio"], drawn)
+
+
+def _resampled_ratio(truth: np.ndarray, value: np.ndarray, ceiling: np.ndarray) -> np.ndarray:
+    """Ratio of each of some resamplings of the stars, (N_RESAMPLE,)."""
+    picks = np.random.default_rng(0).integers(truth.size, size=(N_RESAMPLE, truth.size))
+    return r2(truth[picks], value[picks]) / r2(truth[picks], ceiling[picks])
 
 
 def ratio_of(
@@ -274,19 +305,16 @@ def ratio_of(
     free: np.ndarray,
     pipeline: np.ndarray,
 ) -> dict[str, float]:
-    """R² of a model and of the ceilings, and the ratio with its error by stars resampled.
+    """R² of a model and of the ceilings, and the ratio.
 
     Ratios are those of true labels; ``ratio_pipeline`` is what somebody finds who has the
     pipeline's labels alone.
     """
-    picks = np.random.default_rng(0).integers(truth.size, size=(N_RESAMPLE, truth.size))
     best = r2(truth, ceiling)
-    drawn = r2(truth[picks], value[picks]) / r2(truth[picks], ceiling[picks])
     return {
         "r2": float(r2(truth, value)),
         "r2_ceiling": float(best),
         "r2_free": float(r2(truth, free)),
         "ratio": float(r2(truth, value) / best),
-        "error": float(np.std(drawn, ddof=1)),
         "ratio_pipeline": float(r2(pipeline, value) / r2(pipeline, ceiling)),
     }

@@ -18,6 +18,7 @@ __all__ = ["SeenGrid", "line_operator", "see_grid"]
 
 NODES_AT_ONCE = 64
 STARS_AT_ONCE = 1024
+FEW_NODES = 512  # up to which a dense product is the faster one
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,16 @@ class SeenGrid:
     def flux(self, labels: np.ndarray) -> np.ndarray:
         """Noiseless flux of stars, float64 (n_spec, n_wave)."""
         weights = self.weights(labels)
-        parts = [
-            weights[start : start + STARS_AT_ONCE] @ self.coef
-            for start in range(0, len(labels), STARS_AT_ONCE)
-        ]
-        return np.concatenate(parts) if parts else np.empty((0, self.wave.size))
+        flux = np.empty((len(labels), self.wave.size))
+        for start in range(0, len(labels), STARS_AT_ONCE):
+            some = weights[start : start + STARS_AT_ONCE]
+            nodes = np.unique(some.indices)
+            if nodes.size <= FEW_NODES:
+                part = some[:, nodes].toarray() @ self.coef[nodes]
+            else:
+                part = some @ self.coef
+            flux[start : start + STARS_AT_ONCE] = part
+        return flux
 
 
 def pixel_edges(wave: np.ndarray) -> np.ndarray:

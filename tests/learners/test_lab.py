@@ -71,9 +71,29 @@ def test_groups_and_ratio():
     truth = np.linspace(0, 1, 50)
     same = ratio_of(truth, truth + 0.1, truth + 0.1, truth, 0.5 * truth)
     assert same["ratio"] == pytest.approx(1.0)
-    assert same["error"] < 1e-12
     assert same["r2_free"] == 1.0
     assert same["ratio_pipeline"] == pytest.approx(1.0)
+
+
+def test_the_change_over_the_dial_is_paired(tmp_path):
+    """A loss that all stars share has a small error, however wide that of either ratio is."""
+    suite = LabSuite(strategies=("zero_shot",), n=(0,), g=(0.0, 1.0), seeds=1)
+    draw = np.random.default_rng(3)
+    truth = draw.uniform(0, 1, (200, 1))
+    off = draw.normal(0, 0.15, (200, 1))
+    for cell, factor in zip(suite.cells, (1.0, 1.1), strict=True):
+        names = dict(zip(("g", "n", "strategy", "seed"), cell, strict=True))
+        values = {"value": truth + factor * off, "ceiling": truth + 0.02, "free": truth}
+        kept = {name: array.tolist() for name, array in values.items()}
+        place = lab.cell_file(tmp_path, cell)
+        place.parent.mkdir(exist_ok=True)
+        kept |= {"truth": truth.tolist(), "labels": ["m_h"], "cell": names}
+        place.write_text(json.dumps(kept))
+    first, second = (r for r in lab.cell_rows(suite, tmp_path) if r["group"] == "all")
+    assert np.isnan(first["change"])
+    assert second["change"] == pytest.approx(second["ratio"] - first["ratio"])
+    assert -8 < second["change"] / second["change_error"] < -4  # apart by less than their errors
+    assert abs(second["change"]) < 2 * np.hypot(first["error"], second["error"])
 
 
 def test_a_folder_of_fewer_keys_is_the_same_suite(tmp_path):
@@ -92,7 +112,8 @@ def test_a_strategy_has_a_size():
 
 
 def test_suites_are_read_and_wrong_ones_refused(tmp_path):
-    assert {"ci", "default", "full"} <= set(list_labs())
+    assert {"ci", "dial", "default", "full"} <= set(list_labs())
+    assert load_lab("dial").g == (0.0, 0.25, 0.5, 1.0)
     assert len(load_lab("default").cells) == 3 * 2 * (1 + 2 * 3)
     assert load_lab("full").n == (0, 100, 200, 500, 1000, 2069)
     (tmp_path / "bad.toml").write_text("colour = 3\n")
@@ -161,7 +182,8 @@ def test_the_command_on_grids_of_ones_own(tmp_path):
     for label in ("teff", "logg", "m_h"):
         at = [found[g, label] for g in (0.0, 0.5, 1.0)]
         for first, second in pairwise(at):  # never better where the physics is further off
-            assert second["ratio"] < first["ratio"] + 2 * np.hypot(first["error"], second["error"])
+            assert second["change"] == pytest.approx(second["ratio"] - first["ratio"])
+            assert second["change"] < 2 * second["change_error"]
         # no gap, no loss: as good as on the source's own stars, other stars and another noise
         assert abs(at[0]["r2"] - val[label]) < 0.01 + 2 * at[0]["error"]
     assert all(row["ratio"] < 1.0 + 2 * row["error"] for row in found.values())
