@@ -44,6 +44,7 @@ __all__ = [
 
 PAPER = "paper"
 SECTIONS = ("options", "published")
+LOW_RANK = ("rank", "alpha", "targets")
 """Tables of a recipe, of which single keys can be changed."""
 
 Recipe = (
@@ -201,12 +202,15 @@ def _is_finite(value: object) -> bool:
 def recipe_to_table(recipe: Recipe) -> dict:
     """Return every key of a recipe, ``kind`` first: the inverse of `recipe_from_table`.
 
-    Without ``published`` where none of its switches is on.
+    Without ``published`` where none of its switches is on, and without low-rank changes of none.
     """
     kind = next(name for name, cls in KINDS.items() if type(recipe) is cls)
     table = {"kind": kind} | asdict(recipe)
     if not getattr(recipe, "published", True):  # off: as recipes were before they had it
         del table["published"]
+    if not getattr(recipe, "rank", True):  # the same
+        for name in LOW_RANK:
+            del table[name]
     return table
 
 

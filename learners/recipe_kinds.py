@@ -138,11 +138,23 @@ class PretrainRecipe(NetworkRecipe):
         Steps of the whole training, which decide the number of epochs; 0 for ``epochs``.
     betas : (float, float)
         Of AdamW.
+    initial : str
+        Run folder to go on from, its weights and its scales of the input; empty for none.
+    rank : int
+        Of low-rank changes (LoRA), all that is learned then; 0 changes every weight.
+    alpha : float
+        alpha / rank is their scale; 0 for twice the rank.
+    targets : str
+        Layers that change, as of `target_weights`; empty: the attention of a masked network, the
+        MLP and output of the first head of an aligned pair, all layers of an autoencoder.
     """
 
     scaling: str = "pixel"
     steps: int = 0
     betas: tuple[float, float] = (0.9, 0.95)
+    rank: int = 0
+    alpha: float = 0.0
+    targets: str = ""
     compile: bool | str = field(default=False, metadata={"or": str})
     grad_clip: float = 1.0
     weight_decay: float = 0.1
@@ -156,7 +168,9 @@ class PretrainRecipe(NetworkRecipe):
         _require(self.loss == "mse", "loss", self.loss, "mse: pretraining has losses of its own")
         _require(not self.cuda_graph, "cuda_graph", self.cuda_graph, "false")
         _require(not self.published, "published", self.published, "none of its switches")
-        _require(not self.initial, "initial", self.initial, "an empty text")
+        _require(self.rank >= 0 and self.alpha >= 0, "rank", self.rank, "zero or more")
+        low = bool(self.initial) or not (self.rank or self.alpha or self.targets)
+        _require(low, "rank", self.rank, "0 where initial names no run to change")
 
 
 @dataclass(frozen=True, kw_only=True)

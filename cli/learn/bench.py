@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["BenchOptions", "bench"]
 
 
-BELOW = {"lab": "starsmith.cli.learn.bench_lab", "real": "starsmith.cli.learn.bench_real"}
+BELOW = {name: f"starsmith.cli.learn.bench_{name}" for name in ("embeddings", "lab", "real")}
 """Command below ``bench`` -> its module."""
 
 
@@ -158,13 +158,14 @@ def bench(options: BenchOptions) -> None:
 
     OUT/report.html needs nothing but a browser; OUT/report.md has its figures beside it.
     Models that do better than is possible end the command with exit code 3, after the report.
-    `speclearn bench real` tests transfer on real stars, `bench lab` where the ceiling is known.
+    `speclearn bench real` tests transfer on real stars, `bench lab` where the ceiling is known,
+    `bench embeddings` vectors of spectra.
     """
     if click.get_current_context().invoked_subcommand:
         return
     if not options.suite:
         raise click.UsageError(
-            "give --suite (tiny, specvit, ... or a TOML file), or say real or lab"
+            "give --suite (tiny, specvit, ... or a TOML file), or say " + ", ".join(sorted(BELOW))
         )
     if options.plan:
         return _plan(options)

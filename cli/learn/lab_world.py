@@ -80,9 +80,9 @@ class SimulatedWorld:
             grids = lab_grids(g, suite.box, self.grid, self.grid_b, report)
         return build_domain(survey, knobs, grids[0], grids[1])
 
-    def source(self) -> "tuple[Sample, Sample]":
-        """Stars of the source to learn from and to choose by."""
-        domain = self.domain(self.suite.source, 0.0, 1, of_target=False)
+    def source(self, survey: str | None = None) -> "tuple[Sample, Sample]":
+        """Stars of the source to learn from and to choose by; the same ones through any survey."""
+        domain = self.domain(survey or self.suite.source, 0.0, 1, of_target=False)
         n_val = max(self.suite.n_source // 10, 100)
         return sample_of(domain, "source", self.suite.n_source), sample_of(
             domain, "source_val", n_val

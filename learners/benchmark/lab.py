@@ -4,21 +4,18 @@ The laboratory's stars and ceilings come as arrays: who makes them is the comman
 A finished cell is a file, and is not trained again.
 """
 
-import json
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
-from importlib.resources import files
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 
-from starsmith.data_contract.errors import ConfigError, DataError
-from starsmith.data_contract.files.atomic import write_text
-from starsmith.data_contract.files.outside import read_json, read_toml
+from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.files.outside import read_json
 from starsmith.data_contract.star_groups import groups_of
 from starsmith.learners.benchmark.lab_cells import Cell, LabTarget, run_cell, strategy_of
+from starsmith.learners.benchmark.suite_tables import keep_suite, list_tables, load_table
 from starsmith.learners.recipe import NetworkRecipe
 from starsmith.learners.scores.metrics import r2
 from starsmith.learners.train import fit
@@ -37,6 +34,7 @@ __all__ = [
     "train_source",
 ]
 
+LABS = "starsmith.learners.benchmark.labs"
 N_RESAMPLE = 500
 FEWEST = 20
 
@@ -121,29 +119,12 @@ class LabSuite:
 
 def list_labs() -> list[str]:
     """Names of the packaged suites."""
-    folder = files("starsmith.learners.benchmark") / "labs"
-    return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name[-5:] == ".toml")
+    return list_tables(LABS)
 
 
 def load_lab(name: str) -> LabSuite:
     """Packaged suite of a name, or one of a TOML file; ConfigError for unknown keys or values."""
-    if name in list_labs():
-        text = (files("starsmith.learners.benchmark") / "labs" / f"{name}.toml").read_text()
-        table = tomllib.loads(text)
-    elif name.endswith(".toml"):
-        table = read_toml(Path(name), ConfigError)
-    else:
-        raise ConfigError(f"suite {name!r}: choose one of {', '.join(list_labs())}, or a TOML file")
-    known = {field.name: field for field in fields(LabSuite)}
-    if unknown := sorted(set(table) - set(known)):
-        raise ConfigError(f"suite {name}: unknown keys {unknown}; known are {sorted(known)}")
-    for key, value in table.items():
-        default = known[key].default
-        wanted = list if isinstance(default, tuple) else type(default)
-        if not isinstance(value, wanted) and not (wanted is float and type(value) is int):
-            raise ConfigError(f"suite {name}: {key} = {value!r}; expected e.g. {default!r}")
-    given = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
-    return LabSuite(**{"name": Path(name).stem, **given})
+    return load_table(LabSuite, LABS, name)
 
 
 def train_source(
@@ -186,8 +167,7 @@ def run_lab(
     tell : callable
         Told what is done next.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    _same_suite(suite, out)
+    keep_suite(suite, out)
     waiting = [cell for cell in suite.cells if not cell_file(out, cell).is_file()]
     if waiting:
         tell(f"base: {suite.source}")
@@ -201,15 +181,6 @@ def run_lab(
                     place = cell_file(out, cell)
                     run_cell(plan_of(suite, cell), begun, found, cell, place, device)
     return cell_rows(suite, out)
-
-
-def _same_suite(suite: LabSuite, out: Path) -> None:
-    plain = json.loads(json.dumps(asdict(LabSuite())))
-    wanted = json.loads(json.dumps(asdict(suite)))
-    place = out / "suite.json"
-    if place.is_file() and plain | read_json(place) != wanted:
-        raise DataError(f"{out}: holds another suite; choose another --out")
-    write_text(place, json.dumps(wanted, indent=2) + "\n")
 
 
 def cell_file(out: Path, cell: Cell) -> Path:

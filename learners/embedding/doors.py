@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import reduce
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ from starsmith.learners.prediction.own_pixels import check_wave, same_wave
 from starsmith.learners.prediction.predict import Predictor, load_checkpoint
 from starsmith.learners.preprocess import iterate_blocks
 
-__all__ = ["Door", "bring", "door_of", "open_door"]
+__all__ = ["Door", "bring", "door_of", "function_door", "open_door"]
 
 Encode = Callable[[np.ndarray, np.ndarray | None, np.ndarray], np.ndarray]
 BLOCK = 512
@@ -121,6 +124,44 @@ def open_door(
             "are what its last layer reads; drop --kind"
         )
     return door_of(predictor)
+
+
+def function_door(text: str, wave: np.ndarray | None = None) -> Door:
+    """Encoder of a function, ``package.module:function``.
+
+    It is called as ``function(flux, error, mask)``; one that has a parameter ``wave`` [vacuum Å] is
+    given all four by name. See `Door`.
+
+    Parameters
+    ----------
+    text : str
+    wave : float64 array, shape (n_wave,), optional
+        Pixels of the spectra that it will see [vacuum Å].
+
+    Raises
+    ------
+    ConfigError
+        If there is no such module or function.
+    """
+    module, _, name = text.partition(":")
+    try:
+        encode = reduce(getattr, name.split("."), import_module(module))
+    except (ImportError, ValueError) as problem:
+        raise ConfigError(
+            f"encoder {text}: {problem}; install the package, or put its folder on PYTHONPATH"
+        ) from None
+    except AttributeError as problem:
+        raise ConfigError(f"encoder {text}: {problem}; expected package.module:function") from None
+    if not callable(encode):
+        raise ConfigError(f"encoder {text}: is no function; expected package.module:function")
+    if "wave" not in signature(encode).parameters:
+        return Door(encode, text, wave)
+
+    def named(flux: np.ndarray, error: np.ndarray | None, mask: np.ndarray) -> np.ndarray:
+        """Vectors, of a function that wants to know the pixels."""
+        return encode(flux=flux, error=error, mask=mask, wave=wave)
+
+    return Door(named, text, wave)
 
 
 def door_of(predictor: Predictor) -> Door:

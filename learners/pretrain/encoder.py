@@ -13,7 +13,13 @@ from starsmith.learners.checkpoint import read_checkpoint
 from starsmith.learners.device import pick_device
 from starsmith.learners.preprocess import Statistics, iterate_blocks
 from starsmith.learners.pretrain.alignment import SIDES, AlignedPair
-from starsmith.learners.pretrain.networks import build_pair, build_pretrained, kind_of_network
+from starsmith.learners.pretrain.networks import (
+    add_changes,
+    build_pair,
+    build_pretrained,
+    kind_of_network,
+    merge_changes,
+)
 
 __all__ = ["EMBEDDINGS", "Encoder", "open_encoder"]
 
@@ -183,7 +189,7 @@ def open_encoder(folder: Path | str, side: str = "first", device: str | None = N
         for name, values in tensors.items()
         if name.startswith(PREFIX)
     }
-    network = _network(folder, card, weights).to(where).eval()
+    network = merge_changes(_network(folder, card, weights)).to(where).eval()
     statistics = Statistics.from_tensors(tensors)
     if not isinstance(network, AlignedPair):
         return Encoder(card, network, statistics, None, side, where)
@@ -195,11 +201,17 @@ def open_encoder(folder: Path | str, side: str = "first", device: str | None = N
 def _network(folder: Path, card: dict, weights: dict[str, torch.Tensor]) -> nn.Module:
     """Network of a card with its weights; ContractError if they do not fit."""
 
-    def create() -> nn.Module:
+    def plain() -> nn.Module:
         if kind_of_network(card["model"]) != "align":
             return build_pretrained(card["model"], card["wave"]["n_wave"], card["options"])
         parts = [build_pretrained(b["model"], b["n_wave"], b["options"]) for b in card["backbones"]]
         return build_pair((parts[0], parts[1]), card["model"], card["options"])
+
+    def create() -> nn.Module:
+        changes = {name: card["recipe"].get(name, 0) or 0 for name in ("rank", "alpha")}
+        if not changes["rank"]:
+            return plain()
+        return add_changes(plain(), **changes, targets=card["recipe"].get("targets", ""))
 
     try:
         with torch.device("meta"):  # no memory: options of a damaged card may ask for any

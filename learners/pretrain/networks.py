@@ -5,14 +5,25 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.spelling import suggestion
 from starsmith.learners.pretrain.alignment import AlignedPair
 from starsmith.learners.pretrain.autoencoder import SpectralAutoencoder
 from starsmith.learners.pretrain.transformer import MaskedTransformer
+from starsmith.learners.transfer.low_rank import add_low_rank
 
-__all__ = ["KINDS", "NETWORKS", "build_pair", "build_pretrained", "kind_of_network"]
+__all__ = [
+    "CHANGED",
+    "KINDS",
+    "NETWORKS",
+    "add_changes",
+    "build_pair",
+    "build_pretrained",
+    "kind_of_network",
+    "merge_changes",
+]
 
 TINY = {"dim": 64, "depth": 2, "n_head": 4}
 SMALL = {"dim": 128, "depth": 4, "n_head": 4}
@@ -34,6 +45,13 @@ NETWORKS: dict[str, tuple[type[nn.Module], dict[str, Any]]] = {
 ALIGNED = ("base", "split", "pr")
 KINDS = {"masked": MaskedTransformer, "autoencoder": SpectralAutoencoder, "align": AlignedPair}
 """Ways to pretrain -> class."""
+
+CHANGED = {
+    "masked": "attention",
+    "autoencoder": "all",
+    "align": "first.head.*mlp.encoder,first.head.*mlp.decoder,first.head.*out_proj",
+}
+"""Layers that change by default, by kind: those of the LoRA note on SpecCLIP (LoRA1, LoRA3)."""
 
 
 def kind_of_network(name: str) -> str:
@@ -94,6 +112,38 @@ def build_pair(
     """
     wanted = {"variant": variant} | dict(options or {})
     return _built(lambda: AlignedPair(backbones, **wanted), variant, seed)
+
+
+def add_changes(network: nn.Module, rank: int, alpha: float = 0.0, targets: str = "") -> nn.Module:
+    """Freeze a network and give layers of it low-rank changes, in place.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+    rank : int
+    alpha : float
+        alpha / rank is their scale; 0 for twice the rank.
+    targets : str
+        As of `target_weights`; empty for those of its kind, `CHANGED`.
+
+    Raises
+    ------
+    ConfigError
+        If the network has no such layers.
+    """
+    kind = next(kind for kind, cls in KINDS.items() if isinstance(network, cls))
+    network.requires_grad_(False)
+    add_low_rank(network, targets or CHANGED[kind], rank, alpha or 2.0 * rank)
+    return network
+
+
+def merge_changes(network: nn.Module) -> nn.Module:
+    """Add the changes of `add_changes` to the weights, in place: plain layers are left."""
+    for layer in network.modules():
+        if parametrize.is_parametrized(layer):
+            for name in list(layer.parametrizations):
+                parametrize.remove_parametrizations(layer, name)
+    return network
 
 
 def _built(build: Any, name: str, seed: int) -> Any:

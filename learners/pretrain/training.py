@@ -16,6 +16,7 @@ from starsmith.learners.checkpoint import make_card, read_checkpoint
 from starsmith.learners.device import pick_device
 from starsmith.learners.online.online_view import OnlineView
 from starsmith.learners.preprocess import Statistics
+from starsmith.learners.pretrain.continued import as_begun, begin_from, changing, take_heads
 from starsmith.learners.pretrain.encoder import Encoder, open_encoder
 from starsmith.learners.pretrain.feeds import HidingFeed, PairFeed, Pairs, Several, hiding_numbers
 from starsmith.learners.pretrain.networks import build_pair, build_pretrained
@@ -92,6 +93,8 @@ class Plan:
         Further entries of the card.
     pair : (Encoder, Encoder), optional
         Of an aligned pair.
+    begun : Encoder, optional
+        That the run goes on from.
     """
 
     model: str
@@ -104,6 +107,7 @@ class Plan:
     digest: tuple[str, ...] = ()
     more: dict
     pair: tuple[Encoder, ...] = ()
+    begun: Encoder | None = None
 
     @property
     def view(self) -> View:
@@ -111,8 +115,9 @@ class Plan:
         return joined(self.views, *self.digest)
 
     def statistics(self) -> Statistics:
-        """Of the input; an aligned pair keeps those its backbones know."""
-        return self.pair[0].statistics if self.pair else measure(self.views, self.recipe.scaling)
+        """Of the input; kept where networks know theirs: of an aligned pair, of a run gone on."""
+        known = self.pair[0] if self.pair else self.begun
+        return measure(self.views, self.recipe.scaling) if known is None else known.statistics
 
     def sources(self, statistics: Statistics) -> tuple[Feed, Several | Pairs]:
         """Training batches, and validation spectra."""
@@ -247,16 +252,24 @@ def pretrain(
 
     def planned() -> Plan:
         check_views(views)
-        network = build_pretrained(model, view.train.wave.size, recipe.options, recipe.seed)
+        begun = begin_from(model, recipe)
+        if begun is None:
+            n_wave, how = view.train.wave.size, recipe
+            network = build_pretrained(model, n_wave, recipe.options, recipe.seed)
+        else:
+            begun.check_wave(view.train.wave, recipe.initial)
+            network, how = begun.network, as_begun(begun, recipe)
         return Plan(
             model=model,
-            network=network,
+            network=changing(network, how),
             views=views,
-            recipe=recipe,
+            recipe=how,
             out=Path(out),
             device=pick_device(device),
             progress=progress,
+            digest=() if begun is None else (begun.card["weights_sha256"],),
             more={"dim": network.dim},
+            begun=begun,
         )
 
     return run(agreed(planned), resume, score)
@@ -298,20 +311,25 @@ def align(
             check_views((view,))
             side.check_wave(view.train.wave, str(folder))
         check_pairs(views[0], views[1])
-        network = build_pair(
-            tuple(side.network for side in pair), variant, recipe.options, recipe.seed
-        )
+        begun = begin_from(variant, recipe)
+        how = recipe if begun is None else as_begun(begun, recipe)
+        network = build_pair(tuple(side.network for side in pair), variant, how.options, how.seed)
+        if begun is not None:
+            take_heads(network, begun)
         network.remember(pair[1].statistics)
+        more = {"dim": network.dim, "backbones": [side.backbone for side in pair]}
         return Plan(
             model=variant,
-            network=network,
+            network=changing(network, how),
             views=views,
-            recipe=recipe,
+            recipe=how,
             out=Path(out),
             device=pick_device(device),
             progress=progress,
-            digest=tuple(side.card["weights_sha256"] for side in pair),
-            more={"dim": network.dim, "backbones": [side.backbone for side in pair]},
+            digest=tuple(
+                side.card["weights_sha256"] for side in (*pair, *([begun] if begun else []))
+            ),
+            more=more,
             pair=pair,
         )
 

@@ -21,6 +21,7 @@ from starsmith.learners.benchmark.lab import (
     train_source,
 )
 from starsmith.learners.benchmark.lab_cells import LabTarget, strategy_of
+from starsmith.learners.benchmark.suite_tables import keep_suite
 from starsmith.learners.transfer.samples import training_view, white_noise
 from tests.cli.conftest import call
 from tests.conftest import star_flux
@@ -99,9 +100,9 @@ def test_the_change_over_the_dial_is_paired(tmp_path):
 def test_a_folder_of_fewer_keys_is_the_same_suite(tmp_path):
     """A suite written before a knob was added goes on."""
     (tmp_path / "suite.json").write_text(json.dumps({"name": "lab"}))
-    lab._same_suite(LabSuite(), tmp_path)
+    keep_suite(LabSuite(), tmp_path)
     with pytest.raises(DataError, match="another suite"):
-        lab._same_suite(LabSuite(lsf=1.5), tmp_path)
+        keep_suite(LabSuite(lsf=1.5), tmp_path)
 
 
 def test_a_strategy_has_a_size():

@@ -44,12 +44,17 @@ class AlignRequest(RunOptions):
 
     def views(self, seed: int) -> tuple["View", "View"]:
         """The same stars in both kinds of spectra."""
+        from starsmith.learners.pretrain.encoder import open_encoder
         from starsmith.simulator.generation.recorded import open_recorded
 
         paths = self.first_data, self.second_data
         if self.online:
-            return tuple(online_stars(None, path, {}, seed) for path in paths)
-        return tuple(open_recorded(path).training() for path in paths)
+            found = [online_stars(None, path, {}, seed) for path in paths]
+        else:
+            found = [open_recorded(path).training() for path in paths]
+        runs = self.first_run, self.second_run
+        waves = [open_encoder(run, device="cpu").statistics.wave for run in runs]
+        return tuple(self.brought(v, w, seed) for v, w in zip(found, waves, strict=True))
 
 
 @click.command(
@@ -57,6 +62,7 @@ class AlignRequest(RunOptions):
     examples=(
         "speclearn pretrain align lrs/ xp/ lrs.zarr xp.zarr --out aligned/",
         "speclearn pretrain align lrs/ xp/ lrs.zarr xp.zarr --variant split --out split/",
+        "speclearn pretrain align lrs-desi/ xp/ desi.zarr xp.zarr --initial base/ --lora 16",
     ),
     resume="the last finished epoch is kept; run the same command again to continue",
 )

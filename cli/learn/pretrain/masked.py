@@ -14,6 +14,7 @@ __all__ = ["masked"]
     examples=(
         "speclearn pretrain masked data.zarr --out masked/",
         "speclearn pretrain masked --bank bank.zarr --online --model masked_small --out small/",
+        "speclearn pretrain masked desi.zarr --initial lrs/ --lora 4 --n 164 --out lrs-desi/",
         "speclearn pretrain masked lamost.zarr --model lrs_masked --recipe paper --out lrs/",
     ),
     resume="the last finished epoch is kept; run the same command again to continue",

@@ -1,0 +1,1 @@
+"""Vectors of spectra judged by what readers find in them, beside the ceiling."""
