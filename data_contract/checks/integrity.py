@@ -1,9 +1,10 @@
 """Files of a dataset against what was recorded of them: missing, changed, not part of it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from starsmith.data_contract.dataset.gathered import blamed_shards, column_files
 from starsmith.data_contract.dataset.manifest import (
     FileRecord,
     Manifest,
@@ -11,6 +12,8 @@ from starsmith.data_contract.dataset.manifest import (
     hash_file,
     read_manifest,
 )
+from starsmith.data_contract.dataset.plan import Shard
+from starsmith.data_contract.dataset.shards import open_run
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.outside import read_json
 
@@ -129,6 +132,7 @@ def owner_of(name: str) -> str:
 def _differences(
     path: Path, records: dict[str, FileRecord], found: dict[str, FileRecord]
 ) -> Iterator[Finding]:
+    shared = _shared_files(path)
     for name, record in records.items():
         if found.get(name) == record:
             continue
@@ -138,4 +142,18 @@ def _differences(
             what = f"has {found[name]['bytes']} bytes, expected {record['bytes']}"
         else:
             what = "was changed: its SHA-256 is not the recorded one"
-        yield Finding(owner_of(name), f"{name} {what}; `specdata repair {path}` makes it again")
+        for owner in shared[name](name) if name in shared else [owner_of(name)]:
+            yield Finding(owner, f"{name} {what}; `specdata repair {path}` makes it again")
+
+
+def _shared_files(path: Path) -> dict[str, Callable[[str], list[str]]]:
+    """File that many shards share -> what names the shards whose part of it is damaged."""
+    try:
+        header = open_run(path)
+    except DataError:
+        return {}
+
+    def of(shards: list[Shard]) -> Callable[[str], list[str]]:
+        return lambda name: [s.name for s in blamed_shards(path, header, name, shards)]
+
+    return {name: of(shards) for name, shards in column_files(header).items()}

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.data_contract.checks.integrity import Finding
+from starsmith.data_contract.dataset.gathered import read_column
 from starsmith.data_contract.dataset.remaker import Remaker
 from starsmith.data_contract.dataset.schema import DatasetHeader
 from starsmith.data_contract.dataset.shards import Shard, open_run, plan_shards
-from starsmith.data_contract.dataset.split_columns import open_column, read_rows
 from starsmith.data_contract.dataset.stored_spectra import as_stored, rounding_step
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.quantities import SNR_STATISTICS
@@ -32,9 +32,8 @@ def difference(
 
     ``columns`` are all that were made of the shard's rows.
     """
-    array = open_column(path, shard.split, name)
     try:
-        stored = read_rows(array, slice(shard.start, shard.stop))
+        stored = read_column(path, header, shard, name)
     except DataError:
         return np.inf
     made = as_stored(header, shard.split, name, columns)

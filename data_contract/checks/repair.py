@@ -9,6 +9,7 @@ import numpy as np
 from starsmith.data_contract.checks.integrity import FileCheck, Finding, check_files, owner_of
 from starsmith.data_contract.checks.remade import difference
 from starsmith.data_contract.checks.verify import check_contents, verify_dataset
+from starsmith.data_contract.dataset.gathered import blamed_shards, column_files, is_recorded
 from starsmith.data_contract.dataset.manifest import dataset_files, hash_file, read_manifest
 from starsmith.data_contract.dataset.remaker import Remaker
 from starsmith.data_contract.dataset.schema import DatasetHeader
@@ -140,7 +141,7 @@ def repair_dataset(
         remaker = remaker_of(run)
         files = check_files(path)
         header = _header(path, run, remaker)
-        removed = _remove_extra(path, header)
+        removed = _remove_extra(path, header, files)
         headers = _restore_header(path, header, files)
         findings = [*files.findings, *check_contents(path, files)]
         work = _Work(path, header, remaker, files, thorough)
@@ -192,11 +193,13 @@ def _header(path: Path, run: dict, remaker: Remaker) -> DatasetHeader:
         ) from None
 
 
-def _remove_extra(path: Path, header: DatasetHeader) -> list[str]:
+def _remove_extra(path: Path, header: DatasetHeader, files: FileCheck) -> list[str]:
     """Remove files in the place of shards that the dataset does not have; refuse others."""
     plan = plan_shards(header.counts, header.shard_rows)
     known = {shard.sidecar for shard in plan}
-    known |= {name for shard in plan for name in shard.files(header.columns.values())}
+    known |= {name for shard in plan for name in shard.files(header).values()}
+    if not files.manifest:
+        known |= {shard.piece for shard in plan}
     extra, foreign = [], []
     for name in dataset_files(path):
         if name in known or is_skeleton(name, header):
@@ -261,15 +264,9 @@ class _Work:
 
     def bad_shards(self, named: set[str]) -> dict[Shard, set[str]]:
         """Shards to be made again, and the columns that are wrong in them."""
-        columns = self.header.columns.values()
         bad = {}
         for shard in plan_shards(self.header.counts, self.header.shard_rows):
-            wrong = {
-                column.name
-                for column, name in zip(columns, shard.files(columns), strict=True)
-                if name not in self.files.records
-                or self.files.found.get(name) != self.files.records[name]
-            }
+            wrong = self._changed(shard)
             sidecar_lost = shard.sidecar in self.files.damaged
             forged = self._forged(shard, set(self.header.columns) - wrong)
             if shard.name in named and not (wrong or sidecar_lost or forged):
@@ -277,6 +274,26 @@ class _Work:
             if wrong or forged or sidecar_lost:
                 bad[shard] = wrong | forged
         return bad
+
+    def _changed(self, shard: Shard) -> set[str]:
+        """Columns that are not as they were recorded."""
+        changed = {
+            name
+            for name, file in shard.files(self.header).items()
+            if file not in self.files.records
+            or self.files.found.get(file) != self.files.records[file]
+        }
+        return {name for name in changed if self._is_to_blame(shard, name)}
+
+    def _is_to_blame(self, shard: Shard, name: str) -> bool:
+        """Whether it is this shard's part of a changed file that was changed."""
+        if name not in self.header.gathered:
+            return True
+        file = shard.files(self.header)[name]
+        if file not in self.files.records:
+            return not is_recorded(self.path, self.header, shard, name)
+        shards = column_files(self.header)[file]
+        return shard in blamed_shards(self.path, self.header, file, shards)
 
     def _forged(self, shard: Shard, names: set[str]) -> set[str]:
         """Intact columns whose values are not those of the shard's keys."""
@@ -306,7 +323,7 @@ class _Work:
         """Make a shard again; return whether its files have the recorded bits."""
         made = self._compare(shard, set(self.header.columns) - names)
         write_shard(self.path, self.header, shard, made, only=names)
-        files = [shard.sidecar, *shard.files(self.header.columns.values())]
+        files = [shard.sidecar, *shard.own_files(self.header)]
         records = {n: self.files.records[n] for n in files if n in self.files.records}
         return all(hash_file(self.path / n, known) == known for n, known in records.items())
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from starsmith.data_contract.bank.bank_file import read_noise
 from starsmith.data_contract.checks.integrity import FileCheck, Finding, check_files
+from starsmith.data_contract.dataset.gathered import read_column
 from starsmith.data_contract.dataset.manifest import Manifest, content_digest
 from starsmith.data_contract.dataset.precision import STEPS_PER_SIGMA
 from starsmith.data_contract.dataset.schema import (
@@ -197,24 +198,19 @@ def _array_problem(path: Path, split: str, column: Column, header: DatasetHeader
 def _value_problems(
     path: Path, split: str, header: DatasetHeader, columns: list[Column], damaged: set[str]
 ) -> Iterator[Finding]:
-    arrays = {column.name: open_column(path, split, column.name) for column in columns}
     unwritten = 0
     for shard in plan_shards({split: header.counts[split]}, header.shard_rows):
-        rows = slice(shard.start, shard.stop)
-        lost = _unrecorded_losses(path, shard.files(columns), damaged)
+        files = {column.name: shard.files(header)[column.name] for column in columns}
+        lost = _unrecorded_losses(path, header, shard, files, damaged)
         if len(lost) == len(columns):
             unwritten += 1
             continue
         if lost:
             yield Finding(shard.name, f"is not complete: {', '.join(lost)} missing")
             continue
-        intact = [
-            column
-            for column, name in zip(columns, shard.files(columns), strict=True)
-            if name not in damaged
-        ]
+        intact = [name for name, file in files.items() if file not in damaged]
         try:
-            values = {column.name: read_rows(arrays[column.name], rows) for column in intact}
+            values = {name: read_column(path, header, shard, name) for name in intact}
         except DataError as problem:
             yield Finding(shard.name, str(problem))
             continue
@@ -228,9 +224,16 @@ def _value_problems(
         yield Finding("", f"split {split}: {unwritten} shard(s) are not written yet")
 
 
-def _unrecorded_losses(path: Path, names: list[str], damaged: set[str]) -> list[str]:
+def _unrecorded_losses(
+    path: Path, header: DatasetHeader, shard: Shard, files: dict[str, str], damaged: set[str]
+) -> list[str]:
     """Files that are not there though no record said that they were: not written yet."""
-    return [name for name in names if name not in damaged and not (path / name).exists()]
+    in_piece = header.gathered if (path / shard.piece).exists() else ()
+    return [
+        file
+        for name, file in files.items()
+        if file not in damaged and name not in in_piece and not (path / file).exists()
+    ]
 
 
 def _shard_problems(

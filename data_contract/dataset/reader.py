@@ -139,7 +139,7 @@ def open_dataset(path: Path | str, regenerate: Regenerate | None = None) -> Data
             f"`specdata verify {path}` says how to repair it"
         )
     plan = plan_shards(header.counts, header.shard_rows)
-    needed = {file for shard in plan for file in shard.files(header.columns.values())}
+    needed = {file for shard in plan for file in shard.files(header).values()}
     if missing := sorted(needed - set(manifest.files)):
         raise DataError(f"{path}: manifest.json lacks {missing[:5]}; generate the dataset again")
     for split, column in product(header.counts, header.columns.values()):

@@ -76,7 +76,7 @@ RUN_KINDS = {
     **dict.fromkeys(("config", "grid", "instrument", "prior", "versions", "counts"), dict),
     **dict.fromkeys(("noise_model", "population", "observed"), dict),
     "label_names": list,
-    "error_bits": (int, type(None)),
+    **dict.fromkeys(("error_bits", "column_rows"), (int, type(None))),
 }
 """Entry of a header -> its type in JSON."""
 MOST_SHARDS = 10**6
@@ -95,6 +95,7 @@ UNSAID = {
     "population": {},
     "observed": {},
     "error_bits": None,
+    "column_rows": None,
     "precision": "relative",
     "chunk_rows": LEAST_ROWS,
 }
@@ -177,6 +178,9 @@ class DatasetHeader:
         Spectra in a shard, a multiple of ``chunk_rows``.
     chunk_rows : int
         Spectra that are decoded together.
+    column_rows : int, optional
+        Rows in a file of a column of one number per star, a multiple of ``shard_rows``; each
+        shard has files of its own unless given.
     mag_band : str
         The magnitude's band: a speclite name, or a wavelength as ``ab8000``.
     notice : str
@@ -214,6 +218,7 @@ class DatasetHeader:
     error_kind: str = "observed"
     shard_rows: int = SHARD_ROWS
     chunk_rows: int = LEAST_ROWS
+    column_rows: int | None = None
     mag_band: str = ""
     notice: str = ""
     config: dict = field(default_factory=dict)
@@ -264,6 +269,10 @@ class DatasetHeader:
         step = math.lcm(LEAST_ROWS, self.chunk_rows)
         if self.shard_rows < 1 or not step or self.shard_rows % step:
             yield f"shard_rows {self.shard_rows} is not a multiple of {step}"
+        elif self.column_rows is not None and (
+            self.column_rows < 1 or self.column_rows % self.shard_rows
+        ):
+            yield f"column_rows {self.column_rows} is not a multiple of {self.shard_rows}"
         seen = self.store == "observed"
         told = [*observed_problems(self.observed, self.wave.size)] if seen or self.observed else []
         if told or seen != (self.schema_version == OBSERVED_VERSION):
@@ -324,6 +333,12 @@ class DatasetHeader:
         table = [Column("index", "int64"), *(Column(name, "float64") for name in scalars)]
         table += [Column(s, "float32", ("spectrum", "wavelength")) for s in STORES[self.store]]
         return {column.name: column for column in table}
+
+    @cached_property
+    def gathered(self) -> tuple[str, ...]:
+        """Columns of one number per star whose files hold many shards; none in older files."""
+        names = (column.name for column in self.columns.values() if len(column.dims) == 1)
+        return tuple(names) if self.column_rows else ()
 
     def _observed_columns(self) -> Iterator[Column]:
         for name in ("index", "source_id"):

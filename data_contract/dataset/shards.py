@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,12 @@ import zarr
 
 from starsmith.data_contract.bank.bank_file import read_noise, write_noise
 from starsmith.data_contract.dataset.card import card_contents, card_text
+from starsmith.data_contract.dataset.gathered import (
+    column_files,
+    gather_columns,
+    has_columns,
+    write_piece,
+)
 from starsmith.data_contract.dataset.manifest import (
     MANIFEST_FILE,
     FileRecord,
@@ -23,12 +28,11 @@ from starsmith.data_contract.dataset.manifest import (
     read_manifest,
     write_manifest,
 )
+from starsmith.data_contract.dataset.plan import SIDECARS, Shard, plan_shards
 from starsmith.data_contract.dataset.schema import (
     DATASET_SCHEMA,
     DATASET_VERSIONS,
-    SHARD_ROWS,
     WAVE_ATTRIBUTES,
-    Column,
     DatasetHeader,
 )
 from starsmith.data_contract.dataset.split_columns import (
@@ -53,7 +57,6 @@ from starsmith.data_contract.files.zarr_groups import (
     read_arrays,
     write_array,
 )
-from starsmith.data_contract.quantities import SPLITS
 
 __all__ = [
     "DatasetHeader",
@@ -68,41 +71,6 @@ __all__ = [
 
 RUN_FILE = "run.json"
 CARD_FILE = "DATASET.md"
-SIDECARS = "shards"
-
-
-@dataclass(frozen=True)
-class Shard:
-    """Rows ``start`` to ``stop`` of a split, written by one worker in one go."""
-
-    split: str
-    number: int
-    start: int
-    stop: int
-
-    @property
-    def name(self) -> str:
-        """Such as ``train-00003``."""
-        return f"{self.split}-{self.number:05d}"
-
-    @property
-    def sidecar(self) -> str:
-        """File that says the shard is complete, relative to the dataset."""
-        return f"{SIDECARS}/{self.name}.json"
-
-    def files(self, columns: Iterable[Column]) -> list[str]:
-        """Files that hold the shard, relative to the dataset."""
-        return [chunk_file(self.split, column, self.number) for column in columns]
-
-
-def plan_shards(counts: Mapping[str, int], rows: int = SHARD_ROWS) -> tuple[Shard, ...]:
-    """Divide every split into shards of ``rows`` spectra; the last may be shorter."""
-    return tuple(
-        Shard(split, number, start, min(start + rows, counts[split]))
-        for split in SPLITS
-        if split in counts
-        for number, start in enumerate(range(0, counts[split], rows))
-    )
 
 
 def create_dataset(path: Path | str, header: DatasetHeader) -> None:
@@ -229,13 +197,14 @@ def write_shard(
     rows = slice(shard.start, shard.stop)
     written = {}
     for column in header.columns.values():
-        if only is not None and column.name not in only:
+        if column.name in header.gathered or (only is not None and column.name not in only):
             continue
         values = as_stored(header, shard.split, column.name, columns)
         file = chunk_file(shard.split, column, shard.number)
         written[file] = write_rows(path, shard.split, column, rows, values)
     (path / SIDECARS).mkdir(exist_ok=True)
-    write_json(path / shard.sidecar, _sidecar(path, header, shard, written))
+    chunks = write_piece(path, header, shard, columns, only)
+    write_json(path / shard.sidecar, _sidecar(path, header, shard, written, chunks))
 
 
 def _column_problems(header: DatasetHeader, shard: Shard, columns: Mapping[str, np.ndarray]):
@@ -256,14 +225,15 @@ def _column_problems(header: DatasetHeader, shard: Shard, columns: Mapping[str, 
             yield "error is not positive everywhere"
 
 
-def _sidecar(path: Path, header: DatasetHeader, shard: Shard, written: dict) -> dict:
+def _sidecar(path: Path, header: DatasetHeader, shard: Shard, written: dict, chunks: dict) -> dict:
     """What tells that a shard is whole; files not ``written`` now are looked at."""
-    files = shard.files(header.columns.values())
+    files = shard.own_files(header)
     return {
         "shard": shard.name,
         "rows": [shard.start, shard.stop],
         "key": {"seed": header.seed, "split": shard.split, "index": [shard.start, shard.stop]},
         "files": {name: written.get(name) or hash_file(path / name) for name in files},
+        **({"columns": chunks} if chunks else {}),
     }
 
 
@@ -279,20 +249,23 @@ def finished_shards(path: Path | str, among: Iterable[Shard] | None = None) -> s
     path = Path(path)
     header = open_run(path)
     plan = plan_shards(header.counts, header.shard_rows) if among is None else among
-    return {shard for shard in plan if _records(path, header, shard)}
+    return {shard for shard in plan if _records(path, header, shard) is not None}
 
 
-def _records(path: Path, header: DatasetHeader, shard: Shard) -> dict[str, FileRecord]:
-    """Size and hash of a complete shard's files; empty where it must be written again."""
+def _records(path: Path, header: DatasetHeader, shard: Shard) -> dict[str, FileRecord] | None:
+    """Size and hash of a complete shard's own files; None where it must be written again."""
     try:
-        records = read_json(path / shard.sidecar)["files"]
+        told = read_json(path / shard.sidecar)
+        records = told["files"]
         sizes = {name: (path / name).stat().st_size for name in records}
-        complete = set(records) == set(shard.files(header.columns.values())) and all(
+        complete = set(records) == set(shard.own_files(header)) and all(
             sizes[name] == records[name]["bytes"] for name in records
         )
+        chunks = [told["columns"][name]["bytes"] for name in header.gathered]
+        complete = complete and has_columns(path, header, shard, chunks)
     except (DataError, LookupError, TypeError, OSError):
-        return {}
-    return records if complete else {}
+        return None
+    return records if complete else None
 
 
 def finish_dataset(path: Path | str) -> Manifest:
@@ -308,6 +281,7 @@ def finish_dataset(path: Path | str) -> Manifest:
     for leftover in path.rglob("*.partial"):  # of interrupted writes
         leftover.unlink()
     _require_shards(path, header)
+    gather_columns(path, header)
     if header.schema_version > 1:
         write_text(path / CARD_FILE, card_text(header, card_contents(path, header)))
     files = _all_records(path, header)
@@ -324,7 +298,7 @@ def finish_dataset(path: Path | str) -> Manifest:
 
 def _require_shards(path: Path, header: DatasetHeader) -> None:
     plan = plan_shards(header.counts, header.shard_rows)
-    numbers = [k for k, shard in enumerate(plan) if not _records(path, header, shard)]
+    numbers = [k for k, shard in enumerate(plan) if _records(path, header, shard) is None]
     if numbers:
         raise DataError(
             f"{path}: {len(numbers)} of {len(plan)} shards are not written yet (first: "
@@ -346,10 +320,10 @@ def _all_records(path: Path, header: DatasetHeader) -> dict[str, FileRecord]:
     plan = plan_shards(header.counts, header.shard_rows)
     files: dict[str, FileRecord] = {}
     for shard in plan:
-        files.update(_records(path, header, shard))
+        files.update(_records(path, header, shard) or {})
     rest = [name for name in dataset_files(path) if name not in files]
-    sidecars = {shard.sidecar for shard in plan}
-    if strangers := [n for n in rest if n not in sidecars and not is_skeleton(n, header)]:
+    known = {shard.sidecar for shard in plan} | set(column_files(header))
+    if strangers := [n for n in rest if n not in known and not is_skeleton(n, header)]:
         raise DataError(f"{path}: {strangers[:5]} are not part of the dataset; remove them")
     return files | {name: hash_file(path / name) for name in rest}
 

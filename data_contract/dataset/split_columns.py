@@ -37,13 +37,15 @@ __all__ = [
     "write_rows",
 ]
 
+Width = tuple[int, ...]
+
 BLOCK_ROWS = 2**20  # of numbers read at a time: data sets may be larger than the memory
 
 
 def create_column(group: zarr.Group, column: Column, n_rows: int, header: DatasetHeader) -> None:
     """Create one empty array: a shard file per ``shard_rows`` spectra, checksummed inside."""
     width = column.width(header.wave.size)
-    shard = (header.shard_rows, *width)
+    shard, chunk = _file_and_chunk(column, header)
     described = header.schema_version > 1
     codec = codec_of(header, column)
     level, block = CODECS[codec]
@@ -51,8 +53,8 @@ def create_column(group: zarr.Group, column: Column, n_rows: int, header: Datase
         column.name,
         shape=(n_rows, *width),
         dtype=column.dtype,
-        shards=shard if width else None,
-        chunks=(header.chunk_rows, *width) if width else shard,
+        shards=shard if width or column.name in header.gathered else None,
+        chunks=chunk,
         compressors=[
             BloscCodec(
                 cname=codec,
@@ -69,13 +71,20 @@ def create_column(group: zarr.Group, column: Column, n_rows: int, header: Datase
     )
 
 
+def _file_and_chunk(column: Column, header: DatasetHeader) -> tuple[Width, Width]:
+    """Shape of what a file of an array holds, and of what is decoded together."""
+    width = column.width(header.wave.size)
+    rows = header.column_rows if column.name in header.gathered else header.shard_rows
+    return (rows, *width), (header.chunk_rows if width else header.shard_rows, *width)
+
+
 def codec_of(header: DatasetHeader, column: Column) -> str:
     """Codec of a column: spectra in steps of the noise are packed by zstd, all else by lz4."""
     return "zstd" if header.precision == "noise" and column.is_flux else "lz4"
 
 
 def chunk_file(split: str, column: Column, number: int) -> str:
-    """Path of a shard's file of one array, relative to the dataset."""
+    """Path of a file of one array, relative to the dataset."""
     return f"{split}/{column.name}/c/{number}" + "/0" * (len(column.dims) - 1)
 
 
@@ -106,13 +115,13 @@ def check_column(path: Path, split: str, column: Column, header: DatasetHeader) 
     """
     layout = array_layout(path / split / column.name, codecs=tuple(CODECS))
     width = column.width(header.wave.size)
-    shard = (header.shard_rows, *width)
+    shard, chunk = _file_and_chunk(column, header)
     expected = {
         "dtype": (layout.dtype, column.dtype),
         "codec": (layout.codec, codec_of(header, column)),
         "shape": (layout.shape, (header.counts[split], *width)),
         "shard": (layout.files, shard),
-        "chunk": (layout.chunks, (header.chunk_rows, *width) if width else shard),
+        "chunk": (layout.chunks, chunk),
     }
     for what, (found, wanted) in expected.items():
         if found != wanted:

@@ -21,9 +21,21 @@ from google_crc32c import value as crc32c
 from numcodecs.blosc import BITSHUFFLE, compress, decompress
 
 from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.files.outside import regular_size
 from starsmith.data_contract.files.zarr_check import CODECS, ArrayLayout
 
-__all__ = ["check_blosc", "check_files", "check_written", "encode", "read_array"]
+__all__ = [
+    "check_blosc",
+    "check_files",
+    "check_written",
+    "decode_chunk",
+    "encode",
+    "encode_chunk",
+    "joined",
+    "joined_size",
+    "read_array",
+    "stored_chunk",
+]
 
 CRC_BYTES = 4
 NEVER_WRITTEN = 2**64 - 1  # in a shard's index
@@ -169,28 +181,66 @@ def encode(layout: ArrayLayout, values: np.ndarray, fill_value: float) -> bytes:
     """
     step = layout.chunks[0]
     parts = (values[k : k + step] for k in range(0, len(values), step))
-    chunks = [_encoded(part, step, fill_value, layout.codec) for part in parts]
-    if not layout.sharded:
-        return chunks[0]
-    lengths = [len(chunk) for chunk in chunks]
-    index = np.full((layout.files[0] // step, 2), NEVER_WRITTEN, dtype="<u8")
-    index[: len(chunks), 0] = np.cumsum([0, *lengths[:-1]])
-    index[: len(chunks), 1] = lengths
-    return b"".join([*chunks, _sealed(index.tobytes())])
+    chunks = [encode_chunk(layout, part, fill_value) for part in parts]
+    return joined(chunks, layout.files[0] // step) if layout.sharded else chunks[0]
 
 
-def _encoded(values: np.ndarray, n_rows: int, fill_value: float, codec: str) -> bytes:
+def encode_chunk(layout: ArrayLayout, values: np.ndarray, fill_value: float) -> bytes:
+    """One chunk of an array with its CRC, of the first rows it holds; the rest is filled up."""
+    n_rows = layout.chunks[0]
     if len(values) < n_rows:
         values = np.pad(
             values,
             [(0, n_rows - len(values)), *[(0, 0)] * (values.ndim - 1)],
             constant_values=fill_value,
         )
-    level, block = CODECS[codec]
+    level, block = CODECS[layout.codec]
     packed = compress(
-        np.ascontiguousarray(values), codec.encode(), level, BITSHUFFLE, block, values.itemsize
+        np.ascontiguousarray(values),
+        layout.codec.encode(),
+        level,
+        BITSHUFFLE,
+        block,
+        values.itemsize,
     )
     return _sealed(packed)
+
+
+def decode_chunk(layout: ArrayLayout, chunk: bytes) -> np.ndarray:
+    """Inverse of `encode_chunk`, all rows; ValueError, RuntimeError where it is damaged."""
+    packed = chunk[:-CRC_BYTES]
+    itemsize = np.dtype(layout.dtype).itemsize
+    check_blosc(packed[: BLOSC.size], len(packed), layout.slot, itemsize, layout.codec)
+    return np.frombuffer(decompress(packed), dtype=layout.dtype).reshape(layout.chunks)
+
+
+def joined(chunks: list[bytes], n_chunk: int) -> bytes:
+    """A shard of ``n_chunk`` places, of which the first hold ``chunks``: chunks, then the index."""
+    lengths = [len(chunk) for chunk in chunks]
+    index = np.full((n_chunk, 2), NEVER_WRITTEN, dtype="<u8")
+    index[: len(chunks), 0] = np.cumsum([0, *lengths[:-1]])
+    index[: len(chunks), 1] = lengths
+    return b"".join([*chunks, _sealed(index.tobytes())])
+
+
+def joined_size(lengths: list[int]) -> int:
+    """Size of `joined` chunks of some lengths that fill all places [bytes]."""
+    return sum(lengths) + ENTRY_BYTES * len(lengths) + CRC_BYTES
+
+
+def stored_chunk(file: Path, n_chunk: int, k: int) -> bytes:
+    """Chunk ``k`` of a shard of ``n_chunk`` places, as it is stored, with its CRC.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the file is missing, or its index or the chunk is damaged or was never written.
+    """
+    n_bytes, tail = regular_size(file), ENTRY_BYTES * n_chunk + CRC_BYTES
+    with file.open("rb") as stream:
+        index = np.frombuffer(_checked(stream, n_bytes, n_bytes - tail, tail), "<u8")
+        offset, length = index[2 * k : 2 * k + 2].tolist()
+        return _sealed(_checked(stream, n_bytes, offset, length))
 
 
 def _sealed(content: bytes) -> bytes:

@@ -9,18 +9,20 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, prange
 
-from starsmith.data_contract.kernels.order import median_and_p95_of_row
-
 __all__ = [
     "Light",
     "Quiet",
+    "background_of",
+    "electrons_per_flux",
+    "error_of",
     "fill_background",
     "fill_error",
     "fill_expected_error",
     "fill_observation",
     "fill_sensitivity",
-    "fill_signal_to_noise",
     "fill_sky",
+    "mean_of",
+    "sky_row",
     "smooth_rows",
 ]
 
@@ -85,6 +87,26 @@ class Quiet(NamedTuple):
 
 
 @njit(cache=True, error_model="numpy")
+def electrons_per_flux(exposure, conversion, low, fraction, rise):
+    """Electrons per exposure and unit flux in a pixel, between two knots of the smooth part."""
+    return exposure * conversion * (low + fraction * rise)
+
+
+@njit(cache=True, error_model="numpy")
+def background_of(sky, brightest, factor, floor, constant):
+    """Object-free variance of a pixel [electron² per exposure]; see `fill_background`."""
+    return factor * (sky + (floor * brightest) ** 2 + constant)
+
+
+@njit(cache=True, error_model="numpy")
+def error_of(flux, sensitivity, background, sample_factor, n_exposure):
+    """One-sigma error of a pixel of the mean of all exposures; see `fill_error`."""
+    electrons = max(sensitivity * flux, 0.0)  # negative flux counts as none
+    variance = (sample_factor * electrons + background) / n_exposure
+    return np.sqrt(variance) / sensitivity
+
+
+@njit(cache=True, error_model="numpy")
 def _sensitivity_row(sensitivity, light, i):
     smooth, exposure = light.smooth[i], light.exposure[i]
     for knot in range(smooth.size - 1):
@@ -95,11 +117,12 @@ def _sensitivity_row(sensitivity, light, i):
         electrons, fraction = sensitivity[pixels], light.knot_fraction[pixels]
         conversion = light.conversion[pixels]
         for j in range(electrons.size):
-            electrons[j] = exposure * conversion[j] * (low + fraction[j] * rise)  # per unit of flux
+            electrons[j] = electrons_per_flux(exposure, conversion[j], low, fraction[j], rise)
 
 
 @njit(cache=True, error_model="numpy")
-def _sky_row(sky, quiet, i):
+def sky_row(sky, quiet, i):
+    """Sky electrons per exposure in every pixel of a spectrum; see `fill_sky`."""
     below = quiet.sky_rate[quiet.zenith_node[i]]  # tables on either side of the zenith angle
     above = quiet.sky_rate[quiet.zenith_node[i] + 1]
     fraction, exposure = quiet.zenith_fraction[i], quiet.exposure[i]
@@ -113,7 +136,7 @@ def _sky_row(sky, quiet, i):
 
 
 @njit(cache=True)
-def _mean(values):
+def mean_of(values):
     """Mean of float64 numbers, shape (n_wave,), summed in 16 lanes side by side, then in 4."""
     n = values.size
     whole, quarters = n // 16 * 16, n // 4 * 4  # sixteen sums at once
@@ -137,27 +160,26 @@ def _mean(values):
 
 @njit(cache=True, error_model="numpy")
 def _background_row(background, sky, quiet, i):
-    _sky_row(sky, quiet, i)
+    sky_row(sky, quiet, i)
     factor, floor, stray, constant = quiet.scalars[i]
-    constant += stray * _mean(sky)  # light scattered all over the detector
+    constant += stray * mean_of(sky)  # light scattered all over the detector
     last = sky.size - 1
     # the floor follows the brightest of three neighbours, as the calculator's
-    background[0] = max(sky[0], sky[min(1, last)])
-    background[last] = max(sky[max(last - 1, 0)], sky[last])
+    last = sky.size - 1
+    first = max(sky[0], sky[min(1, last)])
+    background[0] = background_of(sky[0], first, factor, floor, constant)
     for j in range(1, last):
-        background[j] = max(max(sky[j - 1], sky[j]), sky[j + 1])
-    for j in range(sky.size):
-        # [electron² per exposure]
-        background[j] = factor * (sky[j] + (floor * background[j]) ** 2 + constant)
+        brightest = max(max(sky[j - 1], sky[j]), sky[j + 1])
+        background[j] = background_of(sky[j], brightest, factor, floor, constant)
+    if last:
+        brightest = max(sky[last - 1], sky[last])
+        background[last] = background_of(sky[last], brightest, factor, floor, constant)
 
 
 @njit(cache=True, error_model="numpy")
 def _error_row(error, flux, sensitivity, background, sample_factor, n_exposure):
     for j in range(error.size):
-        electrons = max(sensitivity[j] * flux[j], 0.0)  # negative flux counts as none
-        # of the mean of all exposures
-        variance = (sample_factor * electrons + background[j]) / n_exposure
-        error[j] = np.sqrt(variance) / sensitivity[j]
+        error[j] = error_of(flux[j], sensitivity[j], background[j], sample_factor, n_exposure)
 
 
 @njit(cache=True, error_model="numpy")
@@ -223,7 +245,7 @@ def fill_sky(sky, quiet):
     quiet : Quiet
     """
     for i in prange(sky.shape[0]):
-        _sky_row(sky[i], quiet, i)
+        sky_row(sky[i], quiet, i)
 
 
 @njit(cache=True, parallel=True)
@@ -326,29 +348,3 @@ def fill_observation(flux, error, sigma, flux_model, light, quiet, half_width):
         else:
             counted = flux[i]
         _error_row(error[i], counted, sensitivity, background, light.sample_factor, n)
-
-
-@njit(cache=True, parallel=True)
-def fill_signal_to_noise(snr, flux, light, quiet):
-    """Median and 95th percentile over pixels of flux over its error, straight from conditions.
-
-    The bits of `fill_expected_error` and then `median_and_p95`; no error leaves the cache.
-
-    Parameters
-    ----------
-    snr : float64 array, shape (n_spec, 2)
-        Overwritten.
-    flux : float32 array, shape (n_spec, n_wave)
-    light : Light
-    quiet : Quiet
-        Of a spectrograph of one arm.
-    """
-    n_spec, n_wave = flux.shape
-    for i in prange(n_spec):
-        sensitivity, background, scratch = np.empty(n_wave), np.empty(n_wave), np.empty(n_wave)
-        error = np.empty(n_wave, dtype=np.float32)
-        _sensitivity_row(sensitivity, light, i)
-        _background_row(background, scratch, quiet, i)
-        n = light.n_exposure[i]
-        _error_row(error, flux[i], sensitivity, background, light.sample_factor, n)
-        median_and_p95_of_row(flux[i], error, snr[i])

@@ -8,7 +8,7 @@ asked for. Floats are compared as the integers of their bits: exact, ties and in
 import numpy as np
 from numba import njit, prange
 
-__all__ = ["median_and_p95", "median_and_p95_of_row"]
+__all__ = ["count_up_to", "median_and_p95", "median_and_p95_of_row", "median_of", "p95_of"]
 
 LEAST, LARGEST = np.int32(-(2**31)), np.int32(2**31 - 1)
 BELOW_SIGN = np.int32(0x7FFFFFFF)
@@ -25,7 +25,7 @@ def _keys(flux, sigma, keys):
 
 
 @njit(cache=True)
-def _count(keys, threshold):
+def count_up_to(keys, threshold):
     """Count the keys up to a threshold."""
     n = np.int32(0)
     for j in range(keys.size):
@@ -55,7 +55,7 @@ def _pair(keys, rank):
     while high - low > 1:
         share = 0.5 if step % 3 == 2 else (rank + 1 - n_low) / (n_high - n_low)
         middle = low + min(max(np.int64((high - low) * share), 1), high - low - 1)
-        n = _count(keys, np.int32(middle))
+        n = count_up_to(keys, np.int32(middle))
         if n == rank + 1:
             return _extremes(keys, np.int32(middle))
         if n < rank + 1:
@@ -79,11 +79,22 @@ def median_and_p95_of_row(flux, sigma, out):
     last = flux.size - 1
     _keys(flux, sigma, keys)
     low, high = _pair(keys, last // 2)
-    middle = np.float32(0.5) * np.float32(_value(low) + _value(high))
-    out[0] = middle if last % 2 else _value(low)
+    out[0] = median_of(_value(low), _value(high), last)
     low, high = _pair(keys, 95 * last // 100)
-    step = np.float64(_value(high)) - np.float64(_value(low))
-    out[1] = np.float64(_value(low)) + (95 * last % 100) / 100.0 * step
+    out[1] = p95_of(_value(low), _value(high), last)
+
+
+@njit(cache=True)
+def median_of(low, high, last):
+    """Median from the float32 numbers of ranks ``last // 2`` and the next, as numpy has it."""
+    return np.float32(0.5) * np.float32(low + high) if last % 2 else low
+
+
+@njit(cache=True)
+def p95_of(low, high, last):
+    """95th percentile from the numbers of ranks ``95 * last // 100`` and the next."""
+    step = np.float64(high) - np.float64(low)
+    return np.float64(low) + (95 * last % 100) / 100.0 * step
 
 
 @njit(cache=True, parallel=True)

@@ -20,11 +20,11 @@ from starsmith.data_contract.kernels.noise import (
     fill_expected_error,
     fill_observation,
     fill_sensitivity,
-    fill_signal_to_noise,
     fill_sky,
     smooth_rows,
 )
 from starsmith.data_contract.kernels.order import median_and_p95
+from starsmith.data_contract.kernels.signal_to_noise import fill_signal_to_noise
 from starsmith.data_contract.noise.moonlight import is_moonlit, moon_scattering
 from starsmith.data_contract.noise.noise_tables import NoiseTables, bracket
 from starsmith.data_contract.quantities import CONDITIONS

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.data_contract.dataset.manifest import Manifest
+from starsmith.data_contract.dataset.plan import gathered_rows
 from starsmith.data_contract.dataset.reader import Dataset, open_dataset
 from starsmith.data_contract.dataset.schema import (
     CHUNK_ROWS,
@@ -184,6 +185,7 @@ def _header(request: Ingest, scan: Scan, counts: Mapping[str, int]) -> DatasetHe
         keep_bits=OBSERVED_BITS,
         shard_rows=request.shard_rows,
         chunk_rows=CHUNK_ROWS,
+        column_rows=gathered_rows(counts, request.shard_rows),
         schema_version=OBSERVED_VERSION,
         observed={
             "survey": ", ".join(scan.surveys),

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.data_contract.dataset.manifest import Manifest
+from starsmith.data_contract.dataset.plan import gathered_rows
 from starsmith.data_contract.dataset.precision import OBSERVED_BITS
 from starsmith.data_contract.dataset.reader import Dataset
 from starsmith.data_contract.dataset.schema import (
@@ -96,6 +97,7 @@ def _header(door: Door, dataset: Dataset, counts: Mapping[str, int], dim: int) -
         keep_bits=OBSERVED_BITS,
         shard_rows=SHARD_ROWS,
         chunk_rows=CHUNK_ROWS,
+        column_rows=gathered_rows(counts, SHARD_ROWS),
         notice=source.notice,
         schema_version=OBSERVED_VERSION,
         observed={

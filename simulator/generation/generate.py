@@ -12,16 +12,18 @@ import numpy as np
 
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.dataset.manifest import Manifest
+from starsmith.data_contract.dataset.plan import gathered_rows
 from starsmith.data_contract.dataset.schema import CHUNK_ROWS, stored_bits
 from starsmith.data_contract.dataset.shards import (
     DatasetHeader,
     create_dataset,
     finish_dataset,
     finished_shards,
+    open_run,
     plan_shards,
 )
 from starsmith.data_contract.draws import Draws
-from starsmith.data_contract.errors import ConfigError, GridError
+from starsmith.data_contract.errors import ConfigError, DataError, GridError
 from starsmith.data_contract.files.disk_errors import told_of_disk
 from starsmith.data_contract.files.lock import writer_lock
 from starsmith.data_contract.noise.coadd import widest_conditions
@@ -172,6 +174,7 @@ def _make_header(
         error_kind=settings.error_kind,
         shard_rows=settings.shard_rows,
         chunk_rows=gcd(settings.shard_rows, CHUNK_ROWS),
+        column_rows=gathered_rows(counts, settings.shard_rows),
         mag_band=bank.mag_band,
         notice=bank.notice,
         config=dict(settings.config),
@@ -209,9 +212,18 @@ def prepare_dataset(
 ) -> DatasetHeader:
     """Check what is asked for and create the empty data set; arguments as in `write_dataset`."""
     header = check_request(bank, prior, n, seed, settings or Settings())
+    header = _laid_out_as(Path(out), header)
     with told_of_disk(Path(out)):
         create_dataset(out, header)
     return header
+
+
+def _laid_out_as(out: Path, header: DatasetHeader) -> DatasetHeader:
+    """The header with the files per column of a data set that is there, begun by older software."""
+    try:
+        return replace(header, column_rows=open_run(out).column_rows)
+    except DataError:
+        return header
 
 
 def write_dataset(

@@ -18,11 +18,15 @@ from starsmith.data_contract.dataset.split_columns import write_rows
 from starsmith.data_contract.errors import DataError, StarsmithError
 from starsmith.data_contract.files.atomic import staged_file
 from starsmith.data_contract.files.lock import writer_lock
-from starsmith.simulator.generation.generate import Settings, write_dataset
+from starsmith.simulator.generation.generate import Crew, Settings, write_dataset
 from starsmith.simulator.prior import Prior
 from tests.simulator.test_generate import same_files
 
 ROOT = Path(__file__).resolve().parents[2]
+WITH_ROOT = {
+    **os.environ,
+    "PYTHONPATH": os.pathsep.join([*filter(None, [os.environ.get("PYTHONPATH")]), str(ROOT)]),
+}
 N = 2000
 SMALL = Settings(shard_rows=64)
 
@@ -58,7 +62,7 @@ def kill_after(n_line, seconds, arguments):
     """Start a run, SIGKILL it after its start and that many shards less one; see workers end."""
     run = subprocess.Popen(
         [sys.executable, *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=WITH_ROOT,
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -130,18 +134,18 @@ def failing_after(n_call, number, function):
     ("number", "n_call", "advice"),
     [
         (errno.ENOSPC, 0, "No space left.*free some space"),
-        (errno.ENOSPC, 40, "No space left.*free some space"),
-        (errno.ENOSPC, 200, "No space left.*free some space"),
-        (errno.EDQUOT, 40, "quota exceeded.*quota"),
-        (errno.EACCES, 40, "Permission denied.*permission"),
-        (errno.EROFS, 40, "Read-only.*mount it for writing"),
-        (errno.EIO, 40, "error.*look after the disk"),
+        (errno.ENOSPC, 2, "No space left.*free some space"),
+        (errno.ENOSPC, 13, "No space left.*free some space"),
+        (errno.EDQUOT, 2, "quota exceeded.*quota"),
+        (errno.EACCES, 2, "Permission denied.*permission"),
+        (errno.EROFS, 2, "Read-only.*mount it for writing"),
+        (errno.EIO, 2, "error.*look after the disk"),
     ],
 )
 def test_what_the_disk_refuses_is_told_and_the_run_resumes(
     number, n_call, advice, toy_bank, undisturbed, tmp_path, monkeypatch
 ):
-    """At the first array, in the third shard, in the fourteenth: one line, shards are kept."""
+    """In the first shard, in the third shard, in the fourteenth: one line, shards are kept."""
     out = tmp_path / "data.zarr"
     monkeypatch.setattr(
         "starsmith.data_contract.dataset.shards.write_rows",
@@ -150,7 +154,7 @@ def test_what_the_disk_refuses_is_told_and_the_run_resumes(
     with pytest.raises(StarsmithError, match=f"data.zarr: .*{advice}.*same command again") as told:
         write(toy_bank, out)
     assert told.value.exit_code == 1
-    assert len(finished_shards(out)) == n_call // 16  # arrays of a shard
+    assert len(finished_shards(out)) == n_call  # one file of spectra each
     monkeypatch.undo()
     if number == errno.ENOSPC:
         write(toy_bank, out)
@@ -181,7 +185,7 @@ def test_a_real_limit_on_file_size_stops_the_workers_cleanly(toy_bank, undisturb
     toy_bank.save(bank_file)
     done = subprocess.run(
         [sys.executable, script, bank_file, out, "2"],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=WITH_ROOT,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000)),
         capture_output=True,
         text=True,
@@ -204,12 +208,29 @@ def test_a_second_writer_is_refused_and_the_first_not_disturbed(toy_bank, undist
     assert same_files(undisturbed, out)
 
 
+def test_a_run_begun_with_files_for_every_shard_goes_on_so(
+    toy_bank, undisturbed, tmp_path, monkeypatch
+):
+    """Older software gave each shard a file per column: the same numbers, laid out as begun."""
+    out = tmp_path / "data.zarr"
+    monkeypatch.setattr(
+        "starsmith.simulator.generation.generate.gathered_rows", lambda *arguments: None
+    )
+    write_dataset(toy_bank, Prior.default(), N, out, 7, SMALL, Crew(part=range(2)))
+    monkeypatch.undo()
+    write(toy_bank, out)
+    old, new = open_dataset(out), open_dataset(undisturbed)
+    assert old.header.gathered == () != new.header.gathered
+    assert old.manifest.content == new.manifest.content
+    assert len(new.manifest.files) < len(old.manifest.files) / 2
+
+
 def test_clocks_that_jump_change_nothing(toy_bank, undisturbed, tmp_path, monkeypatch):
     """Half the shards written in 1980, the rest in 2100, by a clock that runs backwards."""
     out = tmp_path / "data.zarr"
     monkeypatch.setattr(
         "starsmith.data_contract.dataset.shards.write_rows",
-        failing_after(200, errno.ENOSPC, write_rows),
+        failing_after(13, errno.ENOSPC, write_rows),
     )
     with pytest.raises(StarsmithError):
         write(toy_bank, out)
