@@ -1,8 +1,19 @@
 """Operations of a block of stars and of a step, counted on tensors that hold nothing."""
 
+import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+from starsmith.data_contract.bank.bank_file import Bank
+from starsmith.learners.online.torch_bank import BankOnDevice
+from starsmith.learners.preprocess import LabelScale, Normaliser, Statistics
+from starsmith.learners.training.batch_order import Order, Share
+from starsmith.learners.training.feeds import OnlineFeed
+from starsmith.simulator.prior import Prior
+
+PRIOR = Prior.default().with_ranges(mag=(18.0, 21.0))
+N_STAR = 2048  # of a block
 
 VIEWS = {
     "view", "_unsafe_view", "reshape", "expand", "permute", "transpose", "t", "slice", "select",
@@ -48,3 +59,15 @@ class Counted(TorchDispatchMode):
             self.n += 1
             self.n_bytes += sum(x.numel() * x.element_size() for x in tensors)
         return out
+
+
+def feed_on(bank: Bank, device: torch.device, n_star: int = N_STAR) -> OnlineFeed:
+    """Stars of a bank on a device, one label, nothing to standardise by."""
+    n_wave = bank.wave.size
+    statistics = Statistics(
+        bank.wave,
+        Normaliser(np.ones(n_wave), np.ones(n_wave)),
+        LabelScale(np.zeros(1), np.ones(1)),
+    )
+    source = BankOnDevice(bank, PRIOR.ranges, 0, device)
+    return OnlineFeed(source, ("logg",), statistics, Order(n_star, 512, n_star, 0), Share(), 1)
