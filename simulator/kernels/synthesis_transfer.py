@@ -10,7 +10,9 @@ from starsmith.simulator.kernels.synthesis_voigt import add_voigt
 
 __all__ = ["Bands", "Lines", "Smooth", "emergent_flux", "flux_from_opacity"]
 
-CHUNK = 512  # wavelengths worked on together: 50 depths of opacity stay in the second-level cache
+CHUNK = (
+    584  # wavelengths worked on together; rows of 4096 bytes would share one set of the first cache
+)
 E4_MAX = 24.0  # beyond this optical depth nothing escapes: E4(24) = 1.4e-12
 E4_PER_UNIT = 32  # table cells per unit optical depth; cubic Hermite, error below 2e-7
 
@@ -24,10 +26,11 @@ Smooth = namedtuple("Smooth", "opacity source stride excess", defaults=[np.zeros
 n_coarse), on every ``stride``-th point of the fine grid; ``excess``, opacity times what its source
 has over ``source``, alike, or (1, 1) where all sources are the same."""
 
-Bands = namedtuple("Bands", "table amount row fraction")
+Bands = namedtuple("Bands", "table amount row fraction n_speed", defaults=[1])
 """Molecular bands: ``table`` float32 (n_band, n_row, n_wave) cross-section [1e-20 cm²] by
 temperature; ``amount`` (n_band, n_depth) molecules over the standard opacity [1e20/cm²]; ``row``,
-``fraction`` (n_depth,) place of each depth between two rows."""
+``fraction`` (n_depth,) place of each depth between two rows; each system has ``n_speed`` bands in
+turn, whose sum counts where it is positive."""
 
 
 @njit(cache=True, parallel=True)
@@ -104,18 +107,25 @@ def add_smooth(values, coarse, stride, start):
 @njit(cache=True)
 def add_bands(opacity, bands, start):
     """Add molecular bands to ``opacity`` (n_depth, n) from fine point ``start`` on."""
-    stop = start + opacity.shape[1]
-    for band in range(bands.amount.shape[0]):
+    n = opacity.shape[1]
+    stop = start + n
+    system = np.empty(n)
+    for first in range(0, bands.amount.shape[0], bands.n_speed):
         for k in range(opacity.shape[0]):
-            amount = bands.amount[band, k]
-            if amount <= 0.0:  # a band too weak to be seen
-                continue
-            cool = bands.table[band, bands.row[k], start:stop]
-            hot = bands.table[band, bands.row[k] + 1, start:stop]
-            weight_hot = amount * bands.fraction[k]  # linear in θ between two rows of the table
-            weight_cool = amount - weight_hot
-            for j in range(stop - start):
-                opacity[k, j] += weight_cool * cool[j] + weight_hot * hot[j]
+            if not bands.amount[first : first + bands.n_speed, k].any():
+                continue  # too weak to be seen
+            system[:] = 0.0
+            for band in range(first, first + bands.n_speed):
+                cool = bands.table[band, bands.row[k], start:stop]
+                hot = bands.table[band, bands.row[k] + 1, start:stop]
+                # linear in θ between two rows of the table
+                weight_hot = bands.amount[band, k] * bands.fraction[k]
+                weight_cool = bands.amount[band, k] - weight_hot
+                for j in range(n):
+                    system[j] += weight_cool * cool[j] + weight_hot * hot[j]
+            part = opacity[k]
+            for j in range(n):
+                part[j] += max(system[j], 0.0)
 
 
 @njit(cache=True)
@@ -127,7 +137,7 @@ def widest_reach(lines):
     return widest
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def add_lines(opacity, lines, widest, start):
     """Add Voigt profiles, each within its reach, to ``opacity`` (n_depth, n) from ``start`` on.
 
@@ -153,7 +163,7 @@ def add_lines(opacity, lines, widest, start):
             )
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def flux_from_opacity(flux, tau, opacity, source, e4_table):
     """Exact flux of a source function linear in optical depth between the depth points.
 
@@ -171,24 +181,33 @@ def flux_from_opacity(flux, tau, opacity, source, e4_table):
     e4_table : float64 array, shape (n_cell, 4)
     """
     n_depth, n = opacity.shape
-    depth = np.empty(n)
-    e4_above = np.empty(n)
+    depth, step = np.empty(n), np.empty(n)
+    above, below = np.empty(n), np.empty(n)
     for j in range(n):
         depth[j] = opacity[0, j] * tau[0]  # above the first layer opacity is that of the first
-        e4_above[j] = exponential_integral(depth[j], e4_table)
         flux[j] = 0.5 * source[0, j]  # ∫ S E2 dτ by parts: S(0)/2 + Σ dS/dτ ΔE4
+    fill_integral(above, depth, e4_table)
     for k in range(1, n_depth):
         half_step = 0.5 * (tau[k] - tau[k - 1])  # trapezoid in τ
+        upper, lower = opacity[k - 1], opacity[k]
         for j in range(n):
-            step = half_step * (opacity[k - 1, j] + opacity[k, j])
-            depth[j] += step
-            e4_below = exponential_integral(depth[j], e4_table)
+            step[j] = half_step * (upper[j] + lower[j])
+            depth[j] += step[j]
+        fill_integral(below, depth, e4_table)
+        upper, lower = source[k - 1], source[k]
+        for j in range(n):
             # source is linear in optical depth between layers
-            slope = (source[k, j] - source[k - 1, j]) / step
-            flux[j] += slope * (e4_above[j] - e4_below)
-            e4_above[j] = e4_below
+            flux[j] += (lower[j] - upper[j]) / step[j] * (above[j] - below[j])
+        above, below = below, above
     for j in range(n):
         flux[j] *= 2.0 * math.pi  # F = 2π ∫ S E2 dτ
+
+
+@njit(cache=True)
+def fill_integral(value, x, e4_table):
+    """Fill ``value`` with the E4 of every ``x``, both float64 (n,)."""
+    for j in range(x.size):
+        value[j] = exponential_integral(x[j], e4_table)
 
 
 @njit(cache=True, inline="always")

@@ -9,8 +9,27 @@ __all__ = ["add_voigt", "voigt"]
 
 INV_SQRT_PI = 1.0 / math.sqrt(math.pi)
 FAR, NEAR = 15.0, 5.5  # |x| + a from which two poles, and four, are enough
-MOST_DAMPING = 0.15  # up to which Harris's series in a is taken
+MOST_DAMPING = 0.165  # up to which Harris's series in a is taken
 PER_WIDTH = 32  # cells of its table per Doppler width
+# Hui, Armstrong & Wray (1978, JQSRT 19, 509), p = 6: numerator and denominator, lowest power first
+HUI_TOP = (
+    122.607931777104326,
+    214.382388694706425,
+    181.928533092181549,
+    93.155580458138441,
+    30.180142196210589,
+    5.912626209773153,
+    0.564189583562615,
+)
+HUI_LOW = (
+    122.607931773875350,
+    352.730625110963558,
+    457.334478783897737,
+    348.703917719495792,
+    170.354001821091472,
+    53.992906912940207,
+    10.479857114260399,
+)
 
 
 def _dawson(x: float) -> float:
@@ -98,7 +117,7 @@ def voigt(a, x):
     return core - (top / bottom).real
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def add_voigt(values, offset, strength, a, per_width):
     """Add ``strength`` times a Voigt profile to ``values``, within 1.5e-4 of it.
 
@@ -113,25 +132,33 @@ def add_voigt(values, offset, strength, a, per_width):
         Doppler widths per step.
     """
     n = values.size
-    bounds = np.empty(4, np.int64)  # where the two-pole, four-pole and inner parts meet
-    for side, reach in enumerate((FAR, NEAR)):
-        half = max(reach - a, 0.0) / per_width
-        bounds[side] = min(max(math.ceil(-half - offset), 0), n)
-        bounds[3 - side] = min(max(math.floor(half - offset) + 1, bounds[side]), n)
-    bounds[2] = max(bounds[2], bounds[1])
-    add_two_poles(values[: bounds[0]], offset, strength, a, per_width)
-    add_four_poles(values[bounds[0] : bounds[1]], offset + bounds[0], strength, a, per_width)
-    inner = values[bounds[1] : bounds[2]]
+    near = max(NEAR - a, 0.0) / per_width
+    if -near <= offset and offset + n - 1.0 <= near:
+        add_inner(values, offset, strength, a, per_width)
+        return
+    # where the two-pole, four-pole and inner parts meet
+    far = max(FAR - a, 0.0) / per_width
+    first = min(max(math.ceil(-far - offset), 0), n)
+    last = min(max(math.floor(far - offset) + 1, first), n)
+    inner = min(max(math.ceil(-near - offset), first), last)
+    outer = min(max(math.floor(near - offset) + 1, inner), last)
+    add_two_poles(values[:first], offset, strength, a, per_width)
+    add_four_poles(values[first:inner], offset + first, strength, a, per_width)
+    add_inner(values[inner:outer], offset + inner, strength, a, per_width)
+    add_four_poles(values[outer:last], offset + outer, strength, a, per_width)
+    add_two_poles(values[last:], offset + last, strength, a, per_width)
+
+
+@njit(cache=True, error_model="numpy")
+def add_inner(values, offset, strength, a, per_width):
+    """Profile near the centre, |x| + a < `NEAR`."""
     if a <= MOST_DAMPING:
-        add_harris(inner, offset + bounds[1], strength, a, per_width)
+        add_harris(values, offset, strength, a, per_width)
     else:
-        for j in range(inner.size):
-            inner[j] += strength * voigt(a, (offset + bounds[1] + j) * per_width)
-    add_four_poles(values[bounds[2] : bounds[3]], offset + bounds[2], strength, a, per_width)
-    add_two_poles(values[bounds[3] :], offset + bounds[3], strength, a, per_width)
+        add_seven_poles(values, offset, strength, a, per_width)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def add_two_poles(values, offset, strength, a, per_width):
     """Region I of Humlicek, as in `voigt`."""
     scale, square = strength * INV_SQRT_PI * a, a * a
@@ -142,7 +169,7 @@ def add_two_poles(values, offset, strength, a, per_width):
         values[i] += scale * (square + y2 + 0.5) / (real * real + 4.0 * square * y2)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def add_four_poles(values, offset, strength, a, per_width):
     """Region II of Humlicek in real arithmetic: t (c₀ + c₁u)/(0.75 + u(3 + u)), u = t²."""
     for i in range(values.size):
@@ -159,7 +186,35 @@ def add_four_poles(values, offset, strength, a, per_width):
         )
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
+def add_seven_poles(values, offset, strength, a, per_width):
+    """Rational form of Hui, Armstrong & Wray in t = a - ix, within 1.2e-4 for a > `MOST_DAMPING`.
+
+    Polynomials of real coefficients in real arithmetic: b_k = c_k + 2a b_k+1 - |t|² b_k+2.
+    """
+    r = 2.0 * a
+    for i in range(values.size):
+        x = (offset + i) * per_width
+        s = a * a + x * x
+        p5 = HUI_TOP[5] + r * HUI_TOP[6]
+        p4 = HUI_TOP[4] + r * p5 - s * HUI_TOP[6]
+        p3 = HUI_TOP[3] + r * p4 - s * p5
+        p2 = HUI_TOP[2] + r * p3 - s * p4
+        p1 = HUI_TOP[1] + r * p2 - s * p3
+        q6 = HUI_LOW[6] + r
+        q5 = HUI_LOW[5] + r * q6 - s
+        q4 = HUI_LOW[4] + r * q5 - s * q6
+        q3 = HUI_LOW[3] + r * q4 - s * q5
+        q2 = HUI_LOW[2] + r * q3 - s * q4
+        q1 = HUI_LOW[1] + r * q2 - s * q3
+        top, low = HUI_TOP[0] + a * p1 - s * p2, HUI_LOW[0] + a * q1 - s * q2
+        top_imag, low_imag = x * p1, x * q1
+        values[i] += (
+            strength * (top * low + top_imag * low_imag) / (low * low + low_imag * low_imag)
+        )
+
+
+@njit(cache=True, error_model="numpy")
 def add_harris(values, offset, strength, a, per_width):
     """Harris's series in a, for |x| < `NEAR` and a <= `MOST_DAMPING`."""
     a2 = a * a

@@ -12,6 +12,7 @@ from starsmith.simulator.kernels.synthesis_transfer import (
     Bands,
     Lines,
     Smooth,
+    add_bands,
     emergent_flux,
     exponential_integral,
     flux_from_opacity,
@@ -118,13 +119,21 @@ def test_emergent_flux_matches_its_twin_across_chunks():
     np.testing.assert_allclose(found, exact, rtol=1e-4)
 
 
-@pytest.mark.parametrize("a", [1e-4, 0.05, 0.149, 0.16, 1.0, 20.0])
+@pytest.mark.parametrize("a", [1e-4, 0.05, 0.164, 0.166, 1.0, 20.0])
 def test_lines_are_added_within_the_stated_error_of_the_faddeeva_function(a):
-    """Two poles, four poles, Harris's series and Humlicek's: 1e-4 of the profile everywhere."""
+    """Two, four and seven poles, Harris's series: 1e-4 of the profile everywhere."""
     found = np.zeros(4001)
     add_voigt(found, -2000.37, 2.0, a, 0.008)
     x = (np.arange(4001) - 2000.37) * 0.008
     np.testing.assert_allclose(found, 2.0 * wofz(x + 1j * a).real, rtol=1e-4)
+
+
+def test_bands_of_a_system_count_where_their_sum_is_positive():
+    table = np.array([[[1.0, 1.0]] * 2, [[1.0, 3.0]] * 2], dtype=np.float32)
+    amount = np.array([[2.0], [-1.0]])
+    opacity = np.full((1, 2), 5.0)
+    add_bands(opacity, Bands(table, amount, np.zeros(1, np.int64), np.full(1, 0.3), 2), 0)
+    np.testing.assert_allclose(opacity, [[6.0, 5.0]], rtol=1e-6)
 
 
 @pytest.mark.parametrize("doppler", [1e-3, 0.1, 1.0, 10.0, 300.0])

@@ -1,5 +1,7 @@
 """Equation of state, opacities, atmosphere and molecules against textbooks and their equations."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -25,7 +27,13 @@ from starsmith.simulator.synthesis.continuum import (
     rosseland_mean,
 )
 from starsmith.simulator.synthesis.equation_of_state import molecule_densities, solve_gas
-from starsmith.simulator.synthesis.molecular.bands import honl_london, titanium_oxide_lines
+from starsmith.simulator.synthesis.molecular.bands import (
+    MOLECULES,
+    band_opacity,
+    band_tables,
+    honl_london,
+    titanium_oxide_lines,
+)
 from starsmith.simulator.synthesis.molecular.cyanogen import (
     EXCITED,
     GROUND,
@@ -267,3 +275,19 @@ def test_cn_bands_start_at_their_heads(head):
     red = strength[(wave > head - 2.0) & (wave < head + 6.0)].sum()
     blue = strength[(wave > head - 12.0) & (wave < head - 4.0)].sum()
     assert red > 3.0 * blue
+
+
+def test_bands_follow_the_microturbulence_without_a_kink():
+    """Exact at the speed of each table, and of one slope on both sides of the middle one."""
+    star = build_atmosphere(3700.0, 4.5)
+    tables = band_tables(7050.0, 3.3e-6, 400)
+
+    def weights(speed):
+        found = band_opacity(replace(star, microturbulence=speed), tables, np.full(50, 1e-12))
+        deep = found.amount.reshape(len(MOLECULES), 3, -1)[1, :, 30]  # TiO
+        return deep / deep.sum()
+
+    for i, speed in enumerate((0.7, 1.4, 2.8)):
+        np.testing.assert_allclose(weights(speed), np.eye(3)[i], atol=1e-12)
+    low, middle, high = (weights(1.4 * ratio) for ratio in (1.0 / 1.01, 1.0, 1.01))
+    np.testing.assert_allclose(middle - low, high - middle, atol=1e-3)  # jumped by 0.014

@@ -5,6 +5,7 @@ factors of Morse oscillators. Heads, shading and temperature dependence are righ
 not: TiO has no isotopes, spin uncoupling or perturbations.
 """
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -52,7 +53,7 @@ THETA = np.arange(0.7, 3.0, 0.1)  # 5040/T of the tables' rows
 EV_PER_WAVENUMBER = BOLTZMANN_EV * HC_OVER_K  # [eV cm]
 J_MAX = 150  # beyond, Boltzmann factors at 7000 K are negligible
 V_MAX = 6  # vibrational levels of each state
-SPEEDS = (0.7, 1.4, 2.8)  # microturbulence of the tables, linear between them [km/s]
+SPEEDS = (0.7, 1.4, 2.8)  # microturbulence of the tables, of equal ratio [km/s]
 NEGLIGIBLE = 1e-3  # bands weaker than this fraction of the continuum are left out
 
 
@@ -184,9 +185,7 @@ def band_opacity(
     # linear interpolation in θ between row and row + 1
     row = np.minimum(place.astype(np.int64), THETA.size - 2)
     speeds = speeds_of(systems)
-    share = np.array(
-        [np.interp(atmosphere.microturbulence, speeds, one) for one in np.eye(len(speeds))]
-    )
+    share = _shares(atmosphere.microturbulence, speeds)
     amount = np.empty((len(systems), len(speeds), theta.size))
     for i, molecule in enumerate(system.split()[0] for system in systems):
         per_state = found[molecule] / molecular_partition(molecule, gas.temperature)
@@ -196,7 +195,25 @@ def band_opacity(
         strongest = band_peaks(tables, i * len(speeds))[row]  # lines are tallest at least speed
         column = np.where(column * strongest > NEGLIGIBLE * continuum, column, 0.0)
         amount[i] = share[:, None] * column
-    return Bands(table=tables, amount=amount.reshape(-1, theta.size), row=row, fraction=place - row)
+    return Bands(
+        table=tables,
+        amount=amount.reshape(-1, theta.size),
+        row=row,
+        fraction=place - row,
+        n_speed=len(speeds),
+    )
+
+
+def _shares(speed: float, speeds: tuple[float, ...]) -> np.ndarray:
+    """Weights of `band_tables` at a microturbulence [km/s]: a parabola in its logarithm.
+
+    It has no kinks, which the splines of a grid could not follow; held beyond the tables.
+    """
+    if len(speeds) == 1:
+        return np.ones(1)
+    inside = min(max(speed, speeds[0]), speeds[-1])
+    t = math.log(inside / speeds[0]) / math.log(speeds[-1] / speeds[0])
+    return np.array([(1.0 - t) * (1.0 - 2.0 * t), 4.0 * t * (1.0 - t), t * (2.0 * t - 1.0)])
 
 
 def _densities(atmosphere: Atmosphere, systems: tuple[str, ...]) -> dict[str, np.ndarray]:
