@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["BenchOptions", "bench"]
 
 
-BELOW = {name: f"starsmith.cli.learn.bench_{name}" for name in ("embeddings", "lab", "real")}
+BELOW = {
+    name: f"starsmith.cli.learn.bench_{name}"
+    for name in ("embeddings", "lab", "lora_specclip", "real")
+}
 """Command below ``bench`` -> its module."""
 
 
@@ -159,7 +162,7 @@ def bench(options: BenchOptions) -> None:
     OUT/report.html needs nothing but a browser; OUT/report.md has its figures beside it.
     Models that do better than is possible end the command with exit code 3, after the report.
     `speclearn bench real` tests transfer on real stars, `bench lab` where the ceiling is known,
-    `bench embeddings` vectors of spectra.
+    `bench embeddings` vectors of spectra, `bench lora_specclip` how they are brought elsewhere.
     """
     if click.get_current_context().invoked_subcommand:
         return

@@ -88,6 +88,11 @@ class SimulatedWorld:
             domain, "source_val", n_val
         )
 
+    def nameless(self, survey: str, g: float, n: int, n_val: int) -> "tuple[Sample, Sample]":
+        """Stars like the target's, without labels to learn from; the same through any survey."""
+        domain = self.domain(survey, g, 3, of_target=survey == self.suite.target)
+        return sample_of(domain, "source", n), sample_of(domain, "source_val", n_val)
+
     def base(self, folder: Path) -> "Base":
         """The base, trained on the source or found trained."""
         from starsmith.learners.benchmark.lab import train_source

@@ -12,7 +12,7 @@ from starsmith.data_contract.dataset.training import TrainingView
 from starsmith.data_contract.errors import ConfigError
 from starsmith.fisher.posterior.basis import leading_modes
 from starsmith.fisher.posterior.compression import Compression
-from starsmith.learners.benchmark.embeddings.suite import EmbeddingSuite, is_outside, size_of
+from starsmith.learners.benchmark.embeddings.suite import NetworksSuite, is_outside, size_of
 from starsmith.learners.benchmark.lab_cells import LabTarget
 from starsmith.learners.embedding.doors import Door, function_door, open_door
 from starsmith.learners.preprocess import median_normalise
@@ -42,7 +42,7 @@ class Makers:
 
     Attributes
     ----------
-    suite : EmbeddingSuite
+    suite : NetworksSuite
     out : Path
     world : Unlabelled
     device : str or None
@@ -50,7 +50,7 @@ class Makers:
         Told what is done next.
     """
 
-    suite: EmbeddingSuite
+    suite: NetworksSuite
     out: Path
     world: Unlabelled
     device: str | None
@@ -104,8 +104,12 @@ class Makers:
         out = self.out / "networks" / "aligned"
         if not is_closed(out):
             self.tell(f"aligned: {suite.survey} and {suite.second} of the same stars")
-            recipe = load_pretraining("split", epochs=suite.epochs, options={"dim": suite.dim})
-            align("split", runs, (self.view(), self.view(True)), recipe, out, device=self.device)
+            recipe = load_pretraining(
+                suite.variant, epochs=suite.epochs, options={"dim": suite.dim}
+            )
+            align(
+                suite.variant, runs, (self.view(), self.view(True)), recipe, out, device=self.device
+            )
         return out
 
     def view(self, second: bool = False) -> TrainingView:

@@ -13,6 +13,7 @@ __all__ = [
     "READERS",
     "Cell",
     "EmbeddingSuite",
+    "NetworksSuite",
     "cell_file",
     "is_outside",
     "list_embeddings",
@@ -28,14 +29,49 @@ Cell = tuple[str, str, int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmbeddingSuite:
-    """What is compared.
+class NetworksSuite:
+    """What networks of a suite learn from, without labels.
 
     Attributes
     ----------
     name : str
     survey, second : str
-        Surveys of the laboratory: of the spectra, and of those that ``aligned`` pairs them with.
+        Surveys of the laboratory: of the spectra, and of those that an aligned pair has of the
+        same stars.
+    n_source, n_test : int
+        Stars without labels, and stars to be judged on.
+    masked, autoencoder, variant : str
+        Networks, the last of an aligned pair.
+    patch : int
+        Pixels of a token of ``masked``; 0 for the network's own.
+    epochs : int
+        Of each network.
+    dim : int
+        Of vectors of an aligned pair.
+    box : str
+        ``lab`` (175 nodes) or ``small`` (64).
+    """
+
+    name: str = "default"
+    survey: str = "lamost_lrs"
+    second: str = "gaia_xp"
+    n_source: int = 20_000
+    n_test: int = 1000
+    masked: str = "masked_tiny"
+    autoencoder: str = "autoencoder_tiny"
+    variant: str = "split"
+    patch: int = 0
+    epochs: int = 30
+    dim: int = 96
+    box: str = "lab"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingSuite(NetworksSuite):
+    """What is compared; further keys as of `NetworksSuite`.
+
+    Attributes
+    ----------
     embeddings : tuple of str
         Networks pretrained here (``masked.mean``, ``masked.token``, ``autoencoder``,
         ``aligned.projected``, ``aligned.split``), ``pca-64`` and ``basis-64`` of any size,
@@ -46,38 +82,15 @@ class EmbeddingSuite:
         Labelled stars, a fifth of which choose epochs, penalties and numbers of trees.
     draws : int
         Choices of those stars.
-    n_source, n_test : int
-        Stars without labels, and stars to be judged on.
-    masked, autoencoder : str
-        Networks.
-    patch : int
-        Pixels of a token of ``masked``; 0 for the network's own.
-    epochs : int
-        Of each network.
-    dim : int
-        Of vectors of an aligned pair.
     reader_epochs : int
         Of the reader ``mlp``, at most.
-    box : str
-        ``lab`` (175 nodes) or ``small`` (64).
     """
 
-    name: str = "default"
-    survey: str = "lamost_lrs"
-    second: str = "gaia_xp"
     embeddings: tuple[str, ...] = (*TRAINED, "pca-64", "basis-64", "pixels")
     readers: tuple[str, ...] = READERS
     n: tuple[int, ...] = (100, 500, 2000)
     draws: int = 2
-    n_source: int = 20_000
-    n_test: int = 1000
-    masked: str = "masked_tiny"
-    autoencoder: str = "autoencoder_tiny"
-    patch: int = 0
-    epochs: int = 30
-    dim: int = 96
     reader_epochs: int = 100
-    box: str = "lab"
 
     def __post_init__(self):
         for name in self.embeddings:

@@ -1,0 +1,1 @@
+"""The LoRA note on SpecCLIP, in the laboratory."""

@@ -1,0 +1,1 @@
+"""Suites of the LoRA note, one file each."""
