@@ -14,6 +14,7 @@ __all__ = [
     "DUST",
     "FLUX_UNIT",
     "LABELS",
+    "NOT_EVERYWHERE",
     "OBSERVED_SCALARS",
     "QUANTITIES",
     "SCENE",
@@ -77,7 +78,7 @@ class Quantity:
     help : str
         Of the option.
     sometimes : bool
-        Recorded only where a prior has it: zero everywhere else.
+        Recorded only where a prior has it: of a star, zero everywhere else; a label, what is usual.
     aliases : tuple of str
         Other names in tables of other people; letters and digits alone matter, in any case.
     """
@@ -180,6 +181,18 @@ QUANTITIES = (
         "Reddening E(B-V) [mag]",
         sometimes=True,
         aliases=("e_bv", "e(b-v)", "e_b_v"),
+    ),
+    Quantity(
+        "vturb",
+        "km s-1",
+        "microturbulence",
+        "label",
+        r"$v_{\rm turb}$ [km/s]",
+        (0.5, 4.0),
+        (0.0, 10.0),
+        "Microturbulence [km/s], of a grid with that axis",
+        sometimes=True,
+        aliases=("vmic", "vmicro", "v_turb", "microturbulence", "xi"),
     ),
     Quantity(
         "seeing",
@@ -301,6 +314,7 @@ QUANTITIES = (
         for name, unit in (
             ("teff", "K"),
             *((name, "dex") for name in ("logg", "m_h", "a_m", "c_m")),
+            ("vturb", "km s-1"),
         )
     ),
 )
@@ -323,8 +337,11 @@ CONDITIONS = _names("condition")
 SCENE = tuple(quantity for quantity in QUANTITIES if quantity.default is not None)
 """Everything a prior has a range of."""
 
-SOMETIMES = tuple(quantity.name for quantity in SCENE if quantity.sometimes)
-"""Recorded only where a prior has them."""
+SOMETIMES = tuple(q.name for q in SCENE if q.sometimes and q.kind != "label")
+"""What a star has besides labels, recorded only where a prior has it."""
+
+NOT_EVERYWHERE = tuple(quantity.name for quantity in SCENE if quantity.sometimes)
+"""Ranges that priors of before lack: these, and labels that few grids have."""
 
 DUST = "ebv"
 """The quantity of a star that is the dust before it."""

@@ -1,6 +1,6 @@
 """The prior: where labels, magnitudes and observing conditions are drawn from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,8 +11,8 @@ from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.quantities import (
     CONDITIONS,
     LABELS,
+    NOT_EVERYWHERE,
     SCENE,
-    SOMETIMES,
     STAR,
     moving,
     named,
@@ -69,7 +69,7 @@ class Prior:
     alpha_width: float | None = None
 
     def __post_init__(self):
-        at_rest = {name: SPECVIT_RANGES[name] for name in SOMETIMES}
+        at_rest = {name: SPECVIT_RANGES[name] for name in NOT_EVERYWHERE}
         ranges = at_rest | {
             name: tuple(plain_value(name, end) for end in bounds)
             for name, bounds in self.ranges.items()
@@ -111,12 +111,12 @@ class Prior:
         """Whether there is dust before the stars."""
         return reddened(self.ranges)
 
-    def recorded(self) -> dict[str, list[float]]:
-        """Ranges as files record them; ``rv`` and ``ebv`` only where they are not zero."""
+    def recorded(self, label_names: Sequence[str] = ()) -> dict[str, list[float]]:
+        """Ranges as files record them; ``rv``, ``ebv`` and ``vturb`` only where they act."""
         return {
             name: list(bounds)
             for name, bounds in self.ranges.items()
-            if name not in SOMETIMES or any(bounds)
+            if name not in NOT_EVERYWHERE or name in label_names or bounds != SPECVIT_RANGES[name]
         }
 
     def with_ranges(self, **ranges: tuple[float, float]) -> "Prior":
@@ -182,7 +182,7 @@ class Prior:
             train, val or test.
         index : int array, shape (n_spec,)
         label_names : tuple of str
-            Labels of the bank. A label outside it must have a constant range of zero.
+            Labels of the bank. A label outside it must keep its default, or a range of zero.
         attempt : int
             Replaces the labels by another draw of the same key.
 
@@ -196,7 +196,10 @@ class Prior:
             If a range varies a label the bank does not have.
         """
         for name in LABELS:
-            if name not in label_names and self.ranges[name] != (0.0, 0.0):
+            if name not in label_names and self.ranges[name] not in (
+                (0.0, 0.0),
+                SPECVIT_RANGES[name],
+            ):
                 low, high = self.ranges[name]
                 raise ConfigError(
                     f"{name} {low:g}..{high:g} asked for, but the grid has only "

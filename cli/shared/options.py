@@ -13,7 +13,8 @@ from starsmith.cli.shared.option_table import EXISTING, OptionGroup, flag, optio
 from starsmith.cli.shared.option_types import Range
 from starsmith.cli.shared.progress import progress_bar
 from starsmith.cli.shared.written_values import OtherMagnitudes
-from starsmith.data_contract.quantities import CONDITIONS, LABELS, named
+from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.quantities import CONDITIONS, LABELS, NOT_EVERYWHERE, named
 
 if TYPE_CHECKING:
     from starsmith.data_contract.bank.bank_file import Bank
@@ -48,7 +49,8 @@ DEFAULT_BAND = "hsc2017-i"
 
 def typed_on_command_line(*names: str) -> list[str]:
     """Those of the options that were typed, rather than read from a file or left alone."""
-    source = click.get_current_context().get_parameter_source
+    context = click.get_current_context(silent=True)
+    source = context.get_parameter_source if context else {}.get
     return [name for name in names if source(name) is click.core.ParameterSource.COMMANDLINE]
 
 
@@ -90,7 +92,23 @@ class BankSource:
         return replace(self, reddening=True) if reddened and self.bank is None else self
 
     def open(self) -> "Bank":
-        """Load the bank, rendering it first (and building the demo grid) where needed."""
+        """Load the bank, rendering it first (and building the demo grid) where needed.
+
+        Raises
+        ------
+        ConfigError
+            If a label was typed that only other grids have.
+        """
+        bank = self._loaded()
+        typed = [name for name in typed_on_command_line(*NOT_EVERYWHERE) if name in LABELS]
+        if missing := [name for name in typed if name not in bank.label_names]:
+            raise ConfigError(
+                f"{flag(missing[0])}: the grid has only {', '.join(bank.label_names)}; drop it, or "
+                "use one with that axis: specsim grid build --axis vturb=0.5,1,2,4 --out FILE"
+            )
+        return bank
+
+    def _loaded(self) -> "Bank":
         if self.bank is not None:
             from starsmith.data_contract.bank.bank_file import load_bank
 

@@ -53,7 +53,14 @@ __all__ = [
     "write_splits",
 ]
 
-PUBLISHED_LABELS = {"teff": "T_eff", "logg": "log_g", "m_h": "M_H", "a_m": "a_M", "c_m": "C_M"}
+PUBLISHED_LABELS = {
+    "teff": "T_eff",
+    "logg": "log_g",
+    "m_h": "M_H",
+    "a_m": "a_M",
+    "c_m": "C_M",
+    "vturb": "v_turb",
+}
 """Our label -> column of ``/dataset/params``."""
 
 WAVE = "spectrumdataset/wave"

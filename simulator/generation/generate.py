@@ -181,7 +181,7 @@ def _make_header(
         bank_digest=bank.digest,
         grid=bank.grid,
         instrument=bank.instrument,
-        prior=prior.recorded(),
+        prior=prior.recorded(bank.label_names),
         noise_model=settings.noise.recorded(),
         population=prior.population.recorded() if prior.population else {},
         versions={name: version(name) for name in packages}

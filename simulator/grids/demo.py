@@ -22,7 +22,7 @@ from starsmith.data_contract.errors import GridError
 from starsmith.data_contract.files.outside import read_file
 from starsmith.data_contract.files.user_cache import cache_folder, shared_until_whole
 from starsmith.data_contract.grid.grid_file import GridData
-from starsmith.data_contract.quantities import LABELS
+from starsmith.data_contract.quantities import LABELS, named
 from starsmith.data_contract.structure_validity import validity_map
 from starsmith.simulator.synthesis import PHYSICS_VERSION, Sampling, table_digest
 from starsmith.simulator.synthesis.structures import has_structure
@@ -136,7 +136,8 @@ def build_demo_grid(
     box : str
         A box of `demo_axes`; ignored when ``axes`` is given.
     axes : mapping of str to float64 array, optional
-        Nodes of ``teff`` and ``logg`` and any other labels; absent labels are solar.
+        Nodes of ``teff`` and ``logg`` and any other labels; absent labels are solar, absent
+        ``vturb`` is what is usual for a star's labels.
     workers : int, optional
         Processes; by default one per available core. The result does not depend on it.
     progress : callable, optional
@@ -153,8 +154,8 @@ def build_demo_grid(
         Name ``demo``, every node valid.
     """
     axes = {k: np.asarray(v, dtype=np.float64) for k, v in (axes or demo_axes(box)).items()}
-    _check_axes(axes)
     sampling = sampling or Sampling()
+    _check_axes(axes, sampling)
     folder = Path(cache_dir or cache_folder() / "nodes") / demo_cache_key(axes, sampling)
     folder = folder if _is_writable(folder) else Path(mkdtemp(prefix="starsmith-nodes-"))
     blocks = list(_blocks(axes, folder))
@@ -168,12 +169,20 @@ def build_demo_grid(
         return _assemble(axes, blocks, sampling)
 
 
-def _check_axes(axes: Mapping[str, np.ndarray]) -> None:
+def _check_axes(axes: Mapping[str, np.ndarray], sampling: Sampling) -> None:
     unknown = [name for name in axes if name not in LABELS]
     if unknown or "teff" not in axes or "logg" not in axes:
         raise GridError(
             f"demo grid axes {list(axes)}: teff and logg are needed, others must be among {LABELS}"
         )
+    for name, nodes in axes.items():
+        low, high = named(name).limits
+        if nodes.ndim != 1 or nodes.size < 2 or np.any(np.diff(nodes) <= 0.0):
+            raise GridError(f"demo grid axis {name} {nodes.tolist()}: give two or more, increasing")
+        if not low <= nodes[0] <= nodes[-1] <= high:
+            raise GridError(f"demo grid axis {name} {nodes.tolist()}: not within {low:g}..{high:g}")
+    if "vturb" in axes and sampling.microturbulence is not None:
+        raise GridError("a microturbulence for all stars, and an axis of it: give one of the two")
 
 
 def _blocks(axes: Mapping[str, np.ndarray], folder: Path) -> Iterator[_Block]:

@@ -68,6 +68,7 @@ def synthesize(
     m_h: float = 0.0,
     a_m: float = 0.0,
     c_m: float = 0.0,
+    vturb: float | None = None,
     sampling: Sampling | None = None,
     structure: str = "atlas9",
 ) -> Spectrum:
@@ -81,6 +82,8 @@ def synthesize(
         Surface gravity [dex(cm/s²)].
     m_h, a_m, c_m : float
         [M/H], [α/M], [C/M] [dex].
+    vturb : float, optional
+        Microturbulence [km/s]; by default that of ``sampling``.
     sampling : Sampling, optional
         640-900 nm at R = 20,000 by default.
     structure : str
@@ -92,7 +95,8 @@ def synthesize(
         A demonstration, not for science.
     """
     sampling = sampling or Sampling()
-    atmosphere = build_atmosphere(teff, logg, m_h, a_m, c_m, structure, sampling.microturbulence)
+    speed = sampling.microturbulence if vturb is None else vturb
+    atmosphere = build_atmosphere(teff, logg, m_h, a_m, c_m, structure, speed)
     return synthesize_atmosphere(atmosphere, sampling)
 
 
