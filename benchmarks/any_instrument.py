@@ -22,6 +22,7 @@ from starsmith.data_contract.dataset.training import TrainingView, join_views
 from starsmith.data_contract.observed import Observed
 from starsmith.data_contract.text_tables import text_table
 from starsmith.fisher.posterior.compression import Compression
+from starsmith.fisher.posterior.spline_cells import SplineAxes
 from starsmith.learners import fit, load_checkpoint, load_recipe
 from starsmith.learners.any_instrument.training import plain_sight
 from starsmith.learners.compressed.features import Features
@@ -126,7 +127,8 @@ def compressed_survey(seen: Seen, domain: Domain, args: argparse.Namespace) -> n
     templates = domain.spectra(draw.uniform(low, high, (4000, low.size)))
     weight = 1.0 / domain.survey.shape
     modes = np.linalg.svd(templates * weight, full_matrices=False)[2][: own.n_mode]
-    basis = Compression(weight, modes, np.empty((0, own.n_mode + 1), np.float32))
+    none = np.empty((0, own.n_mode + 1), np.float32)
+    basis = Compression(weight, modes, none, SplineAxes((), (), 3))
     features = Features.measure(basis, (templates * weight) @ modes.T)
     network = build_network(features.n_input, len(LABELS), recipe)
     optimiser = adam(network, recipe, 1.0)

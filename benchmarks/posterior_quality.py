@@ -1,4 +1,4 @@
-"""Whole posteriors beside the exact ones: log score, TARP, a classifier, and masked spectra.
+"""Whole posteriors beside the exact ones: log score, efficiency, TARP, a classifier, masks.
 
 ``specsim generate --splits train=10,val=10,test=5000 --seed 11 --out fresh.zarr`` makes the stars,
 ``python -m benchmarks.posterior_quality MODEL fresh.zarr`` judges a model of every label on them.
@@ -24,6 +24,7 @@ from starsmith.learners.preprocess import iterate_blocks, select_labels
 from starsmith.simulator.generation.recorded import open_recorded
 
 BLOCK, N_DRAW, N_TARP, N_TELL = 256, 500, 200, 40
+N_BOOTSTRAP = 300
 BESIDE = 1.5  # σ from the mean, of TARP's reference points
 MASKS = ("none", "random 5 %", "random 20 %", "block of 5 %", "block of 20 %")
 
@@ -41,6 +42,7 @@ def draws_of(model: Predictor, split: Split, n: int) -> dict[str, np.ndarray]:
             {
                 "gap": (log[:, 0] - drawn.log_evidence) - own[:, 0],
                 "own": drawn.value[:, :N_TARP],
+                "best": drawn.moments()[0],
                 "exact": drawn.resampled(N_TELL),
                 "mean": np.column_stack(answer.moments()),
             }
@@ -49,6 +51,28 @@ def draws_of(model: Predictor, split: Split, n: int) -> dict[str, np.ndarray]:
         "truth": truth,
         "snr": split.snr[:n],
     }
+
+
+def efficiency(found: dict[str, np.ndarray], labels: tuple[str, ...]) -> list[dict]:
+    """Squared error of the exact posterior mean over that of the model's, pooled and by S/N."""
+    rows, rng = [], np.random.default_rng(0)
+    picks = rng.integers(0, len(found["truth"]), (N_BOOTSTRAP, len(found["truth"])))
+    for k, label in enumerate(labels):
+        truth = found["truth"][:, k]
+        own, best = ((found[name][:, k] - truth) ** 2 for name in ("mean", "best"))
+        low = np.percentile(best[picks].mean(axis=1) / own[picks].mean(axis=1), 5)
+        row = {
+            "label": label,
+            "R2": f"{1 - own.mean() / truth.var():.3f}",
+            "possible": f"{1 - best.mean() / truth.var():.3f}",
+            "efficiency": f"{best.mean() / own.mean():.3f} (above {low:.3f})",
+        }
+        for low_edge, high_edge in pairwise(SNR_EDGES[:-1]):
+            some = (found["snr"] >= low_edge) & (found["snr"] < high_edge)
+            if some.any():
+                row[f"{low_edge:g}-{high_edge:g}"] = f"{best[some].mean() / own[some].mean():.2f}"
+        rows.append(row)
+    return rows
 
 
 def holm(p_values: list[float]) -> list[float]:
@@ -128,14 +152,16 @@ def main() -> None:
     parser.add_argument("--masked", type=int, default=1000)
     options = parser.parse_args()
     model, split = load_checkpoint(options.model), open_recorded(options.data).split("test")
-    print(text_table(score_posterior(model, split).rows()), "\n")
+    print(text_table(score_posterior(model, split).rows()), "\n", flush=True)
     found = draws_of(model, split, options.stars)
+    print(text_table(efficiency(found, model.labels)), "\n")
     print(text_table(by_snr(found)), "\n")
     few = slice(0, options.tell)
     context = np.column_stack([found["mean"][few], np.log(found["snr"][few])])
     told = classifier_two_sample(found["own"][few, :N_TELL], found["exact"][few], context)
     print(f"Trees tell draws from exact ones: {told.accuracy:.3f} ± {told.error:.3f}\n")
-    print(text_table(masked(model, split, options.masked)))
+    if options.masked:
+        print(text_table(masked(model, split, options.masked)))
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ class TrainRequest:
     model: str | None = option(
         shell_complete=complete_models,
         help="One of `speclearn models`.  [default: compressed; specvit_tiny for stars that it "
-        "cannot draw: moving, reddened, or of a table]",
+        "cannot draw: reddened, or of a table]",
     )
     also: tuple[Path, ...] = option(
         type=EXISTING,

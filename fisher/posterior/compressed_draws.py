@@ -11,26 +11,37 @@ stands the level of the honest error, the mean over pixels of w² e², with its 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from itertools import pairwise
 
 import numpy as np
 
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.draws import Draws
+from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.noise.covariance import covariance_of, variance_line
 from starsmith.data_contract.noise.view import CALCULATOR, NoiseModel
 from starsmith.data_contract.random import DrawKey, normals
 from starsmith.fisher.kernels.cholesky import factor_upper
 from starsmith.fisher.posterior.basis import leading_modes, template_draws
-from starsmith.fisher.posterior.compression import SAMPLE, Compression
+from starsmith.fisher.posterior.compression import SAMPLE, Compression, residual_prior
+from starsmith.fisher.posterior.frames import Frames
 from starsmith.simulator.prior import Prior
-from starsmith.simulator.rendering.interpolate import interpolate
+from starsmith.simulator.rendering.interpolate import flux_of
 
-__all__ = ["BasisNoise", "DrawnStars", "build_noise", "draw_compressed"]
+__all__ = [
+    "BLOCK",
+    "BasisNoise",
+    "DrawnStars",
+    "blocks_of",
+    "build_frame_noise",
+    "build_noise",
+    "draw_compressed",
+]
 
 N_SAMPLE = 600
 CONDITIONS = SAMPLE + 2**20  # first of the draws whose conditions stars are observed under
 N_CONDITION = 4096  # keyed conditions that stars are observed under, evaluated at all pixels once
-BLOCK = 256
+BLOCK = 256  # stars at a time; those of a block are seen in the same frame
 REMAINDER = 1e-4  # of the variance of a pixel, root mean square, that the modes may miss
 JITTER = 1e-6  # of a variance; float32 rounding of its Cholesky factor
 
@@ -144,8 +155,10 @@ class DrawnStars:
     ----------
     index : int64, shape (n_spec,)
         That their conditions follow from.
+    frame : int64, shape (n_spec,)
+        Number of the frame each is seen in; 0 at rest.
     labels : float64, shape (n_spec, n_label)
-        In the bank's order.
+        In the bank's order; of stars that move, then the residual velocity [km/s].
     mag : float64, shape (n_spec,)
     noiseless : float64, shape (n_spec, n_mode)
     coefficients : float32, shape (n_spec, n_noise, n_mode)
@@ -155,6 +168,7 @@ class DrawnStars:
     """
 
     index: np.ndarray
+    frame: np.ndarray
     labels: np.ndarray
     mag: np.ndarray
     noiseless: np.ndarray
@@ -170,7 +184,7 @@ def build_noise(
     seed: int = 0,
     n_condition: int = N_CONDITION,
 ) -> BasisNoise:
-    """Expand the noise of a bank under the prior's conditions.
+    """Expand the noise of a bank under the prior's conditions, as stars at rest are seen.
 
     Raises
     ------
@@ -178,6 +192,51 @@ def build_noise(
         If the noise has no covariance that is known beforehand.
     """
     modes = _noise_modes(bank, prior, compression, noise, seed)
+    conditions = _conditions(bank, prior, compression, noise, modes, seed, n_condition)
+    shapes = np.concatenate([np.empty((0, bank.wave.size)), *noise.shapes(bank.noise).values()])
+    return _as_seen(modes, conditions, shapes, compression.modes, compression.modes)
+
+
+def build_frame_noise(
+    bank: Bank,
+    prior: Prior,
+    compression: Compression,
+    frames: Frames,
+    noise: NoiseModel = CALCULATOR,
+    seed: int = 0,
+    n_condition: int = N_CONDITION,
+) -> tuple[BasisNoise, ...]:
+    """Expand the noise as stars that move are seen, each frame's.
+
+    Raises
+    ------
+    ConfigError
+        If the noise has no covariance that is known beforehand, or errs in many pixels at once.
+    """
+    modes = _noise_modes(bank, prior, compression, noise, seed)
+    conditions = _conditions(bank, prior, compression, noise, modes, seed, n_condition)
+    if conditions.shared.shape[1] or any(map(len, noise.shapes(bank.noise).values())):
+        raise ConfigError(
+            "stars that move are drawn in their basis under noise that pixels have each for "
+            "themselves; this noise errs in many at once: train a network, e.g. --model "
+            "specvit_tiny"
+        )
+    none = np.empty((0, bank.wave.size))
+    return tuple(
+        _as_seen(modes, conditions, none, frames.rows(k), frames.projector(k))
+        for k in range(len(frames))
+    )
+
+
+def _conditions(
+    bank: Bank,
+    prior: Prior,
+    compression: Compression,
+    noise: NoiseModel,
+    modes: NoiseModes,
+    seed: int,
+    n_condition: int,
+) -> Conditions:
     found = [
         _expanded(bank, noise, compression.weight, modes, draws)
         for draws in _condition_draws(bank, prior, seed, n_condition)
@@ -186,18 +245,31 @@ def build_noise(
         np.concatenate([getattr(part, field.name) for part in found])
         for field in fields(Conditions)
     )
-    b, n_wave = compression.modes, bank.wave.size
-    mix = np.concatenate([(row * b) @ modes.variance.T for row in modes.slope])
-    shapes = np.concatenate([np.empty((0, n_wave)), *noise.shapes(bank.noise).values()])
-    grams = [((modes.rows * mode) @ modes.rows.T).ravel() for mode in modes.variance]
-    scaled = [(b * shape) @ modes.rows.T for shape in shapes]
+    return Conditions(*joined)
+
+
+def _as_seen(
+    modes: NoiseModes,
+    conditions: Conditions,
+    shapes: np.ndarray,
+    spectra: np.ndarray,
+    projector: np.ndarray,
+) -> BasisNoise:
+    """Noise of coefficients ``projector`` (n_mode, n_wave) takes from whitened flux.
+
+    Stars are coefficients times ``spectra``, of the same shape.
+    """
+    rows = np.vstack([projector, modes.rows[-1]])
+    mix = np.concatenate([(row * spectra) @ modes.variance.T for row in modes.slope])
+    grams = [((rows * mode) @ rows.T).ravel() for mode in modes.variance]
+    scaled = [(spectra * shape) @ rows.T for shape in shapes]
     return BasisNoise(
-        conditions=Conditions(*joined),
+        conditions=conditions,
         modes=modes.variance,
         gram=np.array(grams, dtype=np.float32),
         level=modes.variance.mean(axis=1),
         mix=mix,
-        shapes=np.array(scaled, dtype=np.float32).reshape(-1, len(b), len(b) + 1),
+        shapes=np.array(scaled, dtype=np.float32).reshape(-1, len(spectra), len(rows)),
     )
 
 
@@ -207,7 +279,7 @@ def _noise_modes(
     """Modes that the noise of a sample of stars needs, to `REMAINDER`."""
     draws = template_draws(bank, prior, seed, SAMPLE, N_SAMPLE)
     weight, tolerance = compression.weight, REMAINDER * np.sqrt(bank.wave.size)
-    flux = interpolate(bank, draws.labels, draws.mag)
+    flux = flux_of(bank, draws)
     variance = covariance_of(bank.noise, noise, flux, draws.conditions)[0] * weight**2
     slope = variance_line(noise.applied(bank.noise), draws.conditions)[1] * weight
     row = slope.mean(axis=0)
@@ -245,7 +317,7 @@ def draw_compressed(
     bank: Bank,
     prior: Prior,
     compression: Compression,
-    noise: BasisNoise,
+    noise: BasisNoise | tuple[BasisNoise, ...],
     rows: range,
     seed: int = 0,
     n_noise: int = 1,
@@ -256,26 +328,33 @@ def draw_compressed(
     ----------
     bank : Bank
     prior : Prior
-        Stars at rest, behind no dust.
+        Stars behind no dust.
     compression : Compression
-    noise : BasisNoise
+    noise : BasisNoise, or one a frame
     rows : range
         Of the sequence; what a star is, and its noise, depends on its number alone.
     seed : int
     n_noise : int
         Realisations of the noise of each star.
     """
-    draws = template_draws(bank, prior, seed, rows.start, len(rows))
-    noiseless = compression.templates(bank, draws.labels, draws.mag)
+    draws = template_draws(bank, residual_prior(prior), seed, rows.start, len(rows))
+    labels, seen_as = compression.labels_of(draws), noise if isinstance(noise, tuple) else (noise,)
+    frame = np.asarray(draws.index) // BLOCK % len(seen_as)
+    noiseless = compression.templates(labels, draws.mag)
     seen = np.empty((len(rows), n_noise, noiseless.shape[1]), dtype=np.float32)
     level = np.empty((len(rows), n_noise), dtype=np.float32)
-    for start in range(0, len(rows), BLOCK):
-        some = slice(start, start + BLOCK)
-        under = noise.under(draws.index[some])
-        seen[some], level[some] = _observed(
-            noise, noiseless[some], under, DrawKey(seed, "train", draws.index[some]), n_noise
-        )
-    return DrawnStars(draws.index, draws.labels, draws.mag, noiseless, seen, level)
+    for some in blocks_of(draws.index):
+        own, index = seen_as[frame[some][0]], draws.index[some]
+        key = DrawKey(seed, "train", index)
+        seen[some], level[some] = _observed(own, noiseless[some], own.under(index), key, n_noise)
+    return DrawnStars(draws.index, frame, labels, draws.mag, noiseless, seen, level)
+
+
+def blocks_of(index: np.ndarray) -> Iterator[slice]:
+    """Stars of consecutive indices that are seen in the same frame, `BLOCK` at most."""
+    edges = np.flatnonzero(np.diff(np.asarray(index) // BLOCK)) + 1
+    for start, stop in pairwise([0, *edges.tolist(), len(index)]):
+        yield slice(start, stop)
 
 
 def _observed(

@@ -5,17 +5,23 @@ Coefficients over their noise level are y = a f(θ) + n with a free amplitude a.
     y = a (f + J δ) + n,    R = a² Jᵀ C⁻¹ J + P,    δ = R⁻¹ (a Jᵀ C⁻¹ (y - a f) + P (θ_mid - θ)),
 
 with J orthogonal to f, P the precision of a uniform prior and C the covariance of n. C is the mean
-over stars of like brightness, so that stars are whitened by a few fixed matrices.
+over stars of like brightness seen in the same frame, so that stars are whitened by a few fixed
+matrices.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from starsmith.data_contract.bank.bank_file import Bank
-from starsmith.fisher.posterior.compressed_draws import BasisNoise, DrawnStars
+from starsmith.fisher.posterior.compressed_draws import BasisNoise, DrawnStars, blocks_of
 from starsmith.fisher.posterior.compression import Compression
-from starsmith.fisher.posterior.spline_cells import SplineAxes, combine_nodes, find_cells
+from starsmith.fisher.posterior.spline_cells import (
+    MovingAxes,
+    SplineAxes,
+    combine_nodes,
+    find_cells,
+)
 
 __all__ = ["LocalFit", "LocalModel"]
 
@@ -23,7 +29,6 @@ N_GROUP = 12  # of stars of like brightness
 UNIFORM_PRECISION = 12.0  # of a place in 0..1
 LONGEST = 0.5  # of the prior's range, that a step goes
 LEAST_AMPLITUDE = 1.0  # over the noise of a coefficient: fainter stars count as this bright
-BLOCK = 256
 
 
 @dataclass(frozen=True)
@@ -59,19 +64,19 @@ class LocalModel:
 
     Attributes
     ----------
-    axes : SplineAxes
+    axes : SplineAxes or MovingAxes
         Of the bank.
     low, high : float64, shape (n_label,)
-        Range of the prior of all labels of the bank; equal ends do not vary.
-    node_modes : float32, shape (n_node, n_mode)
+        Range of the prior of all labels along the axes; equal ends do not vary.
+    node_modes : float32, shape (n_node, n_mode), or (n_node, N_TERM * n_mode)
         Bank coefficients, projected.
     edges : float64, shape (N_GROUP - 1,)
         Log of noise over amplitude, between groups of stars.
-    whiten : float32, shape (N_GROUP, n_mode, n_mode)
+    whiten : float32, shape (n_frame * N_GROUP, n_mode, n_mode)
         Wᵀ W is the inverse covariance of the noise, over its level.
     """
 
-    axes: SplineAxes
+    axes: SplineAxes | MovingAxes
     low: np.ndarray
     high: np.ndarray
     node_modes: np.ndarray
@@ -81,36 +86,55 @@ class LocalModel:
     @classmethod
     def measure(
         cls,
-        bank: Bank,
-        ranges: dict[str, tuple[float, float]],
+        ranges: Mapping[str, tuple[float, float]],
         compression: Compression,
-        noise: BasisNoise,
+        noise: BasisNoise | tuple[BasisNoise, ...],
         stars: DrawnStars,
     ) -> "LocalModel":
-        """Group stars by brightness and average their noise."""
+        """Group stars by frame and brightness, and average their noise.
+
+        Parameters
+        ----------
+        ranges : mapping of str to (min, max)
+            Of the labels along the axes.
+        compression : Compression
+        noise : BasisNoise, or one a frame
+        stars : DrawnStars
+            `BLOCK` of every frame at least.
+        """
         gram, ratio = [], []
-        for start in range(0, len(stars.noiseless), BLOCK):
-            some = slice(start, start + BLOCK)
-            short = stars.noiseless[some]
-            own, shared, level = noise.covariance(short, noise.under(stars.index[some]))
+        seen_as = noise if isinstance(noise, tuple) else (noise,)
+        for some in blocks_of(stars.index):
+            short, frame = stars.noiseless[some], seen_as[stars.frame[some][0]]
+            own, shared, level = frame.covariance(short, frame.under(stars.index[some]))
             total = (own + shared.swapaxes(1, 2) @ shared)[:, :-1, :-1]
             gram.append(total / level[:, None, None].astype(total.dtype))
             ratio.append(0.5 * np.log(level) - np.log(np.linalg.norm(short, axis=1)))
         covariance, quiet = np.concatenate(gram), np.concatenate(ratio)
         edges = np.quantile(quiet, np.arange(1, N_GROUP) / N_GROUP)
-        group = np.searchsorted(edges, quiet)
-        means = [covariance[group == k].mean(axis=0, dtype=np.float64) for k in range(N_GROUP)]
+        group = N_GROUP * stars.frame + np.searchsorted(edges, quiet)
+        means = [
+            covariance[group == k].mean(axis=0, dtype=np.float64)
+            for k in range(N_GROUP * len(seen_as))
+        ]
         whiten = np.linalg.inv(np.linalg.cholesky(np.array(means))).astype(np.float32)
-        axes = SplineAxes(bank.label_names, tuple(bank.axes), bank.degree)
-        low, high = np.array([ranges[name] for name in bank.label_names], dtype=np.float64).T
-        return cls(axes, low, high, compression.node_modes[:, :-1], edges, whiten)
+        axes = compression.axes
+        low, high = np.array([ranges[name] for name in axes.label_names], dtype=np.float64).T
+        return cls(axes, low, high, compression.shape_nodes, edges, whiten)
+
+    @property
+    def n_mode(self) -> int:
+        """Coefficients of a spectrum."""
+        return self.whiten.shape[1]
 
     @property
     def varying(self) -> tuple[str, ...]:
         """Labels whose places are fitted."""
         return tuple(np.array(self.axes.label_names)[self.high > self.low])
 
-    def fit(self, seen: np.ndarray, level: np.ndarray, place: np.ndarray) -> LocalFit:
+    def fit(
+        self, seen: np.ndarray, level: np.ndarray, place: np.ndarray, frame: np.ndarray | int = 0
+    ) -> LocalFit:
         """One step from guessed places.
 
         Parameters
@@ -121,11 +145,13 @@ class LocalModel:
             Mean over pixels of w² e².
         place : float array, shape (n_spec, n_label)
             Of the labels that vary; beyond the prior they count as at its end.
+        frame : int64 array, shape (n_spec,), or int
+            Number of the frame each is seen in; 0 at rest.
         """
         guess = np.clip(place, 0.0, 1.0).astype(np.float64)
         rows = self._rows(guess)
         y = seen.astype(np.float32) / np.sqrt(level).astype(np.float32)[:, None]
-        y, rows = self._whitened(y, rows)
+        y, rows = self._whitened(y, rows, frame)
         shape, slopes = rows[:, 0], rows[:, 1:]
         power = np.einsum("nm,nm->n", shape, shape)
         amplitude = np.maximum(np.einsum("nm,nm->n", shape, y) / power, LEAST_AMPLITUDE)
@@ -148,16 +174,18 @@ class LocalModel:
         labels = np.tile(self.low, (len(place), 1))
         labels[:, varies] += place * (self.high - self.low)[varies]
         cells = find_cells(self.axes, labels)
-        rows = np.empty((len(place), 1 + varies.sum(), self.node_modes.shape[1]), np.float32)
+        rows = np.empty((len(place), 1 + varies.sum(), self.n_mode), np.float32)
         for k, name in enumerate((None, *self.varying)):
             rows[:, k] = combine_nodes(self.axes, cells, self.node_modes, labels, name)
         rows[:, 1:] *= (self.high - self.low)[varies, None].astype(np.float32)
         return rows / np.linalg.norm(rows[:, 0], axis=1)[:, None, None]
 
-    def _whitened(self, y: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _whitened(
+        self, y: np.ndarray, rows: np.ndarray, frame: np.ndarray | int
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Coefficients and model under noise of unit covariance, by groups of stars."""
         bright = np.maximum(np.einsum("nm,nm->n", y, rows[:, 0]), LEAST_AMPLITUDE)
-        group = np.searchsorted(self.edges, -np.log(bright))
+        group = N_GROUP * frame + np.searchsorted(self.edges, -np.log(bright))
         for k in np.unique(group):
             some = np.flatnonzero(group == k)
             y[some] = y[some] @ self.whiten[k].T

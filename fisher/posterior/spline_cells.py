@@ -7,14 +7,16 @@ in five dimensions (768 nodes a draw) that is ten times as fast as draw by draw.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.polynomial.chebyshev import chebder, chebvander
 
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.kernels.spline import basis_rows
 from starsmith.simulator.rendering.interpolate import spline_degree, spline_knots, spline_weights
 
-__all__ = ["Cells", "SplineAxes", "combine_nodes", "find_cells"]
+__all__ = ["Cells", "MovingAxes", "SplineAxes", "axes_of", "combine_nodes", "find_cells"]
 
 WORDS = 16_000_000  # weights held at a time
+N_TERM = 6  # of a Chebyshev series over ±30 km/s, less than half the width of a line
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,53 @@ class SplineAxes:
     label_names: tuple[str, ...]
     axes: tuple[np.ndarray, ...]
     degree: int
+
+
+@dataclass(frozen=True)
+class MovingAxes:
+    """Axes of a bank, and a velocity as the last label.
+
+    Along the velocity node vectors are Chebyshev series: `N_TERM` vectors a node, one after the
+    other.
+
+    Attributes
+    ----------
+    rest : SplineAxes
+    reach : float
+        Largest velocity either way [km/s].
+    """
+
+    rest: SplineAxes
+    reach: float
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Labels of the bank, then ``rv``."""
+        return (*self.rest.label_names, "rv")
+
+    @property
+    def velocities(self) -> np.ndarray:
+        """Chebyshev nodes, float64 (N_TERM,) [km/s]."""
+        return self.reach * np.cos(np.pi * (np.arange(N_TERM) + 0.5) / N_TERM)
+
+    def series(self, vectors: np.ndarray) -> np.ndarray:
+        """Node vectors (n_node, N_TERM * n_value) from those at `velocities`.
+
+        Parameters
+        ----------
+        vectors : float array, shape (N_TERM, n_node, n_value)
+        """
+        inverse = np.linalg.inv(chebvander(self.velocities / self.reach, N_TERM - 1))
+        found = np.einsum("tv,vnk->ntk", inverse, vectors)
+        return found.reshape(len(found), -1)
+
+    def terms(self, rv: np.ndarray, slope: bool) -> np.ndarray:
+        """Terms of the series, or their slopes per km/s, float64 (n_draw, N_TERM)."""
+        x = rv / self.reach
+        if not slope:
+            return chebvander(x, N_TERM - 1)
+        slopes = chebder(np.eye(N_TERM), scl=1.0 / self.reach)  # (N_TERM - 1, N_TERM)
+        return chebvander(x, N_TERM - 2) @ slopes
 
 
 @dataclass(frozen=True)
@@ -58,6 +107,11 @@ class Cells:
         return self.rows.shape[1]
 
 
+def axes_of(bank: Bank) -> SplineAxes:
+    """Axes of a bank."""
+    return SplineAxes(bank.label_names, tuple(bank.axes), bank.degree)
+
+
 def _along(bank: Bank | SplineAxes, labels: np.ndarray, axis: int, slope: bool) -> tuple:
     """First node and weights of every draw along one axis."""
     nodes = bank.axes[axis]
@@ -69,15 +123,17 @@ def _along(bank: Bank | SplineAxes, labels: np.ndarray, axis: int, slope: bool) 
     return first, weights
 
 
-def find_cells(bank: Bank | SplineAxes, labels: np.ndarray) -> Cells:
+def find_cells(bank: Bank | SplineAxes | MovingAxes, labels: np.ndarray) -> Cells:
     """Sort draws by the cell of the grid they lie in.
 
     Parameters
     ----------
-    bank : Bank or SplineAxes
+    bank : Bank, SplineAxes or MovingAxes
     labels : float64 array, shape (n_draw, n_label)
         Inside the grid.
     """
+    if isinstance(bank, MovingAxes):
+        bank, labels = bank.rest, labels[:, :-1]
     key = np.zeros(len(labels), dtype=np.int64)
     for axis, nodes in enumerate(bank.axes):
         key = key * nodes.size + _along(bank, labels, axis, False)[0]
@@ -88,7 +144,7 @@ def find_cells(bank: Bank | SplineAxes, labels: np.ndarray) -> Cells:
 
 
 def combine_nodes(
-    bank: Bank | SplineAxes,
+    bank: Bank | SplineAxes | MovingAxes,
     cells: Cells,
     values: np.ndarray,
     labels: np.ndarray,
@@ -98,10 +154,10 @@ def combine_nodes(
 
     Parameters
     ----------
-    bank : Bank or SplineAxes
+    bank : Bank, SplineAxes or MovingAxes
     cells : Cells
         Of ``labels``.
-    values : float array, shape (n_node, n_value)
+    values : float array, shape (n_node, n_value), or (n_node, N_TERM * n_value)
         B-spline coefficients of each node; their precision is that of the products.
     labels : float64 array, shape (n_draw, n_label)
     derivative : str, optional
@@ -112,7 +168,11 @@ def combine_nodes(
     combined : float64 array, shape (n_draw, n_value)
     """
     ordered = np.ascontiguousarray(labels[cells.order], dtype=np.float64)
-    combined = np.empty((len(labels), values.shape[1]))
+    n_value, terms = values.shape[1], None
+    if isinstance(bank, MovingAxes):
+        terms = bank.terms(ordered[:, -1], derivative == "rv").astype(values.dtype)
+        bank, n_value = bank.rest, n_value // N_TERM
+    combined = np.empty((len(labels), n_value))
     block = max(1, WORDS // cells.n_support)
     for start in range(0, len(ordered), block):
         stop = min(start + block, len(ordered))
@@ -126,5 +186,9 @@ def combine_nodes(
         for cell in range(first, last):
             low, high = max(cells.edges[cell], start), min(cells.edges[cell + 1], stop)
             some = weights[low - start : high - start]
-            combined[cells.order[low:high]] = some @ values[cells.rows[cell]]
+            found = some @ values[cells.rows[cell]]
+            if terms is not None:
+                series = found.reshape(high - low, N_TERM, n_value)
+                found = (terms[low:high, None] @ series)[:, 0]
+            combined[cells.order[low:high]] = found
     return combined

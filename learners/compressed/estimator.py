@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,11 @@ import numpy as np
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.errors import ConfigError, ContractError, DataError
 from starsmith.data_contract.noise.covariance import check_noise
-from starsmith.data_contract.quantities import LABELS, SOMETIMES
+from starsmith.data_contract.quantities import DUST, LABELS
 from starsmith.fisher.posterior.basis_likelihood import OWN, BasisLikelihood
+from starsmith.fisher.posterior.compression import RESIDUAL
 from starsmith.fisher.posterior.pixel_likelihood import pixel_log_likelihood
-from starsmith.fisher.posterior.spline_cells import SplineAxes
+from starsmith.fisher.posterior.spline_cells import MovingAxes, SplineAxes
 from starsmith.learners.checkpoint import make_card, write_checkpoint
 from starsmith.learners.compressed.features import Features
 from starsmith.learners.compressed.has_posterior import HasPosterior
@@ -50,7 +51,7 @@ class CompressedEstimator(HasPosterior):
     ranges : mapping of str to (min, max)
         The prior's, of every label, ``mag`` and condition.
     likelihood : BasisLikelihood
-    axes : SplineAxes
+    axes : SplineAxes or MovingAxes
         Of the bank.
     """
 
@@ -60,12 +61,20 @@ class CompressedEstimator(HasPosterior):
     labels: tuple[str, ...]
     ranges: Mapping[str, tuple[float, float]]
     likelihood: BasisLikelihood
-    axes: SplineAxes
+    axes: SplineAxes | MovingAxes
 
     @property
     def features(self) -> Features:
         """The projection, and scales of what it gives."""
         return self.eye.features
+
+    @property
+    def stars_at_rest(self) -> Features:
+        """The same, its scales those of stars at rest."""
+        moving, features = self.eye.moving, self.eye.features
+        if moving is None:
+            return features
+        return replace(features, centre=moving.centre, covariance=moving.covariance)
 
     @property
     def has_posterior(self) -> bool:
@@ -80,15 +89,16 @@ class CompressedEstimator(HasPosterior):
         bad = mask != 0
         some = np.flatnonzero(bad.any(axis=1) & ~bad.all(axis=1))
         clean = np.where(bad, 0.0, flux) if bad.any() else flux
-        seen, level = self.features.project(
-            np.asarray(clean, dtype=np.float32), np.asarray(error, dtype=np.float32)
+        seen, level, frame = self.eye.project(
+            np.asarray(clean, dtype=np.float32), np.asarray(error, dtype=np.float32), bad
         )
-        answer = self.network.answer(self.eye.see(seen, level), self.box)
+        answer = self.network.answer(self.eye.see(seen, level, frame), self.box)
         if not some.size:
             return answer
-        parts = [self._completed(flux[k], error[k], bad[k]) for k in some]
+        parts = [self._completed(flux[k], error[k], bad[k], frame[k]) for k in some]
         drawn, levels = (np.concatenate(part) for part in zip(*parts, strict=True))
-        completed = self.network.answer(self.eye.see(drawn, levels), self.box)
+        frames = np.repeat(frame[some], N_IMPUTED)
+        completed = self.network.answer(self.eye.see(drawn, levels, frames), self.box)
         return answer.put(some, completed.pooled(N_IMPUTED))
 
     def log_likelihood(
@@ -112,10 +122,17 @@ class CompressedEstimator(HasPosterior):
         Raises
         ------
         ConfigError
-            If a label that varies is no target: it would have to be integrated out.
+            If a label that varies is no target: it would have to be integrated out; of a star that
+            moves, its velocity.
         DataError
             If a draw lies outside the prior.
         """
+        if isinstance(self.axes, MovingAxes):
+            raise ConfigError(
+                "importance weights need the likelihood of every label, and this model's stars "
+                "move by velocities that are no target; train it on stars at rest, or drop the "
+                "weights"
+            )
         names = self.axes.label_names
         if missing := [n for n in names if n not in self.labels and np.ptp(self.ranges[n]) > 0]:
             raise ConfigError(
@@ -135,12 +152,12 @@ class CompressedEstimator(HasPosterior):
         return self.likelihood.log_likelihood(forms, full, self.axes, self.ranges["mag"])
 
     def _completed(
-        self, flux: np.ndarray, error: np.ndarray, bad: np.ndarray
+        self, flux: np.ndarray, error: np.ndarray, bad: np.ndarray, frame: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Coefficients (N_IMPUTED, n_mode) and level of one spectrum with its bad pixels drawn."""
         n_mode = len(self.features.modes)
         numbers = np.random.default_rng(0).standard_normal((N_IMPUTED, 2 * n_mode))
-        seen, level = self.features.complete(flux, error, bad, numbers)
+        seen, level = self.eye.complete(flux, error, bad, frame, numbers)
         return seen, np.full(N_IMPUTED, level)
 
 
@@ -172,11 +189,13 @@ def check_compressed(task: Task) -> None:
             f"model {model!r} draws its stars from a bank: train on a data set that names its "
             f"bank, or fit a ForwardView(view, Forward(bank, ranges))"
         )
-    if moving := [name for name in SOMETIMES if any(forward.ranges.get(name, (0.0, 0.0)))]:
+    if any(forward.ranges.get(DUST, (0.0, 0.0))):
         raise ConfigError(
-            f"model {model!r} knows stars at rest and without dust, but the data have "
-            f"{', '.join(moving)}; train a network, e.g. --model specvit_tiny"
+            f"model {model!r} knows stars without dust, but the data have {DUST}; train a network, "
+            "e.g. --model specvit_tiny"
         )
+    if any(forward.ranges.get("rv", (0.0, 0.0))):
+        check_moving(task, forward.bank)
     if forward.drawn_from:
         raise ConfigError(
             f"model {model!r} draws its stars uniformly, but the data's are those of "
@@ -192,6 +211,20 @@ def check_compressed(task: Task) -> None:
         raise DataError(
             f"model {model!r}: the bank's {own.size} pixels are not the data's {wave.size}; "
             f"give the bank the data were made with"
+        )
+
+
+def check_moving(task: Task, bank: Bank) -> None:
+    """Refuse what cannot be drawn of stars that move; ConfigError saying what to do."""
+    if bank.velocity is None:
+        raise ConfigError(
+            f"model {task.model!r}: the stars move, and this bank has no velocity tables; render "
+            "it with 'specsim bank --velocity-step 10'"
+        )
+    if task.recipe.compression == "moped":
+        raise ConfigError(
+            f"model {task.model!r}: moped has no score for the velocity of stars that move; drop "
+            "--set compression=moped"
         )
 
 
@@ -238,8 +271,13 @@ def load_compressed(
             features.weight, features.modes, *(weights[f"likelihood.{name}"] for name in OWN)
         )
         names = tuple(name for name in LABELS if f"axes.{name}" in weights)
-        axes = SplineAxes(names, tuple(weights[f"axes.{name}"] for name in names), card["degree"])
-        eye = Eye.from_tensors(weights, labels, ranges, axes, likelihood.node_modes)
+        axes: SplineAxes | MovingAxes = SplineAxes(
+            names, tuple(weights[f"axes.{name}"] for name in names), card["degree"]
+        )
+        if "frames.velocities" in weights:
+            axes = MovingAxes(axes, RESIDUAL)
+        spans = ranges | {"rv": (-RESIDUAL, RESIDUAL)}
+        eye = Eye.from_tensors(weights, labels, spans, axes, likelihood.node_modes)
         network = build_network(eye.n_input, len(labels), recipe)
         own = {n: torch.from_numpy(v) for n, v in weights.items() if n.startswith(NETWORK_PARTS)}
         network.load_state_dict(own)

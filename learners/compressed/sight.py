@@ -6,15 +6,17 @@ posterior in those coordinates, where that of a bright star is nearly a standard
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import nn
 
+from starsmith.fisher.posterior.compression import without_band
 from starsmith.fisher.posterior.local_model import LocalFit, LocalModel
-from starsmith.fisher.posterior.spline_cells import SplineAxes
+from starsmith.fisher.posterior.spline_cells import MovingAxes, SplineAxes
 from starsmith.learners.compressed.features import Features
+from starsmith.learners.compressed.moving import Moving
 
 __all__ = ["Eye", "Sight", "build_guess"]
 
@@ -70,6 +72,8 @@ class Eye:
         Where there is a ``guess``.
     columns : tuple of int
         Targets among the labels that vary.
+    moving : Moving, optional
+        Of stars that move.
     """
 
     features: Features
@@ -77,6 +81,7 @@ class Eye:
     guess: nn.Module | None = None
     local: LocalModel | None = None
     columns: tuple[int, ...] = ()
+    moving: Moving | None = None
 
     @property
     def n_input(self) -> int:
@@ -96,6 +101,8 @@ class Eye:
         if self.guess is not None and self.local is not None:
             found |= {f"guess.{n}": v.numpy() for n, v in self.guess.state_dict().items()}
             found |= {"local.edges": self.local.edges, "local.whiten": self.local.whiten}
+        if self.moving is not None:
+            found |= self.moving.tensors()
         return found
 
     @classmethod
@@ -104,7 +111,7 @@ class Eye:
         tensors: dict[str, np.ndarray],
         labels: tuple[str, ...],
         ranges: Mapping[str, tuple[float, float]],
-        axes: SplineAxes,
+        axes: SplineAxes | MovingAxes,
         node_modes: np.ndarray,
     ) -> "Eye":
         """Inverse of `tensors`; other names are ignored.
@@ -115,26 +122,68 @@ class Eye:
         labels : tuple of str
             Targets.
         ranges : mapping of str to (min, max)
-            The prior's.
-        axes : SplineAxes
+            Of the labels along the axes.
+        axes : SplineAxes or MovingAxes
             Of the bank.
-        node_modes : float32 array, shape (n_node, n_mode + 1)
+        node_modes : float32 array
             See `Compression`.
         """
         features = Features.from_tensors(tensors)
         if "local.edges" not in tensors:
             return cls(features, len(labels))
         low, high = np.array([ranges[name] for name in axes.label_names], dtype=np.float64).T
-        local = LocalModel(
-            axes, low, high, node_modes[:, :-1], tensors["local.edges"], tensors["local.whiten"]
-        )
+        shapes = without_band(node_modes, len(features.modes))
+        local = LocalModel(axes, low, high, shapes, tensors["local.edges"], tensors["local.whiten"])
         guess = build_guess(features.n_input, len(local.varying))
         own = {n.removeprefix("guess."): v for n, v in tensors.items() if n.startswith("guess.")}
         guess.load_state_dict({name: torch.from_numpy(value) for name, value in own.items()})
         columns = tuple(local.varying.index(name) for name in labels)
-        return cls(features, len(labels), guess.eval(), local, columns)
+        moving = Moving.from_tensors(tensors)
+        return cls(features, len(labels), guess.eval(), local, columns, moving)
 
-    def see(self, seen: np.ndarray, level: np.ndarray) -> Sight:
+    def project(
+        self, flux: np.ndarray, error: np.ndarray, bad: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Coefficients and level of spectra, and the frame that each is seen in.
+
+        Parameters
+        ----------
+        flux, error : float32 arrays, shape (n_spec, n_wave)
+            See `Features.project`.
+        bad : bool array, shape (n_spec, n_wave), optional
+            Pixels whose flux is 0 because nothing is known of it.
+
+        Returns
+        -------
+        seen : float32 array, shape (n_spec, n_mode)
+            Meaningless of a spectrum with bad pixels; see `complete`.
+        level : float32 array, shape (n_spec,)
+        frame : int64 array, shape (n_spec,)
+        """
+        if self.moving is None:
+            return *self.features.project(flux, error), np.zeros(len(flux), dtype=np.int64)
+        weight = self.features.weight.astype(np.float32)
+        value, level = flux * weight, np.square(error * weight).mean(axis=1)
+        none = np.zeros(flux.shape, dtype=bool)
+        frame = self.moving.find(value, level, none if bad is None else bad)
+        return self.moving.coefficients(value, frame), level, frame
+
+    def complete(
+        self,
+        flux: np.ndarray,
+        error: np.ndarray,
+        bad: np.ndarray,
+        frame: int,
+        numbers: np.ndarray,
+    ) -> tuple[np.ndarray, float]:
+        """Coefficients of one spectrum in its frame, bad pixels drawn; see `Features.complete`."""
+        if self.moving is None:
+            return self.features.complete(flux, error, bad, numbers)
+        rows = self.moving.frames.rows(frame)
+        seen, level = replace(self.features, modes=rows).complete(flux, error, bad, numbers)
+        return np.linalg.solve(rows @ rows.T, seen.T).T, level
+
+    def see(self, seen: np.ndarray, level: np.ndarray, frame: np.ndarray) -> Sight:
         """Sight of spectra.
 
         Parameters
@@ -143,6 +192,8 @@ class Eye:
             Observed coefficients z.
         level : float array, shape (n_spec,)
             Mean over pixels of w² e².
+        frame : int64 array, shape (n_spec,)
+            Number of the frame each is seen in.
         """
         numbers = torch.from_numpy(self.features.of(seen, level))
         if self.guess is None or self.local is None:
@@ -151,8 +202,8 @@ class Eye:
             return Sight(numbers, torch.full(shape, 0.5), eye)
         with torch.no_grad():
             guessed = self.guess(numbers).numpy() + 0.5
-        guessed = np.clip(self.local.fit(seen, level, guessed).place, 0.0, 1.0)
-        found = self.local.fit(seen, level, guessed).marginal(list(self.columns))
+        guessed = np.clip(self.local.fit(seen, level, guessed, frame).place, 0.0, 1.0)
+        found = self.local.fit(seen, level, guessed, frame).marginal(list(self.columns))
         told = torch.from_numpy(_told(found, guessed[:, list(self.columns)]))
         return Sight(
             torch.cat([numbers, told], dim=1),

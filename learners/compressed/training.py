@@ -15,11 +15,25 @@ from starsmith.data_contract.dataset.training import TrainingSplit
 from starsmith.data_contract.errors import DivergedError
 from starsmith.data_contract.files.atomic import write_text
 from starsmith.fisher.posterior.basis_likelihood import BasisLikelihood
-from starsmith.fisher.posterior.compressed_draws import BasisNoise, build_noise, draw_compressed
-from starsmith.fisher.posterior.compression import SAMPLE, Compression, build_compression
+from starsmith.fisher.posterior.compressed_draws import (
+    BLOCK,
+    BasisNoise,
+    DrawnStars,
+    build_frame_noise,
+    build_noise,
+    draw_compressed,
+)
+from starsmith.fisher.posterior.compression import (
+    SAMPLE,
+    Compression,
+    build_compression,
+    residual_prior,
+)
+from starsmith.fisher.posterior.frames import Frames, frame_velocities
 from starsmith.fisher.posterior.local_model import LocalModel
 from starsmith.fisher.stars import prior_of
 from starsmith.learners.compressed.features import Features
+from starsmith.learners.compressed.moving import Moving
 from starsmith.learners.compressed.network import CompressedNetwork, build_network
 from starsmith.learners.compressed.posterior import Box
 from starsmith.learners.compressed.sight import Eye, Sight, build_guess
@@ -69,20 +83,24 @@ class Source:
     ----------
     forward : Forward
     compression : Compression
-    noise : BasisNoise
+    noise : tuple of BasisNoise
+        Of every frame; one of stars at rest.
     features : Features
     local : LocalModel
     box : Box
         Range of every label that varies.
+    moving : Moving, optional
+        Of stars that move.
     recipe : CompressedRecipe
     """
 
     forward: Forward
     compression: Compression
-    noise: BasisNoise
+    noise: tuple[BasisNoise, ...]
     features: Features
     local: LocalModel
     box: Box
+    moving: Moving | None
     recipe: CompressedRecipe
 
     @classmethod
@@ -92,10 +110,17 @@ class Source:
         compression = build_compression(
             bank, prior, recipe.n_mode, recipe.compression, forward.noise, recipe.seed
         )
-        noise = build_noise(bank, prior, compression, forward.noise, recipe.seed)
-        some = range(SAMPLE, SAMPLE + N_SCALE)
+        frames = None
+        if any(span := prior.ranges.get("rv", (0.0, 0.0))):
+            frames = Frames(
+                frame_velocities(span), bank.wave, compression.weight, compression.modes
+            )
+            noise = build_frame_noise(bank, prior, compression, frames, forward.noise, recipe.seed)
+        else:
+            noise = (build_noise(bank, prior, compression, forward.noise, recipe.seed),)
+        some = range(SAMPLE, SAMPLE + max(N_SCALE, BLOCK * len(noise)))
         stars = draw_compressed(bank, prior, compression, noise, some, recipe.seed)
-        local = LocalModel.measure(bank, dict(forward.ranges), compression, noise, stars)
+        local = LocalModel.measure(residual_prior(prior).ranges, compression, noise, stars)
         varies = local.high > local.low
         return cls(
             forward=forward,
@@ -104,6 +129,7 @@ class Source:
             features=Features.measure(compression, stars.noiseless),
             local=local,
             box=Box(local.low[varies], local.high[varies]),
+            moving=None if frames is None else at_rest(frames, compression, stars),
             recipe=recipe,
         )
 
@@ -119,7 +145,8 @@ class Source:
             self.recipe.seed,
             n_noise,
         )
-        sight = eye.see(stars.coefficients.reshape(n * n_noise, -1), stars.level.ravel())
+        frame = np.repeat(stars.frame, n_noise)
+        sight = eye.see(stars.coefficients.reshape(n * n_noise, -1), stars.level.ravel(), frame)
         labels = stars.labels[:, self.local.high > self.local.low]
         place = torch.from_numpy(self.box.place(labels).astype(np.float32))
         return sight, place.repeat_interleave(n_noise, dim=0)
@@ -132,6 +159,14 @@ class Source:
                 ready, number = coming.result(), number + 1
                 coming = other.submit(self.round, number, eye)
                 yield ready
+
+
+def at_rest(frames: Frames, compression: Compression, stars: DrawnStars) -> Moving:
+    """Measure what drawn stars look like in the frame where they are at rest."""
+    labels = stars.labels.copy()
+    labels[:, -1] = 0.0
+    still = Features.measure(compression, compression.templates(labels, stars.mag))
+    return Moving(frames, still.centre, still.covariance)
 
 
 def train_network(task: Task, forward: Forward, started: float) -> Trained:
@@ -184,7 +219,7 @@ def train_network(task: Task, forward: Forward, started: float) -> Trained:
             break
     write_text(task.out / METRICS, "".join(json.dumps(row) + "\n" for row in rows))
     network.load_state_dict(best[1])
-    likelihood = BasisLikelihood.of(source.compression, source.noise)
+    likelihood = BasisLikelihood.of(source.compression, source.noise[0])
     return Trained(network.eval(), eye, box, best[0], number, likelihood)
 
 
@@ -217,7 +252,8 @@ def open_eye(source: Source, labels: tuple[str, ...]) -> tuple[Eye, int]:
             recipe,
             (number / n_round, (number + 1) / n_round),
         )
-    return Eye(source.features, len(labels), guess.eval(), source.local, columns), n_round
+    eye = Eye(source.features, len(labels), guess.eval(), source.local, columns, source.moving)
+    return eye, n_round
 
 
 def fitting_rounds(seconds: float, started: float, first: float) -> int:
@@ -280,15 +316,13 @@ def one_cycle(done: float) -> float:
 
 def observed(split: TrainingSplit, eye: Eye) -> Sight:
     """Sight of a split's spectra under their noise of record."""
-    seen, level = [], []
+    parts = []
     for rows in iterate_blocks(len(split)):
         spectra = split.observe(rows)
         assert spectra.error is not None  # views of data sets have one
-        for parts, part in zip(
-            (seen, level), eye.features.project(spectra.flux, spectra.error), strict=True
-        ):
-            parts.append(part)
-    return eye.see(np.concatenate(seen), np.concatenate(level))
+        parts.append(eye.project(spectra.flux, spectra.error))
+    seen, level, frame = map(np.concatenate, zip(*parts, strict=True))
+    return eye.see(seen, level, frame)
 
 
 def score(value: np.ndarray, truth: np.ndarray, labels: tuple[str, ...]) -> dict:

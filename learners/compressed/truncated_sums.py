@@ -13,6 +13,7 @@ __all__ = ["fill_cumulative", "fill_moments", "fill_quantiles"]
 
 N_STEP = 60  # at most: bisections reach 1e-18
 NEAR = 1e-5  # of a probability
+LAST = 2e-3  # of a probability: from here one of Newton's steps ends near enough
 FAR = 30.0  # σ beyond which a truncated normal is an exponential
 ROOT_HALF, ROOT_TWO_PI = math.sqrt(0.5), math.sqrt(2.0 * math.pi)
 TURNED, START, BELOW, MASS = range(4)  # what is known of each truncated normal
@@ -160,4 +161,6 @@ def fill_quantiles(out, levels, edges, share, low, scale):
                     u -= apart / max(slope, 1e-300)
                     if not bottom < u < top:
                         u = 0.5 * (bottom + top)
+                    elif abs(apart) < LAST:
+                        break
                 out[i, m, k] = u

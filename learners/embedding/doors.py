@@ -178,9 +178,9 @@ def door_of(predictor: Predictor) -> Door:
 
             if error is None:
                 raise DataError("compressed weighs pixels by their error; the spectra have none")
-            seen, level = estimator.features.project(flux, error.astype(np.float32))
+            seen = estimator.eye.project(flux, error.astype(np.float32))
             with torch.no_grad():
-                return estimator.network(estimator.eye.see(seen, level).numbers).numpy()
+                return estimator.network(estimator.eye.see(*seen).numbers).numpy()
 
         return Door(hidden, f"{name}, hidden layer", predictor.wave)
     if not kind_of(model).is_network:

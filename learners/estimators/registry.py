@@ -15,7 +15,7 @@ from starsmith.data_contract.dataset.schema import DatasetHeader
 from starsmith.data_contract.dataset.training import TrainingView
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.noise.view import CALCULATOR, NoiseModel
-from starsmith.data_contract.quantities import SOMETIMES
+from starsmith.data_contract.quantities import DUST
 from starsmith.learners.recipe import register_recipe
 
 if TYPE_CHECKING:
@@ -86,10 +86,10 @@ def default_model(header: DatasetHeader) -> str:
         Of the data set.
     """
     config = header.config
-    moving = any(any(header.prior.get(name, ())) for name in SOMETIMES)
+    dusty = any(header.prior.get(DUST, ()))
     odd = header.population or config.get("preset") or any(header.noise_terms.active("refusal"))
     at_hand = Path(config["bank"]).exists() if config.get("bank") else "grid" in config
-    return "compressed" if at_hand and not moving and not odd else "specvit_tiny"
+    return "compressed" if at_hand and not dusty and not odd else "specvit_tiny"
 
 
 def with_forward(

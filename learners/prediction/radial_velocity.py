@@ -138,7 +138,7 @@ class VelocityMeter:
     @classmethod
     def of(cls, statistics: Statistics, estimator: Any) -> "VelocityMeter":
         """Meter of a model: by the stars of its bank where it knows them, else its training set."""
-        features = getattr(estimator, "features", None)
+        features = getattr(estimator, "stars_at_rest", None)
         if features is None:
             return cls(statistics)
         modes = features.modes / features.weight

@@ -17,9 +17,7 @@ def measured(toy_bank):
     compression = build_compression(toy_bank, PRIOR, 12)
     noise = build_noise(toy_bank, PRIOR, compression, n_condition=64)
     draw = (toy_bank, PRIOR, compression, noise)
-    local = LocalModel.measure(
-        toy_bank, dict(PRIOR.ranges), *draw[2:], draw_compressed(*draw, range(600))
-    )
+    local = LocalModel.measure(dict(PRIOR.ranges), *draw[2:], draw_compressed(*draw, range(600)))
     stars = draw_compressed(*draw, range(5000, 6000))
     return local, stars, (stars.labels - local.low) / (local.high - local.low)
 

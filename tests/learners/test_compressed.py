@@ -257,8 +257,15 @@ def test_training_twice_gives_the_same_weights(view, tmp_path):
 
 def test_what_cannot_be_drawn_is_refused_before_anything_is_written(view, toy_bank, tmp_path):
     moving = Forward(toy_bank, dict(PRIOR.ranges) | {"rv": (-100.0, 100.0)})
+    dusty = Forward(toy_bank, dict(PRIOR.ranges) | {"ebv": (0.0, 0.3)})
     table = Forward(toy_bank, dict(PRIOR.ranges), drawn_from="stars.ecsv")
-    for forward, words in ((moving, "at rest"), (table, "stars.ecsv"), (None, "draws its stars")):
+    cases = (
+        (moving, "velocity tables"),
+        (dusty, "without dust"),
+        (table, "stars.ecsv"),
+        (None, "draws its stars"),
+    )
+    for forward, words in cases:
         given = ForwardView(view.view, forward) if forward else view.view
         with pytest.raises(ConfigError, match=words):
             fit("compressed", given, "logg", RECIPE, tmp_path / "no")
