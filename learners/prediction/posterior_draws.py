@@ -223,8 +223,10 @@ def has_posterior(predictor: Predictor) -> bool:
 
 
 def weighs(predictor: Predictor) -> bool:
-    """Whether every label that varies is among the targets, as importance weights need."""
+    """Whether all that varies is among the targets, as importance weights need; no velocity is."""
     ranges = predictor.card.get("ranges", {})
+    if any(ranges.get("rv", (0.0, 0.0))):
+        return False
     varied = [n for n in LABELS if n in ranges and ranges[n][1] > ranges[n][0]]
     known = hasattr(predictor.estimator, "log_likelihood")
     return known and set(varied) <= set(predictor.labels)
@@ -241,5 +243,5 @@ def no_posterior(model: str) -> str:
     """What is said of a model whose head knows no posterior."""
     return (
         f"model {model!r} has no posterior to draw from; train one that has: "
-        "speclearn train DATA --model compressed --set head=mixture"
+        "speclearn train DATA --model compressed"
     )

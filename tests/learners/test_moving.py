@@ -14,7 +14,7 @@ from starsmith.fisher.posterior.compression import build_compression
 from starsmith.fisher.posterior.frames import STEP, Frames, frame_velocities
 from starsmith.learners import fit, load_checkpoint
 from starsmith.learners.estimators.registry import Forward, ForwardView
-from starsmith.learners.prediction.posterior_draws import draw_posterior
+from starsmith.learners.prediction.posterior_draws import draw_posterior, weighs
 from starsmith.learners.recipe import CompressedRecipe
 from starsmith.simulator.generation.generate import write_dataset
 from starsmith.simulator.observe import draw_stars
@@ -163,3 +163,4 @@ def test_a_model_of_moving_stars_says_what_it_is(models):
     assert drawn.value.shape == (3, 100, 2)
     with pytest.raises(ConfigError, match="move by velocities"):
         draw_posterior(model, seen, 100)
+    assert not weighs(model)
