@@ -16,6 +16,7 @@ from starsmith.data_contract.dataset.plan import Shard
 from starsmith.data_contract.dataset.shards import open_run
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.outside import read_json
+from starsmith.data_contract.in_threads import in_threads
 
 __all__ = ["FileCheck", "Finding", "check_files", "owner_of"]
 
@@ -88,7 +89,9 @@ def check_files(path: Path) -> FileCheck:
     except DataError as problem:
         findings.append(Finding("", str(problem)))
     records = manifest.files if manifest else _sidecar_records(path)
-    found = {name: _record(path / name, records.get(name)) for name in dataset_files(path)}
+    names = [*dataset_files(path)]
+    hashes = in_threads(lambda name: _record(path / name, records.get(name)), names)
+    found = dict(zip(names, hashes, strict=True))
     findings += _differences(path, records, found)
     if manifest:
         strangers = sorted(set(found) - set(records))

@@ -33,7 +33,7 @@ def difference(
     ``columns`` are all that were made of the shard's rows.
     """
     try:
-        stored = read_column(path, header, shard, name)
+        (stored,) = read_column(path, header, shard, name)
     except DataError:
         return np.inf
     made = as_stored(header, shard.split, name, columns)

@@ -20,8 +20,8 @@ from starsmith.data_contract.dataset.schema import (
 from starsmith.data_contract.dataset.shards import RUN_FILE, Shard, open_run, plan_shards
 from starsmith.data_contract.dataset.split import read_draws
 from starsmith.data_contract.dataset.split_columns import (
+    INFINITE,
     check_column,
-    is_rounded,
     open_column,
     read_rows,
     row_blocks,
@@ -31,12 +31,15 @@ from starsmith.data_contract.differing_keys import differing_keys
 from starsmith.data_contract.errors import ContractError, DataError
 from starsmith.data_contract.files.outside import read_json
 from starsmith.data_contract.files.zarr_groups import open_group
+from starsmith.data_contract.in_threads import in_threads
+from starsmith.data_contract.kernels.rounding import FLOAT32_MANTISSA_BITS, bits_used
 from starsmith.data_contract.noise.view import signal_to_noise
 from starsmith.data_contract.quantities import CONDITIONS, UNITS
 from starsmith.data_contract.random import DrawKey
 
 __all__ = ["Report", "check_contents", "fingerprint_blocks", "fingerprints", "verify_dataset"]
 
+READ_ROWS = 512  # of spectra decoded at a time: memory that is used again
 SNR_ROWS = 16  # of each shard
 SNR_TOLERANCE = 1e-3  # relative; S/N is float32 arithmetic that machines may order differently
 
@@ -199,29 +202,41 @@ def _value_problems(
     path: Path, split: str, header: DatasetHeader, columns: list[Column], damaged: set[str]
 ) -> Iterator[Finding]:
     unwritten = 0
-    for shard in plan_shards({split: header.counts[split]}, header.shard_rows):
-        files = {column.name: shard.files(header)[column.name] for column in columns}
-        lost = _unrecorded_losses(path, header, shard, files, damaged)
-        if len(lost) == len(columns):
+    names = [column.name for column in columns]
+    plan = plan_shards({split: header.counts[split]}, header.shard_rows)
+    looked_at = in_threads(lambda shard: _read_shard(path, header, shard, names, damaged), plan)
+    for shard, found in zip(plan, looked_at, strict=True):
+        if found is None:
             unwritten += 1
             continue
-        if lost:
-            yield Finding(shard.name, f"is not complete: {', '.join(lost)} missing")
-            continue
-        intact = [name for name, file in files.items() if file not in damaged]
-        try:
-            values = {name: read_column(path, header, shard, name) for name in intact}
-        except DataError as problem:
-            yield Finding(shard.name, str(problem))
-            continue
-        for text in _shard_problems(header, shard, values):
-            yield Finding(shard.name, text)
-        if len(intact) == len(header.columns):
-            few = {name: column[:SNR_ROWS] for name, column in values.items()}
-            for text in _recomputed_problems(header, shard, few):
-                yield Finding(shard.name, text)
+        texts, few = found
+        if len(few) == len(header.columns):  # kernels of the noise are for one thread
+            texts += _recomputed_problems(header, shard, few)
+        yield from (Finding(shard.name, text) for text in texts)
     if unwritten:
         yield Finding("", f"split {split}: {unwritten} shard(s) are not written yet")
+
+
+def _read_shard(
+    path: Path, header: DatasetHeader, shard: Shard, names: list[str], damaged: set[str]
+) -> tuple[list[str], dict[str, np.ndarray]] | None:
+    """What is wrong with the intact columns of a shard, and some rows of them; None without any."""
+    files = {name: shard.files(header)[name] for name in names}
+    lost = _unrecorded_losses(path, header, shard, files, damaged)
+    if len(lost) == len(files):
+        return None
+    if lost:
+        return [f"is not complete: {', '.join(lost)} missing"], {}
+    texts, few = {}, {}
+    for name in (name for name, file in files.items() if file not in damaged):
+        try:
+            at_once = READ_ROWS if len(header.columns[name].dims) > 1 else None
+            for values in read_column(path, header, shard, name, at_once):
+                texts |= dict.fromkeys(_column_problems(header, shard, name, values))
+                few.setdefault(name, values[:SNR_ROWS].copy())
+        except DataError as problem:
+            return [*texts, str(problem)], {}
+    return [*texts], few
 
 
 def _unrecorded_losses(
@@ -236,24 +251,30 @@ def _unrecorded_losses(
     ]
 
 
-def _shard_problems(
-    header: DatasetHeader, shard: Shard, values: dict[str, np.ndarray]
+def _column_problems(
+    header: DatasetHeader, shard: Shard, name: str, value: np.ndarray
 ) -> Iterator[str]:
-    for name, value in values.items():
-        if not header.columns[name].may_lack and not np.isfinite(value).all():
+    """What breaks the schema in some rows of a column, or in all of them."""
+    if value.dtype == np.float32:
+        used, largest = bits_used(value.view(np.uint32).ravel())
+        if largest >= INFINITE:
             yield f"{name} holds NaN or infinity"
-            continue
-        low, high = header.prior.get(name, (-np.inf, np.inf))
-        declared = name in header.prior  # spectra have no range, and are most of the numbers
-        if declared and (outside := int(((value < low) | (value > high)).sum())):
-            span = f"{value.min():g}..{value.max():g}"
-            yield f"{name} {span} leaves the declared {low:g}..{high:g} in {outside} row(s)"
-        if name == "index" and not np.array_equal(value, np.arange(shard.start, shard.stop)):
-            yield f"index does not run from {shard.start} to {shard.stop - 1}"
+            return
         if name == "error" and value.min() <= 0:
             yield "error is not positive everywhere"
-        if value.dtype == np.float32 and not is_rounded(value, header.kept_bits(name)):
+        if used & ((1 << (FLOAT32_MANTISSA_BITS - header.kept_bits(name))) - 1):
             yield f"{name} is not rounded to the declared {header.kept_bits(name)} bits"
+        return
+    if not header.columns[name].may_lack and not np.isfinite(value).all():
+        yield f"{name} holds NaN or infinity"
+        return
+    low, high = header.prior.get(name, (-np.inf, np.inf))
+    declared = name in header.prior  # masks have no range, and are most of the numbers
+    if declared and (outside := int(((value < low) | (value > high)).sum())):
+        span = f"{value.min():g}..{value.max():g}"
+        yield f"{name} {span} leaves the declared {low:g}..{high:g} in {outside} row(s)"
+    if name == "index" and not np.array_equal(value, np.arange(shard.start, shard.stop)):
+        yield f"index does not run from {shard.start} to {shard.stop - 1}"
 
 
 def _recomputed_problems(

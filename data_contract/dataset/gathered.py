@@ -118,11 +118,28 @@ def has_columns(path: Path, header: DatasetHeader, shard: Shard, sizes: list[int
     return all((path / file).exists() for file in {*shard.files(header).values()} - own)
 
 
-def read_column(path: Path, header: DatasetHeader, shard: Shard, name: str) -> np.ndarray:
-    """One column of a shard, of a dataset finished or not; DataError where it is damaged."""
+def read_column(
+    path: Path, header: DatasetHeader, shard: Shard, name: str, n_rows: int | None = None
+) -> Iterator[np.ndarray]:
+    """One column of a shard, of a dataset finished or not, ``n_rows`` at a time.
+
+    Raises
+    ------
+    DataError
+        If it is damaged.
+    """
+    if name in header.gathered and (path / shard.piece).exists():
+        yield _read_piece(path, header, shard, name)
+        return
     layout = open_column(path, shard.split, name)
-    if name not in header.gathered or not (path / shard.piece).exists():
-        return read_rows(layout, slice(shard.start, shard.stop))
+    for start in range(shard.start, shard.stop, n_rows or header.shard_rows):
+        yield read_rows(
+            layout, slice(start, min(start + (n_rows or header.shard_rows), shard.stop))
+        )
+
+
+def _read_piece(path: Path, header: DatasetHeader, shard: Shard, name: str) -> np.ndarray:
+    layout = open_column(path, shard.split, name)
     chunk = _stored_chunk(path, header, shard, name)
     try:
         if chunk is None:

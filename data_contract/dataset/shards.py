@@ -38,6 +38,7 @@ from starsmith.data_contract.dataset.schema import (
 from starsmith.data_contract.dataset.split_columns import (
     chunk_file,
     create_column,
+    is_finite,
     write_rows,
 )
 from starsmith.data_contract.dataset.stored_spectra import as_stored
@@ -217,7 +218,7 @@ def _column_problems(header: DatasetHeader, shard: Shard, columns: Mapping[str, 
         shape = (shard.stop - shard.start, *header.columns[name].width(header.wave.size))
         if values.shape != shape:
             yield f"{name} has shape {values.shape}, expected {shape}"
-        elif not header.columns[name].may_lack and not np.isfinite(values).all():
+        elif not header.columns[name].may_lack and not is_finite(values):
             yield f"{name} holds NaN or infinity"
         elif name == "index" and not np.array_equal(values, np.arange(shard.start, shard.stop)):
             yield f"index does not run from {shard.start} to {shard.stop - 1}"

@@ -20,7 +20,11 @@ from starsmith.data_contract.files.zarr_check import (
     ArrayLayout,
     array_layout,
 )
-from starsmith.data_contract.kernels.rounding import FLOAT32_MANTISSA_BITS, round_mantissa
+from starsmith.data_contract.kernels.rounding import (
+    FLOAT32_MANTISSA_BITS,
+    bits_used,
+    round_mantissa,
+)
 from starsmith.data_contract.quantities import UNITS
 
 __all__ = [
@@ -28,6 +32,7 @@ __all__ = [
     "chunk_file",
     "codec_of",
     "create_column",
+    "is_finite",
     "is_rounded",
     "open_column",
     "read_blocks",
@@ -37,6 +42,7 @@ __all__ = [
     "write_rows",
 ]
 
+INFINITE = 0x7F800000  # bits of a float32
 Width = tuple[int, ...]
 
 BLOCK_ROWS = 2**20  # of numbers read at a time: data sets may be larger than the memory
@@ -220,5 +226,15 @@ def rounded(spectra: np.ndarray, keep_bits: int) -> np.ndarray:
 def is_rounded(spectra: np.ndarray, keep_bits: int) -> bool:
     """True if no float32 number needs more than ``keep_bits`` mantissa bits."""
     dropped = np.uint32((1 << (FLOAT32_MANTISSA_BITS - keep_bits)) - 1)
-    bits = np.ascontiguousarray(spectra, dtype=np.float32).view(np.uint32)
-    return not np.bitwise_or.reduce(bits, axis=None) & dropped
+    return not bits_used(_words(spectra))[0] & dropped
+
+
+def is_finite(values: np.ndarray) -> bool:
+    """True if no number is NaN or infinite."""
+    if values.dtype != np.float32:
+        return bool(np.isfinite(values).all())
+    return bits_used(_words(values))[1] < INFINITE
+
+
+def _words(spectra: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(spectra, dtype=np.float32).view(np.uint32).ravel()

@@ -114,6 +114,8 @@ def _read_file(layout: ArrayLayout, place: Place, out: np.ndarray, start: int, w
         return
     with file.open("rb") as stream:
         for at, offset, length in _chunks(layout, stream, n_bytes, corner):
+            if layout.shape and not start - layout.chunks[0] < at[0] < start + len(out):
+                continue
             target, inside = _part(out, at, layout.chunks, start)
             if not target.size:
                 continue

@@ -3,9 +3,25 @@
 import numpy as np
 from numba import njit, prange
 
-__all__ = ["round_mantissa", "round_to_steps"]
+__all__ = ["bits_used", "round_mantissa", "round_to_steps"]
 
 FLOAT32_MANTISSA_BITS = 23
+
+
+@njit(cache=True, nogil=True)
+def bits_used(words):
+    """Bits that any of some float32 numbers uses, and the largest of them without its sign.
+
+    Parameters
+    ----------
+    words : uint32 array, shape (n,)
+        The numbers, viewed as integers.
+    """
+    used, largest = np.uint32(0), np.uint32(0)
+    for word in words:
+        used = np.uint32(used | word)
+        largest = max(largest, np.uint32(word & np.uint32(0x7FFFFFFF)))
+    return used, largest
 
 
 @njit(cache=True, parallel=True)

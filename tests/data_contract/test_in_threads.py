@@ -1,0 +1,14 @@
+"""Threads give results in order, and the first error, as a loop does."""
+
+import pytest
+
+from starsmith.data_contract import in_threads as module
+from starsmith.data_contract.in_threads import in_threads
+
+
+@pytest.mark.parametrize("most", [1, 8])
+def test_results_come_in_order_and_errors_through(most, monkeypatch):
+    monkeypatch.setattr(module, "MOST", most)
+    assert list(in_threads(lambda n: n * n, range(100))) == [n * n for n in range(100)]
+    with pytest.raises(ZeroDivisionError):
+        list(in_threads(lambda n: 1 // (n - 50), range(100)))
