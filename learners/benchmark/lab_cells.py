@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from starsmith.data_contract.dataset.training import TrainingSplit, TrainingView
+from starsmith.data_contract.errors import DivergedError
 from starsmith.data_contract.files.atomic import json_safe, write_text
 from starsmith.data_contract.star_groups import METAL_POOR
 from starsmith.learners.training.network import NetworkEstimator
@@ -103,17 +104,22 @@ def run_cell(
     place : Path
     device : str, optional
     """
-    done = finetune(base, target.view, plan, device=device)
+    rates = _at_rates(plan, base, target, device)
+    done = min(rates, key=lambda each: each.card["model_card"]["metrics"]["val_error"])
     judged = replace(target.view, val=target.test)
     stars = mapped(judged, base.wave, plan.wave_map).val
     labels = tuple(done.card["labels"])
     order = [stars.label_names.index(name) for name in labels]
-    value = predict_view(NetworkEstimator(done.network, base.uncertain), done.statistics, stars)
+    values = [
+        predict_view(NetworkEstimator(each.network, base.uncertain), each.statistics, stars)
+        for each in rates
+    ]
+    value = values[rates.index(done)]
     content = {
         "cell": dict(zip(("g", "n", "strategy", "seed"), cell, strict=True)),
         "target": target.card,
         "rate": done.card["learning_rate"],
-        "trials": done.card["trials"],
+        "trials": [line for each in rates for line in each.card["trials"]],
         "parameters": done.card["parameters"],
         "labels": list(labels),
         "snr": target.snr.tolist(),
@@ -122,6 +128,11 @@ def run_cell(
         "value": value.tolist(),
         "digest": hashlib.sha256(np.ascontiguousarray(value)).hexdigest(),
     }
+    if len(rates) > 1:
+        content["by_rate"] = [
+            {"rate": each.card["trials"][0]["rate"], "value": v.tolist()}
+            for each, v in zip(rates, values, strict=True)
+        ]
     for name, found in (("ceiling", target.ceiling), ("free", target.free)):
         content[name] = None if found is None else found[:, order].tolist()
     if cell[3] == 0 and "m_h" in labels:
@@ -129,6 +140,25 @@ def run_cell(
         content["probes"] = probes_of(done, stars, labels.index("m_h"))
     place.parent.mkdir(exist_ok=True)
     write_text(place, json.dumps(json_safe(content)) + "\n")
+
+
+def _at_rates(plan: Plan, base: Base, target: LabTarget, device: str | None) -> list[Transfer]:
+    """The fine-tuning; of the first seed of scratch one at each learning rate, none that diverged.
+
+    The best of them is what all rates in one fine-tuning come to.
+    """
+    if plan.strategy.name != "scratch" or plan.seed:
+        return [finetune(base, target.view, plan, device=device)]
+    found: list[Transfer] = []
+    problem: DivergedError | None = None
+    for rate in plan.rates:
+        try:
+            found.append(finetune(base, target.view, replace(plan, rates=(rate,)), device=device))
+        except DivergedError as trouble:
+            problem = trouble
+    if problem is not None and not found:
+        raise problem
+    return found
 
 
 def probes_of(done: Transfer, stars: TrainingSplit, column: int) -> Mapping[str, object]:

@@ -37,7 +37,7 @@ def test_all_exhibits_are_written(folder):
                   "Table C3", "LoRA"):  # fmt: skip
         assert any(title in name for name in found["tables"]), title
     for name in ("fig13", "fig2", "fig3", "fig4", "fig5", "figA1", "figA2", "figA3", "figA4",
-                 "figB6", "figD7", "figD8"):  # fmt: skip
+                 "figA5", "figB6", "figD7", "figD8"):  # fmt: skip
         assert any(name in drawn for drawn in found["figures"]), name
     for name in found["figures"]:
         assert (folder / "figures" / f"{name}.png").stat().st_size > 5000
@@ -61,6 +61,17 @@ def test_tables_hold_plain_numbers(folder):
     counts = {row["sample"]: row["ours"] for row in found["Transfer, Table C3: samples"]}
     assert (counts["fine-tuning"], counts["testing"]) == (80, 60)
     assert published()["desi_m_h"]["zero_shot"]["0"] == [0.873, 0.678, 0.833]
+
+
+@pytest.mark.slow
+def test_scratch_keeps_every_rate_and_the_best_is_its_value(folder):
+    """As if all rates had been tried in one fine-tuning."""
+    content = json.loads(cell_file(folder, (1.0, 80, "scratch", 0)).read_text())
+    assert [each["rate"] for each in content["by_rate"]] == [1e-2, 1e-3]
+    best = min(content["trials"], key=lambda line: line["val_error"])["rate"]
+    (value,) = [each["value"] for each in content["by_rate"] if each["rate"] == best]
+    assert value == content["value"]
+    assert len(content["trials"]) == 2
 
 
 @pytest.mark.slow

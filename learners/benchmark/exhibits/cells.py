@@ -27,6 +27,8 @@ class DoneCell:
     columns : dict of str to float64 array, shape (n_test, n_label)
         ``truth``, ``value``, ``ceiling``, ``free``, ``pipeline``; of stars whose labels are known.
     snr : float64 array, shape (n_test,)
+    known : bool array, shape (n_all,)
+        Which of the file's stars these are.
     content : mapping
         The rest of its file.
     """
@@ -38,6 +40,7 @@ class DoneCell:
     labels: tuple[str, ...]
     columns: dict[str, np.ndarray]
     snr: np.ndarray
+    known: np.ndarray
     content: Mapping
 
     @classmethod
@@ -53,6 +56,7 @@ class DoneCell:
             labels=tuple(content["labels"]),
             columns={name: column[known] for name, column in columns.items()},
             snr=snr[known],
+            known=known,
             content=content,
         )
 

@@ -1,6 +1,7 @@
 """Figures of the papers, of our stars: one-to-one, planes, numbers of stars, landscapes, lines."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,6 +43,21 @@ def _panels(cells: CellSet) -> list[DoneCell]:
     """Scratch, zero-shot and the best fine-tuning, those there are."""
     found = [cells.first(name) for name in ("scratch", "zero_shot", cells.best)]
     return [cell for cell in found if cell is not None]
+
+
+def _by_rate(cells: CellSet) -> list[DoneCell]:
+    """Scratch at each of its learning rates, from the lowest; empty where only one was tried."""
+    if (cell := cells.first("scratch")) is None:
+        return []
+    tried = cell.content.get("by_rate", [])
+    return [
+        replace(
+            cell,
+            strategy=f"scratch, rate {each['rate']:g}",
+            columns=cell.columns | {"value": np.array(each["value"])[cell.known]},
+        )
+        for each in sorted(tried, key=lambda each: each["rate"])
+    ]
 
 
 def _told(cell: DoneCell) -> str:
@@ -287,6 +303,9 @@ def figures(cells: CellSet) -> dict[str, Callable[[], "Figure | None"]]:
         "transfer_figA2_plane_by_number": lambda: plane_figure(cells, shown=growing),
         "transfer_figA3_parameters": lambda: parameter_figure(cells),
         "transfer_figA4_rates": lambda: rate_figure(cells),
+        "transfer_figA5_plane_by_rate": lambda: (
+            plane_figure(cells, shown=rates) if (rates := _by_rate(cells)) else None
+        ),
         "transfer_figB6_saliency": lambda: saliency_figure(cells),
         "transfer_figD7_one_to_one_clean": lambda: one_to_one_figure(cells, shown, clean=True),
         "transfer_figD8_plane_clean": lambda: plane_figure(cells, clean=True),

@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 
@@ -152,10 +152,8 @@ def strategy_table(cells: CellSet, label: str) -> list[dict]:
     if cells.has_ceiling:
         cell = cells.first(cells.strategies[0])
         assert cell is not None
-        best = DoneCell(
-            cell.g, 0, "ceiling", 0, cell.labels, cell.columns | {"value": cell.columns["ceiling"]},
-            cell.snr, {},
-        )  # fmt: skip
+        columns = cell.columns | {"value": cell.columns["ceiling"]}
+        best = replace(cell, n=0, strategy="ceiling", columns=columns, content={})
         ours = mean_thirds([best], label)
         rows.append({"strategy": "ceiling", "ours": ours, "published, other stars": "-"})
     return rows
