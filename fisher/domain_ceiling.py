@@ -1,9 +1,9 @@
 """The exact posterior mean of stars of a laboratory's domain: nobody does better in that target.
 
-Data are flux before any standardising, of noise and calibration errors whose law is known. Labels
-are drawn from a Student t about the best fit and weighed by prior and likelihood; calibration
-errors are marginalised exactly, being linear and Gaussian. A second ceiling leaves the continuum
-free.
+Data are flux before any standardising, of noise and errors of calibration and sky whose law is
+known. Labels are drawn from a Student t about the best fit and weighed by prior and likelihood;
+those errors are marginalised exactly, being linear and Gaussian. A second ceiling leaves the
+continuum free.
 """
 
 from dataclasses import dataclass
@@ -51,9 +51,10 @@ class DomainCeiling:
 class _Likelihood:
     """Log likelihood of one star's labels."""
 
-    def __init__(self, domain: Domain, seen: np.ndarray, snr: float, modes: np.ndarray | None):
+    def __init__(self, domain: Domain, seen: np.ndarray, snr: float, modes: np.ndarray):
         self.domain, self.seen, self.snr = domain, seen.astype(np.float64), snr
-        self.modes = modes
+        self.modes, sky = modes, domain.sky_modes
+        self.sky = np.empty((0, self.seen.size)) if sky is None else sky / snr
         mixing = domain.mixing
         self.whiten = None if mixing is None else np.linalg.inv(mixing)
 
@@ -65,25 +66,32 @@ class _Likelihood:
         if self.whiten is not None:
             left = left @ self.whiten.T
         total = -0.5 * np.einsum("ij,ij->i", left, left) - np.log(sigma).sum(axis=1)
-        if self.modes is None:
+        n_mode = len(self.modes) + len(self.sky)
+        if not n_mode:
             return total
-        inner, pull = self._levers(model / sigma, left)
-        factor = np.linalg.cholesky(inner + np.eye(len(self.modes)))
+        inner, pull = self._levers(model, sigma, left)
+        factor = np.linalg.cholesky(inner + np.eye(n_mode))
         solved = np.linalg.solve(factor, pull[:, :, None])[:, :, 0]
         log_det = np.log(np.einsum("ikk->ik", factor)).sum(axis=1)
         return total + 0.5 * np.square(solved).sum(axis=1) - log_det
 
-    def _levers(self, signal: np.ndarray, left: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Products of calibration modes seen by S/N per pixel: with each other, with what is left.
+    def _levers(
+        self, model: np.ndarray, sigma: np.ndarray, left: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Products of whitened error modes: with each other, and with what is left.
 
         Shapes (n_draw, n_mode, n_mode) and (n_draw, n_mode).
         """
-        modes = self.modes
-        if self.whiten is None:
+        modes, signal = self.modes, model / sigma
+        if self.whiten is None and not len(self.sky):
             products = (modes[:, None, :] * modes).reshape(-1, modes.shape[1])
             inner = np.square(signal) @ products.T
             return inner.reshape(-1, len(modes), len(modes)), (signal * left) @ modes.T
-        lever = (signal[:, None, :] * modes) @ self.whiten.T  # (n_draw, n_mode, n_wave)
+        lever = np.concatenate(
+            [signal[:, None, :] * modes, self.sky / sigma[:, None, :]], axis=1
+        )  # (n_draw, n_mode, n_wave)
+        if self.whiten is not None:
+            lever = lever @ self.whiten.T
         return lever @ lever.transpose(0, 2, 1), np.einsum("ikj,ij->ik", lever, left)
 
 
@@ -93,21 +101,23 @@ class _Templates:
     Parameters
     ----------
     domain : Domain
-    modes : float64 array, shape (n_mode, n_wave), optional
-        Calibration errors, left out of the comparison.
+    modes : float64 array, shape (n_mode, n_wave)
+        Of calibration errors; they and those of the sky are left out of the comparison.
     generator : Generator
         Of the templates' labels.
     """
 
-    def __init__(self, domain: Domain, modes: np.ndarray | None, generator: np.random.Generator):
+    def __init__(self, domain: Domain, modes: np.ndarray, generator: np.random.Generator):
         low, high = domain.box
         self.places = generator.uniform(low, high, (N_TEMPLATE, low.size))
         spectra = domain.spectra(self.places) / domain.survey.shape
         self.weight, self.middle = 1.0 / domain.survey.shape, spectra.mean(axis=0)
         spectra -= self.middle
-        if modes is not None:
-            known = np.linalg.qr((modes * self.middle).T)[0]
-            spectra -= (spectra @ known) @ known.T
+        errors = [modes * self.middle]
+        if (sky := domain.sky_modes) is not None:
+            errors.append(sky * self.weight)
+        known = np.linalg.qr(np.concatenate(errors).T)[0]
+        spectra -= (spectra @ known) @ known.T
         self.basis = np.linalg.svd(spectra[:N_BASIS_OF], full_matrices=False)[2][:N_BASIS]
         self.short = spectra @ self.basis.T
 
@@ -134,7 +144,7 @@ def domain_ceiling(domain: Domain, stars: Stars, continuum_free: bool = False) -
     DomainCeiling
     """
     spread = FREE if continuum_free else domain.knobs.flux_calibration
-    modes = domain.modes * spread if spread else None
+    modes = domain.modes[: None if spread else 0] * spread
     templates = _Templates(domain, modes, np.random.default_rng([stars.seed, 43]))
     seen = stars.observe()
     mean, variance = np.empty(stars.labels.shape), np.empty(stars.labels.shape)

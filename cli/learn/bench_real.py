@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["RealOptions", "real"]
 
 STRATEGIES = ("zero_shot", "residual", "lora", "full", "scratch", "linear_probe", "bitfit")
+USUAL_SNR = 100.0  # of library stars
 SPANS = ((3500.0, 7500.0), (-1.0, 6.0), (-5.0, 2.0))
 ABSENT = (
     "skipped: MILES and STELIB are not here; pip download --no-deps sdss-mangadap==4.5.0, and name "
@@ -43,6 +44,10 @@ class RealOptions:
     mask_cores: bool = option(
         is_flag=True,
         help="Leave out the cores of the Ca II triplet, which no model in LTE has right.",
+    )
+    clean: bool = option(
+        is_flag=True,
+        help="Leave errors of flux calibration and sky out of the simulated source.",
     )
     strategy: tuple[str, ...] = option(
         type=click.Choice(STRATEGIES), multiple=True, help="[default: all]"
@@ -143,19 +148,27 @@ def _of_grid(options: RealOptions, files: list[Path]) -> "Trial":
     spans = [grid.axes[name][[0, -1]] for name in LABELS]
     stars = cut(within(read_stars(files, "stelib", RED), spans))
     what = f"{grid.name} grid to STELIB ({RED.name}; stars inside the grid"
-    what += "; cores of Ca II masked)" if options.mask_cores else ")"
+    what += "; cores of Ca II masked" if options.mask_cores else ""
+    what += "; source without errors of calibration and sky)" if options.clean else ")"
     return run_trial("demo", what, source, stars, options.settings(), say, grid.notice)
 
 
 def _simulated(options: RealOptions, grid: object) -> "Sample":
-    """Stars of a grid as the libraries show theirs, with noise of S/N 30 to 300."""
+    """Stars of a grid as the libraries show theirs, with noise of S/N 30 to 300.
+
+    By default they have errors of flux calibration and sky, too.
+    """
     import numpy as np
 
     from starsmith.learners.benchmark.real.stars import LABELS, RED, divide_continuum
     from starsmith.learners.transfer.samples import Sample, white_noise
     from starsmith.simulator.domains.library_stars import library_stars
+    from starsmith.simulator.domains.residuals import with_residuals
 
     labels, flux = library_stars(grid, RED.wave, RED.fwhm, options.n_source, options.seed)
+    if not options.clean:
+        widths = np.full(RED.wave.size, RED.fwhm)
+        flux = with_residuals(flux, RED.wave, widths, USUAL_SNR, options.seed)
     order = [list(grid.axes).index(name) for name in LABELS]
     return Sample(
         wave=RED.wave,

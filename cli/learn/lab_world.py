@@ -71,6 +71,7 @@ class SimulatedWorld:
                 g=g,
                 seed=seed,
                 flux_calibration=suite.flux_calibration,
+                sky=suite.sky,
                 lsf=suite.lsf,
                 label_offset=suite.label_offset,
                 label_scale=suite.label_scale,

@@ -20,7 +20,7 @@ PANELS = {
     **dict.fromkeys(
         ("sky_floor", "telluric_residual", "flux_calibration", "counts", "cosmic_rays"), NOISE
     ),
-    **dict.fromkeys(("seeing_drift", "zenith_drift"), NOISE),
+    **dict.fromkeys(("for_sky", "seeing_drift", "zenith_drift"), NOISE),
     **dict.fromkeys(("out", "plot", "style", "overwrite", "as_json", "exposures"), OUTPUT),
     **dict.fromkeys(("plot_noise", "format", "corner"), OUTPUT),
     **dict.fromkeys(

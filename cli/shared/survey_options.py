@@ -22,15 +22,22 @@ if TYPE_CHECKING:
 
 __all__ = ["NOISE", "OF_SURVEYS", "noise_options", "preset_option", "survey_prior_options"]
 
-NOISE = tuple(switch.name for term in terms.TERMS for switch in term.switches)
-"""Entries of `NoiseModel`, in the order of the help."""
+FOR_SKY = "for_sky"
+NOISE = (FOR_SKY, *(switch.name for term in terms.TERMS for switch in term.switches))
+"""Options of the noise, in the order of the help."""
 
 OF_SURVEYS = tuple(name for name in SOMETIMES if name not in RANGES)
 """Quantities of a star that only simulated surveys draw."""
 
 
 def _switches() -> list[click.Parameter]:
-    return [
+    for_sky = click.Option(
+        ["--for-sky"],
+        is_flag=True,
+        help="Noise for models meant for real spectra: what is left of sky, tellurics and flux "
+        "calibration; terms that are given stay.",
+    )
+    switches = [
         click.Option(
             [switch.option, switch.name],
             type=Named(switch.choices) if switch.choices else float,
@@ -41,12 +48,22 @@ def _switches() -> list[click.Parameter]:
         for term in terms.TERMS
         for switch in term.switches
     ]
+    return [for_sky, *switches]
 
 
 def _noise(entries: dict[str, Any]) -> "NoiseModel":
     from starsmith.data_contract.noise import model
 
-    return model.NoiseModel(**entries)
+    terms_given = dict(entries)
+    if terms_given.pop(FOR_SKY):
+        terms_given |= {name: v for name, v in model.FOR_SKY.items() if not _given(name)}
+    return model.NoiseModel(**terms_given)
+
+
+def _given(name: str) -> bool:
+    """Whether an option was typed or stands in the TOML file."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source is not click.core.ParameterSource.DEFAULT
 
 
 noise_options = OptionGroup("noise", _switches, _noise)

@@ -10,7 +10,7 @@ from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.noise import terms
 from starsmith.data_contract.noise.noise_tables import NoiseTables
 
-__all__ = ["NoiseModel"]
+__all__ = ["FOR_SKY", "NoiseModel"]
 
 Entries: Any = make_dataclass(
     "Entries",
@@ -23,6 +23,10 @@ Entries: Any = make_dataclass(
     kw_only=True,
 )
 """One field per switch of every term."""
+
+
+FOR_SKY = {"sky_floor": "correlated", "telluric_residual": 0.05, "flux_calibration": 0.03}
+"""Entries of noise for models meant for real spectra; sizes are assumed."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,7 +66,7 @@ class LabSuite:
     wave_map : str
     noise : str
         ``fresh`` in every epoch, or ``fixed``.
-    flux_calibration, lsf : float
+    flux_calibration, sky, lsf : float
         Knobs of the target.
     label_offset, label_scale : tuple of float
         Of the pipeline's labels, which networks learn from; see `Knobs`.
@@ -93,6 +93,7 @@ class LabSuite:
     wave_map: str = "interpolate"
     noise: str = "fresh"
     flux_calibration: float = 0.0
+    sky: float = 0.0
     lsf: float = 1.0
     label_offset: tuple[float, ...] = ()
     label_scale: tuple[float, ...] = ()

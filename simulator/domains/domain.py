@@ -10,13 +10,13 @@ import numpy as np
 
 from starsmith.data_contract.errors import ConfigError, GridError
 from starsmith.data_contract.grid.grid_file import GridData
+from starsmith.simulator.domains.residuals import N_CALIBRATION, calibration_modes, sky_modes
 from starsmith.simulator.domains.seen_grid import SeenGrid, see_grid
 from starsmith.simulator.domains.survey import Survey, load_survey
 
 __all__ = ["Domain", "Knobs", "Stars", "build_domain"]
 
 SPLITS = {"train": 0, "val": 1, "test": 2, "source": 3, "source_val": 4}
-N_CALIBRATION = 5  # Legendre polynomials 1..5 of wavelength
 POPULATIONS = ("uniform", "disc", "halo")
 
 
@@ -31,6 +31,8 @@ class Knobs:
     flux_calibration : float
         Standard deviation of each of five Legendre coefficients that flux is multiplied with,
         1 + Σ c_k P_k(wavelength).
+    sky : float
+        Rms over all pixels of what is left of the sky's lines, in units of the usual pixel's noise.
     lsf : float
         Factor on the width of lines.
     label_offset, label_scale : tuple of float
@@ -43,6 +45,7 @@ class Knobs:
 
     g: float = 0.0
     flux_calibration: float = 0.0
+    sky: float = 0.0
     lsf: float = 1.0
     label_offset: tuple[float, ...] = ()
     label_scale: tuple[float, ...] = ()
@@ -50,10 +53,12 @@ class Knobs:
     seed: int = 0
 
     def __post_init__(self):
-        if not (0.0 <= self.g <= 1.0 and 0.0 <= self.flux_calibration < 0.2 and self.lsf >= 1.0):
+        inside = 0.0 <= self.flux_calibration < 0.2 and 0.0 <= self.sky <= 10.0
+        if not (0.0 <= self.g <= 1.0 and inside and self.lsf >= 1.0):
             raise ConfigError(
-                f"domain: g = {self.g}, flux_calibration = {self.flux_calibration}, lsf = "
-                f"{self.lsf}; expected 0..1, 0..0.2 and a factor of 1 or more"
+                f"domain: g = {self.g}, flux_calibration = {self.flux_calibration}, sky = "
+                f"{self.sky}, lsf = {self.lsf}; expected 0..1, 0..0.2, 0..10 and a factor of 1 or "
+                "more"
             )
         if self.population not in POPULATIONS:
             raise ConfigError(
@@ -72,7 +77,7 @@ class Stars:
     pipeline : float64 array, shape (n_spec, n_label)
         Labels as the survey's pipeline gives them.
     model : float64 array, shape (n_spec, n_wave)
-        Noiseless flux, calibration errors in it; its mean without those is 1.
+        Noiseless flux, errors of calibration and sky in it; its mean without those is 1.
     sigma : float64 array, shape (n_spec, n_wave)
         1σ of the noise.
     snr : float64 array, shape (n_spec,)
@@ -139,9 +144,17 @@ class Domain:
     @property
     def modes(self) -> np.ndarray:
         """Legendre polynomials of wavelength that calibration errors are made of, (5, n_wave)."""
-        wave = self.survey.wave
-        place = 2.0 * (wave - wave[0]) / (wave[-1] - wave[0]) - 1.0
-        return np.polynomial.legendre.legvander(place, N_CALIBRATION)[:, 1:].T
+        return calibration_modes(self.survey.wave)
+
+    @property
+    def sky_modes(self) -> np.ndarray | None:
+        """What is left of the sky for each unit of two normal numbers, at S/N 1; None for no sky.
+
+        Shape (2, n_wave), in units of a star's mean flux.
+        """
+        if not self.knobs.sky:
+            return None
+        return self.knobs.sky / np.sqrt(2.0) * sky_modes(self.survey.wave, self.survey.fwhm)
 
     @property
     def mixing(self) -> np.ndarray | None:
@@ -195,6 +208,10 @@ class Domain:
             snr[star] = np.exp(draw.uniform(low, high))
             calibration[star] = draw.standard_normal(N_CALIBRATION)
         model = plain * (1.0 + self.knobs.flux_calibration * calibration @ self.modes)
+        if (sky := self.sky_modes) is not None:
+            keys = [[self.knobs.seed, 45, SPLITS[split], star] for star in range(n)]
+            left = [np.random.default_rng(key).standard_normal(2) for key in keys]
+            model += np.array(left) @ sky / snr[:, None]
         return Stars(
             labels=labels,
             pipeline=self._pipeline(labels),

@@ -9,6 +9,7 @@ from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.files.outside import read_toml
 from starsmith.data_contract.grid.grid_file import GridData
 from starsmith.simulator.domains.domain import Domain, Knobs, build_domain
+from starsmith.simulator.domains.residuals import FOR_SKY
 from starsmith.simulator.domains.second_physics import (
     LAB_AXES,
     Physics,
@@ -22,6 +23,7 @@ __all__ = ["BOXES", "DomainRequest", "lab_grids"]
 
 BOXES = ("lab", "small")
 OWN = ("survey", "grid", "grid_b", "box")
+PRESETS: dict[str, dict[str, Any]] = {"none": {}, "sky": FOR_SKY}  # of knobs
 KNOBS = {field.name: field.default for field in fields(Knobs)}
 EXAMPLE = "desi,g=0.5,flux_calibration=0.03"
 Progress = Callable[[int, int], None]
@@ -79,6 +81,8 @@ class DomainRequest:
     def of_text(cls, text: str) -> "DomainRequest":
         """Read ``desi``, ``desi,g=0.5,lsf=1.2``, or a TOML file with these keys.
 
+        ``preset=sky`` sets errors of flux calibration and sky that are not given.
+
         A TOML file of a survey is the survey without knobs; paths are seen from the file's folder.
 
         Raises
@@ -102,11 +106,17 @@ class DomainRequest:
 
     @classmethod
     def _of_table(cls, table: dict[str, Any], origin: str, folder: Path) -> "DomainRequest":
-        if unknown := sorted(set(table) - set(OWN) - set(KNOBS)):
+        if unknown := sorted(set(table) - {*OWN, *KNOBS, "preset"}):
             raise ConfigError(
-                f"domain {origin}: unknown keys {unknown}; known are {[*OWN, *KNOBS]}; write e.g. "
-                f"{EXAMPLE}"
+                f"domain {origin}: unknown keys {unknown}; known are {[*OWN, 'preset', *KNOBS]}; "
+                f"write e.g. {EXAMPLE}"
             )
+        preset = table.get("preset", "none")
+        if preset not in PRESETS:
+            raise ConfigError(
+                f"domain {origin}: preset {preset!r}; expected one of {', '.join(PRESETS)}"
+            )
+        table = PRESETS[preset] | table
         knobs = {name: _knob(name, table[name], origin) for name in table if name in KNOBS}
         own = {name: str(table[name]) for name in OWN if name in table}
         if not own.get("survey") or own.get("box", "lab") not in BOXES:

@@ -10,6 +10,7 @@ from starsmith.cli import specsim
 from starsmith.data_contract.checks.verify import verify_dataset
 from starsmith.data_contract.dataset.reader import open_dataset
 from starsmith.data_contract.exchange.pfs_files import read_pfs_object
+from starsmith.data_contract.noise import NoiseModel
 
 NOISY = (
     "--sky-floor", "correlated", "--telluric-residual", "0.1", "--flux-calibration", "0.05",
@@ -37,6 +38,15 @@ def run(capsys):
         return ended.value.code, out, err
 
     return call
+
+
+def test_noise_for_the_sky_is_one_option_and_given_terms_stay(run, bank_file, tmp_path):
+    """Sky, tellurics and calibration are on; the data set records them."""
+    out = tmp_path / "sky.zarr"
+    options = ("--bank", bank_file, "-n", 10, "--out", out, "--telluric-residual", "0.1")
+    assert run("generate", *options, "--for-sky")[0] == 0
+    noise = open_dataset(out).header.noise_terms
+    assert noise == NoiseModel(sky_floor="correlated", telluric_residual=0.1, flux_calibration=0.03)
 
 
 @pytest.fixture

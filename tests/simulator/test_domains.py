@@ -9,6 +9,7 @@ from starsmith.data_contract.errors import ConfigError, GridError
 from starsmith.data_contract.grid.grid_file import GridData
 from starsmith.fisher.domain_ceiling import domain_ceiling
 from starsmith.simulator.domains.domain import Knobs, build_domain
+from starsmith.simulator.domains.request import DomainRequest
 from starsmith.simulator.domains.seen_grid import line_operator, see_grid
 from starsmith.simulator.domains.survey import list_surveys, load_survey
 from tests.conftest import star_flux
@@ -159,13 +160,16 @@ def test_stars_are_keyed_and_the_card_tells_all(grid, survey):
     assert card["survey"]["sources"]["a.fwhm"] == "assumed"
 
 
-@pytest.mark.parametrize(("calibration", "free"), [(0.0, False), (0.03, False), (0.0, True)])
-def test_the_ceiling_is_the_mean_over_a_dense_grid(grid, tmp_path, calibration, free):
+@pytest.mark.parametrize(
+    ("calibration", "sky", "free"), [(0.03, 0.0, False), (0.03, 2.0, False), (0.0, 0.0, True)]
+)
+def test_the_ceiling_is_the_mean_over_a_dense_grid(grid, tmp_path, calibration, sky, free):
     """Every label combination of a fine grid weighed by its likelihood, its covariance in full."""
     text = SURVEY.replace("[20.0, 40.0]", "[8.0, 12.0]")
     text = text.replace("5.0, count = 56", "8.0, count = 34")
     (tmp_path / "faint.toml").write_text(text)
-    domain = build_domain(str(tmp_path / "faint.toml"), Knobs(flux_calibration=calibration), grid)
+    knobs = Knobs(flux_calibration=calibration, sky=sky)
+    domain = build_domain(str(tmp_path / "faint.toml"), knobs, grid)
     stars = domain.draw(1, "test")
     found = domain_ceiling(domain, stars, continuum_free=free)
     low, high = domain.box
@@ -179,6 +183,9 @@ def test_the_ceiling_is_the_mean_over_a_dense_grid(grid, tmp_path, calibration, 
         cover = np.einsum("ikj,ikl->ijl", lever, lever)
         place = np.arange(seen.shape[1])
         cover[:, place, place] += sigma**2
+        if sky:
+            left = domain.sky_modes / stars.snr[k]
+            cover += left.T @ left
         left = (seen[k] - model)[:, :, None]
         square = (left * np.linalg.solve(cover, left)).sum(axis=(1, 2))
         log_weight = -0.5 * square - 0.5 * np.linalg.slogdet(cover)[1]
@@ -189,6 +196,23 @@ def test_the_ceiling_is_the_mean_over_a_dense_grid(grid, tmp_path, calibration, 
         off = np.abs(found.mean[k] - mean) / width
         assert (off < 0.3).all(), off  # 200 draws, and cells of the grid
         np.testing.assert_allclose(np.sqrt(found.variance[k]), width, rtol=0.35)
+
+
+def test_sky_residuals_have_the_size_that_is_asked_for(grid, survey):
+    """In units of noise, on the sky's lines; other random numbers stay what they are."""
+    plain = build_domain(survey, Knobs(), grid).draw(400, "test")
+    domain = build_domain(survey, Knobs(sky=0.5), grid)
+    stars = domain.draw(400, "test")
+    np.testing.assert_array_equal(plain.labels, stars.labels)
+    left = (stars.model - plain.model) * stars.snr[:, None]
+    assert np.sqrt(np.square(left).mean()) == pytest.approx(0.5, rel=0.1)
+    usual = np.abs(left).mean(axis=0)
+    assert usual.max() > 5 * np.median(usual)  # lines, no continuum
+    assert DomainRequest.of_text("desi,preset=sky,sky=1").knobs == Knobs(
+        flux_calibration=0.03, sky=1.0
+    )
+    with pytest.raises(ConfigError, match="preset 'rain'"):
+        DomainRequest.of_text("desi,preset=rain")
 
 
 @pytest.mark.slow
