@@ -134,6 +134,22 @@ def refuse_leaks(chain: Chain, open_data: Callable[[Path], Dataset]) -> None:
             refuse_shared(learned, sets[path].splits["test"], str(path))
 
 
+def refuse_too_few(chain: Chain, open_data: Callable[[Path], Dataset]) -> None:
+    """Refuse a chain with a stage of more stars than its data have.
+
+    Raises
+    ------
+    ConfigError
+    """
+    for stage in chain.stages:
+        stars = open_data(stage.data).splits.get("train", ())
+        if (stage.plan.n or 0) > len(stars):
+            raise ConfigError(
+                f"stage {stage.name!r}: n = {stage.plan.n}, but the train split of {stage.data} "
+                f"has {len(stars)} stars"
+            )
+
+
 def _data_of(stages: Sequence[Stage]) -> list[Path]:
     return list(dict.fromkeys(stage.data for stage in stages))
 
@@ -163,8 +179,11 @@ def run_chain(
     ------
     LeakError
         If a stage would learn from test stars.
+    ConfigError
+        If a stage asks for more stars than there are; nothing is trained before.
     """
     refuse_leaks(chain, open_data)
+    refuse_too_few(chain, open_data)
     base, results = chain.base, {}
     for stage in chain.stages:
         tell(f"stage {stage.name}")

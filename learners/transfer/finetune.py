@@ -197,8 +197,9 @@ def check_labels(base: Base, view: TrainingView, plan: Plan) -> tuple[str, ...]:
     """Labels to learn; refuses those that data or base lack."""
     labels = plan.labels or tuple(base.card["labels"])
     if absent := [name for name in labels if name not in view.train.label_names]:
+        asked = "was asked for" if plan.labels else "the base predicts"
         raise ConfigError(
-            f"the data have no label {', '.join(absent)}, which the base predicts; they have "
+            f"the data have no label {', '.join(absent)}, which {asked}; they have "
             f"{', '.join(view.train.label_names) or 'none'}: choose with --target"
         )
     for split in (view.train, view.val):

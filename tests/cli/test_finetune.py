@@ -198,7 +198,8 @@ def test_a_chain_goes_on_where_it_was_killed(base, dataset, tmp_path, monkeypatc
         ('name = "b"', 'name = "a"', "a name of its own"),
         ('name = "b"', 'name = "../b"', "no name of a folder"),
         ("epochs = 3", "epochs = -3", "epochs"),
-        ("n = 60", "n = 900", "--n 900"),
+        ("n = 60", "n = 900", "stage 'a': n = 900, but the train split"),
+        ("n = 40", "n = 900", "stage 'b': n = 900, but the train split"),
         ("lr = 1e-3", 'lr = "fast"', "stage 1"),
         ('strategy = "full"', 'strategy = "residual"', "no stage can follow"),
         ("base =", "bass =", "unknown keys ['bass']"),
@@ -210,3 +211,4 @@ def test_a_chain_that_cannot_be_is_one_line(base, dataset, tmp_path, old, new, f
     done = call("speclearn chain", tmp_path / "c.toml", "--out", tmp_path / "out")
     assert done.exit_code == 2, done.stderr
     assert found in done.stderr
+    assert not list((tmp_path / "out").glob("a*"))
