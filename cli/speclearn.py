@@ -11,6 +11,7 @@ NAMES = (
     "bench",
     "certify",
     "chain",
+    "cross",
     "embed",
     "evaluate",
     "explain",

@@ -44,6 +44,7 @@ def write_vectors(
     out: Path | str,
     splits: tuple[str, ...] = (),
     overwrite: bool = False,
+    wave: np.ndarray | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Manifest:
     """Write the vectors of a data set's spectra, with its labels, splits and names.
@@ -56,6 +57,8 @@ def write_vectors(
     splits : tuple of str
         All that hold spectra unless given.
     overwrite : bool
+    wave : float64 array, shape (dim,), optional
+        Where the door gives spectra: their pixels [vacuum Å]; else components are numbered.
     progress : callable
         ``progress(done, total)`` [spectra].
 
@@ -72,7 +75,8 @@ def write_vectors(
     found = {name: dataset.split(name) for name in counts}
     first = next(iter(found.values()))
     dim = door.vectors(first.observe(slice(0, 1)), f"split {first.name!r}").shape[1]
-    header = _header(door, dataset, counts, dim)
+    wave = np.arange(1.0, dim + 1.0) if wave is None else wave
+    header = _header(door, dataset, counts, wave)
     done = 0
 
     def wrote(shard: Shard) -> None:
@@ -85,10 +89,12 @@ def write_vectors(
     )
 
 
-def _header(door: Door, dataset: Dataset, counts: Mapping[str, int], dim: int) -> DatasetHeader:
+def _header(
+    door: Door, dataset: Dataset, counts: Mapping[str, int], wave: np.ndarray
+) -> DatasetHeader:
     source = dataset.header
     return DatasetHeader(
-        wave=np.arange(1.0, dim + 1.0),
+        wave=wave,
         noise=None,
         label_names=source.label_names,
         counts=dict(counts),

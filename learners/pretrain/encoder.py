@@ -29,6 +29,7 @@ tokens (or a latent); what two kinds of spectra are compared by; shared and priv
 
 ROWS = 256
 PREFIX = "model."
+LEAST_STD = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +48,8 @@ class Encoder:
     side : str
         Of the pair: ``first`` or ``second``.
     device : torch.device
+    pair_statistics : (Statistics, Statistics), or empty
+        Of both sides of a pair.
     """
 
     card: dict
@@ -55,6 +58,7 @@ class Encoder:
     pair: AlignedPair | None
     side: str
     device: torch.device
+    pair_statistics: tuple[Statistics, ...] = ()
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -137,6 +141,56 @@ class Encoder:
                 parts.append(embed(part).float().cpu().numpy())
         return np.concatenate(parts) if parts else np.empty((0, self.network.dim), np.float32)
 
+    @property
+    def other(self) -> Statistics:
+        """Input of the other side of an aligned pair; ConfigError where there is none."""
+        if self.pair is None:
+            raise ConfigError(
+                f"{self.card['model']!r} reads one kind of spectra; predict the other kind with a "
+                "run of `speclearn pretrain align --variant split` or pr"
+            )
+        return self.pair_statistics[1 - SIDES.index(self.side)]
+
+    def cross(self, flux: np.ndarray, error: np.ndarray | None = None) -> np.ndarray:
+        """Spectra of the other side of an aligned pair, of the same stars.
+
+        Parameters
+        ----------
+        flux, error : float arrays, shape (n_spec, n_wave)
+            As of `encode`.
+
+        Returns
+        -------
+        predicted : float32 array, shape (n_spec, n_other)
+            Of the second side: flux over its median, on the pixels ``other.wave``. Of the first:
+            what the network is shown of a spectrum, at mean zero and variance one, unless
+            ``scaled_targets`` is off; see `shown`.
+
+        Raises
+        ------
+        ConfigError
+            If there is no other side, or the pair predicts none.
+        """
+        other, pair = self.other, self.pair
+        scaled, parts = self.scaled(flux, error), []
+        with torch.no_grad():
+            for rows in iterate_blocks(len(scaled), ROWS):
+                part = torch.from_numpy(scaled[rows]).to(self.device)
+                parts.append(pair.predict(part, self.side).float().cpu().numpy())
+        found = np.concatenate(parts)
+        if self.side == "second" and pair.scaled_targets:
+            return found
+        return (found * other.normaliser.std + other.normaliser.mean).astype(np.float32)
+
+    def shown(self, flux: np.ndarray, error: np.ndarray | None = None) -> np.ndarray:
+        """Spectra of this side in the unit that `cross` of the other side predicts them in."""
+        scaled = self.scaled(flux, error)
+        if self.side == "first" and self.pair.scaled_targets:
+            spread = scaled.std(axis=1, ddof=1, keepdims=True)
+            return (scaled - scaled.mean(axis=1, keepdims=True)) / np.maximum(spread, LEAST_STD)
+        normaliser = self.statistics.normaliser
+        return (scaled * normaliser.std + normaliser.mean).astype(np.float32)
+
     def _embedder(self, kind: str) -> Callable[[torch.Tensor], torch.Tensor]:
         if kind not in self.kinds:
             raise ConfigError(
@@ -193,9 +247,9 @@ def open_encoder(folder: Path | str, side: str = "first", device: str | None = N
     statistics = Statistics.from_tensors(tensors)
     if not isinstance(network, AlignedPair):
         return Encoder(card, network, statistics, None, side, where)
-    if side == "second":
-        statistics = network.second_statistics()
-    return Encoder(card, getattr(network, side).backbone, statistics, network, side, where)
+    both = (statistics, network.second_statistics())
+    own = both[SIDES.index(side)]
+    return Encoder(card, getattr(network, side).backbone, own, network, side, where, both)
 
 
 def _network(folder: Path, card: dict, weights: dict[str, torch.Tensor]) -> nn.Module:
