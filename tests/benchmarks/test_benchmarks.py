@@ -124,7 +124,7 @@ def test_stages_keep_to_their_budgets(monkeypatch, tmp_path):
     from benchmarks import gpu
 
     def slow(bench, options):
-        time.sleep(5)
+        time.sleep(60)
 
     def torn(bench, options):
         raise RuntimeError("torn")
@@ -139,7 +139,7 @@ def test_stages_keep_to_their_budgets(monkeypatch, tmp_path):
         gpu.attempt(gpu.Stage("late", 9, slow), bench, options, 0),
     ]
     assert found[0]["wrong"] == ["OutOfTime: longer than 0 s"]
-    assert found[0]["seconds"] < 3
+    assert found[0]["seconds"] < 30  # it was stopped, on a busy machine too
     assert found[1]["wrong"] == ["RuntimeError: torn"]
     assert found[2]["left out"] == "no time left"
 

@@ -23,7 +23,7 @@ LINES = np.linspace(8515.0, 8635.0, 25)
 DEPTH = np.random.default_rng(7).uniform(0.1, 0.5, LINES.size)
 TARGETS = ("teff", "m_h")
 RECIPE = AnyInstrumentRecipe(
-    n_key=6, width=64, components=2, epochs=12, batch_size=64, learning_rate=4e-3
+    n_key=6, width=64, components=2, epochs=24, batch_size=64, learning_rate=4e-3
 )
 
 
