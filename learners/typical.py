@@ -1,8 +1,10 @@
 """What training spectra look like: principal components, and how far real ones stray from them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from starsmith.data_contract.constants import MAD_TO_SIGMA
 from starsmith.data_contract.dataset.training import TrainingView
@@ -15,8 +17,12 @@ N_COMPONENT = 16  # lines and colour of stars span some ten dimensions
 PER_COMPONENT = 8  # spectra a component is measured on, at least
 FEWEST = 20  # validation spectra: of fewer no range is known
 TAIL = 0.5  # percent of the validation spectra beyond any of the three limits
-MARGIN = 1.2  # limits are widened by so much: of 100 spectra they are estimates
+MARGIN = 1.3  # limits are widened by so much: of 100 spectra they are estimates
+MARGIN_LEFT = 1.75  # that of the residual, by which its distance from the median is widened
+N_LEADING, N_NEAR = 4, 8  # scores that tell which training spectra are near, and how many count
+TINY = 1e-30
 PREFIX = "typical."
+PARTS, OF_NEARBY = ("basis", "variance", "limits"), ("nearby", "shape")
 BLOCK = 256  # spectra at a time: arrays stay in the caches
 STRIDE = 4  # every fourth pair of neighbours tells the noise of pixels
 
@@ -28,7 +34,8 @@ class Typical:
     With scores s = z Bᵀ and residual r = z - s B of a spectrum, over its usable pixels:
 
     * ``distance``: Σ s² / λ, Hotelling's T² (Jackson & Mudholkar 1979, Technometrics 21, 341);
-    * ``residual``: mean of (r / σ)², σ the error of z: 1 where noise alone is left;
+    * ``residual``: mean of r² / (σ² + u v), σ the error of z, u v what components leave of
+      training spectra nearby, beyond their noise: 1 where that and noise are left;
     * ``structure``: mean r² over that of pixel-to-pixel noise, from differences of neighbours.
 
     Attributes
@@ -39,11 +46,17 @@ class Typical:
         λ, of the scores of training spectra.
     limits : float64, shape (3,)
         Of the statistics, in that order: 99.5 % of the validation spectra stay below all three.
+    nearby : float64, shape (n_place, 2 + n_leading), optional
+        Of training spectra: variance left beyond noise, its weight, and leading scores / √λ.
+    shape : float64, shape (n_wave,), optional
+        v, by which that variance differs from pixel to pixel; its mean is 1.
     """
 
     basis: np.ndarray
     variance: np.ndarray
     limits: np.ndarray
+    nearby: np.ndarray | None = None
+    shape: np.ndarray | None = None
 
     @classmethod
     def measure(cls, view: TrainingView, mean: np.ndarray, std: np.ndarray) -> "Typical | None":
@@ -72,6 +85,7 @@ class Typical:
         basis = ((vectors / np.sqrt(values)).T @ clear).astype(np.float32)
         variance = np.square(z @ basis.T, dtype=np.float64).mean(axis=0)
         plain = cls(basis, np.maximum(variance, 1e-12 * variance.max()), np.zeros(3))
+        plain = plain._with_nearby(seen, mean, std)
         found = plain.statistics(view.val.observe(slice(0, n_val)), mean, std)
         known = ~np.isnan(found[:, 0])
         if not known.any():
@@ -83,7 +97,45 @@ class Typical:
         tails = np.nanpercentile(found[known][:, there], 100.0 - TAIL / 3.0, axis=0)
         # with fewer pixels than components nothing is left, and the ratio has no end
         limits[there] = np.nan_to_num(MARGIN * tails, nan=most, posinf=most)
-        return cls(basis, plain.variance, limits)
+        if plain.nearby is not None and there[1]:
+            usual = np.nanmedian(found[known, 1])
+            limits[1] = usual + MARGIN_LEFT * (limits[1] / MARGIN - usual)
+        return replace(plain, limits=limits)
+
+    def _with_nearby(self, seen: Observed, mean: np.ndarray, std: np.ndarray) -> "Typical":
+        """The same with what the components leave of training spectra; as it is without errors."""
+        if seen.error is None:
+            return self
+        z, usable, level = _standardised(seen, mean, std)
+        scores = z @ self.basis.T
+        noise = _noise_squared(seen, usable, level, std)
+        excess = np.where(usable, np.square(z - scores @ self.basis) - noise, 0.0)
+        weight = 1.0 / np.square(np.maximum(np.median(noise, axis=1), TINY))
+        weight *= usable.any(axis=1)
+        shape = np.maximum(weight @ excess, 0.0)
+        if not shape.mean() > 0.0:
+            return self
+        left = excess.sum(axis=1) / np.maximum(usable.sum(axis=1), 1)
+        nearby = np.column_stack([left, weight / weight.max(), self._leading(scores)])
+        return replace(self, nearby=nearby, shape=shape / shape.mean())
+
+    def _leading(self, scores: np.ndarray) -> np.ndarray:
+        """Scores of the strongest components, in units of their spread; the last is strongest."""
+        return scores[:, -N_LEADING:] / np.sqrt(self.variance[-N_LEADING:])
+
+    @cached_property
+    def _tree(self) -> cKDTree:
+        return cKDTree(self.nearby[:, 2:])
+
+    def _left_nearby(self, scores: np.ndarray) -> np.ndarray:
+        """Variance that components leave of spectra like these, (n_spec, n_wave) or a 0."""
+        if self.nearby is None:
+            return np.zeros((1, 1))
+        near = self._tree.query(self._leading(scores), k=min(N_NEAR, len(self.nearby)))[1]
+        left, weight = self.nearby[near.reshape(len(scores), -1), :2].transpose(2, 0, 1)
+        total = np.maximum(weight.sum(axis=1), TINY)
+        usual = np.maximum((weight * left).sum(axis=1) / total, 0.0)
+        return usual[:, None] * self.shape
 
     def statistics(self, seen: Observed, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
         """Distance, residual and structure of spectra, float64 (n_spec, 3).
@@ -105,9 +157,8 @@ class Typical:
         found[:, 0] = (scores**2 / self.variance).sum(axis=1)  # Hotelling's T²
         with np.errstate(invalid="ignore", divide="ignore"):
             if seen.error is not None:
-                weighed = left * (level[:, None] * std.astype(np.float32))
-                weighed /= np.where(usable, seen.error, 1.0)
-                found[:, 1] = np.einsum("ij,ij->i", weighed, weighed) / count
+                usual = _noise_squared(seen, usable, level, std) + self._left_nearby(scores)
+                found[:, 1] = (np.square(left, dtype=np.float64) / usual).sum(axis=1) / count
             # √2: a difference of two pixels
             pixel_noise = _row_median(steps) * MAD_TO_SIGMA / np.sqrt(2.0)
             found[:, 2] = np.einsum("ij,ij->i", left, left) / count / pixel_noise**2
@@ -127,15 +178,16 @@ class Typical:
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Every array by the name it has in a checkpoint."""
-        return {f"{PREFIX}{name}": getattr(self, name) for name in ("basis", "variance", "limits")}
+        names = PARTS if self.nearby is None else (*PARTS, *OF_NEARBY)
+        return {f"{PREFIX}{name}": getattr(self, name) for name in names}
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, np.ndarray]) -> "Typical | None":
         """Inverse of `tensors`; None where a checkpoint of before has none."""
-        names = [f"{PREFIX}{name}" for name in ("basis", "variance", "limits")]
-        if not set(names) <= set(tensors):
+        names = [f"{PREFIX}{name}" for name in (*PARTS, *OF_NEARBY)]
+        if not set(names[: len(PARTS)]) <= set(tensors):
             return None
-        return cls(*(tensors[name] for name in names))
+        return cls(*(tensors.get(name) for name in names))
 
 
 def _row_median(values: np.ndarray) -> np.ndarray:
@@ -159,6 +211,15 @@ def _scatter(z: np.ndarray, noise: np.ndarray) -> np.ndarray:
     clearest = noise <= np.quantile(noise, 0.25)
     of_stars = np.square(z[clearest]).mean() - np.square(noise[clearest]).mean()
     return np.sqrt(noise**2 + max(of_stars, 0.0))
+
+
+def _noise_squared(
+    seen: Observed, usable: np.ndarray, level: np.ndarray, std: np.ndarray
+) -> np.ndarray:
+    """Variance of the noise of z-scores, (n_spec, n_wave); 1 in unusable pixels."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        sigma = seen.error / (level[:, None] * std)
+    return np.where(usable, np.square(sigma), 1.0)
 
 
 def _noise_level(
