@@ -9,7 +9,7 @@ __all__ = ["main"]
 
 NAMES = (
     *("check-leakage", "compile-labels", "convert", "crossmatch", "fetch", "finish", "info"),
-    *("ingest", "plot", "repair", "select", "verify"),
+    *("ingest", "plot", "repair", "repeats", "select", "verify"),
 )
 
 

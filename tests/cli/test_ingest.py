@@ -126,3 +126,36 @@ def test_what_needs_a_bank_says_that_there_is_none(stars):
         done = call("specdata convert --store", store, out, stars / "k.zarr")
         assert done.exit_code == 2
         assert "observed spectra have one store" in done.stderr
+
+
+def test_repeated_spectra_tell_whether_errors_are_right(stars):
+    """Noise as stated, then twice of it; another slope of the flux is no error."""
+    for name, factor in (("right", 1.0), ("wrong", 2.0)):
+        folder = stars / name
+        folder.mkdir()
+        for night in (0, 1):
+            written.desi(folder / f"coadd{night}.fits", 12)
+            draw = np.random.default_rng([night, 5])
+            with written.fits.open(folder / f"coadd{night}.fits", mode="update") as file:
+                for arm in "BRZ":
+                    flux = file[f"{arm}_FLUX"].data
+                    tilt = 10.0 + 0.02 * night * (file[f"{arm}_WAVELENGTH"].data - 5000.0)
+                    noise = 0.1 * factor * draw.standard_normal(flux.shape)
+                    file[f"{arm}_FLUX"].data = (tilt + noise).astype("f4")
+        out = stars / f"{name}.zarr"
+        done = call("specdata ingest desi", folder, "--labels", "none", "--out", out)
+        assert done.exit_code == 0, done.stderr
+        found = json.loads(call("specdata repeats", out, "--json").stdout)
+        assert len(found["pairs"]) == 12
+        assert found["width"] == pytest.approx(factor, rel=0.15)
+    assert "12 pairs; median width" in call("specdata repeats", out).stdout
+    call(
+        "specdata ingest desi", stars / "coadd.fits", "--labels", "none", "--out", stars / "1.zarr"
+    )
+    assert "no star has two spectra" in call("specdata repeats", stars / "1.zarr").stdout
+
+
+def test_simulated_spectra_have_no_repeats(dataset):
+    done = call("specdata repeats", dataset)
+    assert done.exit_code == 2
+    assert "give observed ones" in done.stderr
