@@ -151,13 +151,16 @@ class Source:
         place = torch.from_numpy(self.box.place(labels).astype(np.float32))
         return sight, place.repeat_interleave(n_noise, dim=0)
 
-    def rounds(self, first: int, eye: Eye) -> Iterator[tuple[Sight, torch.Tensor]]:
-        """Rounds from one on, the next one drawn while the network learns from this one."""
+    def rounds(
+        self, first: int, eye: Eye, stop: int | None
+    ) -> Iterator[tuple[Sight, torch.Tensor]]:
+        """Rounds from one to before another, each drawn while the network learns from the last."""
         with ThreadPoolExecutor(1) as other:
             number, coming = first, other.submit(self.round, first, eye)
-            while True:
+            while stop is None or number < stop:
                 ready, number = coming.result(), number + 1
-                coming = other.submit(self.round, number, eye)
+                if number != stop:
+                    coming = other.submit(self.round, number, eye)
                 yield ready
 
 
@@ -197,15 +200,18 @@ def train_network(task: Task, forward: Forward, started: float) -> Trained:
     n_round, number, rows = recipe.epochs, 0, []
     best: tuple[dict, dict] = {"val_error": math.inf}, {}
     first = time.perf_counter()
-    for sight, every in source.rounds(n_drawn, eye):
+    stop = None if recipe.seconds else n_drawn + n_round
+    for sight, every in source.rounds(n_drawn, eye, stop):
         place = every[:, columns]
-        loss = learn_round(
-            lambda batch, s=sight, p=place: network.loss(s[batch], p[batch]),
-            len(sight),
-            optimiser,
-            recipe,
-            (number / n_round, (number + 1) / n_round),
-        )
+        for part in range(recipe.passes):
+            before, after = (number + (part + k) / recipe.passes for k in (0, 1))
+            loss = learn_round(
+                lambda batch, s=sight, p=place: network.loss(s[batch], p[batch]),
+                len(sight),
+                optimiser,
+                recipe,
+                (before / n_round, after / n_round),
+            )
         number += 1
         if number == 1 and recipe.seconds:
             n_round = fitting_rounds(recipe.seconds, started, first)
@@ -242,7 +248,7 @@ def open_eye(source: Source, labels: tuple[str, ...]) -> tuple[Eye, int]:
     blind = Eye(source.features, len(varying))
     n_round = math.ceil(recipe.epochs / GUESS_SHARE)
     optimiser = adam(guess, recipe, GUESS_RATE)
-    for number, (sight, place) in zip(range(n_round), source.rounds(0, blind), strict=False):
+    for number, (sight, place) in enumerate(source.rounds(0, blind, n_round)):
         learn_round(
             lambda batch, x=sight.numbers, y=place - 0.5: (
                 (guess(x[batch]) - y[batch]) ** 2
