@@ -16,10 +16,10 @@ from starsmith.data_contract.grid.grid_file import (
     read_whole_grid,
     write_grid,
 )
-from starsmith.simulator.grids.demo import build_demo_grid, demo_cache_key
+from starsmith.simulator.grids.demo import build_demo_grid, demo_cache_key, planned_demo_grid
 from starsmith.simulator.grids.demo_ranges import demo_sampling
 
-__all__ = ["demo_grid", "demo_grid_path", "named_grid_key", "read_with_digests"]
+__all__ = ["demo_grid", "demo_grid_path", "named_grid_key", "planned_grid", "read_with_digests"]
 
 N_PROBE = 3
 PROBE = 1e-5  # relative; sums of before had an order that depended on the environment
@@ -33,6 +33,11 @@ def named_grid_key(name: str = "demo") -> str:
 def demo_grid_path(name: str = "demo") -> Path:
     """Where a demo grid of this version of the synthesizer is kept."""
     return cache_folder() / "grids" / f"demo-{named_grid_key(name)}.zarr"
+
+
+def planned_grid(name: str = "demo") -> GridData:
+    """A grid of `DEMO_RANGES` as it will be, without its fluxes."""
+    return replace(planned_demo_grid(sampling=demo_sampling(name)), name=name)
 
 
 def demo_grid(progress: Callable[[int, int], None] | None = None, name: str = "demo") -> GridData:

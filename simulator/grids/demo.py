@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
@@ -28,7 +28,14 @@ from starsmith.simulator.synthesis import PHYSICS_VERSION, Sampling, table_diges
 from starsmith.simulator.synthesis.structures import has_structure
 from starsmith.simulator.synthesis.synthesis_tables import wide_digest
 
-__all__ = ["DEMO_NOTICE", "build_demo_grid", "demo_axes", "demo_cache_key", "structure_classes"]
+__all__ = [
+    "DEMO_NOTICE",
+    "build_demo_grid",
+    "demo_axes",
+    "demo_cache_key",
+    "planned_demo_grid",
+    "structure_classes",
+]
 
 DEMO_NOTICE = "DEMO GRID (own LTE synthesis, not BOSZ): not for science"
 CITATION = (
@@ -177,8 +184,8 @@ def _check_axes(axes: Mapping[str, np.ndarray], sampling: Sampling) -> None:
         )
     for name, nodes in axes.items():
         low, high = named(name).limits
-        if nodes.ndim != 1 or nodes.size < 2 or np.any(np.diff(nodes) <= 0.0):
-            raise GridError(f"demo grid axis {name} {nodes.tolist()}: give two or more, increasing")
+        if nodes.ndim != 1 or not nodes.size or np.any(np.diff(nodes) <= 0.0):
+            raise GridError(f"demo grid axis {name} {nodes.tolist()}: nodes must increase")
         if not low <= nodes[0] <= nodes[-1] <= high:
             raise GridError(f"demo grid axis {name} {nodes.tolist()}: not within {low:g}..{high:g}")
     if "vturb" in axes and sampling.microturbulence is not None:
@@ -301,17 +308,26 @@ def _is_writable(folder: Path) -> bool:
 
 def _assemble(axes: Mapping[str, np.ndarray], blocks: list[_Block], sampling: Sampling) -> GridData:
     """Gather the blocks' files into one grid."""
-    from starsmith.simulator.synthesis import wavelength_grid
-
-    names = [name for name in LABELS if name in axes]
-    wave = wavelength_grid(sampling)
-    shape = tuple(axes[name].size for name in names)
-    flux = np.empty((*shape, wave.size), dtype=np.float32)
-    continuum = np.empty_like(flux)
-    logg = names.index("logg")
+    planned = planned_demo_grid(axes, sampling)
+    flux, continuum = (np.empty(planned.flux.shape, dtype=np.float32) for _ in range(2))
+    logg = planned.label_names.index("logg")
     for block in blocks:
         place: tuple = (*block.position[:logg], slice(None), *block.position[logg:])
         flux[place], continuum[place] = _load_block(block, sampling)
+    return replace(planned, flux=flux, continuum=continuum)
+
+
+def planned_demo_grid(
+    axes: Mapping[str, np.ndarray] | None = None, sampling: Sampling | None = None
+) -> GridData:
+    """What a build will give, before it is built: every flux is zero and takes no memory."""
+    from starsmith.simulator.synthesis import wavelength_grid
+
+    axes, sampling = axes or demo_axes(), sampling or Sampling()
+    names = [name for name in LABELS if name in axes]
+    wave = wavelength_grid(sampling)
+    shape = tuple(axes[name].size for name in names)
+    flux = continuum = np.broadcast_to(np.float32(0.0), (*shape, wave.size))
     return GridData(
         name="demo",
         axes={name: axes[name] for name in names},

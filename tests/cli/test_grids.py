@@ -1,5 +1,7 @@
 """``specsim grid build`` and ``specsim grid plot``."""
 
+import json
+
 import numpy as np
 import pytest
 from astropy.table import Table
@@ -91,3 +93,15 @@ def test_a_grid_that_cannot_be_built_is_named(words, message):
     result = CliRunner().invoke(main, ["grid", "build", *words])
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_a_named_grid_is_described_before_it_is_built(tmp_path, monkeypatch):
+    """Axes, range and structures at once, where building takes most of an hour."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    done = CliRunner().invoke(main, ["grid", "info", "demo-optical", "--json"])
+    assert done.exit_code == 0, done.output
+    assert "demo-optical is not built yet" in done.stderr
+    told = json.loads(done.stdout)
+    assert told["wave_min"] == 3200.0
+    assert sum(told["structures"].values()) == told["n_node"]
+    assert not list(tmp_path.rglob("*.zarr"))

@@ -15,6 +15,7 @@ from starsmith.simulator.grids.demo import (
     build_demo_grid,
     demo_axes,
     demo_cache_key,
+    planned_demo_grid,
     structure_classes,
 )
 from starsmith.simulator.synthesis import Sampling, synthesize
@@ -50,6 +51,9 @@ def test_the_grid_says_what_it_is(tmp_path):
     assert grid.name == "demo"
     assert grid.resolution == 20000.0
     assert len(grid.provenance["tables_sha256"]) == 64
+    planned = planned_demo_grid(AXES, SAMPLING)  # known before it is built
+    assert planned.provenance == grid.provenance
+    assert planned.flux.shape == grid.flux.shape
 
 
 @pytest.mark.slow

@@ -27,17 +27,28 @@ class InfoOptions:
 )
 @takes(InfoOptions)
 def info(options: InfoOptions) -> None:
-    """Show the axes, coverage and origin of a GRID (demo, demo-optical, demo-h or a grid file)."""
+    """Show the axes, coverage and origin of a GRID (demo, demo-optical, demo-h or a grid file).
+
+    A named grid that is not built yet is described as it will be; --plot builds it.
+    """
     from starsmith.data_contract.figure_kit import check_suffix
     from starsmith.data_contract.grid.error_map import read_error_map
     from starsmith.simulator.figures.grid_figure import plot_grid
     from starsmith.simulator.grids import StellarGrid, grid_info, grid_path
+    from starsmith.simulator.grids.cached_demo import planned_grid
+    from starsmith.simulator.grids.demo_ranges import DEMO_RANGES
+    from starsmith.simulator.grids.known_maps import with_maps
 
     check_suffix(options.plot)
-    with progress_bar(f"grid {options.grid}", "models") as report:
-        opened = StellarGrid.open(options.grid, progress=report)
+    path = grid_path(options.grid)
+    if options.grid in DEMO_RANGES and not path.exists() and not options.plot:
+        opened = with_maps(planned_grid(options.grid), options.grid)
+        click.echo(f"{options.grid} is not built yet: it will be on first use", err=True)
+    else:
+        with progress_bar(f"grid {options.grid}", "models") as report:
+            opened = StellarGrid.open(options.grid, progress=report)
     found = grid_info(opened)
-    error_map = read_error_map(grid_path(options.grid))
+    error_map = read_error_map(path)
     found["interpolation_error"] = error_map.summary() if error_map else None
     if options.plot:
         plot_grid(options.plot, opened)
