@@ -9,6 +9,7 @@ writes. Steps are in float32.
 """
 
 import argparse
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from unittest.mock import patch
@@ -34,6 +35,7 @@ from torch._inductor.virtualized import V
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional
+from torch.utils import _triton as triton_here
 from torch.utils._python_dispatch import _disable_current_modes
 
 from starsmith.learners.networks import create_model
@@ -46,7 +48,7 @@ from starsmith.learners.training.step import Stepper
 from tests.conftest import make_toy_bank
 from tests.learners.on_device import N_STAR, Counted, feed_on
 
-__all__ = ["Launches", "of_block", "of_step"]
+__all__ = ["Launches", "of_block", "of_step", "triton_code"]
 
 META, CPU = torch.device("meta"), torch.device("cpu")
 NETWORKS = ("specvit", "convstem_vit", "resnet18", "mlp")
@@ -89,9 +91,9 @@ class _ToCPU(torch.fx.Interpreter):
 
 
 class _Scheduled(Exception):
-    """A graph's launches are known: nothing is left to compile."""
+    """What was asked of a graph is known: nothing is left to compile."""
 
-    def __init__(self, found: Launches):
+    def __init__(self, found: Launches | str):
         super().__init__()
         self.found = found
 
@@ -112,7 +114,15 @@ def _count(lowering: GraphLowering) -> None:
     raise _Scheduled(Launches(len(nodes) - calls, calls, n_bytes))
 
 
-def _scheduled(graph: torch.fx.GraphModule, examples: list[torch.Tensor]) -> Launches:
+def _write(lowering: GraphLowering) -> None:
+    """Write the kernels, and compile none."""
+    code, _ = lowering.codegen()
+    raise _Scheduled(getattr(code, "value", code))
+
+
+def _scheduled(
+    graph: torch.fx.GraphModule, examples: list[torch.Tensor], ask: Callable = _count
+) -> Launches | str:
     """What the scheduler of Triton kernels makes of a graph."""
     mode = FakeTensorMode()
     with mode:
@@ -122,7 +132,8 @@ def _scheduled(graph: torch.fx.GraphModule, examples: list[torch.Tensor]) -> Lau
     with (
         config.patch(options),
         V.set_fake_mode(mode),
-        patch.object(GraphLowering, "compile_to_module", _count),
+        patch.object(triton_here, "triton_hash_with_backend", lambda: ""),  # of no GPU
+        patch.object(GraphLowering, "compile_to_module", ask),
     ):
         try:
             replace_random_passes(moved)
@@ -199,6 +210,16 @@ def of_step(name: str, n_wave: int, size: int, compiled: bool) -> Launches:
         stepper.backward(batch)
     found = _all_of(graphs)
     return Launches(found.kernels + seen.n, found.calls, found.n_bytes + seen.n_bytes)
+
+
+def triton_code(call: Callable[[torch.Tensor], object], example: torch.Tensor) -> list[str]:
+    """Source of each Triton kernel of a compiled function of one tensor on no device."""
+    graphs: list[Graph] = []
+    torch._dynamo.reset()
+    with torch.no_grad():
+        torch.compile(call, backend=_keeping(graphs), fullgraph=True, dynamic=False)(example)
+    code = "".join(_scheduled(*graph, _write) for graph in graphs)
+    return [f"@triton.jit{kernel}" for kernel in re.findall(r"@triton\.jit(.*?)'''", code, re.S)]
 
 
 def report(n_wave: int, networks: list[str]) -> str:

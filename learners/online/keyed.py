@@ -27,6 +27,15 @@ LOW = 0xFFFFFFFF  # int64 tensors stand for 32-bit words
 ROUNDS = 10
 
 
+def counted(n: int, device: torch.device) -> torch.Tensor:
+    """0 .. n - 1 as int64 values (n,), also to a compiler.
+
+    It would take a plain range for 32-bit indices, and their product with a multiplier, which
+    needs 64 bits, for an index too. Masked, they are values.
+    """
+    return torch.arange(n, device=device) & LOW
+
+
 def philox_words(
     key: tuple[int, int | torch.Tensor], index: torch.Tensor, split: int, n_block: int
 ) -> tuple[torch.Tensor, ...]:
@@ -49,7 +58,7 @@ def philox_words(
     """
     k0, k1 = key
     # block: (1, n_block) against (n_spec, 1)
-    c0 = torch.arange(n_block, device=index.device)[None, :]
+    c0 = counted(n_block, index.device)[None, :]
     c1 = torch.zeros_like(c0)
     c2 = index[:, None]
     c3 = torch.full_like(c2, split)
@@ -105,7 +114,7 @@ def keyed_attempts(
     streams = [stream_key(stream, sub) for sub in range(n_attempt)]
     # whole numbers that follow each other: made on the device, not copied to it
     step = streams[1] - streams[0] if n_attempt > 1 else 0
-    keys = streams[0] + step * torch.arange(n_attempt, device=index.device)[:, None, None]
+    keys = streams[0] + step * counted(n_attempt, index.device)[:, None, None]
     words = philox_words((check_seed(seed), keys), index, SPLITS[split], -(-n // 4))
     return (torch.stack(words, dim=3).flatten(2)[..., :n].double() + 0.5) / WORD_LIMIT
 
