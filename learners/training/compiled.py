@@ -1,7 +1,8 @@
 """Regions of a network that torch compiles; recurrent layers are left to cuDNN.
 
-A module that holds an LSTM compiles to nothing at all: the whole of it silently stays eager. So
-the largest parts without one are compiled each by themselves, in place: names of weights stay.
+A module that holds an LSTM compiles to nothing at all: the whole of it silently stays eager. One
+that holds a batch norm over several GPUs is no whole graph: torch cannot foresee its shapes. So
+the largest parts without either are compiled each by themselves, in place: names of weights stay.
 """
 
 import importlib.util
@@ -32,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 COMPILERS = {"cpu": ("c++", "g++", "clang++"), "cuda": ("cc", "gcc", "clang")}
 VARIABLES = {"cpu": "CXX", "cuda": "CC"}
+BREAKS = (nn.RNNBase, nn.SyncBatchNorm)  # layers that no graph goes through
+ALONE = (*BREAKS, nn.Conv1d)  # of which a graph of their own would hold one call
 FORMS = 64  # of one function: batches in training, blocks of two sizes in validation, networks
 
 
@@ -41,11 +44,11 @@ def is_recurrent(model: nn.Module) -> bool:
 
 
 def regions(model: nn.Module) -> list[nn.Module]:
-    """Largest parts of a network that hold parameters and no recurrent layer."""
-    if not is_recurrent(model):
-        return [model] if any(True for _ in model.parameters()) else []
-    if isinstance(model, nn.RNNBase):  # cuDNN does these; the compiler would unroll them
+    """Largest parts of a network that hold parameters and no layer that breaks a graph."""
+    if isinstance(model, ALONE):
         return []
+    if not any(isinstance(part, BREAKS) for part in model.modules()):
+        return [model] if any(True for _ in model.parameters()) else []
     return [region for child in model.children() for region in regions(child)]
 
 

@@ -52,6 +52,22 @@ def test_every_region_compiles_to_a_graph(name):
     assert list(network.state_dict()) == names
 
 
+@pytest.mark.parametrize("name", ["convstem_vit_tiny", "resnet18_tiny"])
+def test_batch_norms_over_several_gpus_are_in_no_graph(name):
+    """Their statistics have no shapes before they run: a graph through them is an error there."""
+    network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(
+        create_model(name, ["logg"], n_wave=256)
+    )
+    found = regions(network)
+    parts = [part for region in found for part in region.modules()]
+    assert not [part for part in parts if isinstance(part, torch.nn.SyncBatchNorm)]
+    expected = network.encoder if name == "convstem_vit_tiny" else network.head
+    assert found == [expected]
+    plain = network.eval()(torch.ones(2, 256)).detach()
+    assert compile_regions(network, backend="eager") == 1
+    torch.testing.assert_close(network(torch.ones(2, 256)), plain)
+
+
 @pytest.mark.slow
 def test_many_forms_of_a_process_never_fall_back_to_eager():
     """Ten sizes of one network, where torch by itself stops at eight: a graph for each."""
