@@ -74,6 +74,11 @@ class Order:
         """Batches of one epoch."""
         return sum(map(self._batches_in, self.blocks))
 
+    @property
+    def most_rows(self) -> int:
+        """Rows of the block with the most batches."""
+        return self.batch_size * max(map(self._batches_in, self.blocks))
+
     def epoch(self, epoch: int) -> Iterator[tuple[slice, list[np.ndarray]]]:
         """Blocks of an epoch, each with the rows of its batches, counted from the block's start."""
         # the order is a function of seed and epoch alone

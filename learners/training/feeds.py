@@ -195,6 +195,8 @@ class OnlineFeed:
         self.switches = switches
         # fused, words and normals stay in registers: few launches, a tenth of the bytes
         self._drawn = torch.compile(self.draw_block, dynamic=False) if compiled else self.draw_block
+        # a graph takes blocks of one size: the smaller ones are filled up
+        self.n_drawn = order.most_rows // share.n_process if compiled else 0
         self.mean, self.std = (
             torch.from_numpy(values).to(source.device)
             for values in (statistics.scale.mean, statistics.scale.std)
@@ -211,8 +213,9 @@ class OnlineFeed:
             index = first + block.start + np.concatenate(mine)
             if pool := self.switches.template_pool:
                 index %= pool
+            filled = np.resize(index, max(index.size, self.n_drawn))
             flux, labels, place = self.observe(
-                send(index, self.source.device), epoch if pool else 0
+                send(filled, self.source.device), epoch if pool else 0
             )
             truth = ((labels.index_select(1, self.columns) - self.mean) / self.std).float()
             start = 0

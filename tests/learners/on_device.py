@@ -14,6 +14,7 @@ from starsmith.simulator.prior import Prior
 
 PRIOR = Prior.default().with_ranges(mag=(18.0, 21.0))
 N_STAR = 2048  # of a block
+WHOLE = Order(N_STAR, 512, N_STAR, 0)
 
 VIEWS = {
     "view", "_unsafe_view", "reshape", "expand", "permute", "transpose", "t", "slice", "select",
@@ -61,7 +62,9 @@ class Counted(TorchDispatchMode):
         return out
 
 
-def feed_on(bank: Bank, device: torch.device, n_star: int = N_STAR) -> OnlineFeed:
+def feed_on(
+    bank: Bank, device: torch.device, order: Order = WHOLE, compiled: bool = False
+) -> OnlineFeed:
     """Stars of a bank on a device, one label, nothing to standardise by."""
     n_wave = bank.wave.size
     statistics = Statistics(
@@ -70,4 +73,4 @@ def feed_on(bank: Bank, device: torch.device, n_star: int = N_STAR) -> OnlineFee
         LabelScale(np.zeros(1), np.ones(1)),
     )
     source = BankOnDevice(bank, PRIOR.ranges, 0, device)
-    return OnlineFeed(source, ("logg",), statistics, Order(n_star, 512, n_star, 0), Share(), 1)
+    return OnlineFeed(source, ("logg",), statistics, order, Share(), 1, compiled)

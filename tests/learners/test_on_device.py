@@ -14,7 +14,7 @@ from starsmith.learners.online.torch_bank import OF_RECORD, BankOnDevice
 from starsmith.learners.online.torch_holes import attempts_for
 from starsmith.learners.recipe import NetworkRecipe
 from starsmith.learners.training.batch import Batch
-from starsmith.learners.training.batch_order import Share
+from starsmith.learners.training.batch_order import Order, Share
 from starsmith.learners.training.step import Stepper
 from starsmith.simulator.observe import draw_stars
 from tests.learners.on_device import N_STAR, PRIOR, Counted, feed_on
@@ -102,6 +102,22 @@ def test_attempts_of_many_streams_are_one_product():
     words = philox_words((3, streams), index, 1, 2)
     together = (torch.stack(words, dim=3).flatten(2)[..., :6].double() + 0.5) / 2**32
     assert torch.equal(together, torch.stack(each))
+
+
+def test_a_compiled_feed_draws_blocks_of_one_size(toy_bank):
+    """A compiler takes half a minute for each: smaller ones are filled up, the batches stay."""
+    order, found, sizes = Order(700, 100, 300, 0), [], []
+    for compiled in (False, True):
+        feed = feed_on(toy_bank, CPU, order, compiled)
+        feed._drawn = lambda index, sub, draw=feed.draw_block: (
+            sizes.append(len(index)),
+            draw(index),
+        )[1]
+        found.append(list(feed.batches(1)))
+    assert sorted(sizes) == [200, 200, 300, 300, 300, 300]
+    for plain, filled in zip(*found, strict=True):
+        torch.testing.assert_close(plain.flux, filled.flux)
+        assert torch.equal(plain.truth, filled.truth)
 
 
 @pytest.mark.slow
