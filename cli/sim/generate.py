@@ -241,8 +241,10 @@ class Request:
         from starsmith.data_contract.files.disk_errors import told_of_disk
         from starsmith.simulator.generation import generate as simulation
         from starsmith.simulator.generation.conversion import export_published
+        from starsmith.simulator.generation.kept_memory import keep_memory
         from starsmith.simulator.generation.schedulers import executor_of
 
+        keep_memory()
         bank, prior = self.opened()
         folder, settings = self.dataset, self.settings
         folder.parent.mkdir(parents=True, exist_ok=True)

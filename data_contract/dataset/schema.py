@@ -81,14 +81,8 @@ RUN_KINDS = {
 """Entry of a header -> its type in JSON."""
 MOST_SHARDS = 10**6
 ENTRIES = (
-    "config",
-    "grid",
-    "instrument",
-    "prior",
-    "versions",
-    "noise_model",
-    "population",
-    "observed",
+    *("config", "grid", "instrument", "prior"),
+    *("versions", "noise_model", "population", "observed"),
 )
 UNSAID = {
     "noise_model": {},

@@ -10,6 +10,7 @@ __all__ = [
     "fill_log_marginal",
     "log_marginal",
     "quadratic_forms",
+    "quadratic_forms_of",
 ]
 
 SKIP = 40.0  # a template this far below the best weighs e^-40: beyond float64 of any sum
@@ -136,6 +137,33 @@ def accumulate(sums, peak, best, cross, square, standard, amplitude, first):
                 value = standard[m, 1 + k]
                 total[3 + k] += weight * value
                 total[3 + n_label + k] += weight * value * value
+
+
+@njit(cache=True)
+def quadratic_forms_of(square, short, gram, rows):
+    """Squared length c G c of one draw of each of some stars; bits are those of `quadratic_forms`.
+
+    Parameters
+    ----------
+    square : float64 array, shape (n_row,)
+        Overwritten.
+    short : float64 array, shape (n_row, n_mode)
+    gram : float64 array, shape (n_spec, n_mode, n_mode)
+        Of all stars.
+    rows : int64 array, shape (n_row,)
+        Which of them.
+    """
+    n_mode = short.shape[1]
+    weighted = np.empty(n_mode)
+    for i in range(rows.size):
+        weighted[:] = 0.0
+        for r in range(n_mode):
+            for s in range(n_mode):
+                weighted[s] += short[i, r] * gram[rows[i], r, s]
+        total = 0.0
+        for r in range(n_mode):
+            total += weighted[r] * short[i, r]
+        square[i] = total
 
 
 @njit(cache=True, parallel=True)

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.fisher.information.crlb import crlb_from_gram
-from starsmith.fisher.kernels.posterior import quadratic_forms
+from starsmith.fisher.kernels.posterior import quadratic_forms, quadratic_forms_of
 from starsmith.fisher.posterior.basis import Basis, Stars, build_basis
 from starsmith.fisher.posterior.importance_sampling import ShortStars
 from starsmith.simulator.prior import Prior
@@ -232,11 +232,10 @@ def _fit_block(
     start = coarse[_misfit(short.cross @ templates.T, square).argmin(axis=1)]
 
     def misfit(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
-        part = short.take(rows)
         found = basis.project(bank, space.labels(places))
-        square = np.empty((len(rows), 1))
-        quadratic_forms(square, found[:, None, :], part.gram)
-        return _misfit(np.einsum("nr,nr->n", part.cross, found), square[:, 0])
+        square = np.empty(len(rows))
+        quadratic_forms_of(square, found, short.gram, rows)
+        return _misfit(np.einsum("nr,nr->n", short.cross[rows], found), square)
 
     place = start
     for spacing in WALKS:

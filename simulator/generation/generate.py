@@ -52,6 +52,7 @@ log = logging.getLogger(__name__)
 
 HELD_OUT_FRACTION = 0.1
 HELD_OUT_MOST = 10_000
+MOST_FILES = 400_000  # of single shards: with those they share, a manifest of 60 MB
 
 Progress = Callable[[int, int], None]
 
@@ -199,7 +200,21 @@ def check_request(
             f"splits {counts}: expected at least one spectrum in each of {list(SPLITS)}"
         )
     check_prior(bank, prior, settings.noise)
-    return _make_header(bank, prior, counts, seed, settings)
+    header = _make_header(bank, prior, counts, seed, settings)
+    _check_files(header)
+    return header
+
+
+def _check_files(header: DatasetHeader) -> None:
+    """Refuse more files than a manifest lists, with the size of shards that makes fewer."""
+    rows, per_shard = header.shard_rows, len(header.columns) - len(header.gathered) + 1
+    while (n_file := per_shard * sum(-(-n // rows) for n in header.counts.values())) > MOST_FILES:
+        rows *= 2
+    if rows > header.shard_rows:
+        raise ConfigError(
+            f"shards of {header.shard_rows} spectra make more than {MOST_FILES:,} files, which no "
+            f"manifest lists; pass --shard-rows {rows}: {n_file:,} files"
+        )
 
 
 def prepare_dataset(

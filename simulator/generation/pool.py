@@ -20,6 +20,7 @@ import numpy as np
 from starsmith.data_contract.dataset.shards import Shard
 from starsmith.data_contract.files.interrupts import uninterrupted
 from starsmith.simulator.generation.job import Job
+from starsmith.simulator.generation.kept_memory import keep_memory
 
 __all__ = ["MappedJob", "run_in_pool"]
 
@@ -85,6 +86,7 @@ def _start_worker(mapped: MappedJob) -> None:
     threading.Thread(target=_die_with_parent, args=(mapped.arrays,), daemon=True).start()
     Finalize(None, _inherit, args=(mapped.arrays,), exitpriority=1)  # if it ends for other reasons
     numba.set_num_threads(1)
+    keep_memory()
     _pool_job[:] = [mapped.job()]
 
 

@@ -165,3 +165,11 @@ def test_a_killed_run_leaves_no_orphans_and_resumes(toy_bank, one_worker, tmp_pa
         pytest.fail("workers outlived their parent by 30 s")
     write_dataset(toy_bank, Prior.default(), 400, out, 7, SMALL)
     assert same_files(one_worker, out)
+
+
+def test_more_files_than_a_manifest_lists_are_refused_with_the_shards_that_make_fewer(
+    toy_bank, tmp_path
+):
+    with pytest.raises(ConfigError, match="pass --shard-rows 8192: 244,1"):
+        write_dataset(toy_bank, Prior.default(), 10**9, tmp_path / "big.zarr", 1)
+    assert not (tmp_path / "big.zarr").exists()
