@@ -8,12 +8,12 @@ from numba import njit, prange
 
 from starsmith.simulator.kernels.synthesis_voigt import add_voigt
 
-__all__ = ["Bands", "Lines", "Smooth", "emergent_flux", "flux_from_opacity"]
+__all__ = ["Bands", "Lines", "Smooth", "convolved", "emergent_flux", "flux_from_opacity"]
 
 CHUNK = (
     584  # wavelengths worked on together; rows of 4096 bytes would share one set of the first cache
 )
-E4_MAX = 24.0  # beyond this optical depth nothing escapes: E4(24) = 1.4e-12
+E4_MAX = 14.0  # beyond this optical depth nothing escapes: E4(14) = 5e-8
 E4_PER_UNIT = 32  # table cells per unit optical depth; cubic Hermite, error below 2e-7
 
 Lines = namedtuple("Lines", "position strength width damping reach")
@@ -109,23 +109,23 @@ def add_bands(opacity, bands, start):
     """Add molecular bands to ``opacity`` (n_depth, n) from fine point ``start`` on."""
     n = opacity.shape[1]
     stop = start + n
-    system = np.empty(n)
+    system = np.empty(n, dtype=np.float32)  # as the tables
     for first in range(0, bands.amount.shape[0], bands.n_speed):
         for k in range(opacity.shape[0]):
             if not bands.amount[first : first + bands.n_speed, k].any():
                 continue  # too weak to be seen
-            system[:] = 0.0
+            system[:] = 0
             for band in range(first, first + bands.n_speed):
                 cool = bands.table[band, bands.row[k], start:stop]
                 hot = bands.table[band, bands.row[k] + 1, start:stop]
                 # linear in θ between two rows of the table
-                weight_hot = bands.amount[band, k] * bands.fraction[k]
-                weight_cool = bands.amount[band, k] - weight_hot
+                weight_hot = np.float32(bands.amount[band, k] * bands.fraction[k])
+                weight_cool = np.float32(bands.amount[band, k] * (1.0 - bands.fraction[k]))
                 for j in range(n):
                     system[j] += weight_cool * cool[j] + weight_hot * hot[j]
             part = opacity[k]
             for j in range(n):
-                part[j] += max(system[j], 0.0)
+                part[j] += max(system[j], np.float32(0.0))
 
 
 @njit(cache=True)
@@ -201,6 +201,20 @@ def flux_from_opacity(flux, tau, opacity, source, e4_table):
         above, below = below, above
     for j in range(n):
         flux[j] *= 2.0 * math.pi  # F = 2π ∫ S E2 dτ
+
+
+@njit(cache=True)
+def convolved(fine, kernel, first, stride, n):
+    """Convolution with a symmetric kernel at every ``stride``-th fine point, float64 (n,).
+
+    ``first`` is the fine point of the first value; the kernel stays inside the fine grid.
+    """
+    values = np.zeros(n)
+    for k in range(kernel.size):
+        part = fine[first - kernel.size // 2 + k :]
+        for i in range(n):
+            values[i] += kernel[k] * part[i * stride]
+    return values
 
 
 @njit(cache=True)

@@ -10,6 +10,7 @@ from scipy.special import gamma as gamma_function
 from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.air import air_to_vacuum
 from starsmith.data_contract.constants import LIGHT_SPEED_KM_S
+from starsmith.simulator.kernels.synthesis_lines import fill_lines
 from starsmith.simulator.kernels.synthesis_transfer import Lines
 from starsmith.simulator.synthesis.atmosphere import Atmosphere
 from starsmith.simulator.synthesis.atomic_constants import (
@@ -81,6 +82,26 @@ class LineList:
         gas, (names, row) = composition(), self.kinds
         mass = [gas.mass[gas.index(name.split()[0])] for name in names]
         return np.array(mass, dtype=np.float64)[row]
+
+    @cached_property
+    def fixed_parts(self) -> np.ndarray:
+        """What `fill_lines` reads of the lines and no star changes, (8, n_line)."""
+        # 1e-13: Å to cm and km to cm
+        cross_section = CLASSICAL_CROSS_SECTION * self.gf * self.wave * 1e-13 / math.sqrt(math.pi)
+        thermal = 2.0 * BOLTZMANN / (self.mass * AMU) * 1e-10  # [km²/s²/K]
+        at_one = abo_width(self.abo_sigma, self.abo_alpha, self.mass, np.ones(self.mass.size))
+        return np.array(
+            [
+                cross_section,
+                thermal,
+                self.wave * 1e-13 / (4.0 * np.pi),  # Voigt a = γλ/(4πv)
+                self.gamma_rad,
+                self.gamma_stark,
+                self.gamma_vdw,
+                at_one,
+                0.5 * (1.0 - self.abo_alpha),
+            ]
+        )
 
 
 @lru_cache(maxsize=4)
@@ -164,6 +185,9 @@ def line_opacity(
 ) -> Lines:
     """Profiles of every line at every depth, in units of the standard opacity.
 
+    Damping by hydrogen follows Anstee, Barklem & O'Mara (1998) where known, else γ ∝ T^0.3;
+    helium and H2 count as 0.42 and 0.85 of an atom.
+
     Parameters
     ----------
     lines : LineList
@@ -177,24 +201,32 @@ def line_opacity(
     -------
     Lines
     """
-    gas = atmosphere.gas
-    # [km²/s²]
-    thermal = 2.0 * BOLTZMANN * gas.temperature / (lines.mass[:, None] * AMU) * 1e-10
-    doppler = np.sqrt(thermal + atmosphere.microturbulence**2)  # (n_line, n_depth) [km/s]
-    lower = populations(lines, atmosphere)  # [1/cm³]
-    standard = (atmosphere.opacity * gas.density)[None, :]
-    # 1e-13: Å to cm and km to cm
-    cross_section = CLASSICAL_CROSS_SECTION * lines.gf * lines.wave * 1e-13 / math.sqrt(math.pi)
-    strength = cross_section[:, None] / doppler * lower / standard
-    # Voigt a = γλ/(4πv)
-    damping = total_damping(lines, atmosphere) * lines.wave[:, None] * 1e-13 / (4 * np.pi * doppler)
+    gas, names = atmosphere.gas, lines.kinds[0]
+    standard = atmosphere.opacity * gas.density
+    ions = np.array([ion_density(name, atmosphere) for name in names])[lines.kinds[1]] / standard
+    warm = gas.temperature / 1e4  # in 10⁴ K
+    # H with He and H2 by polarisability and speed [1/cm³]
+    perturbers = gas.n_hydrogen + 0.42 * gas.n_helium + 0.85 * gas.n_h2
+    layers = np.array(
+        [
+            gas.temperature,
+            gas.n_electron * fixed.power(warm, 1.0 / 6.0),
+            perturbers,
+            fixed.power(warm, 0.3),  # relative speed to the 0.6
+            np.full(warm.size, atmosphere.microturbulence**2),
+        ]
+    )
+    energy = (lines.e_low / BOLTZMANN_EV, HC_OVER_K * 1e8 / lines.wave)  # [K]
+    found = np.zeros((4, *ions.shape))
+    fill_lines(found, energy, lines.fixed_parts, layers, ions, least)
     per_step = 1.0 / (LIGHT_SPEED_KM_S * grid[1])  # steps of the grid per km/s
+    width = found[1] * per_step
     return Lines(
         position=fixed.log(lines.wave / grid[0]) / grid[1],
-        strength=strength,
-        width=doppler * per_step,
-        damping=damping,
-        reach=doppler * per_step * window(strength, damping, least),
+        strength=found[0],
+        width=width,
+        damping=found[2],
+        reach=np.where(found[3] > 0.0, width * found[3], -1.0),
     )
 
 
@@ -207,25 +239,6 @@ def layer_cut(depth: np.ndarray) -> np.ndarray:
     return np.maximum(CUT * fixed.exp(np.minimum(depth, 60.0) / 2.0), TOP_CUT / depth)
 
 
-def window(strength: np.ndarray, damping: np.ndarray, least: np.ndarray) -> np.ndarray:
-    """Half-width in Doppler widths beyond which a line is below the ``least`` that matters."""
-    contrast = strength / least  # line centre over the cut
-    # exp(-x²) falls to the cut here [Doppler widths]
-    core = np.sqrt(fixed.log(np.maximum(contrast, 1.0)))
-    wing = np.sqrt(contrast * damping / math.sqrt(math.pi))  # and a/(√π x²) here
-    return np.where(contrast > 1.0, np.maximum(core, wing), -1.0)
-
-
-def populations(lines: LineList, atmosphere: Atmosphere) -> np.ndarray:
-    """Lower level per statistical weight, less stimulated emission [1/cm³], (n_line, n_depth)."""
-    gas = atmosphere.gas
-    names, row = lines.kinds
-    ions = np.array([ion_density(name, atmosphere) for name in names])[row]
-    boltzmann = fixed.exp(-lines.e_low[:, None] / (BOLTZMANN_EV * gas.temperature))
-    stimulated = -fixed.expm1(-HC_OVER_K * 1e8 / (lines.wave[:, None] * gas.temperature))
-    return ions * boltzmann * stimulated
-
-
 def ion_density(species: str, atmosphere: Atmosphere) -> np.ndarray:
     """Atoms or ions over their partition function [1/cm³], shape (n_depth,)."""
     gas = atmosphere.gas
@@ -235,28 +248,6 @@ def ion_density(species: str, atmosphere: Atmosphere) -> np.ndarray:
     fraction = gas.ionised[row] if stage == "II" else 1.0 - gas.ionised[row]
     density = gas.n_nuclei * gas.composition.ratio[row] * fraction
     return density / fixed.exp(log_partition(species, gas.temperature))
-
-
-def total_damping(lines: LineList, atmosphere: Atmosphere) -> np.ndarray:
-    """Full damping width γ [rad/s], shape (n_line, n_depth).
-
-    Collisions with hydrogen follow Anstee, Barklem & O'Mara (1998) where known, else γ ∝ T^0.3;
-    helium and H2 count as 0.42 and 0.85 of an atom.
-    """
-    gas = atmosphere.gas
-    warm = gas.temperature / 1e4  # in 10⁴ K
-    # H with He and H2 by polarisability and speed [1/cm³]
-    perturbers = gas.n_hydrogen + 0.42 * gas.n_helium + 0.85 * gas.n_h2
-    # relative speed to the 0.6 is T^0.3
-    collisions = lines.gamma_vdw[:, None] * fixed.power(warm, 0.3) * perturbers
-    known = np.isfinite(lines.abo_sigma)
-    sigma, alpha, mass = (
-        values[known, None] for values in (lines.abo_sigma, lines.abo_alpha, lines.mass)
-    )
-    # quantum theory replaces Unsöld where it exists
-    collisions[known] = abo_width(sigma, alpha, mass, gas.temperature) * perturbers
-    stark = lines.gamma_stark[:, None] * fixed.power(warm, 1.0 / 6.0) * gas.n_electron
-    return lines.gamma_rad[:, None] + stark + collisions
 
 
 def abo_width(

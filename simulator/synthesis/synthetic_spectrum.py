@@ -6,7 +6,6 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import scipy
-from scipy.ndimage import convolve1d
 
 from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.constants import FWHM_TO_SIGMA, LIGHT_SPEED_KM_S
@@ -15,6 +14,7 @@ from starsmith.simulator.kernels.synthesis_transfer import (
     Bands,
     Lines,
     Smooth,
+    convolved,
     emergent_flux,
     flux_from_opacity,
 )
@@ -118,12 +118,11 @@ def synthesize_atmosphere(
     fine = emergent_flux(
         atmosphere.tau, smooth, hydrogen, lines, bands, exponential_integral_table(), n_fine
     )
-    middle = np.arange(wave.size) * sampling.stride + pad  # fine steps that are kept
     # wavelengths of the continuum [Å]
     coarse = first * fixed.exp(step * SMOOTH_STRIDE * np.arange(continuum_flux.size))
     return Spectrum(
         wave=wave,
-        flux=convolve1d(fine, kernel, mode="constant")[middle],
+        flux=convolved(fine, kernel, pad, sampling.stride, wave.size),
         continuum=fixed.exp(
             np.interp(fixed.log(wave), fixed.log(coarse), fixed.log(continuum_flux))
         ),

@@ -100,3 +100,19 @@ def metal_absorption(rows, atoms, wave, temperature):
         level = float(row["weight"]) * math.exp(-1.438777 * float(row["energy"]) / temperature)
         total += atoms[row["species"]] * level * float(row["sigma"]) * 1e-18 * shape
     return total
+
+
+def line_profile(line, layer, ions, least):
+    """Strength, Doppler width, Voigt parameter and reach of one line in one layer, or None."""
+    per_absorber, thermal, per_rate, radiation, stark, vdw, abo, exponent = line["parts"]
+    temperature, electrons, perturbers, warmth, turbulence = layer
+    speed = np.sqrt(thermal * temperature + turbulence)
+    height = per_absorber / speed * ions * np.exp(-line["lower"] / temperature)
+    height *= 1.0 - np.exp(-line["quantum"] / temperature)
+    if height <= least:
+        return None
+    collisions = vdw * warmth if np.isnan(abo) else abo * temperature**exponent
+    damping = (radiation + stark * electrons + collisions * perturbers) * per_rate / speed
+    contrast = height / least
+    reach = max(np.sqrt(np.log(contrast)), np.sqrt(contrast * damping / np.sqrt(np.pi)))
+    return height, speed, damping, reach

@@ -8,11 +8,13 @@ from scipy.special import expn, wofz
 
 from starsmith.simulator.kernels.synthesis_bands import band_cross_section
 from starsmith.simulator.kernels.synthesis_hydrogen import hydrogen_opacity, stark_profile
+from starsmith.simulator.kernels.synthesis_lines import fill_lines
 from starsmith.simulator.kernels.synthesis_transfer import (
     Bands,
     Lines,
     Smooth,
     add_bands,
+    convolved,
     emergent_flux,
     exponential_integral,
     flux_from_opacity,
@@ -126,6 +128,33 @@ def test_lines_are_added_within_the_stated_error_of_the_faddeeva_function(a):
     add_voigt(found, -2000.37, 2.0, a, 0.008)
     x = (np.arange(4001) - 2000.37) * 0.008
     np.testing.assert_allclose(found, 2.0 * wofz(x + 1j * a).real, rtol=1e-4)
+
+
+def test_lines_are_filled_as_by_their_twin():
+    rng = np.random.default_rng(5)
+    n_line, n_depth = 7, 4
+    parts = rng.uniform(0.5, 2.0, (8, n_line))
+    parts[6, ::2] = np.nan  # no cross-section of Barklem's
+    layers = np.array([[4000.0], [2.0], [3.0], [0.7], [1.5]]) * rng.uniform(1.0, 1.5, n_depth)
+    energy = rng.uniform(0.0, 9e3, n_line), rng.uniform(1e4, 2e4, n_line)
+    ions, least = rng.uniform(0.0, 3.0, (2, n_line, n_depth))
+    found = np.zeros((4, n_line, n_depth))
+    fill_lines(found, energy, parts, layers, ions, least)
+    for i, k in np.ndindex(n_line, n_depth):
+        line = {"parts": parts[:, i], "lower": energy[0][i], "quantum": energy[1][i]}
+        twin = reference.line_profile(line, layers[:, k], ions[i, k], least[i, k])
+        if twin is None:
+            assert found[3, i, k] == -1.0
+        else:
+            np.testing.assert_allclose(found[:, i, k], twin, rtol=1e-12)
+    assert {True, False} == set((found[3] > 0.0).ravel().tolist())
+
+
+def test_convolution_at_every_third_point_is_that_of_all():
+    fine = np.random.default_rng(6).random(50)
+    kernel = np.array([0.1, 0.2, 0.4, 0.2, 0.1])
+    every = np.convolve(fine, kernel, mode="same")
+    np.testing.assert_allclose(convolved(fine, kernel, 4, 3, 12), every[4:40:3], rtol=1e-12)
 
 
 def test_bands_of_a_system_count_where_their_sum_is_positive():
