@@ -164,7 +164,7 @@ def ceiling_rows(
     if nodes is not None:
         mags = nodes.magnitude_at(np.array([np.median(snr[rows]) for rows in members]))
         variance = nodes.variance(target)
-        paper[:] = [paper_median(s, variance) for s in nodes.sigma2(target, mags)]
+        paper[:] = [paper_median(s, variance, nodes.weight) for s in nodes.sigma2(target, mags)]
     steps = np.full((len(spans), 2), np.nan)
     if nodes is not None:
         ratio = step_error(bank, prior, target, np.array([np.median(snr[r]) for r in members]))

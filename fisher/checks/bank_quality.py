@@ -8,7 +8,12 @@ from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.errors import ConfigError
 from starsmith.fisher.information.bounds import scaled_condition
 from starsmith.fisher.information.crlb import crlb_from_gram
-from starsmith.fisher.information.grid_nodes import NodeSpectra, node_spectra, step_error
+from starsmith.fisher.information.grid_nodes import (
+    NodeSpectra,
+    node_percentiles,
+    node_spectra,
+    step_error,
+)
 from starsmith.simulator.prior import Prior
 
 __all__ = ["PUBLISHED", "Finding", "Published", "check_bank"]
@@ -17,6 +22,7 @@ SNR = 7.1  # of one of the logged magnitudes
 STEP_SPAN = (0.9, 1.1)  # of sigma by differences over sigma by the spline
 COARSE = 0.05  # share of nodes outside it
 EVEN = 1e-6
+MOST_CHANGE = 2.0  # of one step to the next along an axis
 MAX_COND = 1e8  # the Gram matrix then keeps half of float64's digits
 
 
@@ -70,40 +76,19 @@ class Finding:
     remark: str
 
 
-def _halved(nodes: np.ndarray) -> bool:
-    """Whether steps are even, or the largest one halved some times: an axis refined in places."""
-    steps = np.diff(nodes)
-    halvings = np.log2(steps.max() / steps) if steps.size else steps
-    return bool(np.all(np.abs(halvings - np.rint(halvings)) <= EVEN))
-
-
 def _axes(bank: Bank) -> list[Finding]:
     findings = []
     for name, nodes in zip(bank.label_names, bank.axes, strict=True):
         steps = np.diff(nodes)
-        even = bool(steps.size == 0 or np.ptp(steps) <= EVEN * steps.max())
+        change = np.exp(np.abs(np.diff(np.log(steps)))).max(initial=1.0)
         span = f"{nodes.size} nodes, {nodes[0]:g}..{nodes[-1]:g}"
-        if not even:
+        if change > 1.0 + EVEN:
             span += f", steps {steps.min():g}..{steps.max():g}: derivatives allow for it"
         step = float(steps.max()) if steps.size else 0.0
-        expected = "even or halved"
-        findings.append(Finding(f"largest step in {name}", step, expected, _halved(nodes), span))
+        smooth = bool(change <= MOST_CHANGE + EVEN)
+        expected = f"to the next x {MOST_CHANGE:g}"
+        findings.append(Finding(f"largest step in {name}", step, expected, smooth, span))
     return findings
-
-
-def on_even_steps(labels: np.ndarray) -> np.ndarray:
-    """Which nodes (n_node, n_label) lie on the largest steps of axes that are refined in places.
-
-    The published run has nodes on even steps: nodes between them would count a region twice.
-    """
-    kept = np.ones(len(labels), dtype=bool)
-    for column in labels.T:
-        nodes = np.unique(column)
-        steps = np.diff(nodes)
-        if steps.size and _halved(nodes):
-            place = (column - nodes[-1]) / steps.max()  # refined towards the lower end or not
-            kept &= np.abs(place - np.rint(place)) <= EVEN
-    return kept
 
 
 def _missing(bank: Bank, inside: int) -> list[Finding]:
@@ -114,19 +99,20 @@ def _missing(bank: Bank, inside: int) -> list[Finding]:
     return [Finding("missing nodes", float(missing), "0", missing == 0, remark)]
 
 
-def _hardest(nodes: NodeSpectra, sigma: np.ndarray, even: np.ndarray) -> str:
+def _hardest(nodes: NodeSpectra, sigma: np.ndarray) -> str:
     """Where the tenth of stars is that is hardest to tell: the middle of its labels."""
-    worst = even & (sigma >= np.percentile(sigma[even], 90.0, method="lower"))
+    worst = sigma >= node_percentiles(sigma, [90.0], nodes.weight)
     middle = np.median(nodes.labels[worst], axis=0)
     return ", ".join(f"{name} {value:g}" for name, value in zip(nodes.names, middle, strict=True))
 
 
 def _published(
-    names: tuple[str, ...], target: str, product: float, sigma: np.ndarray, rho: float, hard: str
+    nodes: NodeSpectra, target: str, product: float, sigma: np.ndarray, rho: float
 ) -> list[Finding]:
     """Set the spread of the bounds beside the published run, where that has such labels."""
-    low, middle, high = np.percentile(sigma, [10.0, 50.0, 90.0], method="lower")
-    known = PUBLISHED.get(len(names)) if target == "logg" else None
+    low, middle, high = node_percentiles(sigma, [10.0, 50.0, 90.0], nodes.weight)
+    hard = _hardest(nodes, sigma)
+    known = PUBLISHED.get(len(nodes.names)) if target == "logg" else None
     rows = (
         ("sigma x S/N", product, "product", f"median sigma of {target} x median S/N"),
         ("sigma: median / 10 %", middle / low, "low", "spread towards stars easy to tell"),
@@ -178,8 +164,10 @@ def check_bank(
     blind = int(np.isinf(sigma).sum())
     ratio = step_error(bank, prior, target, snr)
     coarse = float(np.mean(~((ratio >= STEP_SPAN[0]) & (ratio <= STEP_SPAN[1]))))
-    even = on_even_steps(nodes.labels)
-    product = float(np.median(sigma[even]) * np.median(nodes.snr(float(mag[0]))[even]))
+    middle_sigma, middle_snr, rho = (
+        float(node_percentiles(values, [50.0], nodes.weight)[0])
+        for values in (sigma, nodes.snr(float(mag[0])), np.nan_to_num(bounds.rho))
+    )
     return (
         *_axes(bank),
         *_missing(bank, len(sigma)),
@@ -193,12 +181,5 @@ def check_bank(
             f"largest of unit-diagonal information; median {np.median(cond):.3g}",
         ),
         Finding("blind nodes", float(blind), "0", blind == 0, f"nothing to be told on {target}"),
-        *_published(
-            nodes.names,
-            target,
-            product,
-            sigma[even],
-            np.nanmedian(bounds.rho[even]),
-            _hardest(nodes, sigma, even),
-        ),
+        *_published(nodes, target, middle_sigma * middle_snr, sigma, rho),
     )  # fmt: skip

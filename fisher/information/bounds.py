@@ -15,6 +15,7 @@ from starsmith.fisher.information.crlb import (
     crlb_with_priors,
     whitened_gram,
 )
+from starsmith.fisher.information.grid_nodes import node_percentiles
 from starsmith.fisher.information.jacobian import Columns
 from starsmith.fisher.information.nuisances import Nuisances, prior_precision, star_columns
 
@@ -165,14 +166,16 @@ def _log_variance(
     return slopes
 
 
-def paper_median(sigma2: np.ndarray, variance: float) -> tuple[float, float, float]:
-    """10th, 50th and 90th percentile of clip(1 - CRLB / Var, 0, 1).
+def paper_median(
+    sigma2: np.ndarray, variance: float, weight: np.ndarray | None = None
+) -> tuple[float, float, float]:
+    """10th, 50th and 90th percentile of clip(1 - CRLB / Var, 0, 1), of nodes by their weight.
 
     The definition behind the published R²_max, for comparison only: a median of clipped
     values bounds no R² measured over a set of stars.
     """
     clipped = np.clip(1.0 - sigma2 / variance, 0.0, 1.0)  # R² of each star
-    low, middle, high = np.percentile(clipped, [10.0, 50.0, 90.0])
+    low, middle, high = node_percentiles(clipped, [10.0, 50.0, 90.0], weight)
     return float(low), float(middle), float(high)
 
 

@@ -1,6 +1,7 @@
 """The published statistic: bounds at grid nodes under one set of conditions."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -14,10 +15,18 @@ from starsmith.fisher.information.stencils import Stencils, build_stencils
 from starsmith.fisher.kernels.gram import fill_gram
 from starsmith.simulator.prior import Prior
 
-__all__ = ["NodeSpectra", "middle_conditions", "node_spectra", "step_error"]
+__all__ = [
+    "NodeSpectra",
+    "middle_conditions",
+    "node_percentiles",
+    "node_spectra",
+    "node_weights",
+    "step_error",
+]
 
 N_PROBE = 150  # nodes behind the curve of S/N against magnitude
 MAGS = np.arange(8.0, 30.0, 0.5)  # ln(S/N) bends by 4e-3 between neighbours
+EVEN = 1e-6  # relative differences of steps that are rounding
 RHO_DOUBT = 1e-4  # float32 products keep the digits of larger shares
 
 
@@ -25,6 +34,32 @@ def middle_conditions(prior: Prior) -> np.ndarray:
     """Middle of the prior's observing conditions, float64 (1, 8)."""
     middle = prior.with_population(None).middle().ranges
     return np.array([[middle[name][0] for name in CONDITIONS]])
+
+
+def node_weights(labels: np.ndarray) -> np.ndarray:
+    """Volume of labels that each node (n_node, n_label) stands for, of mean 1: float64 (n_node,).
+
+    The published run has nodes on even steps; closer nodes would count a region more than once.
+    Along an axis it is the mean of the steps to both neighbours, at its ends the one step.
+    """
+    weight = np.ones(len(labels))
+    for column in labels.T:
+        nodes, place = np.unique(column, return_inverse=True)
+        if nodes.size > 1:
+            steps = np.diff(nodes)
+            beside = 0.5 * (np.append(steps, steps[-1]) + np.append(steps[0], steps))
+            weight *= beside[place]
+    weight /= weight.mean()
+    return np.ones(weight.size) if np.ptp(weight) < EVEN else weight
+
+
+def node_percentiles(
+    values: np.ndarray, levels: list[float], weight: np.ndarray | None = None
+) -> np.ndarray:
+    """Percentiles of values of nodes; those of the plain values where all count the same."""
+    if weight is None or np.ptp(weight) == 0.0:
+        return np.percentile(values, levels)
+    return np.percentile(values, levels, method="inverted_cdf", weights=weight)
 
 
 @dataclass(frozen=True)
@@ -60,9 +95,15 @@ class NodeSpectra:
     floor: np.ndarray
     slope: np.ndarray
 
+    @cached_property
+    def weight(self) -> np.ndarray:
+        """What each node counts for, float64 (n_node,): see `node_weights`."""
+        return node_weights(self.labels)
+
     def variance(self, target: str) -> float:
-        """Variance of a label over the nodes, each counting once."""
-        return float(self.labels[:, self.names.index(target)].var())
+        """Variance of a label over the nodes, each counting by its weight."""
+        column, share = self.labels[:, self.names.index(target)], self.weight / self.weight.sum()
+        return float(share @ (column - share @ column) ** 2)
 
     def _noise(self, flux: np.ndarray) -> np.ndarray:
         return np.sqrt(self.floor + self.slope * np.maximum(flux, 0.0))
@@ -80,7 +121,9 @@ class NodeSpectra:
         some = slice(None, None, step)
         # median S/N falls with magnitude
         curve = np.array([np.median(self.snr(mag, some)) for mag in MAGS])
-        return np.interp(-np.log(snr), -np.log(curve), MAGS)  # np.interp wants rising abscissae
+        return np.interp(
+            -np.log(snr), -np.log(np.ravel(curve)), MAGS
+        )  # np.interp wants rising abscissae
 
     def gram(self, mags: np.ndarray) -> np.ndarray:
         """Information matrices at each magnitude, float64 (n_mag, n_node, n_column, n_column).

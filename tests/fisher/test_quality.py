@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import ConfigError
-from starsmith.fisher.checks.bank_quality import PUBLISHED, check_bank, on_even_steps
+from starsmith.fisher.checks.bank_quality import PUBLISHED, check_bank
 from starsmith.fisher.information.bounds import paper_median
-from starsmith.fisher.information.grid_nodes import node_spectra
+from starsmith.fisher.information.grid_nodes import node_percentiles, node_spectra, node_weights
 
 
 def by_name(bank, prior, **choices):
@@ -21,20 +21,29 @@ def found(toy_bank, prior):
 
 
 def test_uneven_axes_are_told_from_even_ones(found):
-    assert found["largest step in logg"].ok
+    assert found["largest step in logg"].remark.endswith("5 nodes, 1..5")
     assert found["largest step in logg"].value == 1.0
-    assert not found["largest step in m_h"].ok
+    assert "steps 0.75..1:" in found["largest step in m_h"].remark
 
 
-def test_nodes_between_even_steps_do_not_count_twice():
-    """An axis halved in places is thinned to its largest step; one of odd steps is left alone."""
-    teff, m_h = np.array([3500.0, 3562.5, 3625.0, 3750.0, 4000.0, 4250.0]), [-1.0, -0.25, 0.75]
-    labels = np.stack([part.ravel() for part in np.meshgrid(teff, m_h, indexing="ij")], axis=1)
+def test_steps_that_change_at_once_deserve_a_look(found, toy_bank, prior):
+    axes = (*toy_bank.axes[:2], np.array([-2.5, -2.4, -1.0, 0.0, 0.75]))
+    jumping = by_name(dataclasses.replace(toy_bank, axes=axes), prior)
+    assert found["largest step in m_h"].ok
+    assert not jumping["largest step in m_h"].ok
 
-    kept = on_even_steps(labels)
 
-    assert set(labels[kept, 0]) == {3500.0, 3750.0, 4000.0, 4250.0}
-    assert set(labels[kept, 1]) == set(m_h)
+def test_closer_nodes_count_less():
+    """A region sampled twice as closely counts as it does on even steps."""
+    even = np.arange(0.0, 9.0)
+    refined = np.sort(np.append(even, [0.5, 1.5, 2.5, 3.5]))[:, None]
+
+    def middle(labels):
+        return node_percentiles(labels[:, 0] ** 2, [50.0], node_weights(labels))[0]
+
+    np.testing.assert_array_equal(node_weights(even[:, None]), 1.0)
+    assert middle(refined) == middle(even[:, None]) == 16.0
+    assert np.median(refined**2) < 10.0
 
 
 def test_missing_nodes_are_counted(toy_bank, prior):
