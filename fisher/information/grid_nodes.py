@@ -27,6 +27,7 @@ __all__ = [
 N_PROBE = 150  # nodes behind the curve of S/N against magnitude
 MAGS = np.arange(8.0, 30.0, 0.5)  # ln(S/N) bends by 4e-3 between neighbours
 EVEN = 1e-6  # relative differences of steps that are rounding
+REFINED = 2.0  # largest over smallest step of an axis that is closer in places
 RHO_DOUBT = 1e-4  # float32 products keep the digits of larger shares
 
 
@@ -40,17 +41,17 @@ def node_weights(labels: np.ndarray) -> np.ndarray:
     """Volume of labels that each node (n_node, n_label) stands for, of mean 1: float64 (n_node,).
 
     The published run has nodes on even steps; closer nodes would count a region more than once.
-    Along an axis it is the mean of the steps to both neighbours, at its ends the one step.
+    Along an axis that is refined in places, by `REFINED`, it is the mean of the steps to both
+    neighbours, at its ends the one step; along others all nodes count the same.
     """
     weight = np.ones(len(labels))
     for column in labels.T:
         nodes, place = np.unique(column, return_inverse=True)
-        if nodes.size > 1:
-            steps = np.diff(nodes)
+        steps = np.diff(nodes)
+        if steps.size and steps.max() > (REFINED - EVEN) * steps.min():
             beside = 0.5 * (np.append(steps, steps[-1]) + np.append(steps[0], steps))
             weight *= beside[place]
-    weight /= weight.mean()
-    return np.ones(weight.size) if np.ptp(weight) < EVEN else weight
+    return weight / weight.mean()
 
 
 def node_percentiles(
