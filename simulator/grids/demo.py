@@ -43,8 +43,8 @@ CITATION = (
     "opacities, equation of state and lines as cited in docs/physics_synthesis.md"
 )
 
-# closer where spectra bend, by TiO in cool and by strong lines in metal-rich stars: interpolation
-# moves labels by less than 0.2 sigma at S/N 100; those of ATLAS9 where its structures show through
+# closer where spectra bend, by TiO in cool and by strong lines in metal-rich stars, and those of
+# ATLAS9 where its structures show through; what interpolation does is in demo_maps.json
 TEFF_NODES = (3500, 3565, 3635, 3710, 3800, 3900, 4000, 4110, 4240, 4380, 4550, 4770, 5000)  # [K]
 M_H_NODES = (-2.75, -2.25, -1.75, -1.25, -0.8, -0.45, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 COOL = 4000.0  # below, ATLAS9 structures of 1993 lack molecules [K]
