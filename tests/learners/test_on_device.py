@@ -5,10 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from starsmith.data_contract.errors import GridError
 from starsmith.data_contract.random import stream_key
-from starsmith.learners.networks import create_model
+from starsmith.learners.networks import create_model, list_models
 from starsmith.learners.online.keyed import keyed_attempts, keyed_uniforms, philox_words
 from starsmith.learners.online.torch_bank import OF_RECORD, BankOnDevice
 from starsmith.learners.online.torch_holes import attempts_for
@@ -60,6 +61,35 @@ def test_a_step_asks_the_device_nothing(name):
     assert not seen.asked
     assert seen.devices == {"meta"}
     assert seen.n <= LAUNCHES[name]
+
+
+def hold_nothing(network, mode):
+    """Replace weights and buffers by tensors of their shapes that hold nothing."""
+    for layer in network.modules():
+        for name, weight in list(layer.named_parameters(recurse=False)):
+            setattr(layer, name, torch.nn.Parameter(mode.from_tensor(weight).detach()))
+        for name, buffer in list(layer.named_buffers(recurse=False)):
+            setattr(layer, name, mode.from_tensor(buffer))
+
+
+@pytest.mark.parametrize(
+    "precision",
+    ["bfloat16", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("float32", "float16"))],
+)
+@pytest.mark.parametrize("name", [*list_models("*_tiny"), "mlp"])
+def test_no_step_of_any_network_and_precision_asks(name, precision):
+    """Tensors that hold nothing cannot answer: forward, loss, backward and clipping."""
+    options = {"widths": (8, 8)} if name == "mlp" else {}
+    network = create_model(name, ["logg"], n_wave=256, **options).train()
+    with FakeTensorMode() as mode:
+        hold_nothing(network, mode)
+        recipe = NetworkRecipe(batch_size=4, precision=precision)
+        stepper = Stepper(network, recipe, CPU, Share())
+        with Counted() as seen:
+            stepper.backward(Batch(torch.empty(4, 256), torch.empty(4, 1), None, np.arange(4)))
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 0.5)
+    assert not seen.asked
+    assert all(p.grad.dtype == torch.float32 for p in network.parameters())
 
 
 def test_draws_step_over_holes_without_asking(holed):
