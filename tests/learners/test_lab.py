@@ -186,7 +186,8 @@ def test_the_command_on_grids_of_ones_own(tmp_path):
             assert second["change"] == pytest.approx(second["ratio"] - first["ratio"])
             assert second["change"] < 2 * second["change_error"]
         # no gap, no loss: as good as on the source's own stars, other stars and another noise
-        assert abs(at[0]["r2"] - val[label]) < 0.01 + 2 * at[0]["error"]
+        error = at[0]["error"] * np.sqrt(1.0 + 100 / 200)  # of 100 test, and 200 validation stars
+        assert abs(at[0]["r2"] - val[label]) < 0.01 + 2 * error
     assert all(row["ratio"] < 1.0 + 2 * row["error"] for row in found.values())
 
 
