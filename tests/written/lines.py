@@ -38,6 +38,7 @@ EXCEPTIONS = {  # pattern -> why the line is not run; another test holds it
     r"demo5d|five": "minutes of synthesis: benchmarks of five labels",
     r"demo-optical|demo-h": "minutes of synthesis: tests/simulator/test_wide_ranges.py",
     r"--by-arm": "needs a grid of all arms: tests/fisher/test_arms.py",
+    r"vturb": "minutes of synthesis: tests/simulator/test_microturbulence.py",
     r"--a-m": "needs a grid with five labels, as above",
     r"speclearn bench (?!.*--plan)": "minutes of training: tests/cli/test_bench.py",
     r"-emit-tasks|big\.zarr|--scheduler": "needs machines: tests/cli/test_parts.py runs the parts",
