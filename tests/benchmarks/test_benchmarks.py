@@ -71,6 +71,14 @@ def test_report_covers_every_row(run, bank, module, options, rows):
 
 
 @pytest.mark.slow
+def test_peers_of_the_network_do_the_same_work(run):
+    """As many parameters as ours, in turn; peers that are not installed are left out."""
+    printed = run("network_peers", "--size", "1", "--rounds", "1")
+    assert printed.count("| 4,809,729 |") >= 2
+    assert "`TransformerEncoder`" in printed
+
+
+@pytest.mark.slow
 def test_learners_report_is_right_before_it_is_fast(bank, tmp_path):
     """A tiny run on the CPU checks the bank and the precision, then fills every table."""
     command = [sys.executable, "-m", "benchmarks.gpu_learners", "--bank", bank]
