@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from starsmith.data_contract.bank.splines import spline_degree, spline_knots
 from starsmith.data_contract.errors import ConfigError, GridError
-from starsmith.data_contract.quantities import CONDITIONS, LABELS, SOMETIMES, STAR
+from starsmith.data_contract.quantities import CONDITIONS, LABELS, SOMETIMES, STAR, named
 from starsmith.learners.online.keyed import keyed_attempts, keyed_normals, keyed_uniforms
 from starsmith.learners.online.torch_holes import Holes, attempts_for
 from starsmith.learners.online.torch_noise import DeviceNoise
@@ -303,9 +303,10 @@ def check_ranges(bank: "Bank", ranges: Mapping[str, tuple[float, float]]) -> Non
     labels = zip(bank.label_names, bank.axes, strict=True)
     spans = {name: (nodes[0], nodes[-1]) for name, nodes in labels}
     for name in LABELS:
-        if name not in spans and any(ranges[name]):
+        low, high = asked = tuple(ranges.get(name, (0.0, 0.0)))
+        if name not in spans and any(asked) and asked != named(name).default:
             raise ConfigError(
-                f"--{name.replace('_', '-')} {ranges[name][0]:g}..{ranges[name][1]:g} asked for, "
+                f"--{name.replace('_', '-')} {low:g}..{high:g} asked for, "
                 f"but the bank has only {', '.join(bank.label_names)}; drop it, or render a bank "
                 "from a grid with that axis"
             )
