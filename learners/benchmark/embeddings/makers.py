@@ -11,7 +11,6 @@ import numpy as np
 from starsmith.data_contract.dataset.training import TrainingView
 from starsmith.data_contract.errors import ConfigError
 from starsmith.fisher.posterior.basis import leading_modes
-from starsmith.fisher.posterior.compression import Compression
 from starsmith.learners.benchmark.embeddings.suite import NetworksSuite, is_outside, size_of
 from starsmith.learners.benchmark.lab_cells import LabTarget
 from starsmith.learners.embedding.doors import Door, function_door, open_door
@@ -131,17 +130,16 @@ class Makers:
             error = stars.observe().error / np.median(stars.flux, axis=1, keepdims=True)
             weight = 1.0 / np.median(error, axis=0).astype(np.float64)
             modes = leading_modes(self.templates * weight, 0.0)[:n]
-            middle, compression = 0.0, Compression(weight, modes, np.empty((0, n + 1), np.float32))
+            middle, lens = np.zeros(weight.size), modes * weight
         else:
             seen = stars.observe()
             given = scaled(seen.flux, seen.mask).astype(np.float64)
-            middle, ones = given.mean(axis=0), np.ones(given.shape[1])
-            modes = leading_modes(given - middle, 0.0)[:n]
-            compression = Compression(ones, modes, np.empty((0, n + 1), np.float32))
+            middle = given.mean(axis=0)
+            lens = leading_modes(given - middle, 0.0)[:n]
 
         def encode(flux: np.ndarray, error: np.ndarray | None, mask: np.ndarray) -> np.ndarray:
             """Amplitudes."""
-            return compression.project(scaled(flux, mask) - middle)
+            return (scaled(flux, mask) - middle) @ lens.T
 
         return encode
 
