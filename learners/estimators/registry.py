@@ -15,7 +15,7 @@ from starsmith.data_contract.dataset.schema import DatasetHeader
 from starsmith.data_contract.dataset.training import TrainingView
 from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.noise.view import CALCULATOR, NoiseModel
-from starsmith.data_contract.quantities import DUST
+from starsmith.data_contract.quantities import DUST, LABELS, NOT_EVERYWHERE
 from starsmith.learners.recipe import register_recipe
 
 if TYPE_CHECKING:
@@ -61,6 +61,11 @@ class Forward:
     ranges: Mapping[str, tuple[float, float]]
     noise: NoiseModel = CALCULATOR
     drawn_from: str = ""
+
+    def __post_init__(self):
+        strangers = set(LABELS) & set(NOT_EVERYWHERE) - set(self.bank.label_names)
+        acting = {name: span for name, span in self.ranges.items() if name not in strangers}
+        object.__setattr__(self, "ranges", acting)
 
 
 @dataclass(frozen=True)
