@@ -71,8 +71,8 @@ def main() -> None:
             start = time.perf_counter()
             run = [sys.executable, "-m", "starsmith.cli.specfisher", *words, "--quiet"]
             told = subprocess.run(run, capture_output=True, text=True, check=False)
-            line = " ".join(words).replace(f"{folder}/", "")
-            print(f"\n## `specfisher {line}`\n\n```\n{told.stdout.strip()}\n```", flush=True)
+            line, out = (text.replace(f"{folder}/", "") for text in (" ".join(words), told.stdout))
+            print(f"\n## `specfisher {line}`\n\n```\n{out.strip()}\n```", flush=True)
             print(f"\n{time.perf_counter() - start:.0f} s, exit code {told.returncode}")
             if told.returncode:
                 print(told.stderr.strip())
