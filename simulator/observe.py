@@ -200,5 +200,5 @@ def observe_star(
         raise ConfigError(f"a star has no {strange}; name any of {', '.join(known)}")
     plain = {names[name]: plain_value(names[name], value) for name, value in values.items()}
     ranges = {name: (float(value), float(value)) for name, value in plain.items()}
-    one = (prior or Prior.default()).with_ranges(**ranges).middle()
+    one = (prior or Prior.default()).with_ranges(**ranges).middle(bank.label_names)
     return observe(bank, draw_stars(bank, one, seed, "test", np.zeros(1, np.int64)), noise=noise)

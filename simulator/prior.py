@@ -135,8 +135,14 @@ class Prior:
             )
         return replace(self, ranges={**self.ranges, **ranges})
 
-    def middle(self) -> "Prior":
+    def middle(self, label_names: Sequence[str] = ()) -> "Prior":
         """Return the prior of one star: every range is its middle, whole for exposures.
+
+        Parameters
+        ----------
+        label_names : sequence of str
+            Labels of the grid. One that few grids have (``vturb``) keeps its range if it is not
+            among them and nobody chose another.
 
         Raises
         ------
@@ -152,11 +158,12 @@ class Prior:
             raise ConfigError(
                 f"stars drawn from {self.population.path} have no middle; name one by its index"
             )
-        middles = {name: 0.5 * (low + high) for name, (low, high) in self.ranges.items()}
+        settled = self.recorded(label_names)
+        middles = {name: 0.5 * (low + high) for name, (low, high) in settled.items()}
         middles["exp_count"] = float(np.floor(middles["exp_count"]))
         return replace(
             self,
-            ranges={name: (at, at) for name, at in middles.items()},
+            ranges=self.ranges | {name: (at, at) for name, at in middles.items()},
             nodes=None,
             alpha_width=None,
         )

@@ -63,7 +63,7 @@ class SpectrumOptions:
             return prior
         if prior.population is not None:
             raise click.UsageError("--population has many stars; choose one with --index")
-        return prior.middle()
+        return prior.middle(bank.label_names)
 
     @property
     def unnamed(self) -> list[str]:

@@ -22,7 +22,7 @@ SNR = 7.1  # of one of the logged magnitudes
 STEP_SPAN = (0.9, 1.1)  # of sigma by differences over sigma by the spline
 COARSE = 0.05  # share of nodes outside it
 EVEN = 1e-6
-MOST_CHANGE = 2.0  # of one step to the next along an axis
+MOST_CHANGE = 2.0  # of one step to the next along an axis whose steps only grow, or only shrink
 MAX_COND = 1e8  # the Gram matrix then keeps half of float64's digits
 
 
@@ -80,14 +80,16 @@ def _axes(bank: Bank) -> list[Finding]:
     findings = []
     for name, nodes in zip(bank.label_names, bank.axes, strict=True):
         steps = np.diff(nodes)
-        change = np.exp(np.abs(np.diff(np.log(steps)))).max(initial=1.0)
+        growth = np.diff(np.log(steps))
+        one_way = bool(np.all(growth >= -EVEN) or np.all(growth <= EVEN))
+        change = np.exp(np.abs(growth)).max(initial=1.0)
         span = f"{nodes.size} nodes, {nodes[0]:g}..{nodes[-1]:g}"
         if change > 1.0 + EVEN:
             span += f", steps {steps.min():g}..{steps.max():g}: derivatives allow for it"
         step = float(steps.max()) if steps.size else 0.0
-        smooth = bool(change <= MOST_CHANGE + EVEN)
-        expected = f"to the next x {MOST_CHANGE:g}"
-        findings.append(Finding(f"largest step in {name}", step, expected, smooth, span))
+        graded = one_way and bool(change <= MOST_CHANGE + EVEN)
+        expected = f"even or graded, x {MOST_CHANGE:g}"
+        findings.append(Finding(f"largest step in {name}", step, expected, graded, span))
     return findings
 
 

@@ -83,7 +83,7 @@ class AnyInstrumentEstimator(HasPosterior):
         return self.network.head.has_posterior
 
     @property
-    def features(self) -> KeyModes:
+    def stars_at_rest(self) -> KeyModes:
         """Its keys as spectra."""
         n_key = self.tokens.keys.shape[1]
         spread = np.ones(n_key)

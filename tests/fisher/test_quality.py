@@ -23,14 +23,18 @@ def found(toy_bank, prior):
 def test_uneven_axes_are_told_from_even_ones(found):
     assert found["largest step in logg"].remark.endswith("5 nodes, 1..5")
     assert found["largest step in logg"].value == 1.0
+    assert not found["largest step in m_h"].ok
     assert "steps 0.75..1:" in found["largest step in m_h"].remark
 
 
 def test_steps_that_change_at_once_deserve_a_look(found, toy_bank, prior):
-    axes = (*toy_bank.axes[:2], np.array([-2.5, -2.4, -1.0, 0.0, 0.75]))
-    jumping = by_name(dataclasses.replace(toy_bank, axes=axes), prior)
-    assert found["largest step in m_h"].ok
-    assert not jumping["largest step in m_h"].ok
+    def finding(*nodes):
+        axes = (*toy_bank.axes[:2], np.array(nodes))
+        return by_name(dataclasses.replace(toy_bank, axes=axes), prior)["largest step in m_h"]
+
+    assert finding(-2.5, -1.5, -0.7, 0.0, 0.5).ok
+    assert not finding(-2.5, -2.4, -1.0, 0.0, 0.75).ok
+    assert not finding(-2.5, -1.7, -0.7, 0.0, 0.75).ok  # wider in the middle
 
 
 def test_closer_nodes_count_less():

@@ -21,8 +21,8 @@ from starsmith.learners.benchmark.embeddings.suite import (
 from starsmith.learners.benchmark.lab_cells import LabTarget
 from starsmith.learners.benchmark.suite_tables import keep_suite
 from starsmith.learners.embedding.doors import Door
+from starsmith.learners.estimators.readers import READERS
 from starsmith.learners.prediction.predict import load_checkpoint
-from starsmith.learners.recipe import NetworkRecipe, load_recipe
 from starsmith.learners.train import fit
 from starsmith.learners.transfer.samples import Sample, training_view
 
@@ -30,9 +30,6 @@ __all__ = ["finished", "read_vectors", "run_embeddings"]
 
 CHOOSE = 5  # one in so many labelled stars chooses epochs and penalties
 FREE = ("embeddings", "readers")  # may be added to a folder
-BATCH = 64
-WIDTHS = (128, 64)
-LEAST_LEAF = 4  # of the labelled stars that trees learn from, the share a leaf holds: 1 / 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +154,7 @@ def read_vectors(
     order = np.arange(len(vectors))
     view = training_view(stars.take(order >= held), stars.take(order < held))
     with tempfile.TemporaryDirectory() as folder:
-        recipe = _recipe(reader, len(view.train), epochs, seed)
+        recipe = READERS[reader](len(view.train), epochs, seed)
         fit(reader, view, names, recipe, Path(folder) / reader, device=device)
         return load_checkpoint(Path(folder) / reader, device).predict(mirrored(judged))[0]
 
@@ -168,22 +165,3 @@ def mirrored(vectors: np.ndarray) -> np.ndarray:
     Estimators divide a spectrum by its median.
     """
     return np.concatenate([1.0 + vectors, 1.0 - vectors], axis=1).astype(np.float32)
-
-
-def _recipe(reader: str, n: int, epochs: int, seed: int) -> object:
-    """How a reader learns; of few stars, trees have small leaves and networks many epochs."""
-    if reader == "ridge":
-        return load_recipe("ridge")
-    if reader == "lightgbm":
-        return load_recipe("lightgbm", n_leaves=max(2, min(31, n // LEAST_LEAF)), threads=1)
-    return NetworkRecipe(
-        learning_rate=1e-3,
-        weight_decay=1e-2,
-        batch_size=min(BATCH, n),
-        epochs=epochs,
-        patience=max(epochs // 4, 1),
-        warmup=0.02,
-        noise="fixed",
-        seed=seed,
-        options={"widths": WIDTHS, "dropout": 0.1},
-    )

@@ -8,9 +8,9 @@ from pathlib import Path
 from starsmith.data_contract.errors import ConfigError
 from starsmith.learners.benchmark.lab import LabSuite
 from starsmith.learners.benchmark.suite_tables import list_tables, load_table
+from starsmith.learners.estimators.readers import READERS
 
 __all__ = [
-    "READERS",
     "Cell",
     "EmbeddingSuite",
     "NetworksSuite",
@@ -21,7 +21,6 @@ __all__ = [
     "size_of",
 ]
 
-READERS = ("ridge", "mlp", "lightgbm")
 TRAINED = ("masked.mean", "masked.token", "autoencoder", "aligned.projected", "aligned.split")
 SUITES = "starsmith.learners.benchmark.embeddings.suites"
 Cell = tuple[str, str, int, int]
@@ -87,7 +86,7 @@ class EmbeddingSuite(NetworksSuite):
     """
 
     embeddings: tuple[str, ...] = (*TRAINED, "pca-64", "basis-64", "pixels")
-    readers: tuple[str, ...] = READERS
+    readers: tuple[str, ...] = tuple(READERS)
     n: tuple[int, ...] = (100, 500, 2000)
     draws: int = 2
     reader_epochs: int = 100
