@@ -84,7 +84,7 @@ class AnyInstrumentEstimator(HasPosterior):
 
     @property
     def stars_at_rest(self) -> KeyModes:
-        """Its keys as spectra."""
+        """Its keys as spectra, by which velocities are measured."""
         n_key = self.tokens.keys.shape[1]
         spread = np.ones(n_key)
         spread[0] = 0.0
