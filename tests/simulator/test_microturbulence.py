@@ -8,6 +8,8 @@ from click.testing import CliRunner
 
 from starsmith.cli.sim.grid.build import nodes_of
 from starsmith.cli.specsim import main
+from starsmith.data_contract.checks.verify import verify_dataset
+from starsmith.data_contract.dataset import open_dataset
 from starsmith.data_contract.errors import ConfigError, GridError
 from starsmith.simulator.grids.demo import build_demo_grid, demo_axes, demo_cache_key
 from starsmith.simulator.prior import Prior
@@ -88,3 +90,29 @@ def test_nodes_are_read_from_text():
     for wrong in ("vturb", "vturb=", "vturb=a,b", "speed=1,2", "vturb=1,,2"):
         with pytest.raises(Exception, match="cannot be read"):
             nodes_of(wrong)
+
+
+def test_the_middle_of_a_prior_has_it_where_the_grid_has():
+    index = np.zeros(1, dtype=np.int64)
+    middle = Prior.default().middle(NAMES).draw(0, "test", index, NAMES)
+    assert middle.label("vturb")[0] == 2.25
+    assert Prior.default().middle().draw(0, "test", index).label_names == NAMES[:3]
+    chosen = Prior.default().with_ranges(vturb=(2.25, 2.25)).middle()
+    with pytest.raises(ConfigError, match=r"vturb 2\.25"):  # asked for, so never left out
+        chosen.draw(0, "test", index)
+
+
+@pytest.mark.slow
+def test_from_grid_to_spectra_by_commands(tmp_path):
+    def run(line):
+        done = CliRunner().invoke(main, line.split())
+        assert done.exit_code == 0, done.output
+
+    grid, few = tmp_path / "grid.zarr", tmp_path / "few.zarr"
+    axes = "--axis teff=4750,5250 --axis logg=2,3 --axis m_h=0 --axis vturb=0.5,1,2,4"
+    run(f"grid build {axes} --out {grid} --quiet")
+    stars = "--teff 4750-5250 --logg 2-3 --m-h 0 --vturb 1-1.5 --splits train=40,val=10,test=10"
+    run(f"generate --grid {grid} {stars} --out {few} --quiet")
+    drawn = open_dataset(few).split("train").labels[:, NAMES.index("vturb")]
+    assert 1.0 <= drawn.min() < 1.1 < 1.4 < drawn.max() <= 1.5
+    assert verify_dataset(few).problems == []
