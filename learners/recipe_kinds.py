@@ -362,15 +362,11 @@ class CompressedRecipe(StarsRecipe):
         Coefficients of ``pca``.
     n_noise : int
         Realisations of the noise that each star is seen under.
-    passes : int
-        Times that each round is learned from. A second costs no wall time on two cores, where
-        drawing takes longer than learning.
     """
 
     compression: str = "pca"
     n_mode: int = 64
     n_noise: int = 4
-    passes: int = 1
 
     def __post_init__(self):
         super().__post_init__()

@@ -54,13 +54,8 @@ __all__ = [
 ]
 
 PUBLISHED_LABELS = {
-    "teff": "T_eff",
-    "logg": "log_g",
-    "m_h": "M_H",
-    "a_m": "a_M",
-    "c_m": "C_M",
-    "vturb": "v_turb",
-}
+    "teff": "T_eff", "logg": "log_g", "m_h": "M_H", "a_m": "a_M", "c_m": "C_M", "vturb": "v_turb"
+}  # fmt: skip
 """Our label -> column of ``/dataset/params``."""
 
 WAVE = "spectrumdataset/wave"

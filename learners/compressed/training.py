@@ -203,15 +203,13 @@ def train_network(task: Task, forward: Forward, started: float) -> Trained:
     stop = None if recipe.seconds else n_drawn + n_round
     for sight, every in source.rounds(n_drawn, eye, stop):
         place = every[:, columns]
-        for part in range(recipe.passes):
-            before, after = (number + (part + k) / recipe.passes for k in (0, 1))
-            loss = learn_round(
-                lambda batch, s=sight, p=place: network.loss(s[batch], p[batch]),
-                len(sight),
-                optimiser,
-                recipe,
-                (before / n_round, after / n_round),
-            )
+        loss = learn_round(
+            lambda batch, s=sight, p=place: network.loss(s[batch], p[batch]),
+            len(sight),
+            optimiser,
+            recipe,
+            (number / n_round, (number + 1) / n_round),
+        )
         number += 1
         if number == 1 and recipe.seconds:
             n_round = fitting_rounds(recipe.seconds, started, first)

@@ -187,16 +187,6 @@ def test_masked_pixels_widen_the_posterior_and_keep_it_true(trained, dataset):
         assert (np.abs(inside - 0.68) < 0.08).all()  # four binomial errors of 600
 
 
-@pytest.mark.slow
-def test_a_round_learned_from_twice_teaches_more(view, tmp_path):
-    errors = []
-    for passes in (1, 2):
-        recipe = replace(RECIPE, epochs=2, passes=passes)
-        fit("compressed", view, TARGETS, recipe, tmp_path / str(passes))
-        errors.append(load_checkpoint(tmp_path / str(passes)).card["metrics"]["val_error"])
-    assert errors[1] < errors[0]
-
-
 def test_the_completed_coefficients_are_those_of_the_whole_spectrum(trained, dataset):
     """Draws of what bad pixels held scatter around the truth as widely as they say."""
     features: Features = trained.estimator.features
