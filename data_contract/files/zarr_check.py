@@ -253,7 +253,7 @@ def _check_codecs(
         allowed = OPTIONS[codec["name"]]
         if codec["name"] == "blosc":
             blocks = {CODECS[name][1] for name in packed if name == options.get("cname")}
-            allowed |= {"typesize": (itemsize,), "cname": packed, "blocksize": blocks}
+            allowed = allowed | {"typesize": (itemsize,), "cname": packed, "blocksize": blocks}
         odd = {name: value for name, value in options.items() if value not in allowed.get(name, ())}
         if odd or set(codec) - {"name", "configuration"}:
             raise ValueError(f"codec {codec['name']} with {str(odd)[:80]}")
