@@ -175,7 +175,7 @@ def run_lab(
         begun = base(out / "base")
         for g in sorted({cell[0] for cell in waiting}):
             tell(f"g = {g:g}: stars and ceiling of {suite.target}")
-            found = target(g)
+            found = target(g).at_hand(begun.wave, suite.wave_map)
             for cell in waiting:
                 if cell[0] == g:
                     tell("g = {:g}, n = {}, {}, seed {}".format(*cell))

@@ -20,7 +20,7 @@ from starsmith.learners.transfer.groups import predict_view
 from starsmith.learners.transfer.landscape import filter_directions, loss_landscape
 from starsmith.learners.transfer.samples import Sample, training_split, training_view
 from starsmith.learners.transfer.strategies import Strategy
-from starsmith.learners.transfer.target_views import mapped
+from starsmith.learners.transfer.target_views import keep_epochs, mapped
 
 __all__ = ["Cell", "LabTarget", "gradients", "probes_of", "run_cell", "strategy_of"]
 
@@ -77,6 +77,19 @@ class LabTarget:
             free=ceilings[1],
             card=card,
         )
+
+    def at_hand(self, wave: np.ndarray, wave_map: str) -> "LabTarget":
+        """The same for many trainings: brought to the base's pixels [vacuum Å] once.
+
+        Simulated stars, all of which are learned from, have the noise of an epoch drawn once.
+        """
+        view, test = self.view, self.test
+        if wave_map != "pixel":  # which needs the wavelengths of the target
+            test = mapped(replace(view, val=test), wave, wave_map).val
+            view = mapped(view, wave, wave_map)
+        if self.ceiling is not None:
+            view = replace(view, train=keep_epochs(view.train))
+        return replace(self, view=view, test=test)
 
 
 def strategy_of(text: str) -> Strategy:

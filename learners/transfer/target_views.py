@@ -12,11 +12,12 @@ from starsmith.data_contract.masks import mask_value
 from starsmith.data_contract.quantities import LABELS
 from starsmith.learners.device import MEMORY_BYTES
 
-__all__ = ["WAVE_MAPS", "Strata", "choose_stars", "mapped", "take"]
+__all__ = ["WAVE_MAPS", "Strata", "choose_stars", "keep_epochs", "mapped", "take"]
 
 WAVE_MAPS = ("exact", "interpolate", "pixel")
 TOLERANCE = 0.01  # Å
 BYTES_PIXEL = 12  # flux, error, mask
+BYTES_FLUX, KEPT_BYTES = 4, 2**30
 COVERED = 0.25  # of a model's pixels: what `predict` asks for, too
 ALIASES = {"fe_h": "m_h"}
 """Other spellings of a label that surveys use."""
@@ -111,6 +112,32 @@ def take(split: TrainingSplit, rows: np.ndarray) -> TrainingSplit:
         lend=None,
         label_errors=None if errors is None else errors[rows],
     )
+
+
+def keep_epochs(split: TrainingSplit) -> TrainingSplit:
+    """The same stars; flux of the first epochs is drawn once and kept, up to 1 GiB.
+
+    For many trainings on the same stars whose epochs differ in noise alone: masks are those of the
+    draw of record. Flux of an epoch comes without its error, which no training looks at.
+    """
+    if not split.fresh_noise:
+        return split
+    room = KEPT_BYTES // max(1, len(split) * split.wave.size * BYTES_FLUX)
+    record = take(split, np.arange(len(split)))
+    held: dict[int, np.ndarray] = {}
+
+    def observe(rows: np.ndarray | slice | None = None, epoch: int | None = None) -> SpectrumView:
+        """Observed spectra; see `TrainingSplit`."""
+        if epoch is None:
+            return record.observe(rows)
+        if epoch not in held and len(held) >= room:
+            return split.observe(rows, epoch)
+        if epoch not in held:
+            held[epoch] = split.observe(None, epoch).flux
+        flux = held[epoch][slice(None) if rows is None else rows]
+        return replace(record.observe(rows), flux=flux, error=None)
+
+    return replace(split, observe=observe, lend=None)
 
 
 def mapped(view: TrainingView, wave: np.ndarray, how: str, fresh: bool = True) -> TrainingView:

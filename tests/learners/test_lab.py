@@ -1,6 +1,7 @@
 """The laboratory's suites: cells, groups, ratios, and that finished cells are not done again."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -23,6 +24,7 @@ from starsmith.learners.benchmark.lab import (
 from starsmith.learners.benchmark.lab_cells import LabTarget, strategy_of
 from starsmith.learners.benchmark.suite_tables import keep_suite
 from starsmith.learners.transfer.samples import training_view, white_noise
+from starsmith.learners.transfer.target_views import mapped
 from tests.cli.conftest import call
 from tests.conftest import star_flux
 from tests.learners.test_real_stars import toy_sample
@@ -62,6 +64,25 @@ def test_cells_are_done_once_and_judged_against_the_ceiling(tmp_path, monkeypatc
     assert run_lab(SUITE, tmp_path / "lab", source, target) == rows
     with pytest.raises(DataError, match="holds another suite"):
         run_lab(LabSuite(name="other"), tmp_path / "lab", source, target)
+
+
+def test_noise_of_an_epoch_is_drawn_once_for_all_trainings():
+    """Spectra are those of before, to the bit, whichever stars are asked for first."""
+    stars = target(0.5)
+    wave = stars.view.train.wave[:-1] + 0.3
+    drawn, plain = [], mapped(stars.view, wave, "interpolate").train
+    counted = replace(stars.view.train, observe=lambda rows=None, epoch=None: (
+        drawn.append(epoch), stars.view.train.observe(rows, epoch))[1])  # fmt: skip
+    view = replace(stars.view, train=counted)
+    kept = replace(stars, view=view).at_hand(wave, "interpolate")
+    rows = np.array([5, 3, 70])
+    for some in (rows, slice(10, 30), None):
+        for epoch in (1, 2, None):
+            found, expected = (split.observe(some, epoch) for split in (kept.view.train, plain))
+            assert np.array_equal(found.flux, expected.flux)
+            assert np.array_equal(found.mask, expected.mask)
+    assert sorted(drawn, key=str) == [1, 2, None]
+    assert np.array_equal(kept.test.wave, wave)
 
 
 def test_groups_and_ratio():
