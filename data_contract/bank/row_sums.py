@@ -1,13 +1,16 @@
 """Sums of a bank's rows: what a spectrum between the nodes is made of."""
 
+import numba
 import numpy as np
 
+from starsmith.data_contract.aligned import aligned_empty
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.bank.velocity import VelocityTables
 from starsmith.data_contract.kernels.spline import GROUP, combine_rows, combine_shared
 
 __all__ = ["weighted_spectra"]
 
+AT_ONCE = (64, 512)  # spectra that a thread takes: least and most
 MANY_ROWS = 128  # from here on, spectra of the same cell are worth collecting
 
 
@@ -47,9 +50,11 @@ def _weighted_sums(coef: np.ndarray, rows: np.ndarray, weights: np.ndarray) -> n
     if surplus:
         rows = np.pad(rows, ((0, 0), (0, surplus)))
         weights = np.pad(weights, ((0, 0), (0, surplus)))
-    flux = np.empty((len(rows), coef.shape[1]), dtype=np.float32)
+    flux = aligned_empty((len(rows), coef.shape[1]), np.float32)
     order = np.argsort(rows[:, 0], kind="stable")  # neighbours in the grid after each other
-    combine_rows(flux, coef, rows, weights.astype(np.float32), order)
+    fair = len(rows) // (4 * numba.get_num_threads())
+    block = min(max(fair, AT_ONCE[0]), AT_ONCE[1])
+    combine_rows(flux, coef, rows, weights.astype(np.float32), order, block)
     return flux
 
 
@@ -69,7 +74,7 @@ def _shared_sums(
     leads = order[first[:-1]]
     shared = rows[leads] if rows.ndim == 2 else np.tile(rows, (len(leads), 1))
     surplus = ((0, 0), (0, -shared.shape[1] % 4))
-    flux = np.empty((len(cell), coef.shape[1]), dtype=np.float32)
+    flux = aligned_empty((len(cell), coef.shape[1]), np.float32)
     weights = np.pad(weights.astype(np.float32), surplus)
     combine_shared(flux, coef, np.pad(shared, surplus), weights, order, first)
     return flux

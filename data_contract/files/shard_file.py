@@ -20,6 +20,7 @@ import numpy as np
 from google_crc32c import value as crc32c
 from numcodecs.blosc import BITSHUFFLE, compress, decompress
 
+from starsmith.data_contract.aligned import aligned_empty
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.outside import regular_size
 from starsmith.data_contract.files.zarr_check import CODECS, ArrayLayout
@@ -81,7 +82,7 @@ def read_array(
     if not isinstance(rows, slice):
         return _some_rows(layout, rows, whole)
     shape = (max(stop - start, 0), *layout.shape[1:]) if layout.shape else ()
-    out = np.empty(shape, dtype=layout.dtype)
+    out = aligned_empty(shape, layout.dtype)
     files = [range(n) for n in layout.counts]
     if layout.shape:
         files[0] = range(start // layout.files[0], -(-stop // layout.files[0]))

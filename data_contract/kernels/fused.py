@@ -4,9 +4,11 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-__all__ = ["dot", "fma"]
+__all__ = ["add_eight", "dot", "fma"]
 
 WIDTHS = (32, 4, 1)  # products summed side by side: whole rounds, what they leave, the last ones
+PIXELS = (16, 1)  # of a sum of rows: a vector of the widest registers, then those that are left
+EIGHT = 8  # rows added at once
 
 
 @intrinsic
@@ -43,8 +45,7 @@ def dot(typing_context, left, right):
             count = ir.Constant(size.type, width)
             stop = builder.mul(builder.sdiv(size, count), count)
             lanes = ir.VectorType(ir.FloatType(), width)
-            kind = ir.FunctionType(lanes, [lanes] * 3)
-            fused = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{width}f32")
+            fused = _fused(builder, lanes)
             zero = ir.Constant(lanes, [0.0] * width)
             first = builder.insert_element(zero, total, ir.Constant(ir.IntType(32), 0))
             sums = cgutils.alloca_once_value(builder, first)
@@ -55,6 +56,78 @@ def dot(typing_context, left, right):
         return total
 
     return types.float32(left, right), generate
+
+
+@intrinsic
+def add_eight(typing_context, total, coef, rows, weights, start):
+    """Add eight weighted rows of ``coef``, pixel ``start`` on, to a sum of shape (n_pixel,).
+
+    ``total`` float32, ``rows`` int32 (8,) and ``weights`` float32 (8,) are contiguous, and so are
+    the pixels of ``coef`` float32. The order of a pixel's sum is fixed. Written out, because the
+    compiler uses half of a wide register where it may choose.
+    """
+
+    def generate(context, builder, signature, arguments):
+        total, coef, rows, weights = (
+            context.make_array(kind)(context, builder, value)
+            for kind, value in zip(signature.args[:4], arguments[:4], strict=True)
+        )
+        numbers = [ir.Constant(ir.IntType(64), k) for k in range(EIGHT)]
+        begins = [
+            _row(builder, coef, builder.load(builder.gep(rows.data, [k])), arguments[4])
+            for k in numbers
+        ]
+        factors = [builder.load(builder.gep(weights.data, [k])) for k in numbers]
+        size = cgutils.unpack_tuple(builder, total.shape)[0]
+        first = ir.Constant(size.type, 0)
+        for width in PIXELS:
+            count = ir.Constant(size.type, width)
+            stop = builder.mul(builder.sdiv(size, count), count)
+            lanes = ir.VectorType(ir.FloatType(), width)
+            repeated = [_repeated(builder, factor, lanes) for factor in factors]
+            with cgutils.for_range_slice(builder, first, stop, count) as (index, _):
+                values = [_load(builder, begin, index, lanes) for begin in begins]
+                sums = _load(builder, total.data, index, lanes)
+                for k in range(0, EIGHT, 4):
+                    four = _sum_of_four(builder, repeated[k : k + 4], values[k : k + 4], lanes)
+                    sums = builder.fadd(sums, four)
+                place = builder.bitcast(builder.gep(total.data, [index]), lanes.as_pointer())
+                builder.store(sums, place, align=4)
+            first = stop
+        return context.get_dummy_value()
+
+    return types.void(total, coef, rows, weights, start), generate
+
+
+def _row(builder, coef, row, start):
+    """Where the pixels of a row of a matrix begin, from one on."""
+    stride = cgutils.unpack_tuple(builder, coef.strides)[0]
+    offset = builder.mul(builder.sext(row, stride.type), stride)
+    place = builder.gep(builder.bitcast(coef.data, ir.IntType(8).as_pointer()), [offset])
+    return builder.gep(builder.bitcast(place, ir.FloatType().as_pointer()), [start])
+
+
+def _sum_of_four(builder, weights, values, lanes):
+    """Sum of four products, the second one first."""
+    fused = _fused(builder, lanes)
+    total = builder.fmul(weights[1], values[1])
+    for k in (0, 2, 3):
+        total = builder.call(fused, [weights[k], values[k], total])
+    return total
+
+
+def _fused(builder, lanes):
+    """The multiply-add of vectors, with one rounding."""
+    kind = ir.FunctionType(lanes, [lanes] * 3)
+    return cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{lanes.count}f32")
+
+
+def _repeated(builder, value, lanes):
+    """A number in every lane."""
+    empty = ir.Constant(lanes, ir.Undefined)
+    filled = builder.insert_element(empty, value, ir.IntType(32)(0))
+    places = ir.Constant(ir.VectorType(ir.IntType(32), lanes.count), [0] * lanes.count)
+    return builder.shuffle_vector(filled, empty, places)
 
 
 def _load(builder, data, index, lanes):

@@ -17,10 +17,11 @@ def bits_used(words):
     words : uint32 array, shape (n,)
         The numbers, viewed as integers.
     """
-    used, largest = np.uint32(0), np.uint32(0)
-    for word in words:
-        used = np.uint32(used | word)
-        largest = max(largest, np.uint32(word & np.uint32(0x7FFFFFFF)))
+    used, largest = np.uint32(0), np.int32(0)
+    for j in range(words.size):  # free of branches, signed: the form that becomes vectors
+        used = np.uint32(used | words[j])
+        size = np.int32(words[j] & np.uint32(0x7FFFFFFF))
+        largest = size if size > largest else largest
     return used, largest
 
 

@@ -3,13 +3,12 @@
 import numpy as np
 from numba import njit, prange
 
-from starsmith.data_contract.kernels.fused import fma
+from starsmith.data_contract.kernels.fused import add_eight, fma
 
 __all__ = ["GROUP", "basis_rows", "combine_rows", "combine_shared"]
 
 TILE = 1024  # pixels: rows and sums of a few spectra stay in the first-level cache
-BLOCK = 64  # spectra a thread takes at once; neighbours share rows in the second-level cache
-NEIGHBOURS = 32  # spectra whose sums grow together, so that a row read for one serves the next
+NEIGHBOURS = 16  # spectra whose sums grow together, so that a row read for one serves the next
 GROUP = 64  # spectra that share rows, at most: with their sums they stay in the second-level cache
 WIDE = 4096  # pixels of a tile of shared rows: whole rows are read faster than pieces of them
 DEEP = 32  # rows copied together: side by side they do not evict each other
@@ -64,24 +63,8 @@ def basis_rows(knots, degree, values, slope, first, weights):
             weights[i, r + 1] += share
 
 
-@njit(cache=True, inline="always")
-def _add_eight(total, coef, rows, weights, start):
-    """Add eight weighted rows, pixel ``start`` on, to a sum of shape (n_pixel,)."""
-    stop = start + total.size
-    row_0, row_1 = coef[rows[0], start:stop], coef[rows[1], start:stop]
-    row_2, row_3 = coef[rows[2], start:stop], coef[rows[3], start:stop]
-    row_4, row_5 = coef[rows[4], start:stop], coef[rows[5], start:stop]
-    row_6, row_7 = coef[rows[6], start:stop], coef[rows[7], start:stop]
-    w_0, w_1, w_2, w_3 = weights[0], weights[1], weights[2], weights[3]
-    w_4, w_5, w_6, w_7 = weights[4], weights[5], weights[6], weights[7]
-    for j in range(total.size):
-        four = fma(w_3, row_3[j], fma(w_2, row_2[j], fma(w_0, row_0[j], w_1 * row_1[j])))
-        more = fma(w_7, row_7[j], fma(w_6, row_6[j], fma(w_4, row_4[j], w_5 * row_5[j])))
-        total[j] = (total[j] + four) + more  # a fixed order: bits depend on no machine
-
-
 @njit(cache=True, parallel=True)
-def combine_rows(flux, coef, rows, weights, order):
+def combine_rows(flux, coef, rows, weights, order, block):
     """Weighted sums of bank rows, tiled over wavelength.
 
     Spectra are taken in the order given, which changes no sum: where neighbours share rows of
@@ -97,21 +80,22 @@ def combine_rows(flux, coef, rows, weights, order):
         ``n_support`` a multiple of eight; surplus entries carry weight zero.
     order : int64 array, shape (n_spec,)
         A permutation of the spectra.
+    block : int
+        Spectra a thread takes at once. Their rows stay in its second-level cache.
     """
     n_spec, n_wave = flux.shape
-    n_block = (n_spec + BLOCK - 1) // BLOCK
-    for block in prange(n_block):
-        last = min((block + 1) * BLOCK, n_spec)
+    for number in prange((n_spec + block - 1) // block):
+        last = min((number + 1) * block, n_spec)
         for start in range(0, n_wave, TILE):
             pixels = slice(start, min(start + TILE, n_wave))
-            for first in range(block * BLOCK, last, NEIGHBOURS):
+            for first in range(number * block, last, NEIGHBOURS):
                 together = order[first : min(first + NEIGHBOURS, last)]
                 for i in together:
                     flux[i, pixels] = 0.0
                 for s in range(0, rows.shape[1], 8):
                     for i in together:
                         eight = slice(s, s + 8)
-                        _add_eight(flux[i, pixels], coef, rows[i, eight], weights[i, eight], start)
+                        add_eight(flux[i, pixels], coef, rows[i, eight], weights[i, eight], start)
 
 
 @njit(cache=True, inline="always")
