@@ -11,7 +11,7 @@ from starsmith.data_contract.errors import GridError
 
 __all__ = ["COVERED", "LINES_COVER", "PHYSICS_VERSION", "Sampling", "wavelength_grid"]
 
-PHYSICS_VERSION = 9  # raise with every change of physics or numbers in code: caches rebuild
+PHYSICS_VERSION = 10  # raise with every change of physics or numbers in code: caches rebuild
 LINES_COVER = (6400.0, 9000.0)  # of ``lines.csv`` [Å]
 COVERED = ((3200.0, 10_600.0), (15_000.0, 17_000.0))  # vacuum [Å], lines act 40 Å beyond
 
