@@ -45,7 +45,7 @@ CITATION = (
 
 # closer where spectra bend, by TiO in cool and by strong lines in metal-rich stars, and those of
 # ATLAS9 where its structures show through; what interpolation does is in demo_maps.json
-TEFF_NODES = (3500, 3600, 3720, 3850, 4000, 4110, 4240, 4380, 4550, 4770, 5000)  # [K], then even
+TEFF_NODES = (3500, 3565, 3635, 3710, 3800, 3900, 4000, 4110, 4240, 4380, 4550, 4770, 5000)  # [K]
 M_H_NODES = (-2.75, -2.25, -1.75, -1.35, -1.0, -0.7, -0.45, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 COOL = 4000.0  # below, ATLAS9 structures of 1993 lack molecules [K]
 MOST_BLOCK = 2**28  # bytes of one block's file
@@ -62,7 +62,7 @@ def _nodes(first: float, last: float, step: float) -> np.ndarray:
 def demo_axes(box: str = "3d") -> dict[str, np.ndarray]:
     """Label nodes of a named box.
 
-    ``3d`` (2,856 nodes, the default grid; closer in cool and in metal-rich stars),
+    ``3d`` (3,192 nodes, the default grid; closer in cool and in metal-rich stars),
     ``5d`` (7,056 nodes, coarser, with [α/M] and [C/M]) or ``small`` (64 nodes, for trials).
     """
     boxes = {
