@@ -58,6 +58,7 @@ def main() -> None:
             rows.append(
                 {
                     "model": path.name,
+                    "stored": split.header.store,
                     "head": model.card["recipe"]["head"],
                     "masked": name,
                     "CPU µs a spectrum": f"{1e6 * each:.0f}",

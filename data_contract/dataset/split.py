@@ -218,8 +218,9 @@ class Split(Convertible):
             block = slice(start, start + BLOCK_ROWS)
             draws = self.draws.take(rows[block])
             model = self.flux_model(rows[block])
-            flux[block], sigma[block], _ = observe_spectra(
-                noise, model, draws.conditions, draws.key, kind, drawn, model_of_noise
+            out = flux[block], sigma[block]
+            observe_spectra(
+                noise, model, draws.conditions, draws.key, kind, drawn, model_of_noise, out
             )
         mask = self._mask(rows, stream, sub)
         return SpectrumView(wave=self.wave, flux=flux, error=sigma, mask=mask)

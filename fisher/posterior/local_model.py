@@ -16,12 +16,7 @@ import numpy as np
 
 from starsmith.fisher.posterior.compressed_draws import BasisNoise, DrawnStars, blocks_of
 from starsmith.fisher.posterior.compression import Compression
-from starsmith.fisher.posterior.spline_cells import (
-    MovingAxes,
-    SplineAxes,
-    combine_nodes,
-    find_cells,
-)
+from starsmith.fisher.posterior.spline_cells import MovingAxes, SplineAxes, combine_slopes
 
 __all__ = ["LocalFit", "LocalModel"]
 
@@ -173,10 +168,7 @@ class LocalModel:
         varies = self.high > self.low
         labels = np.tile(self.low, (len(place), 1))
         labels[:, varies] += place * (self.high - self.low)[varies]
-        cells = find_cells(self.axes, labels)
-        rows = np.empty((len(place), 1 + varies.sum(), self.n_mode), np.float32)
-        for k, name in enumerate((None, *self.varying)):
-            rows[:, k] = combine_nodes(self.axes, cells, self.node_modes, labels, name)
+        rows = combine_slopes(self.axes, self.node_modes, labels, list(np.flatnonzero(varies)))
         rows[:, 1:] *= (self.high - self.low)[varies, None].astype(np.float32)
         return rows / np.linalg.norm(rows[:, 0], axis=1)[:, None, None]
 

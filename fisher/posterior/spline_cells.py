@@ -11,9 +11,18 @@ from numpy.polynomial.chebyshev import chebder, chebvander
 
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.kernels.spline import basis_rows
+from starsmith.fisher.kernels.spline_slopes import fill_slopes
 from starsmith.simulator.rendering.interpolate import spline_degree, spline_knots, spline_weights
 
-__all__ = ["Cells", "MovingAxes", "SplineAxes", "axes_of", "combine_nodes", "find_cells"]
+__all__ = [
+    "Cells",
+    "MovingAxes",
+    "SplineAxes",
+    "axes_of",
+    "combine_nodes",
+    "combine_slopes",
+    "find_cells",
+]
 
 WORDS = 16_000_000  # weights held at a time
 N_TERM = 6  # of a Chebyshev series over ±30 km/s, less than half the width of a line
@@ -191,4 +200,49 @@ def combine_nodes(
                 series = found.reshape(high - low, N_TERM, n_value)
                 found = (terms[low:high, None] @ series)[:, 0]
             combined[cells.order[low:high]] = found
+    return combined
+
+
+def combine_slopes(
+    axes: SplineAxes | MovingAxes, values: np.ndarray, labels: np.ndarray, columns: list[int]
+) -> np.ndarray:
+    """Spline through node vectors at every draw, and its slopes along some axes.
+
+    The same as `combine_nodes` with each derivative in turn, for draws of few rows.
+
+    Parameters
+    ----------
+    axes : SplineAxes or MovingAxes
+    values : float32 array
+        As in `combine_nodes`.
+    labels : float64 array, shape (n_draw, n_label)
+    columns : list of int
+        Labels to differentiate with respect to.
+
+    Returns
+    -------
+    combined : float32 array, shape (n_draw, 1 + n_column, n_value)
+        The value, then the slopes.
+    """
+    rest, moving = (axes.rest, axes) if isinstance(axes, MovingAxes) else (axes, None)
+    along = [
+        [_along(rest, labels, axis, slope) for slope in (False, True)]
+        for axis in range(len(rest.axes))
+    ]
+    sizes = [nodes.size for nodes in rest.axes]
+    if moving is not None:
+        start = np.zeros(len(labels), dtype=np.int64)
+        along.append([(start, moving.terms(labels[:, -1], slope)) for slope in (False, True)])
+        sizes.append(N_TERM)
+    widths = np.array([plain[1].shape[1] for plain, _ in along])
+    weights = np.zeros((2, len(along), len(labels), widths.max()), dtype=np.float32)
+    for axis, both in enumerate(along):
+        for k, (_, found) in enumerate(both):
+            weights[k, axis, :, : widths[axis]] = found
+    rows = np.ascontiguousarray(values, dtype=np.float32).reshape(np.prod(sizes), -1)
+    combined = np.empty((len(labels), 1 + len(columns), rows.shape[1]), dtype=np.float32)
+    strides = np.append(np.cumprod(sizes[:0:-1])[::-1], 1)
+    first = np.stack([plain[0] for plain, _ in along])
+    order = np.array(columns, dtype=np.int64)
+    fill_slopes(combined, rows, first, weights[0], weights[1], widths, strides, order)
     return combined

@@ -6,15 +6,20 @@ shrunk to what the population and the noise let one expect of them (Wiener).
 """
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
+from scipy.linalg import cho_solve, solve_triangular
 
 from starsmith.fisher.posterior.compression import Compression
+from starsmith.learners.preprocess import iterate_blocks
 
 __all__ = ["Features"]
 
 PIVOT, STRETCH = -2.4, 2.0  # of log10 q: the middle and the inverse spread over S/N 1 to 30
 LEAST_AMPLITUDE = 1.0  # in units of s: fainter stars count as this bright
+BLOCK = 64  # spectra at a time: their errors stay in the caches
+PIXELS = 1024  # of modes at a time, likewise
 LOOSE = 100.0  # how much freer than the population's the amplitude of a masked star is
 
 
@@ -98,9 +103,14 @@ class Features:
         seen : float32 array, shape (n_spec, n_mode)
         level : float32 array, shape (n_spec,)
         """
-        weight = self.weight.astype(np.float32)
         seen = flux @ (self.modes * self.weight).T.astype(np.float32)
-        return seen, np.square(error * weight).mean(axis=1)
+        return seen, self.level(error)
+
+    def level(self, error: np.ndarray) -> np.ndarray:
+        """Mean over pixels of w² e², float32 (n_spec,), of errors (n_spec, n_wave)."""
+        weight = self.weight.astype(np.float32)
+        blocks = iterate_blocks(len(error), BLOCK)
+        return np.concatenate([np.square(error[rows] * weight).mean(axis=1) for rows in blocks])
 
     def complete(
         self, flux: np.ndarray, error: np.ndarray, bad: np.ndarray, numbers: np.ndarray
@@ -123,33 +133,49 @@ class Features:
         seen : float64 array, shape (n_draw, n_mode)
         level : float
         """
-        n_mode = len(self.modes)
-        good, rows = ~bad, self.modes[:, ~bad]
-        value = flux[good].astype(np.float64) * self.weight[good]
-        variance = (error[good] * self.weight[good]).astype(np.float64) ** 2
-        level = float(variance.mean())
-        mean, spread = self._conditional(rows, value, variance)
-        gap = self.modes[:, bad] @ self.modes[:, bad].T
-        drawn = mean + numbers[:, :n_mode] @ spread.T
+        n_mode, good = len(self.modes), ~bad
+        weight = np.where(good, self.weight, 0.0).astype(np.float32)
+        value = np.where(good, flux, 0.0).astype(np.float32) * weight
+        variance = np.square(error.astype(np.float32) * weight)
+        level = float(variance[good].mean(dtype=np.float64))
+        inverse = np.divide(1.0, variance, out=np.zeros_like(variance), where=good)
+        mean, root = self._conditional(value, inverse, level)
+        lost = self._columns[bad]
+        gap = (lost.T @ lost).astype(np.float64)
+        drawn = mean + solve_triangular(root, numbers[:, :n_mode].T, lower=True, trans=1).T
         noise = numbers[:, n_mode:] @ _root(gap * level).T
-        return rows @ value + drawn @ gap + noise, level
+        return value @ self._columns + drawn @ gap + noise, level
+
+    @cached_property
+    def _columns(self) -> np.ndarray:
+        """Modes pixel by pixel, float32 (n_wave, n_mode)."""
+        return np.ascontiguousarray(self.modes.T, dtype=np.float32)
+
+    @cached_property
+    def _precision(self) -> np.ndarray:
+        """Inverse covariance of the population's z/A, the amplitude far freer."""
+        prior = self.covariance + LOOSE * np.outer(self.centre, self.centre)
+        return np.linalg.inv(prior + 1e-12 * np.trace(prior) * np.eye(len(prior)))
 
     def _conditional(
-        self, rows: np.ndarray, value: np.ndarray, variance: np.ndarray
+        self, value: np.ndarray, inverse: np.ndarray, level: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Mean of the noiseless coefficients given good pixels, and a root of their covariance."""
-        template = self.centre @ rows
-        amplitude = np.sum(template * value / variance) / np.sum(template**2 / variance)
-        amplitude = max(amplitude, np.sqrt(variance.mean()))
-        prior = self.covariance + LOOSE * np.outer(self.centre, self.centre)
-        prior = amplitude**2 * (prior + 1e-12 * np.trace(prior) * np.eye(len(prior)))
-        precision = (rows / variance) @ rows.T + np.linalg.inv(prior)
+        """Mean of the noiseless coefficients given good pixels, and L of their precision L Lᵀ.
+
+        Products over pixels are of single precision: the coefficients are known to no better.
+        """
+        gram, root = np.zeros((len(self.modes), len(self.modes))), np.sqrt(inverse)
+        for some in iterate_blocks(len(root), PIXELS):
+            scaled = self._columns[some] * root[some, None]
+            gram += scaled.T @ scaled
+        cross = ((inverse * value) @ self._columns).astype(np.float64)
+        amplitude = (self.centre @ cross) / (self.centre @ gram @ self.centre)
+        amplitude = max(amplitude, np.sqrt(level))
         middle = amplitude * self.centre
-        mean = middle + np.linalg.solve(precision, (rows / variance) @ (value - middle @ rows))
-        return mean, np.linalg.inv(np.linalg.cholesky(precision)).T
+        root = np.linalg.cholesky(gram + self._precision / amplitude**2)
+        return middle + cho_solve((root, True), cross - gram @ middle), root
 
 
 def _root(matrix: np.ndarray) -> np.ndarray:
-    """R with R Rᵀ = a matrix that may be singular."""
-    values, vectors = np.linalg.eigh(matrix)
-    return vectors * np.sqrt(np.maximum(values, 0.0))
+    """R with R Rᵀ = a matrix that may be singular, to a millionth of its trace."""
+    return np.linalg.cholesky(matrix + 1e-6 * np.trace(matrix) * np.eye(len(matrix)))

@@ -7,6 +7,7 @@ posterior in those coordinates, where that of a bright star is nearly a standard
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -163,7 +164,7 @@ class Eye:
         if self.moving is None:
             return *self.features.project(flux, error), np.zeros(len(flux), dtype=np.int64)
         weight = self.features.weight.astype(np.float32)
-        value, level = flux * weight, np.square(error * weight).mean(axis=1)
+        value, level = flux * weight, self.features.level(error)
         none = np.zeros(flux.shape, dtype=bool)
         frame = self.moving.find(value, level, none if bad is None else bad)
         return self.moving.coefficients(value, frame), level, frame
@@ -179,9 +180,16 @@ class Eye:
         """Coefficients of one spectrum in its frame, bad pixels drawn; see `Features.complete`."""
         if self.moving is None:
             return self.features.complete(flux, error, bad, numbers)
-        rows = self.moving.frames.rows(frame)
-        seen, level = replace(self.features, modes=rows).complete(flux, error, bad, numbers)
-        return np.linalg.solve(rows @ rows.T, seen.T).T, level
+        if frame not in self._in_frames:
+            rows = self.moving.frames.rows(frame)
+            self._in_frames[frame] = replace(self.features, modes=rows)
+        moved = self._in_frames[frame]
+        seen, level = moved.complete(flux, error, bad, numbers)
+        return np.linalg.solve(moved.modes @ moved.modes.T, seen.T).T, level
+
+    @cached_property
+    def _in_frames(self) -> dict[int, Features]:
+        return {}
 
     def see(self, seen: np.ndarray, level: np.ndarray, frame: np.ndarray) -> Sight:
         """Sight of spectra.

@@ -27,6 +27,7 @@ from starsmith.learners.compressed.posterior import (
 from starsmith.learners.compressed.sight import Sight
 from starsmith.learners.compressed.truncated_sums import (
     fill_cumulative,
+    fill_limits,
     fill_moments,
     fill_quantiles,
 )
@@ -151,11 +152,10 @@ class Truncated(Components):
         share /= np.bincount(star, share, minlength=len(self))[star]
         mean, factor = self.mean[star, which], self.factor[star, which]
         n_label = mean.shape[1]
-        u = _chain(mean[:, None], factor[:, None], _lattice(n_node, n_label - 1))
-        white = np.einsum("cij,cnj->cni", factor, u - mean[:, None])
-        scale = np.ascontiguousarray(_diagonal(factor))
+        low = np.empty((len(mean), n_node, n_label))
+        fill_limits(low, mean, factor, _lattice(n_node, n_label - 1))
         edges = np.searchsorted(star, np.arange(len(self) + 1))
-        return _Nodes(edges, share, white - scale[:, None] * u, scale)
+        return _Nodes(edges, share, low, np.ascontiguousarray(_diagonal(factor)))
 
     def _places(self, nodes: "_Nodes") -> tuple[np.ndarray, np.ndarray]:
         """Mean and 1σ as places."""
@@ -214,7 +214,7 @@ def _truncated(
 
 
 def _lattice(n_node: int, n_label: int) -> np.ndarray:
-    """Logs of evenly spread points, float64 (n_node, n_label).
+    """Evenly spread points in 0..1, float64 (n_node, n_label).
 
     Even steps of the first number, and Roberts' (2018) sequence of the others.
     """
@@ -224,4 +224,4 @@ def _lattice(n_node: int, n_label: int) -> np.ndarray:
         root = (1.0 + root) ** (1.0 / max(n_label, 1))
     steps = root ** -np.arange(1.0, n_label)
     others = (0.5 + np.arange(1, n_node + 1)[:, None] * steps) % 1.0
-    return np.log(np.column_stack([even, others])[:, :n_label])
+    return np.ascontiguousarray(np.column_stack([even, others])[:, :n_label])

@@ -110,6 +110,26 @@ def test_combining_by_cell_equals_draw_by_draw(toy_bank, prior, derivative, monk
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("reach", [None, 30.0])
+def test_values_and_slopes_in_one_pass_are_those_label_by_label(toy_bank, prior, reach):
+    """Of stars at rest and of stars that move; single precision of a sum of 64 or 384."""
+    labels = draw_stars(toy_bank, prior, 2, "test", np.arange(40)).labels
+    rng, axes = np.random.default_rng(3), cells.axes_of(toy_bank)
+    if reach is not None:
+        axes = cells.MovingAxes(axes, reach)
+        labels = np.column_stack([labels, rng.uniform(-reach, reach, 40)])
+    n_term = 1 if reach is None else cells.N_TERM
+    values = rng.normal(size=(len(toy_bank.coef), n_term * 5)).astype(np.float32)
+    columns = [0, labels.shape[1] - 1]
+
+    found = cells.combine_slopes(axes, values, labels, columns)
+
+    names = (None, *(axes.label_names[k] for k in columns))
+    for k, name in enumerate(names):
+        expected = combine_nodes(axes, find_cells(axes, labels), values, labels, name)
+        np.testing.assert_allclose(found[:, k], expected, atol=3e-6 * np.abs(expected).max())
+
+
 def test_leading_modes_leave_no_more_than_allowed():
     """Rows of known singular values: as many modes as a full decomposition needs."""
     rng = np.random.default_rng(5)

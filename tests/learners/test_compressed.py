@@ -15,9 +15,10 @@ from starsmith.data_contract.quality import quality_value
 from starsmith.data_contract.tables.population import read_population
 from starsmith.fisher.posterior.posterior_mean import PosteriorOptions, posterior_mean
 from starsmith.learners import fit, load_checkpoint, predict
-from starsmith.learners.compressed.features import Features
+from starsmith.learners.compressed.features import LOOSE, Features
 from starsmith.learners.compressed.posterior import Box, Mixture
-from starsmith.learners.compressed.truncated import Truncated
+from starsmith.learners.compressed.tails import truncated_place
+from starsmith.learners.compressed.truncated import Truncated, _truncated
 from starsmith.learners.estimators.registry import Forward, ForwardView
 from starsmith.learners.prediction.posterior_draws import PosteriorDraws, draw_posterior
 from starsmith.learners.recipe import CompressedRecipe, PosteriorRecipe
@@ -112,6 +113,16 @@ def test_a_chain_of_truncated_normals_states_what_it_draws():
     np.testing.assert_allclose(total, 1.0, atol=0.02)  # midpoints
 
 
+def test_the_place_of_a_truncated_normal_is_that_of_its_distribution():
+    """Limits on either side of the mode and far from it, by scipy's logarithms of tails."""
+    rng = np.random.default_rng(5)
+    low = rng.normal(size=300) * np.exp(rng.uniform(-2.0, 6.0, 300))
+    scale, p = np.exp(rng.uniform(-1.0, 6.0, 300)), rng.random(300)
+    found = [truncated_place(*numbers) for numbers in zip(low, scale, p, strict=True)]
+    expected = _truncated(low, low + scale, np.log(p), scale)
+    np.testing.assert_allclose(found, expected, atol=2e-6, rtol=0)
+
+
 def test_a_flat_prior_is_a_standard_normal():
     """One component of mean 0 and unit covariance is the uniform prior itself."""
     flat = Mixture(BOX, np.zeros((1, 1)), np.zeros((1, 1, 2)), np.eye(2)[None, None])
@@ -199,6 +210,31 @@ def test_the_completed_coefficients_are_those_of_the_whole_spectrum(trained, dat
         drawn, _ = features.complete(flux, error, bad, numbers)
         white.append((whole[0] - drawn.mean(axis=0)) / drawn.std(axis=0))
     assert abs(np.std(white) - 1.0) < 0.15  # 480 correlated numbers
+
+
+def test_a_masked_spectrum_is_fitted_as_written_in_full(trained, dataset):
+    """Mean and precision of the coefficients given the good pixels, in double precision."""
+    features: Features = trained.estimator.features
+    seen = dataset.split("test").observe(slice(0, 5))
+    bad = np.random.default_rng(3).random(seen.flux.shape[1]) < 0.2
+    n_mode, good = len(features.modes), ~bad
+    numbers = np.zeros((1, 2 * n_mode))
+    prior = features.covariance + LOOSE * np.outer(features.centre, features.centre)
+    prior += 1e-12 * np.trace(prior) * np.eye(n_mode)
+    for flux, error in zip(seen.flux, seen.error, strict=True):
+        rows = features.modes[:, good]
+        value = (flux * features.weight)[good]
+        inverse = (error * features.weight)[good] ** -2.0
+        template = features.centre @ rows
+        amplitude = np.sum(template * value * inverse) / np.sum(template**2 * inverse)
+        amplitude = max(amplitude, np.sqrt(np.mean(1.0 / inverse)))
+        middle = amplitude * features.centre
+        precision = (rows * inverse) @ rows.T + np.linalg.inv(amplitude**2 * prior)
+        pull = (rows * inverse) @ (value - middle @ rows)
+        mean = middle + np.linalg.solve(precision, pull)
+        expected = rows @ value + features.modes[:, bad] @ (mean @ features.modes[:, bad])
+        drawn, _ = features.complete(flux, error, bad, numbers)
+        np.testing.assert_allclose(drawn[0], expected, atol=1e-3 * np.sqrt(1.0 / inverse.mean()))
 
 
 @pytest.mark.parametrize("head", ["mean", "gaussian", "mixture"])
