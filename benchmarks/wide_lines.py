@@ -17,7 +17,7 @@ import pandas as pd
 from starsmith.data_contract.air import air_to_vacuum, vacuum_to_air
 from starsmith.simulator.synthesis.atmosphere import build_atmosphere
 from starsmith.simulator.synthesis.continuum import continuum_opacity
-from starsmith.simulator.synthesis.line_list import composition, ion_density
+from starsmith.simulator.synthesis.line_list import composition, ion_densities
 from starsmith.simulator.synthesis.synthesis_tables import read_table
 
 HC = 12398.41984  # eV Å
@@ -149,7 +149,7 @@ def contrast(lines: pd.DataFrame) -> np.ndarray:
             k = int(np.argmin(np.abs(np.log10(gas_of.tau) - log_tau)))
             continuum = np.interp(wave, coarse, continuum_opacity(coarse, gas_of.gas)[:, k])
             t = gas_of.gas.temperature[k]
-            ions = np.array([ion_density(n, gas_of)[k] for n in names])[kind]
+            ions = ion_densities(tuple(names), gas_of)[kind, k]
             doppler = np.sqrt(2 * 1.380649e-16 * t / (mass * 1.66054e-24) * 1e-10 + 4.0)  # km/s
             level = ions * np.exp(-lines.lower.to_numpy() / (8.617333e-5 * t))
             level *= 1.0 - np.exp(-1.438777e8 / (wave * t))

@@ -47,8 +47,10 @@ def cbrt(x: np.ndarray | float) -> np.ndarray:
 
 def power(base: np.ndarray | float, exponent: np.ndarray | float) -> np.ndarray:
     """``base`` to the power ``exponent``, float64; shapes broadcast."""
-    pair = np.broadcast_arrays(np.float64(base), np.float64(exponent))
-    out = np.empty(pair[0].shape)
+    base, exponent = np.float64(base), np.float64(exponent)
+    shape = np.broadcast(base, exponent).shape
+    pair = [x if x.shape == shape else np.broadcast_to(x, shape) for x in (base, exponent)]
+    out = np.empty(shape)
     kernels.fill_power(out.reshape(-1), *(np.ascontiguousarray(x).reshape(-1) for x in pair))
     return out[()]
 

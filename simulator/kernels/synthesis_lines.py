@@ -2,11 +2,13 @@
 
 import math
 
+import numpy as np
 from numba import njit
 
 __all__ = ["fill_lines"]
 
 SQRT_PI = math.sqrt(math.pi)
+CORE_SQUARE = 710.0  # beyond the logarithm of any number
 
 
 @njit(cache=True, error_model="numpy")
@@ -33,6 +35,7 @@ def fill_lines(out, energy, lines, layers, ions, least):
     """
     strength, width, damping, reach = out[0], out[1], out[2], out[3]
     lower, quantum = energy
+    log_t = np.log(layers[0])
     for i in range(ions.shape[0]):
         for k in range(ions.shape[1]):
             inverse = 1.0 / layers[0, k]
@@ -41,16 +44,18 @@ def fill_lines(out, energy, lines, layers, ions, least):
             reach[i, k] = -1.0
             if bound <= least[i, k]:
                 continue
-            height = -bound * math.expm1(-quantum[i] * inverse)  # less stimulated emission
+            height = bound * (1.0 - math.exp(-quantum[i] * inverse))  # less stimulated emission
             contrast = height / least[i, k]  # line centre over the cut
             if contrast <= 1.0:
                 continue
             hydrogen = lines[5, i] * layers[3, k]
             if lines[6, i] == lines[6, i]:  # quantum theory where it exists
-                hydrogen = lines[6, i] * math.pow(layers[0, k], lines[7, i])
+                hydrogen = lines[6, i] * math.exp(lines[7, i] * log_t[k])
             rate = lines[3, i] + lines[4, i] * layers[1, k] + hydrogen * layers[2, k]
             a = rate * lines[2, i] / speed
             strength[i, k], width[i, k], damping[i, k] = height, speed, a
-            # exp(-x²) falls to the cut here, and a/(√π x²) there [Doppler widths]
-            core, wing = math.sqrt(math.log(contrast)), math.sqrt(contrast * a / SQRT_PI)
-            reach[i, k] = max(core, wing)
+            # a/(√π x²) falls to the cut here, and exp(-x²), if that is not far outside its core
+            square = contrast * a / SQRT_PI  # [Doppler widths²]
+            if square < CORE_SQUARE:
+                square = max(square, math.log(contrast))
+            reach[i, k] = math.sqrt(square)

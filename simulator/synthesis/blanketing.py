@@ -14,12 +14,12 @@ from functools import lru_cache
 import numpy as np
 
 from starsmith.data_contract import fixed_math as fixed
-from starsmith.simulator.kernels.synthesis_transfer import flux_from_opacity
+from starsmith.simulator.kernels.synthesis_escape import flux_from_opacity
 from starsmith.simulator.synthesis.atomic_constants import BOLTZMANN_EV, CLASSICAL_CROSS_SECTION
 from starsmith.simulator.synthesis.composition import composition, log_partition
 from starsmith.simulator.synthesis.continuum import continuum_opacity
 from starsmith.simulator.synthesis.equation_of_state import Gas, molecule_densities, solve_gas
-from starsmith.simulator.synthesis.radiative_transfer import exponential_integral_table, planck
+from starsmith.simulator.synthesis.radiative_transfer import planck
 from starsmith.simulator.synthesis.synthesis_tables import numbers, read_table
 
 __all__ = ["Forest", "blanketed_flux", "line_forest", "open_fraction"]
@@ -144,14 +144,13 @@ def blanketed_flux(
     forest = line_forest(wave, gas)
     covered = forest.covered
     source = planck(wave[None, :], gas.temperature[:, None])
-    table = exponential_integral_table()
     flux, total = np.empty(wave.size), np.zeros(wave.size)
     for atom_place, molecule_place in zip(ATOM_PLACES, MOLECULE_PLACES, strict=True):
         bands = opacity + forest.molecules * fixed.power(10.0, -MOLECULE_DECADES * molecule_place)
         lines = forest.atoms * fixed.power(10.0, -ATOM_DECADES * atom_place)
         for share, value in ((1.0 - covered, bands), (covered, bands + lines)):
             relative = np.ascontiguousarray((value / standard).T)
-            flux_from_opacity(flux, tau, relative, source, table)
+            flux_from_opacity(flux, tau, relative, source)
             # the mean over eight places of the distribution
             total += share * flux / ATOM_PLACES.size
     return float(np.trapezoid(total, wave))

@@ -71,10 +71,17 @@ def _partition_rows() -> dict[str, np.ndarray]:
     return dict(zip(read_table("partition_functions.csv")["species"], rows, strict=True))
 
 
-def log_partition(species: str, temperature: np.ndarray) -> np.ndarray:
+def log_partition(species: str | tuple[str, ...], temperature: np.ndarray) -> np.ndarray:
     """Natural logarithm of the partition function of an atom or ion, e.g. ``"Fe I"``.
 
-    Irwin (1981): ln U = Σ aᵢ (ln T)ⁱ, held constant outside 1000-16000 K.
+    Irwin (1981): ln U = Σ aᵢ (ln T)ⁱ, held constant outside 1000-16000 K. Of several species the
+    shape is (n_species, ...).
     """
     log_t = fixed.log(np.clip(temperature, 1000.0, 16000.0))  # range of the polynomials [K]
-    return np.polynomial.polynomial.polyval(log_t, _partition_rows()[species])
+    rows = _partition_rows()
+    if isinstance(species, str):
+        return np.polynomial.polynomial.polyval(log_t, rows[species])
+    columns = np.array([rows[name] for name in species]).T
+    return np.polynomial.polynomial.polyval(
+        log_t, columns.reshape(*columns.shape, *[1] * log_t.ndim), tensor=False
+    )

@@ -5,6 +5,8 @@ Hummer & Lanz (1994, A&A 282, 151), their widths matched to the tables of Lemke 
 285): within 13 % rms at 0.7-25 Å, 5000-7000 K and 10¹²-10¹⁵ electrons per cm³.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 from starsmith.data_contract import fixed_math as fixed
@@ -39,6 +41,7 @@ BALMER_ABO = {
 MAX_REACH = 300.0  # [Å]
 
 
+@lru_cache(maxsize=4)
 def hydrogen_lines(wave_min: float, wave_max: float) -> dict[str, np.ndarray]:
     """Vacuum wavelength [Å], levels and f of Balmer, Paschen and Brackett lines near a range."""
     # Hα and Paschen from P8; the lines of other ranges after them

@@ -203,7 +203,7 @@ def line_opacity(
     """
     gas, names = atmosphere.gas, lines.kinds[0]
     standard = atmosphere.opacity * gas.density
-    ions = np.array([ion_density(name, atmosphere) for name in names])[lines.kinds[1]] / standard
+    ions = (ion_densities(tuple(names), atmosphere) / standard)[lines.kinds[1]]
     warm = gas.temperature / 1e4  # in 10⁴ K
     # H with He and H2 by polarisability and speed [1/cm³]
     perturbers = gas.n_hydrogen + 0.42 * gas.n_helium + 0.85 * gas.n_h2
@@ -239,14 +239,14 @@ def layer_cut(depth: np.ndarray) -> np.ndarray:
     return np.maximum(CUT * fixed.exp(np.minimum(depth, 60.0) / 2.0), TOP_CUT / depth)
 
 
-def ion_density(species: str, atmosphere: Atmosphere) -> np.ndarray:
-    """Atoms or ions over their partition function [1/cm³], shape (n_depth,)."""
+def ion_densities(species: tuple[str, ...], atmosphere: Atmosphere) -> np.ndarray:
+    """Atoms or ions over their partition function [1/cm³], shape (n_species, n_depth)."""
     gas = atmosphere.gas
-    element, stage = species.split()
-    row = gas.composition.index(element)
+    rows = [gas.composition.index(name.split()[0]) for name in species]
+    is_ion = np.array([name.split()[1] == "II" for name in species])[:, None]
     # third stages are too few to count
-    fraction = gas.ionised[row] if stage == "II" else 1.0 - gas.ionised[row]
-    density = gas.n_nuclei * gas.composition.ratio[row] * fraction
+    fraction = np.where(is_ion, gas.ionised[rows], 1.0 - gas.ionised[rows])
+    density = gas.n_nuclei * gas.composition.ratio[rows][:, None] * fraction
     return density / fixed.exp(log_partition(species, gas.temperature))
 
 

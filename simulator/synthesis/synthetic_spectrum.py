@@ -9,14 +9,14 @@ import scipy
 
 from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.constants import FWHM_TO_SIGMA, LIGHT_SPEED_KM_S
+from starsmith.simulator.kernels.synthesis_escape import E4_MAX, flux_from_opacity
 from starsmith.simulator.kernels.synthesis_transfer import (
-    E4_MAX,
+    HYDROGEN_STRIDE,
     Bands,
     Lines,
     Smooth,
     convolved,
     emergent_flux,
-    flux_from_opacity,
 )
 from starsmith.simulator.synthesis.atmosphere import Atmosphere, build_atmosphere
 from starsmith.simulator.synthesis.continuum import continuum_opacity
@@ -28,7 +28,7 @@ from starsmith.simulator.synthesis.molecular.bands import (
     band_tables,
     molecules_of,
 )
-from starsmith.simulator.synthesis.radiative_transfer import exponential_integral_table, planck
+from starsmith.simulator.synthesis.radiative_transfer import planck
 from starsmith.simulator.synthesis.sampling import LINES_COVER, Sampling, wavelength_grid
 from starsmith.simulator.synthesis.scattering import scattered_excess
 from starsmith.simulator.synthesis.wide.wide_lines import wide_line_list
@@ -36,7 +36,6 @@ from starsmith.simulator.synthesis.wide.wide_lines import wide_line_list
 __all__ = ["Spectrum", "synthesize"]
 
 SMOOTH_STRIDE = 512  # fine steps between points of the continuum
-HYDROGEN_STRIDE = 4  # fine steps between points of the hydrogen lines
 LINE_MARGIN = 120.0  # lines up to this far outside the range act inside it [Å]
 CONVOLVED = 60.0  # the convolution reaches less far beyond the range [Å]
 N_SIGMA = 5.0  # half-width of the convolution kernel
@@ -115,9 +114,7 @@ def synthesize_atmosphere(
     smooth, continuum_flux = smooth_parts(atmosphere, first, step, n_fine)
     atmosphere, smooth = seen_layers(atmosphere, smooth)
     lines, bands, hydrogen = spectral_parts(atmosphere, smooth, (first, step, n_fine), lines_as)
-    fine = emergent_flux(
-        atmosphere.tau, smooth, hydrogen, lines, bands, exponential_integral_table(), n_fine
-    )
+    fine = emergent_flux(atmosphere.tau, smooth, hydrogen, lines, bands, n_fine)
     # wavelengths of the continuum [Å]
     coarse = first * fixed.exp(step * SMOOTH_STRIDE * np.arange(continuum_flux.size))
     return Spectrum(
@@ -181,12 +178,11 @@ def smooth_parts(
     opacity = np.ascontiguousarray((continuum_opacity(wave, gas) / standard).T)
     source = planck(wave[None, :], gas.temperature[:, None])
     flux = np.empty(n_coarse)
-    table = exponential_integral_table()
     if _is_usual(wave[0], wave[-2]):
-        flux_from_opacity(flux, atmosphere.tau, opacity, source, table)
+        flux_from_opacity(flux, atmosphere.tau, opacity, source)
         return Smooth(opacity=opacity, source=source, stride=SMOOTH_STRIDE), flux
     excess = scattered_excess(atmosphere, wave, opacity, source)
-    flux_from_opacity(flux, atmosphere.tau, opacity, source + excess / opacity, table)
+    flux_from_opacity(flux, atmosphere.tau, opacity, source + excess / opacity)
     return Smooth(opacity=opacity, source=source, stride=SMOOTH_STRIDE, excess=excess), flux
 
 
@@ -200,7 +196,7 @@ def spectral_parts(
     smooth: Smooth,
     fine: tuple[float, float, int],
     lines_as: Callable[[LineList], LineList],
-) -> tuple[Lines, Bands, Smooth]:
+) -> tuple[Lines, Bands, np.ndarray]:
     """Atomic lines, molecular bands and hydrogen lines; first wavelength, step and size of fine."""
     first, step, n_fine = fine
     last = first * math.exp(step * (n_fine - 1))
@@ -211,19 +207,16 @@ def spectral_parts(
     cell = fixed.log(lines.wave / first) / (step * SMOOTH_STRIDE)
     # continuum point beside each line
     nearest = np.clip(np.rint(cell).astype(int), 0, smooth.opacity.shape[1] - 1)
+    beside = np.ascontiguousarray(smooth.opacity.T)[nearest]
     # mid-range continuum: decides only which lines are kept
     typical = smooth.opacity[:, smooth.opacity.shape[1] // 2]
     depth = scipy.integrate.cumulative_trapezoid(typical, atmosphere.tau, initial=0.0)
     cut = layer_cut(depth + typical[0] * atmosphere.tau[0])
     n_hydrogen = (n_fine - 1) // HYDROGEN_STRIDE + 2
     wave = first * fixed.exp(step * HYDROGEN_STRIDE * np.arange(n_hydrogen))
-    hydrogen = Smooth(
-        opacity=hydrogen_line_opacity(atmosphere, wave, typical * cut),
-        source=np.zeros((1, 1)),
-        stride=HYDROGEN_STRIDE,
-    )
+    hydrogen = hydrogen_line_opacity(atmosphere, wave, typical * cut)
     return (
-        line_opacity(lines, atmosphere, smooth.opacity[:, nearest].T * cut, (first, step)),
+        line_opacity(lines, atmosphere, beside * cut, (first, step)),
         band_opacity(
             atmosphere,
             band_tables(first, step, n_fine, systems),

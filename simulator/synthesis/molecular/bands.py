@@ -7,6 +7,7 @@ not: TiO has no isotopes, spin uncoupling or perturbations.
 
 import math
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -124,14 +125,27 @@ def _lines_of(system: str) -> RotationalLines:
     return cyanogen_lines() if system == "CN" else titanium_oxide_lines()
 
 
+class BandTables(NamedTuple):
+    """Cross-sections of some systems per molecule over partition function [1e-20 cm²].
+
+    Attributes
+    ----------
+    values : float32, shape (n_system * n_speed, n_row, n_wave)
+    peaks : float64, shape (n_system, n_row)
+        Largest at the least speed, at which lines are tallest, in a row or the next.
+    """
+
+    values: np.ndarray
+    peaks: np.ndarray
+
+
 @lru_cache(maxsize=2)
 def band_tables(
     wave_min: float, step: float, n_wave: int, systems: tuple[str, ...] = tuple(MOLECULES)
-) -> np.ndarray:
-    """Cross-section per molecule over partition function, float32 (n_band, n_row, n_wave).
+) -> BandTables:
+    """Cross-sections of the ``systems`` in turn, each at all its `speeds_of`, at `THETA`.
 
-    The grid starts at ``wave_min`` [Å] with ``step`` in ln λ; rows are `THETA`, bands the
-    ``systems`` in turn, each at all its `speeds_of`; the unit is 1e-20 cm².
+    The grid starts at ``wave_min`` [Å] with ``step`` in ln λ.
     """
     temperature = 5040.0 / THETA  # [K]
     speeds, masses = speeds_of(systems), {**OPTICAL, **H_BAND}
@@ -157,7 +171,9 @@ def band_tables(
                 np.sqrt(thermal + speed**2) / (LIGHT_SPEED_KM_S * step),
                 n_wave,
             )
-    return tables.reshape(-1, THETA.size, n_wave)
+    peaks = tables[:, 0].max(axis=-1).astype(np.float64)
+    peaks = np.maximum(peaks, np.concatenate([peaks[:, 1:], peaks[:, -1:]], axis=1))
+    return BandTables(tables.reshape(-1, THETA.size, n_wave), peaks)
 
 
 def _fields(lines: RotationalLines) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -166,7 +182,7 @@ def _fields(lines: RotationalLines) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 def band_opacity(
     atmosphere: Atmosphere,
-    tables: np.ndarray,
+    tables: BandTables,
     continuum: np.ndarray,
     systems: tuple[str, ...] = tuple(MOLECULES),
     wavenumber: float = TYPICAL_WAVENUMBER,
@@ -185,22 +201,19 @@ def band_opacity(
     # linear interpolation in θ between row and row + 1
     row = np.minimum(place.astype(np.int64), THETA.size - 2)
     speeds = speeds_of(systems)
-    share = _shares(atmosphere.microturbulence, speeds)
-    amount = np.empty((len(systems), len(speeds), theta.size))
+    amount = np.empty((len(systems), theta.size))
     for i, molecule in enumerate(system.split()[0] for system in systems):
         per_state = found[molecule] / molecular_partition(molecule, gas.temperature)
         stimulated = -fixed.expm1(-HC_OVER_K * wavenumber / gas.temperature)
         # undoes the 1e20 of the tables
         column = 1e-20 * per_state * stimulated / (atmosphere.opacity * gas.density)
-        strongest = band_peaks(tables, i * len(speeds))[row]  # lines are tallest at least speed
-        column = np.where(column * strongest > NEGLIGIBLE * continuum, column, 0.0)
-        amount[i] = share[:, None] * column
+        amount[i] = np.where(column * tables.peaks[i, row] > NEGLIGIBLE * continuum, column, 0.0)
     return Bands(
-        table=tables,
-        amount=amount.reshape(-1, theta.size),
+        table=tables.values,
+        amount=amount,
         row=row,
         fraction=place - row,
-        n_speed=len(speeds),
+        share=_shares(atmosphere.microturbulence, speeds),
     )
 
 
@@ -230,10 +243,3 @@ def _densities(atmosphere: Atmosphere, systems: tuple[str, ...]) -> dict[str, np
         second = gas.n_hydrogen if atoms[1] == "H" else found[f"{atoms[1]} I"]
         found[molecule] = first * second / dissociation_constant(molecule, gas.temperature)
     return found
-
-
-def band_peaks(tables: np.ndarray, band: int) -> np.ndarray:
-    """Largest cross-section of each temperature row, the cooler or hotter neighbour included."""
-    peak = tables[band].max(axis=1).astype(np.float64)
-    # of either row that a layer interpolates
-    return np.maximum(peak, np.append(peak[1:], peak[-1]))
