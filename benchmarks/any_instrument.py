@@ -28,7 +28,7 @@ from starsmith.learners.any_instrument.training import plain_sight
 from starsmith.learners.compressed.features import Features
 from starsmith.learners.compressed.network import build_network
 from starsmith.learners.compressed.posterior import Box
-from starsmith.learners.compressed.training import adam, learn_round
+from starsmith.learners.compressed.rounds import adam, learn_round
 from starsmith.learners.estimators.registry import with_forward
 from starsmith.learners.transfer.samples import training_view
 from starsmith.simulator.domains.domain import Domain, Knobs, build_domain

@@ -1,16 +1,14 @@
 """``speclearn bench embeddings``: what readers find in vectors of spectra, beside the ceiling."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import click
 
-from starsmith.cli.learn.options import device_option
-from starsmith.cli.shared.command import Command, echo_json, json_option
-from starsmith.cli.shared.option_table import EXISTING, PATH, option, takes
+from starsmith.cli.learn.suite_options import SuiteOptions
+from starsmith.cli.shared.command import Command
+from starsmith.cli.shared.option_table import option, takes
 from starsmith.cli.shared.progress import say
-from starsmith.data_contract.text_tables import text_table
 
 if TYPE_CHECKING:
     from starsmith.learners.benchmark.embeddings.suite import EmbeddingSuite
@@ -19,28 +17,17 @@ __all__ = ["EmbeddingsOptions", "embeddings"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmbeddingsOptions:
+class EmbeddingsOptions(SuiteOptions):
     """Options of ``speclearn bench embeddings``."""
 
-    suite: str = option(default="default", help="ci, default, or a TOML file.")
-    out: Path | None = option(
-        type=PATH, help="Folder of networks and cells.  [default: bench/embeddings-SUITE]"
-    )
+    kind: ClassVar[str] = "embeddings"
+
     encoder: tuple[str, ...] = option(
         multiple=True,
         metavar="RUN or package.module:function",
         help="Judge this one too: a run on the survey's pixels, or a function "
         "(flux, error, mask) -> vectors; may be repeated.",
     )
-    grid: Path | None = option(type=EXISTING, help="Grid of stars.  [default: the laboratory's]")
-    report_only: bool = option(is_flag=True, help="Write the report of what is there.")
-    device: str | None = device_option()
-    as_json: bool = json_option()
-
-    @property
-    def folder(self) -> Path:
-        """Where cells are kept."""
-        return self.out or Path("bench") / f"embeddings-{Path(self.suite).stem}"
 
     def read_suite(self) -> "EmbeddingSuite":
         """The suite with the user's encoders."""
@@ -78,8 +65,4 @@ def embeddings(options: EmbeddingsOptions) -> None:
         world = SimulatedWorld(suite.lab, out, options.grid, device=options.device)
         cells = run_embeddings(suite, out, world, options.device, say)
     report, rows = write_report(suite, out, cells), score_rows(cells)
-    if options.as_json:
-        content = {"suite": suite.name, "rows": rows, "out": str(report)}
-        echo_json("speclearn.bench.embeddings", content)
-    else:
-        click.echo(f"{text_table(wide_rows(rows))}\n\n{report}")
+    options.tell(suite.name, rows, report, wide_rows(rows))

@@ -3,13 +3,13 @@
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import click
 
-from starsmith.cli.learn.options import device_option
-from starsmith.cli.shared.command import Command, echo_json, json_option
-from starsmith.cli.shared.option_table import EXISTING, PATH, flag, option, takes
+from starsmith.cli.learn.suite_options import SuiteOptions, grid_b_option
+from starsmith.cli.shared.command import Command, echo_json
+from starsmith.cli.shared.option_table import EXISTING, flag, option, takes
 from starsmith.cli.shared.options import typed_on_command_line
 from starsmith.cli.shared.progress import say
 from starsmith.data_contract.text_tables import text_table
@@ -25,15 +25,12 @@ OF_SIMULATION = ("grid", "grid_b", "flags")
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabOptions:
+class LabOptions(SuiteOptions):
     """Options of ``speclearn bench lab``."""
 
-    suite: str = option(default="default", help="ci, dial, default, full, or a TOML file.")
-    out: Path | None = option(type=PATH, help="Folder of cells.  [default: bench/lab-SUITE]")
-    grid: Path | None = option(type=EXISTING, help="Grid A.  [default: the laboratory's own]")
-    grid_b: Path | None = option(
-        type=EXISTING, help="Grid B, on nodes and wavelengths of A.  [default: a second physics]"
-    )
+    kind: ClassVar[str] = "lab"
+
+    grid_b: Path | None = grid_b_option()
     data: Path | None = option(
         type=EXISTING, help="Your own stars in place of a simulated target; needs --base."
     )
@@ -48,15 +45,11 @@ class LabOptions:
         is_flag=True,
         help="Also write tables and figures of the papers, published values beside ours.",
     )
-    report_only: bool = option(is_flag=True, help="Write the table of what is there.")
-    device: str | None = device_option()
-    as_json: bool = json_option()
 
     @property
-    def folder(self) -> Path:
-        """Where cells are kept."""
-        name = Path(self.suite).stem if self.data is None else self.data.stem
-        return self.out or Path("bench") / f"lab-{name}"
+    def name(self) -> str:
+        """What the folder is named after."""
+        return super().name if self.data is None else self.data.stem
 
     def world(self, suite: "LabSuite") -> "tuple[LabSuite, World]":
         """What the suite is run on, and the suite as far as there are stars for it."""
@@ -118,11 +111,8 @@ def lab(options: LabOptions) -> None:
         from starsmith.learners.benchmark.exhibits.write import write_exhibits
 
         place = write_exhibits(suite, options.folder)
-    if options.as_json:
-        echo_json("speclearn.bench.lab", {"suite": suite.name, "rows": rows, "out": str(place)})
-    else:
-        click.echo(text_table([_line(row) for row in rows if row["group"] == "all"]))
-        click.echo(f"\n{place}")
+    table = [_line(row) for row in rows if row["group"] == "all"]
+    options.tell(suite.name, rows, place, table)
 
 
 def _tell_flags(options: LabOptions, suite: "LabSuite") -> None:

@@ -2,38 +2,25 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import click
 
-from starsmith.cli.learn.options import device_option
-from starsmith.cli.shared.command import Command, echo_json, json_option
-from starsmith.cli.shared.option_table import EXISTING, PATH, option, takes
+from starsmith.cli.learn.suite_options import SuiteOptions, grid_b_option
+from starsmith.cli.shared.command import Command
+from starsmith.cli.shared.option_table import takes
 from starsmith.cli.shared.progress import say
-from starsmith.data_contract.text_tables import text_table
 
 __all__ = ["LoraOptions", "lora_specclip"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoraOptions:
+class LoraOptions(SuiteOptions):
     """Options of ``speclearn bench lora_specclip``."""
 
-    suite: str = option(default="default", help="ci, default, or a TOML file.")
-    out: Path | None = option(
-        type=PATH, help="Folder of networks and cells.  [default: bench/lora_specclip-SUITE]"
-    )
-    grid: Path | None = option(type=EXISTING, help="Grid A.  [default: the laboratory's own]")
-    grid_b: Path | None = option(
-        type=EXISTING, help="Grid B, on nodes and wavelengths of A.  [default: a second physics]"
-    )
-    report_only: bool = option(is_flag=True, help="Write the report of what is there.")
-    device: str | None = device_option()
-    as_json: bool = json_option()
+    kind: ClassVar[str] = "lora_specclip"
 
-    @property
-    def folder(self) -> Path:
-        """Where cells are kept."""
-        return self.out or Path("bench") / f"lora_specclip-{Path(self.suite).stem}"
+    grid_b: Path | None = grid_b_option()
 
 
 @click.command(
@@ -71,8 +58,4 @@ def lora_specclip(options: LoraOptions) -> None:
     changes = learned(out)
     report = write_report(suite, out, cells, changes)
     rows = arm_rows(cells, changes)
-    if options.as_json:
-        content = {"suite": suite.name, "rows": rows, "out": str(report)}
-        echo_json("speclearn.bench.lora_specclip", content)
-    else:
-        click.echo(f"{text_table(wide_rows(rows))}\n\n{report}")
+    options.tell(suite.name, rows, report, wide_rows(rows))

@@ -120,18 +120,17 @@ def check_any(task: Task) -> None:
 def train_any(task: Task) -> None:
     """Train, and write the checkpoint of the best round."""
     start = time.perf_counter()
-    trained = train_network(task, start)
+    trained, field, box = train_network(task, start)
     views, split = task.view.all, task.view.train
     card = make_card(task.model, task.labels, task.recipe, task.view)
     limits = {
         name: [float(low), float(high)]
-        for name, low, high in zip(task.labels, trained.box.low, trained.box.high, strict=True)
+        for name, low, high in zip(task.labels, box.low, box.high, strict=True)
     }
     card |= {
         "limits": card["limits"] | {"labels": limits},
         "instruments": [_seen(view.train) for view in views],
-        "n_parameters": sum(p.numel() for p in trained.network.parameters())
-        + trained.field.table.size,
+        "n_parameters": sum(p.numel() for p in trained.network.parameters()) + field.table.size,
         "normalisation": NORMALISATION,
         "metrics": trained.metrics,
         "finished": {
@@ -141,8 +140,8 @@ def train_any(task: Task) -> None:
         },
     }
     weights = {name: value.numpy() for name, value in trained.network.state_dict().items()}
-    weights |= {f"field.{name}": getattr(trained.field, name) for name in ("nodes", "own", "table")}
-    weights |= {"box.low": trained.box.low, "box.high": trained.box.high}
+    weights |= {f"field.{name}": getattr(field, name) for name in ("nodes", "own", "table")}
+    weights |= {"box.low": box.low, "box.high": box.high}
     statistics = plain_statistics(split.wave, len(task.labels)).typical_of(task.view)
     write_checkpoint(task.out, card, weights, statistics)
 

@@ -1,57 +1,31 @@
 """Train one network on stars of several instruments, each round under noise and gaps of its own."""
 
-import copy
-import json
 import math
-import time
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import torch
 
 from starsmith.data_contract.dataset.training import TrainingSplit
 from starsmith.data_contract.errors import DataError
-from starsmith.data_contract.files.atomic import write_text
 from starsmith.learners.any_instrument.basis import build_basis, line_widths_of
 from starsmith.learners.any_instrument.field import Field
 from starsmith.learners.any_instrument.pooling import Tokens, n_feature
 from starsmith.learners.compressed.network import CompressedNetwork, build_network
 from starsmith.learners.compressed.posterior import Box
+from starsmith.learners.compressed.rounds import Trained, score, train_rounds
 from starsmith.learners.compressed.sight import Sight
-from starsmith.learners.compressed.training import adam, fitting_rounds, learn_round, score
 from starsmith.learners.estimators.registry import Task
 from starsmith.learners.preprocess import select_labels
 from starsmith.learners.recipe import AnyInstrumentRecipe
-from starsmith.learners.run_folder import METRICS
 
-__all__ = ["Trained", "plain_sight", "train_network"]
+__all__ = ["plain_sight", "train_network"]
 
 CUT, NOISIER = 0.5, 0.3  # share of stars that lose part of their pixels; that get more noise
 LEAST_LEFT = 0.2  # of the range in ln λ that such a star keeps
 MOST_NOISE = 4.0  # times as much
 MOST_VAL = 1000  # stars of an instrument that choose the round
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What training leaves.
-
-    Attributes
-    ----------
-    network : CompressedNetwork
-        With the weights of the best round.
-    field : Field
-    box : Box
-    metrics : dict
-        Validation scores of that round.
-    n_round : int
-    """
-
-    network: CompressedNetwork
-    field: Field
-    box: Box
-    metrics: dict
-    n_round: int
 
 
 @dataclass(frozen=True)
@@ -109,7 +83,7 @@ def plain_sight(features: np.ndarray, n_label: int) -> Sight:
     return Sight(torch.from_numpy(features), middle, unit)
 
 
-def train_network(task: Task, started: float) -> Trained:
+def train_network(task: Task, started: float) -> tuple[Trained, Field, Box]:
     """Train, and keep the weights of the round with the least mean error over instruments.
 
     Parameters
@@ -133,31 +107,14 @@ def train_network(task: Task, started: float) -> Trained:
     every = np.concatenate([one.labels for one in instruments])
     box = Box(every.min(axis=0), every.max(axis=0))
     network = build_network(n_feature(field.table.shape[1] - 1), len(task.labels), recipe)
-    optimiser = adam(network, recipe, 1.0)
-    n_round, number, rows = recipe.epochs, 0, []
-    best: tuple[dict, dict] = {"val_error": math.inf}, {}
-    first = time.perf_counter()
-    while number < n_round:
-        sight, place = _round(instruments, box, recipe, number)
-        loss = learn_round(
-            lambda batch, s=sight, p=place: network.loss(s[batch], p[batch]),
-            len(sight),
-            optimiser,
-            recipe,
-            (number / n_round, (number + 1) / n_round),
-        )
-        number += 1
-        if number == 1 and recipe.seconds:
-            n_round = fitting_rounds(recipe.seconds, started, first)
-        scores = _scores(network, box, judged, task.labels)
-        rows.append({"epoch": number, "epochs": n_round, "train_loss": loss} | scores)
-        if task.progress is not None:
-            task.progress(rows[-1])
-        if scores["val_error"] <= best[0]["val_error"]:
-            best = rows[-1], copy.deepcopy(network.state_dict())
-    write_text(task.out / METRICS, "".join(json.dumps(row) + "\n" for row in rows))
-    network.load_state_dict(best[1])
-    return Trained(network.eval(), field, box, best[0], number)
+    trained = train_rounds(
+        task,
+        network,
+        (_round(instruments, box, recipe, number) for number in count()),
+        lambda: _scores(network, box, judged, task.labels),
+        started,
+    )
+    return trained, field, box
 
 
 def _instrument(field: Field, split: TrainingSplit, labels: tuple[str, ...]) -> Instrument:

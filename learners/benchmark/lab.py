@@ -15,7 +15,7 @@ from starsmith.data_contract.errors import ConfigError
 from starsmith.data_contract.files.outside import read_json
 from starsmith.data_contract.star_groups import groups_of
 from starsmith.learners.benchmark.lab_cells import Cell, LabTarget, run_cell, strategy_of
-from starsmith.learners.benchmark.suite_tables import keep_suite, list_tables, load_table
+from starsmith.learners.benchmark.suite_tables import list_tables, load_table, waiting_cells
 from starsmith.learners.recipe import NetworkRecipe
 from starsmith.learners.scores.metrics import r2
 from starsmith.learners.train import fit
@@ -168,8 +168,7 @@ def run_lab(
     tell : callable
         Told what is done next.
     """
-    keep_suite(suite, out)
-    waiting = [cell for cell in suite.cells if not cell_file(out, cell).is_file()]
+    waiting = waiting_cells(suite, out, cell_file)
     if waiting:
         tell(f"base: {suite.source}")
         begun = base(out / "base")

@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from collections.abc import Callable
 from dataclasses import asdict, fields
 from importlib.resources import files
 from pathlib import Path
@@ -11,9 +12,11 @@ from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.files.atomic import write_text
 from starsmith.data_contract.files.outside import read_json, read_toml
 
-__all__ = ["keep_suite", "list_tables", "load_table"]
+__all__ = ["finished_cells", "keep_suite", "list_tables", "load_table", "waiting_cells"]
 
 Suite = TypeVar("Suite")
+FileOf = Callable[[Path, Any], Path]
+"""Where a folder keeps a cell."""
 
 
 def list_tables(package: str) -> list[str]:
@@ -69,3 +72,14 @@ def keep_suite(suite: Any, out: Path, free: tuple[str, ...] = ()) -> None:
     if any(held[name] != wanted[name] for name in wanted if name not in free):
         raise DataError(f"{out}: holds another suite; choose another --out")
     write_text(place, json.dumps(wanted, indent=2) + "\n")
+
+
+def waiting_cells(suite: Any, out: Path, file_of: FileOf, free: tuple[str, ...] = ()) -> list:
+    """Keep a suite in its folder, as `keep_suite` does; its cells that are not done there."""
+    keep_suite(suite, out, free)
+    return [cell for cell in suite.cells if not file_of(out, cell).is_file()]
+
+
+def finished_cells(suite: Any, out: Path, file_of: FileOf) -> list[dict]:
+    """What every finished cell of a folder holds."""
+    return [read_json(place) for c in suite.cells if (place := file_of(out, c)).is_file()]

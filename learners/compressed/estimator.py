@@ -232,10 +232,9 @@ def train_compressed(task: Task) -> None:
     """Train, and write the checkpoint of the best round."""
     start, forward = time.perf_counter(), task.forward
     assert forward is not None  # check_compressed has refused the rest
-    trained = train_network(task, forward, start)
+    trained, eye, likelihood = train_network(task, forward, start)
     card = make_card(task.model, task.labels, task.recipe, task.view) | {
-        "n_parameters": sum(p.numel() for p in trained.network.parameters())
-        + trained.eye.n_parameters,
+        "n_parameters": sum(p.numel() for p in trained.network.parameters()) + eye.n_parameters,
         "ranges": {name: list(bounds) for name, bounds in forward.ranges.items()},
         "bank": forward.bank.digest,
         "normalisation": NORMALISATION,
@@ -247,8 +246,8 @@ def train_compressed(task: Task) -> None:
         },
     }
     weights = {name: value.numpy() for name, value in trained.network.state_dict().items()}
-    weights |= trained.eye.tensors()
-    weights |= {f"likelihood.{n}": v for n, v in trained.likelihood.tensors().items()}
+    weights |= eye.tensors()
+    weights |= {f"likelihood.{n}": v for n, v in likelihood.tensors().items()}
     bank = forward.bank
     weights |= {f"axes.{n}": v for n, v in zip(bank.label_names, bank.axes, strict=True)}
     statistics = plain_statistics(task.view.train.wave, len(task.labels)).typical_of(task.view)

@@ -1,10 +1,7 @@
 """Train a network on stars that are drawn as it learns: fresh ones, under fresh noise."""
 
-import copy
-import json
 import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -12,8 +9,6 @@ import numpy as np
 import torch
 
 from starsmith.data_contract.dataset.training import TrainingSplit
-from starsmith.data_contract.errors import DivergedError
-from starsmith.data_contract.files.atomic import write_text
 from starsmith.fisher.posterior.basis_likelihood import BasisLikelihood
 from starsmith.fisher.posterior.compressed_draws import (
     BLOCK,
@@ -34,45 +29,19 @@ from starsmith.fisher.posterior.local_model import LocalModel
 from starsmith.fisher.stars import prior_of
 from starsmith.learners.compressed.features import Features
 from starsmith.learners.compressed.moving import Moving
-from starsmith.learners.compressed.network import CompressedNetwork, build_network
+from starsmith.learners.compressed.network import build_network
 from starsmith.learners.compressed.posterior import Box
+from starsmith.learners.compressed.rounds import Trained, adam, learn_round, score, train_rounds
 from starsmith.learners.compressed.sight import Eye, Sight, build_guess
 from starsmith.learners.estimators.registry import Forward, Task
 from starsmith.learners.preprocess import iterate_blocks, select_labels
-from starsmith.learners.recipe import AnyInstrumentRecipe, CompressedRecipe
-from starsmith.learners.run_folder import METRICS
-from starsmith.learners.scores.metrics import mae, r2, rmse
+from starsmith.learners.recipe import CompressedRecipe
 
-__all__ = ["Trained", "train_network"]
+__all__ = ["train_network"]
 
 N_SCALE = 4096  # stars that the scales of the features are measured on
-WARM_UP, START, END = 0.15, 0.04, 1e-3  # of the steps; of the peak learning rate
 GUESS_SHARE = 8  # rounds of the network for each of the guess before it
 GUESS_RATE = 1.5  # learning rate of the guess over that of the network
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What training leaves.
-
-    Attributes
-    ----------
-    network : CompressedNetwork
-        With the weights of the best round.
-    eye : Eye
-    box : Box
-    metrics : dict
-        Validation scores of that round.
-    n_round : int
-    likelihood : BasisLikelihood
-    """
-
-    network: CompressedNetwork
-    eye: Eye
-    box: Box
-    metrics: dict
-    n_round: int
-    likelihood: BasisLikelihood
 
 
 @dataclass(frozen=True)
@@ -172,7 +141,9 @@ def at_rest(frames: Frames, compression: Compression, stars: DrawnStars) -> Movi
     return Moving(frames, still.centre, still.covariance)
 
 
-def train_network(task: Task, forward: Forward, started: float) -> Trained:
+def train_network(
+    task: Task, forward: Forward, started: float
+) -> tuple[Trained, Eye, BasisLikelihood]:
     """Train a network and keep the weights of the round with the least error on val.
 
     Parameters
@@ -182,6 +153,11 @@ def train_network(task: Task, forward: Forward, started: float) -> Trained:
         Its bank and prior.
     started : float
         `time.perf_counter` at the start, for the recipe's ``seconds``.
+
+    Returns
+    -------
+    trained, eye, likelihood
+        What a checkpoint is made of.
 
     Raises
     ------
@@ -194,48 +170,17 @@ def train_network(task: Task, forward: Forward, started: float) -> Trained:
     eye, n_drawn = open_eye(source, task.labels)
     columns = list(eye.columns)
     network = build_network(eye.n_input, len(task.labels), recipe)
-    optimiser = adam(network, recipe, 1.0)
     box = Box(source.box.low[columns], source.box.high[columns])
     seen, truth = observed(task.view.val, eye), select_labels(task.view.val, task.labels)
-    n_round, number, rows = recipe.epochs, 0, []
-    best: tuple[dict, dict] = {"val_error": math.inf}, {}
-    first = time.perf_counter()
-    stop = None if recipe.seconds else n_drawn + n_round
-    for sight, every in source.rounds(n_drawn, eye, stop):
-        place = every[:, columns]
-        loss = learn_round(
-            lambda batch, s=sight, p=place: network.loss(s[batch], p[batch]),
-            len(sight),
-            optimiser,
-            recipe,
-            (number / n_round, (number + 1) / n_round),
-        )
-        number += 1
-        if number == 1 and recipe.seconds:
-            n_round = fitting_rounds(recipe.seconds, started, first)
-        scores = score(network.answer(seen, box).moments()[0], truth, task.labels)
-        rows.append({"epoch": number, "epochs": n_round, "train_loss": loss} | scores)
-        if task.progress is not None:
-            task.progress(rows[-1])
-        if scores["val_error"] <= best[0]["val_error"]:
-            best = rows[-1], copy.deepcopy(network.state_dict())
-        if number >= n_round:
-            break
-    write_text(task.out / METRICS, "".join(json.dumps(row) + "\n" for row in rows))
-    network.load_state_dict(best[1])
-    likelihood = BasisLikelihood.of(source.compression, source.noise[0])
-    return Trained(network.eval(), eye, box, best[0], number, likelihood)
-
-
-def adam(
-    network: torch.nn.Module, recipe: CompressedRecipe | AnyInstrumentRecipe, rate: float
-) -> torch.optim.AdamW:
-    """AdamW at a multiple of the recipe's learning rate."""
-    return torch.optim.AdamW(
-        [{"params": list(network.parameters()), "peak": rate * recipe.learning_rate}],
-        lr=recipe.learning_rate,
-        weight_decay=recipe.weight_decay,
+    stop = None if recipe.seconds else n_drawn + recipe.epochs
+    trained = train_rounds(
+        task,
+        network,
+        ((sight, place[:, columns]) for sight, place in source.rounds(n_drawn, eye, stop)),
+        lambda: score(network.answer(seen, box).moments()[0], truth, task.labels),
+        started,
     )
+    return trained, eye, BasisLikelihood.of(source.compression, source.noise[0])
 
 
 def open_eye(source: Source, labels: tuple[str, ...]) -> tuple[Eye, int]:
@@ -260,64 +205,6 @@ def open_eye(source: Source, labels: tuple[str, ...]) -> tuple[Eye, int]:
     return eye, n_round
 
 
-def fitting_rounds(seconds: float, started: float, first: float) -> int:
-    """Rounds that fit in the time that is left, as long as the first took each."""
-    now = time.perf_counter()
-    return max(1, 1 + math.floor((seconds - (now - started)) / (now - first)))
-
-
-def learn_round(
-    loss_of: Callable[[torch.Tensor], torch.Tensor],
-    n: int,
-    optimiser: torch.optim.Optimizer,
-    recipe: CompressedRecipe | AnyInstrumentRecipe,
-    done: tuple[float, float],
-) -> float:
-    """Learn from every star of a round once, in random order; returns the mean loss.
-
-    Parameters
-    ----------
-    loss_of : callable
-        Stars of a batch -> their mean loss.
-    n : int
-        Stars.
-    optimiser : Optimizer
-        Its groups have a ``peak``.
-    recipe : CompressedRecipe or AnyInstrumentRecipe
-    done : (float, float)
-        Share of all rounds that is done before this one and after it.
-    """
-    batches = torch.randperm(n).split(recipe.batch_size)
-    total = 0.0
-    for k, batch in enumerate(batches):
-        rate = one_cycle(done[0] + (done[1] - done[0]) * k / len(batches))
-        for group in optimiser.param_groups:
-            group["lr"] = group["peak"] * rate
-        loss = loss_of(batch)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        if isinstance(recipe, AnyInstrumentRecipe):
-            parameters = [p for group in optimiser.param_groups for p in group["params"]]
-            torch.nn.utils.clip_grad_norm_(parameters, recipe.grad_clip)
-        optimiser.step()
-        total += loss.item() * len(batch)
-    if not math.isfinite(total):
-        raise DivergedError(
-            f"the loss is not finite after {done[0]:.0%} of the rounds; lower the learning rate, "
-            f"{recipe.learning_rate:g}, with --lr {recipe.learning_rate / 10:g}",
-        )
-    return total / n
-
-
-def one_cycle(done: float) -> float:
-    """Learning rate over its peak, when a fraction of all steps is done (Smith 2018)."""
-    if done < WARM_UP:
-        low, high, part = START, 1.0, done / WARM_UP
-    else:
-        low, high, part = 1.0, END, (done - WARM_UP) / (1.0 - WARM_UP)
-    return low + (high - low) * 0.5 * (1.0 - math.cos(math.pi * min(part, 1.0)))
-
-
 def observed(split: TrainingSplit, eye: Eye) -> Sight:
     """Sight of a split's spectra under their noise of record."""
     parts = []
@@ -327,16 +214,3 @@ def observed(split: TrainingSplit, eye: Eye) -> Sight:
         parts.append(eye.project(spectra.flux, spectra.error))
     seen, level, frame = map(np.concatenate, zip(*parts, strict=True))
     return eye.see(seen, level, frame)
-
-
-def score(value: np.ndarray, truth: np.ndarray, labels: tuple[str, ...]) -> dict:
-    """Validation scores by label, and the mean over labels of MAE over spread that chooses."""
-    scores = {
-        f"val_{function.__name__}": dict(
-            zip(labels, map(float, function(truth.T, value.T)), strict=True)
-        )
-        for function in (mae, rmse, r2)
-    }
-    spread = truth.std(axis=0)
-    error = np.array(list(scores["val_rmse"].values())) / np.where(spread > 0, spread, 1.0)
-    return scores | {"val_error": float(error.mean())}

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from starsmith.data_contract.files.atomic import json_safe, write_text
-from starsmith.data_contract.files.outside import read_json
 from starsmith.learners.benchmark.embeddings.makers import Makers, Unlabelled, outside_door
 from starsmith.learners.benchmark.embeddings.suite import (
     Cell,
@@ -19,7 +18,7 @@ from starsmith.learners.benchmark.embeddings.suite import (
     is_outside,
 )
 from starsmith.learners.benchmark.lab_cells import LabTarget
-from starsmith.learners.benchmark.suite_tables import keep_suite
+from starsmith.learners.benchmark.suite_tables import finished_cells, waiting_cells
 from starsmith.learners.embedding.doors import Door
 from starsmith.learners.estimators.readers import READERS
 from starsmith.learners.prediction.predict import load_checkpoint
@@ -68,8 +67,7 @@ def run_embeddings(
     """
     for name in filter(is_outside, suite.embeddings):  # what is missing is said first
         outside_door(name, None, device)
-    keep_suite(suite, out, FREE)
-    waiting = [cell for cell in suite.cells if not cell_file(out, cell).is_file()]
+    waiting = waiting_cells(suite, out, cell_file, FREE)
     if waiting:
         makers = Makers(suite, out, world, device, tell)
         tell(f"labelled stars and ceiling of {suite.survey}")
@@ -85,7 +83,7 @@ def run_embeddings(
 
 def finished(suite: EmbeddingSuite, out: Path) -> list[dict]:
     """What every finished cell of a folder holds."""
-    return [read_json(place) for c in suite.cells if (place := cell_file(out, c)).is_file()]
+    return finished_cells(suite, out, cell_file)
 
 
 def _run_cell(

@@ -9,7 +9,6 @@ from typing import Protocol
 import numpy as np
 
 from starsmith.data_contract.dataset.training import TrainingSplit
-from starsmith.data_contract.files.outside import read_json
 from starsmith.learners.benchmark.embeddings.makers import Makers, Unlabelled
 from starsmith.learners.benchmark.lab_cells import LabTarget, run_cell
 from starsmith.learners.benchmark.lora_specclip.suite import (
@@ -21,7 +20,7 @@ from starsmith.learners.benchmark.lora_specclip.suite import (
     LoraSuite,
     cell_file,
 )
-from starsmith.learners.benchmark.suite_tables import keep_suite
+from starsmith.learners.benchmark.suite_tables import finished_cells, waiting_cells
 from starsmith.learners.checkpoint import read_checkpoint
 from starsmith.learners.embedding.doors import Door, open_door
 from starsmith.learners.embedding.vector_data import as_pixels
@@ -194,8 +193,7 @@ def run_lora(
     tell : callable
         Told what is done next.
     """
-    keep_suite(suite, out, ("arms",))
-    waiting = [cell for cell in suite.cells if not cell_file(out, cell).is_file()]
+    waiting = waiting_cells(suite, out, cell_file, ("arms",))
     if waiting:
         tell(f"stars of {suite.target} at g = {suite.g:g} and their ceiling")
         bench = Bench.open(suite, Makers(suite, out, world, device, tell), world)
@@ -212,7 +210,7 @@ def run_lora(
 
 def finished(suite: LoraSuite, out: Path) -> list[dict]:
     """What every finished cell of a folder holds."""
-    return [read_json(place) for c in suite.cells if (place := cell_file(out, c)).is_file()]
+    return finished_cells(suite, out, cell_file)
 
 
 def learned(out: Path) -> dict[str, int]:
