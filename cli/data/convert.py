@@ -60,19 +60,16 @@ def convert(options: ConvertOptions) -> None:
 
     Nothing is lost: back from hdf5, or through another store, it is the same data set.
     """
-    from starsmith.simulator.generation.conversion import convert_dataset
+    from starsmith.simulator.generation.conversion import Conversion, convert_dataset
 
-    report = convert_dataset(
-        options.source,
-        options.target,
-        options.layout,
-        options.store,
-        options.overwrite,
-        bank_of=told_bank,
+    wanted = Conversion(
+        layout=options.layout,
+        store=options.store,
+        precision=options.precision,
         folders=options.folders,
         median=float(options.median),
-        precision=options.precision,
     )
+    report = convert_dataset(options.source, options.target, wanted, options.overwrite, told_bank)
     if options.as_json:
         echo_json("specdata.convert", report)
     else:

@@ -16,6 +16,7 @@ from starsmith.simulator.domains.second_physics import (
     first_grid,
     second_grid,
 )
+from starsmith.simulator.domains.survey import load_survey
 from starsmith.simulator.grids.demo import demo_axes
 from starsmith.simulator.grids.grid import StellarGrid
 
@@ -131,6 +132,7 @@ class DomainRequest:
 
     def build(self, progress: Progress | None = None) -> Domain:
         """Look at the grids through the survey; GridError where they do not fit."""
+        load_survey(self.survey)  # a wrong one is told before grids are made
         grids = lab_grids(self.knobs.g, self.box, self.grid, self.grid_b, progress)
         return build_domain(self.survey, self.knobs, *grids)
 

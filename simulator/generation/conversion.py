@@ -1,6 +1,7 @@
 """Data sets in another format or store: which conversion is meant, and what it needs."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from starsmith.data_contract.quantities import SPLITS
 from starsmith.simulator.generation.recorded import open_recorded, recorded_bank
 from starsmith.simulator.generation.remake import BankRemaker
 
-__all__ = ["convert_dataset", "export_published", "export_splits"]
+__all__ = ["Conversion", "convert_dataset", "export_published", "export_splits"]
 
 
 def export_published(
@@ -52,16 +53,35 @@ def export_splits(source: Path, files: Mapping[str, Path], median: float = 1.0) 
     return write_splits(open_recorded(source), files, median)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Conversion:
+    """What a data set becomes.
+
+    Attributes
+    ----------
+    layout : str, optional
+        ``hdf5`` or ``zarr``; by default the other one, or zarr with ``store``.
+    store : str, optional
+        ``noiseless``, ``frozen`` or ``keys``.
+    precision : str
+        With ``store``: ``relative`` or ``noise``.
+    folders, median : bool, float
+        Of HDF5 files, as in `write_published`.
+    """
+
+    layout: str | None = None
+    store: str | None = None
+    precision: str = "relative"
+    folders: bool = False
+    median: float = 1.0
+
+
 def convert_dataset(
     source: Path,
     target: Path,
-    layout: str | None = None,
-    store: str | None = None,
+    wanted: Conversion,
     overwrite: bool = False,
     bank_of: Callable[[Path], Bank] = recorded_bank,
-    folders: bool = False,
-    median: float = 1.0,
-    precision: str = "relative",
 ) -> dict:
     """Convert a data set to or from HDF5 files, one per split, or to another store.
 
@@ -70,18 +90,11 @@ def convert_dataset(
     source : Path
         Data set, or folder of exported files, or one of them.
     target : Path
-    layout : str, optional
-        ``hdf5`` or ``zarr``; by default the other one, or zarr with ``store``.
-    store : str, optional
-        ``noiseless``, ``frozen`` or ``keys``.
+    wanted : Conversion
     overwrite : bool
         Replace what is at ``target``.
     bank_of : callable
         Opens the bank of the source, where noiseless flux must be made again.
-    folders, median : bool, float
-        Of HDF5 files, as in `write_published`.
-    precision : str
-        With ``store``: ``relative`` or ``noise``.
 
     Returns
     -------
@@ -102,22 +115,23 @@ def convert_dataset(
     if not exported and identify(source) != "dataset":
         raise ConfigError(f"{source}: a {identify(source)}, expected a data set or exported files")
     _require_apart(source, target)
-    layout = layout or ("zarr" if exported or store else "hdf5")
-    if layout != "hdf5" and (folders or median != 1.0):
+    store = wanted.store
+    layout = wanted.layout or ("zarr" if exported or store else "hdf5")
+    if layout != "hdf5" and (wanted.folders or wanted.median != 1.0):
         raise ConfigError("--folders and --median are of --format hdf5")
     if layout == "hdf5":
         if exported or store:
             raise ConfigError("--format hdf5 takes a zarr data set, and no --store")
         with told_of_disk(target, "nothing half-written is left"):
-            files = export_published(source, target, overwrite, folders, median)
+            files = export_published(source, target, overwrite, wanted.folders, wanted.median)
         return {"written": [str(file) for file in files], "digest": read_manifest(source).digest}
     if exported and store:
         raise ConfigError("convert to zarr first, then to another --store")
     if not exported and not store:
         raise ConfigError(f"{source} is zarr already; choose --format hdf5 or a --store")
-    if precision != "relative" and not store:
+    if wanted.precision != "relative" and not store:
         raise ConfigError("--precision is of a data set that is written with --store")
-    write = _restoring(source) if exported else _storing(source, store, precision, bank_of)
+    write = _restoring(source) if exported else _storing(source, store, wanted.precision, bank_of)
     with told_of_disk(target):
         manifest = write(target, overwrite=overwrite)
     return {"written": [str(target)], "digest": manifest.digest}
