@@ -1,5 +1,6 @@
 """Fixtures shared by all packages: a small bank made from formulae, no survey data."""
 
+import gc
 import importlib.util
 import os
 import shutil
@@ -56,6 +57,12 @@ def pytest_configure(config):
         torch.set_num_threads(1)
     elif config.getoption("numprocesses", None):
         os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_finish(session):
+    """Modules and tests live to the end: the collector need not look at them again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

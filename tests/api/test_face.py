@@ -5,6 +5,7 @@ import inspect
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,10 @@ def demo_sized_grid():
 def names(tmp_path_factory):
     """What the example of the face leaves behind, in a folder of its own."""
     grid = demo_sized_grid()
-    bank = starsmith.render_bank(grid, starsmith.load_instrument("pfs_mr"))
+    pfs = starsmith.load_instrument("pfs_mr")
+    # two of the toy's lines: a ridge takes the cube of the number of pixels
+    arm = replace(pfs.arm, wave_min_nm=800.0, n_pixel=pfs.arm.n_pixel * 85 // 175)
+    bank = starsmith.render_bank(grid, replace(pfs, arms=(arm,)))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("face"))
         patch.setattr(starsmith.StellarGrid, "open", staticmethod(lambda source: grid))

@@ -2,7 +2,6 @@
 
 import json
 import re
-import runpy
 import subprocess
 import sys
 import time
@@ -10,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
-import numba
 import pytest
 
 from starsmith.data_contract.dataset.reader import open_dataset
@@ -20,21 +18,6 @@ from starsmith.simulator.prior import Prior
 from starsmith.simulator.rendering.compress import compress_bank
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run ``python -m benchmarks.NAME WORDS`` in this process, which is warm; what it printed."""
-    monkeypatch.syspath_prepend(ROOT)
-    threads = numba.get_num_threads()
-
-    def run(name, *words):
-        monkeypatch.setattr(sys, "argv", [name, *map(str, words)])
-        runpy.run_module(f"benchmarks.{name}", run_name="__main__")
-        return capsys.readouterr().out
-
-    yield run
-    numba.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
