@@ -1,16 +1,18 @@
 """``speclearn bench embeddings``: what readers find in vectors of spectra, beside the ceiling."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import click
 
 from starsmith.cli.learn.suite_options import SuiteOptions
 from starsmith.cli.shared.command import Command
-from starsmith.cli.shared.option_table import option, takes
+from starsmith.cli.shared.option_table import EXISTING, option, takes
 from starsmith.cli.shared.progress import say
 
 if TYPE_CHECKING:
+    from starsmith.cli.learn.lab_world import DataWorld, SimulatedWorld
     from starsmith.learners.benchmark.embeddings.suite import EmbeddingSuite
 
 __all__ = ["EmbeddingsOptions", "embeddings"]
@@ -29,6 +31,15 @@ class EmbeddingsOptions(SuiteOptions):
         "(flux, error, mask) -> vectors; may be repeated.",
     )
 
+    data: Path | None = option(
+        type=EXISTING, help="Your own stars in place of simulated ones, whose ceiling nobody knows."
+    )
+
+    @property
+    def name(self) -> str:
+        """What the folder is named after."""
+        return super().name if self.data is None else self.data.stem
+
     def read_suite(self) -> "EmbeddingSuite":
         """The suite with the user's encoders."""
         from starsmith.learners.benchmark.embeddings.suite import load_embeddings
@@ -36,12 +47,32 @@ class EmbeddingsOptions(SuiteOptions):
         suite = load_embeddings(self.suite)
         return replace(suite, embeddings=tuple(dict.fromkeys((*suite.embeddings, *self.encoder))))
 
+    def world(self, suite: "EmbeddingSuite") -> "tuple[EmbeddingSuite, SimulatedWorld | DataWorld]":
+        """What the suite is run on, and the suite as far as there are stars for it."""
+        from starsmith.cli.learn.lab_world import DataWorld, SimulatedWorld
+
+        if self.data is None:
+            return suite, SimulatedWorld(suite.lab, self.folder, self.grid, device=self.device)
+        if self.grid is not None:
+            raise click.UsageError("--data is no simulation; drop --grid")
+        world = DataWorld(self.data)
+        n = {name: len(split) for name, split in world.dataset.splits.items()}
+        return replace(
+            suite,
+            survey=str(self.data),
+            n_source=n["train"],
+            n_test=n["test"],
+            n=tuple(k for k in suite.n if k <= n["train"]) or (n["train"],),
+            embeddings=tuple(e for e in suite.embeddings if not e.startswith("aligned.")),
+        ), world
+
 
 @click.command(
     cls=Command,
     examples=(
         "speclearn bench embeddings --suite ci",
         "speclearn bench embeddings --suite ci --encoder my_package.vectors:encode",
+        "speclearn bench embeddings --data desi.zarr --encoder masked/ --encoder mlp/",
         "speclearn bench embeddings --out embeddings/ --report-only",
     ),
     resume="finished cells are kept; run the same command again to continue",
@@ -52,17 +83,17 @@ def embeddings(options: EmbeddingsOptions) -> None:
 
     Networks learn from spectra of the laboratory without labels; readers from 100, 500 and 2,000
     labelled ones. Beside them stand principal components, the noise-weighted basis, raw pixels
-    and the exact posterior mean of the same stars. OUT/embeddings.md is the report.
+    and the exact posterior mean of the same stars. With --data all stars are your own: there is no
+    ceiling, and no aligned pair, which needs the same stars twice. OUT/embeddings.md is the report.
     """
-    from starsmith.cli.learn.lab_world import SimulatedWorld
     from starsmith.learners.benchmark.embeddings.report import score_rows, wide_rows, write_report
     from starsmith.learners.benchmark.embeddings.run import finished, run_embeddings
 
-    suite, out = options.read_suite(), options.folder
+    out = options.folder
+    suite, world = options.world(options.read_suite())
     if options.report_only:
         cells = finished(suite, out)
     else:
-        world = SimulatedWorld(suite.lab, out, options.grid, device=options.device)
         cells = run_embeddings(suite, out, world, options.device, say)
     report, rows = write_report(suite, out, cells), score_rows(cells)
     options.tell(suite.name, rows, report, wide_rows(rows))

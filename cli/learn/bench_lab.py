@@ -57,7 +57,7 @@ class LabOptions(SuiteOptions):
 
         if self.data is None:
             return suite, self.simulated(suite)
-        world = DataWorld(self.base, self.data)
+        world = DataWorld(self.data, self.base)
         there = len(world.dataset.splits["train"])
         names = {"source": str(self.base), "target": str(self.data)}
         some = tuple(n for n in suite.n if n <= there)

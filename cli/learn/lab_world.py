@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from starsmith.cli.shared.progress import progress_bar
-from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from starsmith.data_contract.dataset.training import TrainingSplit
     from starsmith.learners.benchmark.flags import FlagSet
     from starsmith.learners.benchmark.lab import LabSuite
     from starsmith.learners.benchmark.lab_cells import LabTarget
@@ -151,14 +152,14 @@ class SimulatedWorld:
 
 
 class DataWorld:
-    """A user's trained network, and a data set of the user's that it is brought to.
+    """A data set of the user's, and a trained network that is brought to it.
 
     Parameters
     ----------
-    run : Path
-        Checkpoint.
     data : Path
         Data set with train, val and test stars.
+    run : Path, optional
+        Checkpoint.
 
     Raises
     ------
@@ -166,7 +167,7 @@ class DataWorld:
         If the data set has no test stars.
     """
 
-    def __init__(self, run: Path, data: Path):
+    def __init__(self, data: Path, run: Path | None = None):
         from starsmith.simulator.generation.recorded import open_recorded
 
         self.run, self.data = run, data
@@ -181,7 +182,21 @@ class DataWorld:
         """The user's checkpoint."""
         from starsmith.learners.transfer.base import open_base
 
+        assert self.run is not None  # the command has refused the rest
         return open_base(self.run)
+
+    def source(self, survey: str | None = None) -> "tuple[Sample, Sample]":
+        """The user's stars to learn from without labels, under their noise of record.
+
+        Raises
+        ------
+        ConfigError
+            If another survey of the same stars is asked for.
+        """
+        if survey is not None:
+            raise ConfigError(f"{self.data}: no second survey shows the same stars")
+        view = self.dataset.training()
+        return of_record(view.train), of_record(view.val)
 
     def target(self, g: float) -> "LabTarget":
         """The user's stars; what the best possible is, nobody knows."""
@@ -193,6 +208,7 @@ class DataWorld:
         refuse_shared(learned, splits["test"], str(self.data))
         view = self.dataset.training()
         test = view_of_test(view, splits["test"]).val
+        wave = {"wave": view.train.wave[[0, -1]].tolist(), "n_wave": view.train.wave.size}
         return LabTarget(
             view=view,
             test=test,
@@ -200,8 +216,23 @@ class DataWorld:
             pipeline=test.labels,
             ceiling=None,
             free=None,
-            card={"data": str(self.data), "notice": view.notice},
+            card={"data": str(self.data), "survey": wave, "notice": view.notice},
         )
+
+
+def of_record(split: "TrainingSplit") -> "Sample":
+    """A split's spectra under their noise of record."""
+    from starsmith.learners.transfer.samples import Sample
+
+    seen = split.observe()
+    return Sample(
+        wave=split.wave,
+        flux=seen.flux,
+        error=seen.error,
+        mask=seen.mask,
+        label_names=split.label_names,
+        labels=split.labels,
+    )
 
 
 def sample_of(domain: "Domain", split: str, n: int) -> "Sample":

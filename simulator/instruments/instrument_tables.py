@@ -1,5 +1,7 @@
 """Noise tables: everything an instrument does to photons, tabulated for the data contract."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from starsmith.data_contract import fixed_math as fixed
@@ -41,7 +43,7 @@ def noise_tables(instrument: Instrument | JoinedInstrument) -> NoiseTables:
         Zenith angles 0-60 deg, seeing 0.4-2.0 arcsec (further where it grows with airmass),
         the field the instrument file spans.
     """
-    arms = [_arm_tables(one) for one in instrument.by_arm]
+    arms = [_arm_tables(one, one.resolved()["sha256"]) for one in instrument.by_arm]
     names = tuple(arm.name for arm in instrument.arms)
     per_arm = {name: np.array([arm[name] for arm in arms]) for name in PER_ARM}
     per_pixel = {
@@ -103,8 +105,12 @@ def _extinction(arms: tuple[Instrument, ...], knot: np.ndarray) -> np.ndarray:
     return values
 
 
-def _arm_tables(instrument: Instrument) -> dict[str, np.ndarray | float]:
-    """Tables of one arm's pixels, and the figures of its detector."""
+@lru_cache(maxsize=8)
+def _arm_tables(instrument: Instrument, contents: str) -> dict[str, np.ndarray | float]:
+    """Tables of one arm's pixels, and the figures of its detector.
+
+    They are kept as long as ``contents``, the digest of figures and table files, is the same.
+    """
     arm, sky = instrument.arm, instrument.sky
     # light of the star falls beside the pixel centre
     star = arm.wave_nm + arm.star_shift_pixel * arm.dispersion_nm

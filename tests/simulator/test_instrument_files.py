@@ -89,6 +89,20 @@ def test_missing_table_is_refused(edited):
         noise_tables(other)
 
 
+def test_tables_follow_their_files(edited, tmp_path):
+    """What is kept of an instrument is made again once a file of it has changed."""
+    lines = tmp_path / "own.csv"
+    own = load_instrument(edited('"sky_lines_mr.csv"', '"own.csv"'))
+    lines.write_text("wave_nm,intensity\n800,1e3\n801,0\n")
+    first = noise_tables(own).sky_rate
+    dim = first.copy()
+    first[:] = 0.0  # of the caller's own array
+    np.testing.assert_array_equal(noise_tables(own).sky_rate, dim)
+    lines.write_text("wave_nm,intensity\n800,2e3\n801,0\n")
+    at = np.argmax(dim[0])
+    assert noise_tables(own).sky_rate[0, at] > 1.5 * dim[0, at]
+
+
 def test_sharp_profile_cannot_undo_a_smooth_table(edited):
     smoother = load_instrument(edited("sigma_nm = 0.03845", "sigma_nm = 0.05"))
     with pytest.raises(ConfigError, match="sharper telluric_table"):

@@ -127,8 +127,10 @@ class Makers:
             most = min(self.templates.shape)
             raise ConfigError(f"embedding {name}: these stars have {most} components at most")
         if name.startswith("basis"):
-            error = stars.observe().error / np.median(stars.flux, axis=1, keepdims=True)
-            weight = 1.0 / np.median(error, axis=0).astype(np.float64)
+            if (error := stars.observe().error) is None:
+                raise ConfigError(f"embedding {name} weighs pixels by their error; there is none")
+            over = error / np.median(stars.flux, axis=1, keepdims=True)
+            weight = 1.0 / np.median(over, axis=0).astype(np.float64)
             modes = leading_modes(self.templates * weight, 0.0)[:n]
             middle, lens = np.zeros(weight.size), modes * weight
         else:

@@ -107,7 +107,7 @@ def _run_cell(
         "target": target.card,
         "labels": list(names),
         "truth": target.test.labels.tolist(),
-        "ceiling": target.ceiling.tolist(),
+        "ceiling": None if target.ceiling is None else target.ceiling.tolist(),
         "value": value.tolist(),
     }
     place = cell_file(out, cell)
