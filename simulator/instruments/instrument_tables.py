@@ -8,7 +8,7 @@ from starsmith.data_contract import fixed_math as fixed
 from starsmith.data_contract.constants import ANGSTROM_PER_NM
 from starsmith.data_contract.noise.noise_tables import PER_ARM, NoiseTables
 from starsmith.simulator.constants import CM2_PER_M2, FLUX_UNIT_CGS, PHOTONS_PER_ERG_NM
-from starsmith.simulator.instruments.instrument import Instrument, JoinedInstrument
+from starsmith.simulator.instruments.instrument import Instrument, JoinedInstrument, with_source
 from starsmith.simulator.instruments.light.aperture import (
     collecting_area,
     encircled_energy,
@@ -43,7 +43,9 @@ def noise_tables(instrument: Instrument | JoinedInstrument) -> NoiseTables:
         Zenith angles 0-60 deg, seeing 0.4-2.0 arcsec (further where it grows with airmass),
         the field the instrument file spans.
     """
-    arms = [_arm_tables(one, one.resolved()["sha256"]) for one in instrument.by_arm]
+    # whatever lies before the fibre, pixels are the same
+    plain = [with_source(one, 0.0, 0.0) for one in instrument.by_arm]
+    arms = [_arm_tables(one, one.resolved()["sha256"]) for one in plain]
     names = tuple(arm.name for arm in instrument.arms)
     per_arm = {name: np.array([arm[name] for arm in arms]) for name in PER_ARM}
     per_pixel = {

@@ -321,7 +321,7 @@ def test_waterfall_is_a_table_and_a_figure(bank_file, tmp_path):
         ("ceiling --snr-bins 5,3", "increase"),
         ("ceiling --target rv", "--target"),
         ("ceiling --target a_m", "does not vary"),
-        ("ceiling --snr-bins 500,600 --plot x.png", "--n-star"),
+        (f"ceiling {QUICK} --snr-bins 500,600 --plot x.png", "--n-star"),
         ("plan --target-sigma logg=0.3 --arm green", "green"),
         ("plan --target-sigma logg=0.3 --stars none.ecsv", "none.ecsv"),
         ("plan --target-sigma logg=0.3 --by-arm --arm red", "--by-arm"),
