@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from scipy.sparse.linalg import svds
 from scipy.spatial import cKDTree
 
 from starsmith.data_contract.constants import MAD_TO_SIGMA
@@ -12,13 +13,13 @@ from starsmith.data_contract.observed import Observed
 
 __all__ = ["Typical"]
 
-N_SAMPLE = 1024  # spectra: percentiles of 0.5 % need some hundred
+N_SAMPLE = 4096  # spectra: of fewer, rare stars are those that components leave most of
+MOST_PIXELS = 2**24  # of the training spectra together: arrays of 128 MiB
 N_COMPONENT = 16  # lines and colour of stars span some ten dimensions
 PER_COMPONENT = 8  # spectra a component is measured on, at least
 FEWEST = 20  # validation spectra: of fewer no range is known
-TAIL = 0.5  # percent of the validation spectra beyond any of the three limits
-MARGIN = 1.3  # limits are widened by so much: of 100 spectra they are estimates
-MARGIN_LEFT = 1.75  # that of the residual, by which its distance from the median is widened
+TAIL = 1.0  # percent of the validation spectra beyond any of the three tails
+WIDENED = 6.0  # over √n_val: share that limits are above the tails, which are estimates
 N_LEADING, N_NEAR = 4, 8  # scores that tell which training spectra are near, and how many count
 TINY = 1e-30
 PREFIX = "typical."
@@ -45,7 +46,8 @@ class Typical:
     variance : float64, shape (n_component,)
         λ, of the scores of training spectra.
     limits : float64, shape (3,)
-        Of the statistics, in that order: 99.5 % of the validation spectra stay below all three.
+        Of the statistics, in that order: 99 % of the validation spectra stay below the tails, and
+        limits are above those, by the more the fewer spectra there are.
     nearby : float64, shape (n_place, 2 + n_leading), optional
         Of training spectra: variance left beyond noise, its weight, and leading scores / √λ.
     shape : float64, shape (n_wave,), optional
@@ -68,7 +70,8 @@ class Typical:
         mean, std : float64 arrays, shape (n_wave,)
             Of median-normalised training flux.
         """
-        n_train, n_val = (min(len(split), N_SAMPLE) for split in (view.train, view.val))
+        n_most = max(PER_COMPONENT * N_COMPONENT, min(N_SAMPLE, MOST_PIXELS // len(mean)))
+        n_train, n_val = (min(len(split), n_most) for split in (view.train, view.val))
         n_component = min(N_COMPONENT, n_train // PER_COMPONENT)
         if n_val < FEWEST or not n_component:
             return None
@@ -76,13 +79,7 @@ class Typical:
         z, usable, level = _standardised(seen, mean, std)
         # else the noise of faint stars fills the components
         clear = z.astype(np.float64) / _scatter(z, _noise_level(seen, usable, level, std))[:, None]
-        gram = clear @ clear.T  # (n_train, n_train): smaller than pixels by pixels
-        values, vectors = (
-            part[..., -n_component:] for part in np.linalg.eigh(gram)
-        )  # largest last
-        values = np.maximum(values, 1e-12 * values[-1])
-        # orthonormal rows (n_component, n_wave)
-        basis = ((vectors / np.sqrt(values)).T @ clear).astype(np.float32)
+        basis = _components(clear, n_component)
         variance = np.square(z @ basis.T, dtype=np.float64).mean(axis=0)
         plain = cls(basis, np.maximum(variance, 1e-12 * variance.max()), np.zeros(3))
         plain = plain._with_nearby(seen, mean, std)
@@ -94,12 +91,12 @@ class Typical:
         limits = np.full(3, most)  # of what spectra without an error lack
         there = ~np.isnan(found[known]).all(axis=0)
         # of validation spectra, which the components never saw
-        tails = np.nanpercentile(found[known][:, there], 100.0 - TAIL / 3.0, axis=0)
-        # with fewer pixels than components nothing is left, and the ratio has no end
-        limits[there] = np.nan_to_num(MARGIN * tails, nan=most, posinf=most)
+        margin = 1.0 + WIDENED / np.sqrt(known.sum())
+        high = margin * np.nanpercentile(found[known][:, there], 100.0 - TAIL / 3.0, axis=0)
         if plain.nearby is not None and there[1]:
-            usual = np.nanmedian(found[known, 1])
-            limits[1] = usual + MARGIN_LEFT * (limits[1] / MARGIN - usual)
+            high[1] -= (margin - 1.0) * np.nanmedian(found[known, 1])
+        # with fewer pixels than components nothing is left, and the ratio has no end
+        limits[there] = np.nan_to_num(high, nan=most, posinf=most)
         return replace(plain, limits=limits)
 
     def _with_nearby(self, seen: Observed, mean: np.ndarray, std: np.ndarray) -> "Typical":
@@ -188,6 +185,16 @@ class Typical:
         if not set(names[: len(PARTS)]) <= set(tensors):
             return None
         return cls(*(tensors.get(name) for name in names))
+
+
+def _components(z: np.ndarray, n: int) -> np.ndarray:
+    """Leading right singular vectors of spectra, float32 (n, n_wave), the strongest last."""
+    if n < min(z.shape):  # Lanczos' method, begun alike every time
+        _, strength, rows = svds(z, k=n, v0=np.ones(min(z.shape)))
+        found = rows[np.argsort(strength)]
+    else:
+        found = np.linalg.svd(z, full_matrices=False)[2][::-1]
+    return found.astype(np.float32)
 
 
 def _row_median(values: np.ndarray) -> np.ndarray:

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.stats import beta
 
 from starsmith.data_contract.dataset.training import TrainingView
+from starsmith.data_contract.observed import Observed
 from starsmith.learners.preprocess import Normaliser
 from starsmith.learners.transfer.samples import Sample
 from starsmith.learners.typical import Typical
@@ -14,6 +16,7 @@ from starsmith.learners.typical import Typical
 __all__ = ["FlagSet", "flag_rows", "share_text", "typical_flags"]
 
 PARTS = ("distance", "residual", "structure")
+SNR_EDGES = (0.0, 50.0, 100.0, np.inf)  # groups whose shares are told apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,15 +42,27 @@ def share_text(n_inside: int, n: int) -> str:
     return f"{n_inside / n:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
-def typical_flags(typical: Typical, statistics: Normaliser, sample: Sample) -> np.ndarray:
+def typical_flags(typical: Typical, statistics: Normaliser, seen: Observed) -> np.ndarray:
     """Which of three statistics of each spectrum is above its limit, bool (n_spec, 3)."""
-    found = typical.statistics(sample.observe(), statistics.mean, statistics.std)
+    found = typical.statistics(seen, statistics.mean, statistics.std)
     with np.errstate(invalid="ignore"):
         return found > typical.limits
 
 
+def shares_by_snr(flagged: np.ndarray, seen: Observed) -> dict[str, float]:
+    """Share that is flagged in each range of S/N per pixel; NaN of none, empty without errors."""
+    if seen.error is None:
+        return {}
+    snr, found = np.median(seen.flux / seen.error, axis=1), {}
+    for low, high in pairwise(SNR_EDGES):
+        inside = (snr >= low) & (snr < high)
+        name = f"S/N {low:g}-{high:g}" if np.isfinite(high) else f"S/N above {low:g}"
+        found[name] = float(flagged[inside].mean()) if inside.any() else np.nan
+    return found
+
+
 def flag_rows(view: TrainingView, sets: Iterable[FlagSet]) -> list[dict]:
-    """A row for each set of spectra: the share that is flagged, and what flags it.
+    """A row for each set of spectra: the share that is flagged, what flags it, and at what S/N.
 
     Parameters
     ----------
@@ -62,8 +77,11 @@ def flag_rows(view: TrainingView, sets: Iterable[FlagSet]) -> list[dict]:
         return []
     rows = []
     for each in sets:
-        above = typical_flags(typical, normaliser, each.sample)
+        seen = each.sample.observe()
+        above = typical_flags(typical, normaliser, seen)
+        flagged = above.any(axis=1)
         row: dict[str, object] = {"spectra": each.name, "n": len(above)}
-        row["flagged"] = share_text(int(above.any(axis=1).sum()), len(above))
-        rows.append(row | dict(zip(PARTS, above.mean(axis=0).tolist(), strict=True)))
+        row["flagged"] = share_text(int(flagged.sum()), len(above))
+        row |= dict(zip(PARTS, above.mean(axis=0).tolist(), strict=True))
+        rows.append(row | shares_by_snr(flagged, seen))
     return rows

@@ -5,7 +5,7 @@ import pytest
 
 from starsmith.learners.preprocess import Normaliser
 from starsmith.learners.transfer.samples import Sample, training_view
-from starsmith.learners.typical import Typical
+from starsmith.learners.typical import Typical, _components
 
 WAVE = 5000.0 + np.arange(200.0)
 NOISE = 0.01
@@ -46,6 +46,16 @@ def test_structure_of_rare_spectra_does_not_hide_it_in_others(typical):
     """The deepest have 17 times the noise in χ²; shallow ones with 10 times it are told anyway."""
     assert share(typical, spectra(1000, 3)) <= 0.02
     assert share(typical, spectra(200, 4, odd=0.03)) > 0.9
+
+
+@pytest.mark.parametrize("n_wave", [5, 40])
+def test_components_are_singular_vectors(n_wave):
+    """By Lanczos' method or, of few pixels, whole; 1e-6 are roundings of float32."""
+    z = np.random.default_rng(0).standard_normal((60, n_wave)) * np.arange(1, n_wave + 1)
+    found = _components(z, 8)
+    expected = np.linalg.svd(z, full_matrices=False)[2][:8][::-1]
+    np.testing.assert_allclose(np.abs((found * expected).sum(axis=1)), 1.0, atol=1e-6)
+    np.testing.assert_array_equal(found, _components(z, 8))
 
 
 def test_checkpoints_keep_it_and_those_of_before_are_read(typical):
