@@ -25,7 +25,6 @@ FOLDER = "folder"
 NAMED_AFTER = re.compile(r"(train|val|test)(?:[^a-z]|idation$|id$|ing$|$)", re.IGNORECASE)
 NUMBERS = ("gaia_dr3 ", "gaia_dr2 ", "source_id ")  # the last: as a data set has it
 MOST_SOURCES = 16  # of labels that are named
-NOT_LABELLED = -1
 
 
 @dataclass(frozen=True, kw_only=True)
