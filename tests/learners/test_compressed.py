@@ -157,7 +157,7 @@ def test_a_flow_draws_from_the_density_it_states(view, tmp_path):
     mask[1, :40] = 1  # the second is the mean over draws of its bad pixels
     model = load_checkpoint(tmp_path / "flow")
     flow = model.estimator.posterior(seen.flux, seen.error, mask)
-    u = (np.arange(300) + 0.5) / 300
+    u = (np.arange(200) + 0.5) / 200
     place = np.stack(np.meshgrid(u, u, indexing="ij"), axis=-1).reshape(-1, 2)
     box = model.estimator.box
     grid = box.low + box.width * place

@@ -65,7 +65,7 @@ def test_a_chain_of_truncated_normals_states_what_it_draws():
     below = np.mean(draws[:, None] < found[:, :, None], axis=2)
     np.testing.assert_allclose(below, np.broadcast_to(levels[:, None], below.shape), atol=0.02)
     np.testing.assert_allclose(posterior.cumulative(found[:, 1]), 0.5, atol=0.02)
-    u = (np.arange(400) + 0.5) / 400
+    u = (np.arange(250) + 0.5) / 250
     place = np.stack(np.meshgrid(u, u, indexing="ij"), axis=-1).reshape(-1, 2)
     grid = np.repeat((BOX.low + BOX.width * place)[None], n_spec, axis=0)
     total = np.exp(posterior.log_density(grid)).mean(axis=1) * np.prod(BOX.width)
