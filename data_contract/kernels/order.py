@@ -8,7 +8,7 @@ asked for. Floats are compared as the integers of their bits: exact, ties and in
 import numpy as np
 from numba import njit, prange
 
-__all__ = ["count_up_to", "median_and_p95", "median_and_p95_of_row", "median_of", "p95_of"]
+__all__ = ["median_and_p95", "median_and_p95_of_row", "median_of", "p95_of"]
 
 LEAST, LARGEST = np.int32(-(2**31)), np.int32(2**31 - 1)
 BELOW_SIGN = np.int32(0x7FFFFFFF)
@@ -25,7 +25,7 @@ def _keys(flux, sigma, keys):
 
 
 @njit(cache=True)
-def count_up_to(keys, threshold):
+def _count_up_to(keys, threshold):
     """Count the keys up to a threshold."""
     n = np.int32(0)
     for j in range(keys.size):
@@ -55,7 +55,7 @@ def _pair(keys, rank):
     while high - low > 1:
         share = 0.5 if step % 3 == 2 else (rank + 1 - n_low) / (n_high - n_low)
         middle = low + min(max(np.int64((high - low) * share), 1), high - low - 1)
-        n = count_up_to(keys, np.int32(middle))
+        n = _count_up_to(keys, np.int32(middle))
         if n == rank + 1:
             return _extremes(keys, np.int32(middle))
         if n < rank + 1:

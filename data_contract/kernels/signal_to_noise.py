@@ -9,6 +9,12 @@ elsewhere. What comes out has the bits of the long way, which spectra take that 
 import numpy as np
 from numba import njit, prange
 
+from starsmith.data_contract.kernels.flags import (
+    FLAGS,
+    count_flags,
+    first_flag,
+    flags_up_to,
+)
 from starsmith.data_contract.kernels.noise import (
     background_of,
     electrons_per_flux,
@@ -17,7 +23,6 @@ from starsmith.data_contract.kernels.noise import (
     sky_row,
 )
 from starsmith.data_contract.kernels.order import (
-    count_up_to,
     median_and_p95_of_row,
     median_of,
     p95_of,
@@ -26,10 +31,11 @@ from starsmith.data_contract.kernels.order import (
 __all__ = ["fill_signal_to_noise"]
 
 SLACK = 64  # units in the last place: four times what short and long way may differ by
-ENOUGH = 12  # pixels of a window that is narrow enough
-NEAR = 4  # ranks from the one wanted that a search aims at
+ENOUGH = 24  # pixels of a window that is narrow enough
+NEAR = 4  # ranks from the one wanted that a search aims at, at least
+LOW, LOW_COUNT, HIGH, HIGH_COUNT = 0, 1, 2, 3
+"""Of a window: keys to either side of a rank, and how many keys are up to each."""
 MOST = 256  # pixels of a window, else the long way is as short
-BLOCK = 64  # pixels looked at together
 SAMPLED = 64  # pixels that tell about where a rank lies
 FEW = 3  # of the sample, to either side
 LEAST, LARGEST = (np.array([1e-30, 1e30], np.float32).view(np.int32)).tolist()
@@ -84,40 +90,74 @@ def _ratios(places, flux, sky, light, quiet, i, constant):
 
 
 @njit(cache=True)
-def _narrow(keys, rank, low, n_low, high, n_high):
-    """Keys about a rank with few others between them, and how many keys are up to each."""
-    step = 0
-    while n_high - n_low > ENOUGH and high - low > 1:
-        wanted = rank + 1 - NEAR if rank + 1 - n_low > n_high - rank - 1 else rank + 1 + NEAR
-        share = 0.5 if step % 4 == 3 else (wanted - n_low) / (n_high - n_low)
-        middle = low + min(max(np.int64((high - low) * share), 1), high - low - 1)
-        n = np.int64(count_up_to(keys, np.int32(middle)))
-        if n <= rank:
-            low, n_low = middle, n
-        else:
-            high, n_high = middle, n
-        step += 1
-    return low, n_low, high, n_high
+def _count(keys, limits, counts):
+    """Count the keys up to each of four limits."""
+    first, second, third, last = limits[0], limits[1], limits[2], limits[3]
+    n_first, n_second, n_third, n_last = np.int32(0), np.int32(0), np.int32(0), np.int32(0)
+    for j in range(keys.size):
+        n_first = np.int32(n_first + np.int32(keys[j] <= first))
+        n_second = np.int32(n_second + np.int32(keys[j] <= second))
+        n_third = np.int32(n_third + np.int32(keys[j] <= third))
+        n_last = np.int32(n_last + np.int32(keys[j] <= last))
+    counts[0], counts[1], counts[2], counts[3] = n_first, n_second, n_third, n_last
 
 
 @njit(cache=True)
-def _within(keys, low, high, places):
-    """Number of keys up to ``low``; of those above it up to ``high``, whose places are written."""
-    n_below, found = 0, 0
-    low, high = np.int32(low), np.int32(high)
-    for start in range(0, keys.size, BLOCK):
-        part = keys[start : start + BLOCK]
-        below, up_to = np.int32(0), np.int32(0)
-        for k in range(part.size):
-            below = np.int32(below + np.int32(part[k] <= low))
-            up_to = np.int32(up_to + np.int32(part[k] <= high))
-        n_below += below
-        if up_to > below:
-            for k in range(part.size):
-                if part[k] > low and part[k] <= high and found < places.size:
-                    places[found] = start + k
-                    found += 1
-    return n_below, found
+def _is_wide(window):
+    """Whether a window has more keys than are looked at one by one, and can be narrowed."""
+    return window[HIGH_COUNT] - window[LOW_COUNT] > ENOUGH and window[HIGH] - window[LOW] > 1
+
+
+@njit(cache=True)
+def _aim(window, rank, side, step):
+    """A limit inside a window: a little below the rank, or above it; now and then a third."""
+    low, width = window[LOW], window[HIGH] - window[LOW]
+    n_keys = window[HIGH_COUNT] - window[LOW_COUNT]
+    margin = NEAR + n_keys // 16
+    share = (rank + 1 + (2 * side - 1) * margin - window[LOW_COUNT]) / n_keys
+    if step % 4 == 3:
+        share = (1 + side) / 3
+    return low + min(max(np.int64(width * share), 1), width - 1)
+
+
+@njit(cache=True)
+def _narrow(keys, sample, ranks, windows):
+    """Narrow a window of keys about each rank, beginning with a sorted sample of the keys."""
+    limits, counts, step = np.empty(4, np.int32), np.empty(4, np.int64), 0
+    while _is_wide(windows[0]) or _is_wide(windows[1]):
+        for k in range(4):
+            window, rank, side = windows[k // 2], ranks[k // 2], k % 2
+            if step == 0:
+                at = sample.size * rank // keys.size + (2 * side - 1) * FEW
+                limits[k] = sample[min(max(at, 0), sample.size - 1)]
+            else:
+                limits[k] = _aim(window, rank, side, step) if _is_wide(window) else window[LOW]
+        _count(keys, limits, counts)
+        for k in range(4):
+            window = windows[k // 2]
+            if not window[LOW] < limits[k] < window[HIGH]:
+                continue
+            if counts[k] <= ranks[k // 2]:
+                window[LOW], window[LOW_COUNT] = limits[k], counts[k]
+            else:
+                window[HIGH], window[HIGH_COUNT] = limits[k], counts[k]
+        step += 1
+
+
+@njit(cache=True)
+def _inside(keys, window, places):
+    """Number of keys below a window and in it, and where those are, up to as many as are asked."""
+    low, high = np.int32(window[LOW] - SLACK), np.int32(window[HIGH] + SLACK)
+    n_below, n_inside = 0, 0
+    for start in range(0, keys.size, FLAGS):
+        below = flags_up_to(keys, start, low)
+        n_below += count_flags(below)
+        inside = flags_up_to(keys, start, high) & ~below
+        while inside:
+            places[min(n_inside, MOST - 1)] = start + first_flag(inside)
+            n_inside += 1
+            inside &= inside - np.uint64(1)
+    return n_below, n_inside
 
 
 @njit(cache=True)
@@ -130,53 +170,45 @@ def _next_above(keys, key):
 
 
 @njit(cache=True, error_model="numpy")
-def _pair(keys, rank, low, high, flux, sky, light, quiet, i, constant):
-    """Ratios of a rank and the next, float32, whose keys lie in a window; and whether it did."""
+def _pair(keys, rank, last, window, flux, sky, light, quiet, i, constant):
+    """Ratios of a rank and the next, float32, whose keys lie in a window; and whether they do."""
     places = np.empty(MOST, np.int64)
-    n_below, found = _within(keys, low - SLACK, high + SLACK, places)
-    if n_below + found < min(rank + 2, keys.size):
-        high = _next_above(keys, np.int32(high + SLACK))
-        n_below, found = _within(keys, low - SLACK, high + SLACK, places)
-    ratios = _ratios(places[:found], flux, sky, light, quiet, i, constant)
-    ratios.sort()
+    n_below, n_inside = _inside(keys, window, places)
+    if n_below + n_inside < min(rank + 2, last + 1):
+        window[HIGH] = _next_above(keys, np.int32(window[HIGH] + SLACK))
+        n_below, n_inside = _inside(keys, window, places)
     at = rank - n_below
-    if found == MOST or at < 0 or at >= found:
+    if n_inside > MOST or at < 0 or at >= n_inside:
         return np.float32(0.0), np.float32(0.0), False
-    return ratios[at], ratios[min(at + 1, found - 1)], True
-
-
-@njit(cache=True)
-def _bracket(keys, sample, rank, low, n_low, high, n_high):
-    """Keys about a rank, from a sorted sample of them, and how many keys are up to each."""
-    at = sample.size * rank // keys.size
-    for k in (max(at - FEW, 0), min(at + FEW, sample.size - 1)):
-        middle = np.int64(sample[k])
-        if low < middle < high:
-            n = np.int64(count_up_to(keys, sample[k]))
-            if n <= rank:
-                low, n_low = middle, n
-            else:
-                high, n_high = middle, n
-    return _narrow(keys, rank, low, n_low, high, n_high)
+    ratios = _ratios(places[:n_inside], flux, sky, light, quiet, i, constant)
+    ratios.sort()
+    return ratios[at], ratios[min(at + 1, n_inside - 1)], True
 
 
 @njit(cache=True, error_model="numpy")
 def _short_way(out, flux, sky, light, quiet, i, constant):
     """Both statistics of one spectrum; False where they must go the long way."""
-    keys = np.empty(flux.size, np.int32)
+    whole = np.empty(-(-flux.size // FLAGS) * FLAGS, np.int32)
+    keys, last = whole[: flux.size], flux.size - 1
+    whole[flux.size :] = 2**31 - 1
     _squares(keys, flux, sky, light, quiet, i, constant)
-    least, largest, last = np.int64(keys.min()), np.int64(keys.max()), flux.size - 1
+    least, largest = np.int64(keys.min()), np.int64(keys.max())
     if least < LEAST or largest > LARGEST:
         return False
     sample = keys[:: max(flux.size // SAMPLED, 1)].copy()
     sample.sort()
-    rank = last // 2
-    low, n_low, high, _ = _bracket(keys, sample, rank, least - 1, 0, largest, keys.size)
-    first, second, good = _pair(keys, rank, low, high, flux, sky, light, quiet, i, constant)
+    ranks = np.array([last // 2, 95 * last // 100])
+    windows = np.empty((2, 4), np.int64)
+    windows[:, LOW], windows[:, LOW_COUNT] = least - 1, 0
+    windows[:, HIGH], windows[:, HIGH_COUNT] = largest, keys.size
+    _narrow(keys, sample, ranks, windows)
+    first, second, good = _pair(
+        whole, ranks[0], last, windows[0], flux, sky, light, quiet, i, constant
+    )
     out[0] = median_of(first, second, last)
-    rank = 95 * last // 100
-    low, _, high, _ = _bracket(keys, sample, rank, low, n_low, largest, keys.size)
-    first, second, also = _pair(keys, rank, low, high, flux, sky, light, quiet, i, constant)
+    first, second, also = _pair(
+        whole, ranks[1], last, windows[1], flux, sky, light, quiet, i, constant
+    )
     out[1] = p95_of(first, second, last)
     return good and also
 
