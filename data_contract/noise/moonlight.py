@@ -42,6 +42,9 @@ def moon_scattering(named: Mapping[str, np.ndarray], extinction: float) -> np.nd
     brightness : float64 array, shape (n_spec, 2)
         Scattered by molecules and by aerosols [nanolambert]; 0 where the moon does not shine.
     """
+    moonlit = is_moonlit(named)
+    if not moonlit.any():  # as in most surveys: half of what conditions cost
+        return np.zeros((moonlit.size, 2))
     phase_angle = 360.0 * np.abs(named["moon_phase"] % 1.0 - 0.5)  # 0 at full moon [deg]
     moon = fixed.power(
         # equation 20: illuminance of the moon
@@ -56,7 +59,7 @@ def moon_scattering(named: Mapping[str, np.ndarray], extinction: float) -> np.nd
     reaches = fixed.power(10.0, -0.4 * extinction * _airmass(named["moon_zenith_angle"]))
     # and is scattered on the line of sight
     scatters = 1.0 - fixed.power(10.0, -0.4 * extinction * _airmass(named["zenith_angle"]))
-    common = np.where(is_moonlit(named), moon * reaches * scatters, 0.0)
+    common = np.where(moonlit, moon * reaches * scatters, 0.0)
     return common[:, None] * np.stack([molecules, aerosols], axis=1)
 
 
