@@ -1,0 +1,60 @@
+"""Kernels written in vectors: what they give where a row is no whole number of vectors."""
+
+import numpy as np
+import pytest
+from numba import njit
+
+from starsmith.data_contract.aligned import aligned_empty
+from starsmith.data_contract.kernels.flags import FLAGS, count_flags, first_flag, flags_up_to
+from starsmith.data_contract.kernels.rounding import bits_used
+from starsmith.data_contract.kernels.spline import combine_rows
+
+
+@njit
+def _flags(keys, start, limit):
+    word = flags_up_to(keys, start, np.int32(limit))
+    return word, count_flags(word), first_flag(word)
+
+
+def test_flags_are_comparisons():
+    keys = np.random.default_rng(0).integers(-9, 9, 3 + FLAGS).astype(np.int32)
+    for limit in (-10, -3, 0, 9):
+        word, n, first = _flags(keys, 3, limit)
+        there = keys[3:] <= limit
+        assert [bool(int(word) >> k & 1) for k in range(FLAGS)] == there.tolist()
+        assert n == there.sum()
+        assert first == (there.argmax() if there.any() else FLAGS)
+
+
+@pytest.mark.parametrize("n_wave", [1, 15, 16, 37, 1030])
+def test_weighted_sums_of_rows_of_any_length(n_wave):
+    """To rounding those of float64, and the same bits whatever the rows' place in memory."""
+    rng = np.random.default_rng(1)
+    coef = rng.normal(size=(20, n_wave)).astype(np.float32)
+    rows = rng.integers(0, 20, (5, 16)).astype(np.int32)
+    weights = rng.normal(size=(5, 16)).astype(np.float32)
+    order = np.array([4, 0, 2, 1, 3])
+    found = aligned_empty((5, n_wave), np.float32)
+    combine_rows(found, coef, rows, weights, order, 2)
+    expected = np.einsum("ns,nsw->nw", weights.astype(np.float64), coef[rows])
+    np.testing.assert_allclose(found, expected, rtol=0, atol=5e-6)
+    shifted = np.empty(coef.size + 1, np.float32)[1:].reshape(coef.shape)
+    shifted[:] = coef
+    again = np.empty_like(found)
+    combine_rows(again, shifted, rows, weights, np.arange(5), 64)
+    np.testing.assert_array_equal(again, found)
+
+
+def test_largest_number_has_no_sign():
+    numbers = np.array([1.0, -3e38, 2.5], np.float32)
+    used, largest = bits_used(numbers.view(np.uint32))
+    assert used == np.bitwise_or.reduce(numbers.view(np.uint32))
+    assert largest == np.abs(numbers).max().view(np.uint32)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 5)])
+def test_aligned_arrays_begin_with_a_line_of_the_cache(shape):
+    for kind in (np.float32, np.float64, "U3"):
+        array = aligned_empty(shape, kind)
+        assert array.shape == shape and array.dtype == np.dtype(kind)
+        assert array.ctypes.data % 64 == 0 or not array.size
