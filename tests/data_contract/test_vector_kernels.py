@@ -56,5 +56,6 @@ def test_largest_number_has_no_sign():
 def test_aligned_arrays_begin_with_a_line_of_the_cache(shape):
     for kind in (np.float32, np.float64, "U3"):
         array = aligned_empty(shape, kind)
-        assert array.shape == shape and array.dtype == np.dtype(kind)
+        assert array.shape == shape
+        assert array.dtype == np.dtype(kind)
         assert array.ctypes.data % 64 == 0 or not array.size
