@@ -212,6 +212,23 @@ def test_the_command_on_grids_of_ones_own(tmp_path):
     assert all(row["ratio"] < 1.0 + 2 * row["error"] for row in found.values())
 
 
+@pytest.mark.slow
+def test_scratch_on_many_stars_comes_near_the_ceiling(tmp_path):
+    """100,000 stars of the target with fresh noise: at least 0.9 of the ceiling's R²."""
+    write_toy_grid(tmp_path / "a.zarr")
+    (tmp_path / "toy.toml").write_text(SURVEY)
+    survey = str(tmp_path / "toy.toml")
+    suite = LabSuite(
+        source=survey, target=survey, strategies=("scratch",), n=(100_000,), g=(0.0,), seeds=1,
+        epochs=4, rates=(1e-3,), n_source=200, source_epochs=1, n_test=300, widths=(128, 64),
+    )  # fmt: skip
+    world = SimulatedWorld(suite, tmp_path, tmp_path / "a.zarr")
+    rows = run_lab(suite, tmp_path / "lab", world.base, world.target)
+    for row in rows:
+        if row["group"] == "all":
+            assert 0.9 - 2 * row["error"] < row["ratio"] < 1.0 + 2 * row["error"]
+
+
 def test_flags_tell_what_is_no_such_star():
     """False flags stay below 3 % of 400 (limits are of 200 spectra); another slope is told."""
     noise = white_noise(50, 200, 0)
