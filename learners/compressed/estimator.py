@@ -34,7 +34,7 @@ NORMALISATION = (
     "coefficients of the flux in a noise-weighted basis, over their amplitude and noise level; bad "
     "pixels are drawn given the good ones"
 )
-N_IMPUTED = 8  # draws of what bad pixels would have held
+N_COPY = 8  # draws of what bad pixels would have held, and of the frame a spectrum is seen in
 
 
 @dataclass(frozen=True)
@@ -84,22 +84,23 @@ class CompressedEstimator(HasPosterior):
     def posterior(self, flux: np.ndarray, error: np.ndarray, mask: np.ndarray) -> Any:
         """Posterior of spectra; see `HasPosterior.estimate` for the arguments.
 
-        Of a spectrum with bad pixels it is the mean over draws of what these would have held.
+        Of a spectrum with bad pixels it is the mean over draws of what these would have held; of
+        one that may be seen in several frames, over these.
         """
         bad = mask != 0
-        some = np.flatnonzero(bad.any(axis=1) & ~bad.all(axis=1))
         clean = np.where(bad, 0.0, flux) if bad.any() else flux
-        seen, level, frame = self.eye.project(
-            np.asarray(clean, dtype=np.float32), np.asarray(error, dtype=np.float32), bad
+        seen, level, frames = self.eye.look(
+            np.asarray(clean, dtype=np.float32), np.asarray(error, dtype=np.float32), bad, N_COPY
         )
-        answer = self.network.answer(self.eye.see(seen, level, frame), self.box)
+        answer = self.network.answer(self.eye.see(seen, level, frames[:, 0]), self.box)
+        doubtful = bad.any(axis=1) | (frames != frames[:, :1]).any(axis=1)
+        some = np.flatnonzero(doubtful & ~bad.all(axis=1))
         if not some.size:
             return answer
-        parts = [self._completed(flux[k], error[k], bad[k], frame[k]) for k in some]
+        parts = [self._copies(flux[k], error[k], bad[k], frames[k]) for k in some]
         drawn, levels = (np.concatenate(part) for part in zip(*parts, strict=True))
-        frames = np.repeat(frame[some], N_IMPUTED)
-        completed = self.network.answer(self.eye.see(drawn, levels, frames), self.box)
-        return answer.put(some, completed.pooled(N_IMPUTED))
+        copies = self.network.answer(self.eye.see(drawn, levels, frames[some].ravel()), self.box)
+        return answer.put(some, copies.pooled(N_COPY))
 
     def log_likelihood(
         self,
@@ -151,14 +152,17 @@ class CompressedEstimator(HasPosterior):
         forms = self.likelihood.forms(flux, error, mask == 0)
         return self.likelihood.log_likelihood(forms, full, self.axes, self.ranges["mag"])
 
-    def _completed(
-        self, flux: np.ndarray, error: np.ndarray, bad: np.ndarray, frame: int
+    def _copies(
+        self, flux: np.ndarray, error: np.ndarray, bad: np.ndarray, frames: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Coefficients (N_IMPUTED, n_mode) and level of one spectrum with its bad pixels drawn."""
+        """Coefficients (N_COPY, n_mode) and level of one spectrum in its frames, completed."""
         n_mode = len(self.features.modes)
-        numbers = np.random.default_rng(0).standard_normal((N_IMPUTED, 2 * n_mode))
-        seen, level = self.eye.complete(flux, error, bad, frame, numbers)
-        return seen, np.full(N_IMPUTED, level)
+        numbers = np.random.default_rng(0).standard_normal((N_COPY, 2 * n_mode))
+        seen, level = np.empty((N_COPY, n_mode), dtype=np.float32), 0.0
+        for frame in np.unique(frames):
+            some = frames == frame
+            seen[some], level = self.eye.complete(flux, error, bad, frame, numbers[some])
+        return seen, np.full(N_COPY, level)
 
 
 def check_inside(name: str, values: np.ndarray, span: tuple[float, float]) -> None:

@@ -14,9 +14,10 @@ import numpy as np
 
 from starsmith.fisher.posterior.frames import Frames
 
-__all__ = ["Moving"]
+__all__ = ["Moving", "peaks"]
 
 N_TEMPLATE = 16  # directions in which stars differ, besides the mean
+N_PEAK, NEAR = 4, 1  # frames apart that are told of; others that see the same stars as each
 RATIO = 1.5  # noise over amplitude is rounded to powers of it
 
 
@@ -73,8 +74,13 @@ class Moving:
             seen[some] = value[some] @ self._projectors[k].T
         return seen
 
-    def find(self, value: np.ndarray, level: np.ndarray, bad: np.ndarray) -> np.ndarray:
-        """Number of the frame of each spectrum, int64 (n_spec,).
+    def find(
+        self, value: np.ndarray, level: np.ndarray, bad: np.ndarray, n_copy: int = 1
+    ) -> np.ndarray:
+        """Numbers of the frames that each spectrum may be seen in, int64 (n_spec, n_copy).
+
+        Frames are repeated by their share of the probability, the likeliest first; that of frames
+        beside each other, which see the same stars, counts for the better of them.
 
         Parameters
         ----------
@@ -83,35 +89,35 @@ class Moving:
         level : float array, shape (n_spec,)
             Mean of the whitened variance.
         bad : bool array, shape (n_spec, n_wave)
+        n_copy : int, optional
         """
         n_template = len(self._templates[0])
         templates = self._templates.reshape(-1, value.shape[1])
         shared = (value @ templates.T).reshape(len(value), -1, n_template).astype(np.float64)
-        frame = np.empty(len(value), dtype=np.int64)
+        log = np.empty(shared.shape[:2])
         whole = ~bad.any(axis=1)
-        frame[whole] = self._best(shared[whole], level[whole], self._normal[None])
+        log[whole] = self._evidence(shared[whole], level[whole], self._normal)
         for k in np.flatnonzero(~whole):
             here = self._templates[:, :, ~bad[k]].astype(np.float64)
             normal = here @ here.swapaxes(1, 2)
-            frame[k] = self._best(shared[k : k + 1], level[k : k + 1], normal[None])[0]
-        return frame
+            log[k] = self._evidence(shared[k : k + 1], level[k : k + 1], normal)[0]
+        return peaks(log, n_copy)
 
-    def _best(self, shared: np.ndarray, level: np.ndarray, normal: np.ndarray) -> np.ndarray:
-        """Frames of most evidence, from b (n_spec, n_frame, n) and N (1, n_frame, n, n)."""
+    def _evidence(self, shared: np.ndarray, level: np.ndarray, normal: np.ndarray) -> np.ndarray:
+        """Log evidence (n_spec, n_frame), from b (n_spec, n_frame, n) and N (n_frame, n, n)."""
         noise = np.sqrt(level)
-        amplitude = (shared[:, :, 0] / normal[:, :, 0, 0]).max(axis=1, initial=0.0)
+        amplitude = (shared[:, :, 0] / normal[:, 0, 0]).max(axis=1, initial=0.0)
         step = np.log(RATIO)
         group = np.rint(np.log(noise / np.maximum(amplitude, noise)) / step)
-        best = np.empty(len(shared), dtype=np.int64)
+        log = np.empty(shared.shape[:2])
         for k in np.unique(group):
             some = np.flatnonzero(group == k)
             prior = np.exp(2.0 * step * k) * np.diag(np.append(0.0, 1.0 / self._variance))
-            total = normal[0] + prior
+            total = normal + prior
             b = shared[some].swapaxes(0, 1)
             gain = np.sum((b @ np.linalg.inv(total)) * b, axis=2) / level[some]
-            evidence = gain - np.linalg.slogdet(total)[1][:, None]
-            best[some] = np.argmax(evidence, axis=0)
-        return best
+            log[some] = 0.5 * (gain - np.linalg.slogdet(total)[1][:, None]).T
+        return log
 
     @cached_property
     def _variance(self) -> np.ndarray:
@@ -137,3 +143,26 @@ class Moving:
         """T Tᵀ of every frame, float64."""
         templates = self._templates.astype(np.float64)
         return templates @ templates.swapaxes(1, 2)
+
+
+def peaks(log: np.ndarray, n_copy: int) -> np.ndarray:
+    """Frames by their share of the probability, int64 (n_spec, n_copy); see `Moving.find`.
+
+    Parameters
+    ----------
+    log : float64 array, shape (n_spec, n_frame)
+        Logarithm of each frame's probability, up to a constant of each spectrum.
+    n_copy : int
+    """
+    share = np.exp(log - log.max(axis=1, keepdims=True))
+    n_peak = min(N_PEAK, n_copy)
+    best, sums = np.empty((len(log), n_peak), dtype=np.int64), np.empty((len(log), n_peak))
+    for k in range(n_peak):
+        best[:, k] = np.argmax(share, axis=1)
+        near = np.abs(np.arange(log.shape[1]) - best[:, k : k + 1]) <= NEAR
+        sums[:, k] = np.sum(share * near, axis=1)
+        share[near] = 0.0
+    edges = np.cumsum(sums, axis=1) / sums.sum(axis=1, keepdims=True)
+    places = (np.arange(n_copy) + 0.5) / n_copy
+    chosen = np.sum(places[:, None] > edges[:, None, :-1], axis=2)
+    return np.take_along_axis(best, chosen, axis=1)

@@ -145,7 +145,14 @@ class Eye:
     def project(
         self, flux: np.ndarray, error: np.ndarray, bad: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Coefficients and level of spectra, and the frame that each is seen in.
+        """Coefficients and level of spectra, and the frame that each is seen in; see `look`."""
+        seen, level, frames = self.look(flux, error, bad)
+        return seen, level, frames[:, 0]
+
+    def look(
+        self, flux: np.ndarray, error: np.ndarray, bad: np.ndarray | None = None, n_copy: int = 1
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Coefficients and level of spectra, and the frames that each may be seen in.
 
         Parameters
         ----------
@@ -153,21 +160,24 @@ class Eye:
             See `Features.project`.
         bad : bool array, shape (n_spec, n_wave), optional
             Pixels whose flux is 0 because nothing is known of it.
+        n_copy : int, optional
 
         Returns
         -------
         seen : float32 array, shape (n_spec, n_mode)
-            Meaningless of a spectrum with bad pixels; see `complete`.
+            In the first frame. Meaningless of a spectrum with bad pixels; see `complete`.
         level : float32 array, shape (n_spec,)
-        frame : int64 array, shape (n_spec,)
+        frames : int64 array, shape (n_spec, n_copy)
+            Repeated by their share of the probability, the likeliest first.
         """
         if self.moving is None:
-            return *self.features.project(flux, error), np.zeros(len(flux), dtype=np.int64)
+            frames = np.zeros((len(flux), n_copy), dtype=np.int64)
+            return *self.features.project(flux, error), frames
         weight = self.features.weight.astype(np.float32)
         value, level = flux * weight, self.features.level(error)
         none = np.zeros(flux.shape, dtype=bool)
-        frame = self.moving.find(value, level, none if bad is None else bad)
-        return self.moving.coefficients(value, frame), level, frame
+        frames = self.moving.find(value, level, none if bad is None else bad, n_copy)
+        return self.moving.coefficients(value, frames[:, 0]), level, frames
 
     def complete(
         self,
@@ -177,9 +187,14 @@ class Eye:
         frame: int,
         numbers: np.ndarray,
     ) -> tuple[np.ndarray, float]:
-        """Coefficients of one spectrum in its frame, bad pixels drawn; see `Features.complete`."""
+        """Coefficients of one spectrum in a frame, bad pixels drawn; see `Features.complete`."""
         if self.moving is None:
             return self.features.complete(flux, error, bad, numbers)
+        if not bad.any():
+            value = (flux * self.features.weight).astype(np.float32)[None]
+            seen = self.moving.coefficients(value, np.array([frame]))
+            level = float(self.features.level(error[None])[0])
+            return np.repeat(seen, len(numbers), axis=0), level
         if frame not in self._in_frames:
             rows = self.moving.frames.rows(frame)
             self._in_frames[frame] = replace(self.features, modes=rows)

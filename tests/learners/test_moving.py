@@ -13,6 +13,7 @@ from starsmith.fisher.posterior.compressed_draws import build_frame_noise, draw_
 from starsmith.fisher.posterior.compression import build_compression
 from starsmith.fisher.posterior.frames import STEP, Frames, frame_velocities
 from starsmith.learners import fit, load_checkpoint
+from starsmith.learners.compressed.moving import peaks
 from starsmith.learners.estimators.registry import Forward, ForwardView
 from starsmith.learners.prediction.posterior_draws import draw_posterior, weighs
 from starsmith.learners.recipe import CompressedRecipe
@@ -138,6 +139,32 @@ def test_labels_of_moving_stars_are_nearly_as_good_as_at_rest(models):
     assert (lost < 1.35).all()
     inside = np.mean(np.abs(moving) < width, axis=0)
     assert (np.abs(inside - 0.68) < 0.06).all()
+
+
+def test_frames_are_told_by_their_share_of_the_probability():
+    """One peak of two frames side by side, and another of a quarter; copies of eight."""
+    log = np.log(np.array([[0.45, 0.3, 1e-9, 0.02, 0.23], [1e-9, 1e-9, 1.0, 1e-9, 1e-9]]))
+    frames = peaks(log, 8)
+    np.testing.assert_array_equal(frames, [[0] * 6 + [4] * 2, [2] * 8])
+    np.testing.assert_array_equal(peaks(log, 1), [[0], [2]])
+
+
+@pytest.mark.slow
+def test_a_spectrum_in_doubt_is_read_in_several_frames(models):
+    """Faint stars: the mean over frames; what is seen in one frame is read as before."""
+    data, model = models["moving"]
+    estimator = model.estimator
+    seen = data.split("test").observe(slice(0, 40))
+    flux = 0.15 * seen.flux + seen.error * np.random.default_rng(2).normal(size=seen.flux.shape)
+    flux = flux.astype(np.float32)
+    found, level, frames = estimator.eye.look(flux, seen.error, n_copy=8)
+    doubt = (frames != frames[:, :1]).any(axis=1)
+    assert doubt.mean() > 0.2
+    value, _ = model.predict(flux, seen.error)
+    sight = estimator.eye.see(found, level, frames[:, 0])
+    first = estimator.network.answer(sight, estimator.box).moments()[0]
+    np.testing.assert_allclose(value[~doubt], first[~doubt], rtol=1e-6)
+    assert (np.abs(value - first)[doubt] > 1e-4).any()
 
 
 @pytest.mark.slow
