@@ -56,6 +56,11 @@ class EmbeddingsOptions(SuiteOptions):
         if self.grid is not None:
             raise click.UsageError("--data is no simulation; drop --grid")
         world = DataWorld(self.data)
+        train = world.dataset.training().train
+        cannot = ["aligned."] + ["basis-"] * (train.observe(slice(0, 1)).error is None)
+        out = [name for name in suite.embeddings if name.startswith(tuple(cannot))]
+        if out:
+            say(f"left out: {', '.join(out)}")
         n = {name: len(split) for name, split in world.dataset.splits.items()}
         return replace(
             suite,
@@ -63,7 +68,7 @@ class EmbeddingsOptions(SuiteOptions):
             n_source=n["train"],
             n_test=n["test"],
             n=tuple(k for k in suite.n if k <= n["train"]) or (n["train"],),
-            embeddings=tuple(e for e in suite.embeddings if not e.startswith("aligned.")),
+            embeddings=tuple(name for name in suite.embeddings if name not in out),
         ), world
 
 
@@ -84,7 +89,8 @@ def embeddings(options: EmbeddingsOptions) -> None:
     Networks learn from spectra of the laboratory without labels; readers from 100, 500 and 2,000
     labelled ones. Beside them stand principal components, the noise-weighted basis, raw pixels
     and the exact posterior mean of the same stars. With --data all stars are your own: there is no
-    ceiling, and no aligned pair, which needs the same stars twice. OUT/embeddings.md is the report.
+    ceiling, no aligned pair, which needs the same stars twice, and without errors no basis.
+    OUT/embeddings.md is the report.
     """
     from starsmith.learners.benchmark.embeddings.report import score_rows, wide_rows, write_report
     from starsmith.learners.benchmark.embeddings.run import finished, run_embeddings

@@ -14,6 +14,7 @@ def test_vectors_of_ones_own_stars_have_no_ceiling(dataset, tmp_path):
     words = ("--suite", tmp_path / "suite.toml", "--data", dataset, "--out", tmp_path / "e")
     done = call("speclearn bench embeddings --json --device cpu", *words)
     assert done.exit_code == 0, done.output
+    assert "left out: aligned.split" in done.stderr
     rows = json.loads(done.stdout)["rows"]
     assert {(row["embedding"], row["n"]) for row in rows} == {("pca-6", 200), ("basis-6", 200)}
     assert all(row["low"] <= row["r2"] <= row["high"] for row in rows)

@@ -70,7 +70,7 @@ def run_embeddings(
     waiting = waiting_cells(suite, out, cell_file, FREE)
     if waiting:
         makers = Makers(suite, out, world, device, tell)
-        tell(f"labelled stars and ceiling of {suite.survey}")
+        tell(f"labelled stars of {suite.survey}")
         target = world.target(0.0)
         for name in dict.fromkeys(cell[0] for cell in waiting):
             vectors = Vectors.of(makers.door(name), target)
