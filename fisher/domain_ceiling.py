@@ -1,7 +1,8 @@
 """The exact posterior mean of stars of a laboratory's domain: nobody does better in that target.
 
 Data are flux before any standardising, of noise and errors of calibration and sky whose law is
-known. Labels are drawn from a Student t about the best fit and weighed by prior and likelihood;
+known. Labels are drawn from a Student t about the best fit, or about two where a label is loose and
+both sides of the box fit, and weighed by prior and likelihood;
 those errors are marginalised exactly, being linear and Gaussian. A second ceiling leaves the
 continuum free.
 """
@@ -21,6 +22,10 @@ N_DRAW = 200
 ROUNDS = 3
 TAILS = 5.0  # degrees of freedom of the proposal
 INFLATION = 1.3
+LOOSE = 0.03  # of the box: where a label is known worse, a second maximum is looked for
+AWAY = 0.25  # of the box, at least, from the first
+BELOW = 15.0  # in log likelihood: a lower maximum does not count
+BROAD = 9.0  # times the covariance, of draws where there is none
 FREE = 1.0  # standard deviation of coefficients of a free continuum
 FEW = 20.0  # draws that count: below, a star is told apart
 
@@ -46,6 +51,10 @@ class DomainCeiling:
     def n_few(self) -> int:
         """Stars whose posterior rests on few draws."""
         return int((self.ess < FEW).sum())
+
+
+Peak = tuple[np.ndarray, np.ndarray]
+"""Labels, and a covariance about them."""
 
 
 class _Likelihood:
@@ -152,32 +161,76 @@ def domain_ceiling(domain: Domain, stars: Stars, continuum_free: bool = False) -
     for k in range(len(stars)):
         likelihood = _Likelihood(domain, seen[k], float(stars.snr[k]), modes)
         alike = templates.alike(likelihood.seen)
-        start = alike[np.argmax(likelihood(alike) + domain.log_prior(alike))]
+        maxima = _maxima(domain, likelihood, alike)
         draw = np.random.default_rng([stars.seed, 44, k])
-        mean[k], variance[k], ess[k] = _weighed(domain, likelihood, start, draw)
+        mean[k], variance[k], ess[k] = _weighed(domain, likelihood, maxima, draw)
     return DomainCeiling(mean=mean, variance=variance, ess=ess, continuum_free=continuum_free)
 
 
+def _maxima(domain: Domain, likelihood: _Likelihood, alike: np.ndarray) -> list[Peak]:
+    """The best fit; where a label is loose, also one on the other side of the box.
+
+    A metal-poor star of low S/N may be a giant or a dwarf.
+    """
+    low, high = domain.box
+
+    def best_of(starts: np.ndarray) -> tuple[Peak, float]:
+        height = likelihood(starts) + domain.log_prior(starts)
+        start = starts[np.argmax(height)]
+        place, width = _best(likelihood, start, low, high)
+        found = float((likelihood(place[None]) + domain.log_prior(place[None]))[0])
+        if found < height.max():  # steps went astray, where the likelihood is no parabola
+            return (start, width), float(height.max())
+        return (place, width), found
+
+    first, height = best_of(alike)
+    (centre, width), span = first, high - low
+    k = int(np.argmax(np.sqrt(np.diag(width)) / span))
+    if np.sqrt(width[k, k]) < LOOSE * span[k]:
+        return [first]
+    side = 0.15 if centre[k] > low[k] + 0.5 * span[k] else 0.85
+    along = (low[k] + side * span[k] - centre[k]) * width[:, k] / width[k, k]
+    far = alike[np.abs(alike[:, k] - centre[k]) > AWAY * span[k]]
+    second, other = best_of(np.clip(np.vstack([centre + along, far]), low, high))
+    apart = abs(second[0][k] - centre[k]) > AWAY * span[k]
+    return [first, second if apart and other > height - BELOW else (centre, BROAD * width)]
+
+
+def _log_density(labels: np.ndarray, peaks: list[Peak]) -> np.ndarray:
+    """Log density of equal parts of Student t about some peaks, but for a constant."""
+    total = np.full(len(labels), -np.inf)
+    for centre, width in peaks:
+        factor = INFLATION * np.linalg.cholesky(width)
+        z = np.linalg.solve(factor, (labels - centre).T)
+        power = -0.5 * (TAILS + centre.size)
+        own = power * np.log1p(np.square(z).sum(axis=0) / TAILS) - np.log(np.diag(factor)).sum()
+        total = np.logaddexp(total, own)
+    return total
+
+
 def _weighed(
-    domain: Domain, likelihood: _Likelihood, start: np.ndarray, draw: np.random.Generator
+    domain: Domain, likelihood: _Likelihood, maxima: list[Peak], draw: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Mean, variance and effective draws of a star's posterior."""
     low, high = domain.box
-    centre, width = _best(likelihood, start, low, high)
+    centre, width = maxima[0]
+    several = maxima if any(place is not centre for place, _ in maxima) else []
+    n_draw = N_DRAW * len(maxima)
     rounds: list[tuple[float, np.ndarray, np.ndarray]] = []
-    for _ in range(ROUNDS):
-        factor = np.linalg.cholesky(width)
-        normal = draw.standard_normal((N_DRAW, low.size))
-        stretch = np.sqrt(TAILS / draw.chisquare(TAILS, N_DRAW))[:, None]
-        z = INFLATION * normal * stretch
-        labels = centre + z @ factor.T
+    for n_done in range(ROUNDS):
+        peaks = maxima if not n_done else [*several, (centre, width)]
+        normal = draw.standard_normal((n_draw, low.size))
+        stretch = np.sqrt(TAILS / draw.chisquare(TAILS, n_draw))[:, None]
+        labels = INFLATION * normal * stretch
+        for k, (middle, spread) in enumerate(peaks):
+            own = slice(k, None, len(peaks))
+            labels[own] = middle + labels[own] @ np.linalg.cholesky(spread).T
         inside = ((labels >= low) & (labels <= high)).all(axis=1)
         if not inside.any():
             width = width * 4.0
             continue
-        some, z = labels[inside], z[inside] / INFLATION
-        proposal = -0.5 * (TAILS + low.size) * np.log1p(np.square(z).sum(axis=1) / TAILS)
-        log_weight = likelihood(some) + domain.log_prior(some) - proposal
+        some = labels[inside]
+        log_weight = likelihood(some) + domain.log_prior(some) - _log_density(some, peaks)
         weight = np.exp(log_weight - log_weight.max())
         weight /= weight.sum()
         centre = weight @ some
