@@ -68,6 +68,7 @@ def boosting_parameters(recipe: TreesRecipe) -> dict:
         "seed": recipe.seed,
         "deterministic": True,
         "force_row_wise": True,
+        "enable_bundle": False,  # looks in vain for pixels that are never both off zero
         "verbosity": -1,
     }
 
