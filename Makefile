@@ -22,8 +22,9 @@ LINKS := $(VENV)/.links-$(shell find $(FILES) -type f ! -name '*.pyc' ! -name '*
 PIP_FLAGS := --quiet --disable-pip-version-check -c constraints.txt
 EDITABLE := --config-settings editable_mode=strict --editable
 
-# numba's cache outlives the tree of links
-export NUMBA_CACHE_DIR ?= $(CURDIR)/$(VENV)/numba
+# numba's cache outlives the tree of links; it would not see that a kernel which another one calls has changed
+KERNELS := $(shell grep -rl --include='*.py' njit $(FILES) | LC_ALL=C sort | xargs cat | cksum | cut -d' ' -f1)
+export NUMBA_CACHE_DIR ?= $(CURDIR)/$(VENV)/numba/$(KERNELS)
 
 .PHONY: demo models test lint bench docs release clean
 .DELETE_ON_ERROR:
