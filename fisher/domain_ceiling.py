@@ -1,8 +1,8 @@
 """The exact posterior mean of stars of a laboratory's domain: nobody does better in that target.
 
 Data are flux before any standardising, of noise and errors of calibration and sky whose law is
-known. Labels are drawn from a Student t about the best fit, or about two where a label is loose and
-both sides of the box fit, and weighed by prior and likelihood;
+known. Labels are drawn from a Student t about the best fit, or about two where both sides of the
+box fit, and weighed by prior and likelihood;
 those errors are marginalised exactly, being linear and Gaussian. A second ceiling leaves the
 continuum free.
 """
@@ -22,7 +22,7 @@ N_DRAW = 200
 ROUNDS = 3
 TAILS = 5.0  # degrees of freedom of the proposal
 INFLATION = 1.3
-LOOSE = 0.03  # of the box: where a label is known worse, a second maximum is looked for
+LOOSE = 0.03  # of the box: where a label is known worse, half of the draws reach farther
 AWAY = 0.25  # of the box, at least, from the first
 BELOW = 15.0  # in log likelihood: a lower maximum does not count
 BROAD = 9.0  # times the covariance, of draws where there is none
@@ -168,9 +168,10 @@ def domain_ceiling(domain: Domain, stars: Stars, continuum_free: bool = False) -
 
 
 def _maxima(domain: Domain, likelihood: _Likelihood, alike: np.ndarray) -> list[Peak]:
-    """The best fit; where a label is loose, also one on the other side of the box.
+    """The best fit, and the best of those on another side of the box, if it counts.
 
-    A metal-poor star of low S/N may be a giant or a dwarf.
+    A metal-poor star of low S/N may be a giant or a dwarf. Where there is no second maximum and a
+    label is loose, half of the draws reach farther.
     """
     low, high = domain.box
 
@@ -185,15 +186,19 @@ def _maxima(domain: Domain, likelihood: _Likelihood, alike: np.ndarray) -> list[
 
     first, height = best_of(alike)
     (centre, width), span = first, high - low
-    k = int(np.argmax(np.sqrt(np.diag(width)) / span))
-    if np.sqrt(width[k, k]) < LOOSE * span[k]:
-        return [first]
-    side = 0.15 if centre[k] > low[k] + 0.5 * span[k] else 0.85
-    along = (low[k] + side * span[k] - centre[k]) * width[:, k] / width[k, k]
-    far = alike[np.abs(alike[:, k] - centre[k]) > AWAY * span[k]]
-    second, other = best_of(np.clip(np.vstack([centre + along, far]), low, high))
-    apart = abs(second[0][k] - centre[k]) > AWAY * span[k]
-    return [first, second if apart and other > height - BELOW else (centre, BROAD * width)]
+    others = []
+    for k in range(low.size):
+        side = 0.15 if centre[k] > low[k] + 0.5 * span[k] else 0.85
+        along = (low[k] + side * span[k] - centre[k]) * width[:, k] / width[k, k]
+        mirrored = np.where(np.arange(low.size) == k, low + high - centre, centre)
+        far = alike[np.abs(alike[:, k] - centre[k]) > AWAY * span[k]]
+        second, other = best_of(np.clip(np.vstack([centre + along, mirrored, far]), low, high))
+        if np.any(np.abs(second[0] - centre) > AWAY * span):
+            others.append((other, second))
+    if others and (best := max(others, key=lambda pair: pair[0]))[0] > height - BELOW:
+        return [first, best[1]]
+    loose = np.any(np.sqrt(np.diag(width)) > LOOSE * span)
+    return [first, (centre, BROAD * width)] if loose else [first]
 
 
 def _log_density(labels: np.ndarray, peaks: list[Peak]) -> np.ndarray:

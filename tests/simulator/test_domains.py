@@ -172,18 +172,36 @@ def test_the_ceiling_is_the_mean_over_a_dense_grid(grid, tmp_path, calibration, 
     domain = build_domain(str(tmp_path / "faint.toml"), knobs, grid)
     stars = domain.draw(1, "test")
     found = domain_ceiling(domain, stars, continuum_free=free)
+    _is_the_mean_over_a_dense_grid(domain, stars, found, 1.0 if free else calibration)
+
+
+def test_the_ceiling_sees_both_sides_of_a_doubtful_star(grid, tmp_path):
+    """Spectra that are nearly even about log g 3 have two maxima of likelihood: both count."""
+    (tmp_path / "faint.toml").write_text(SURVEY.replace("[20.0, 40.0]", "[8.0, 12.0]"))
+    x = (grid.axes["logg"][:, None, None] - 3.0) / 2.0
+    even, odd = (np.exp(-0.5 * ((grid.wave - line) / 8.0) ** 2) for line in (8542.0, 8662.0))
+    flux = grid.flux.mean(axis=1, keepdims=True) * (1.0 - 0.3 * x**2 * even + 0.03 * x * odd)
+    domain = build_domain(
+        str(tmp_path / "faint.toml"), Knobs(), replace(grid, flux=flux.astype(np.float32))
+    )
+    stars = domain.draw(5, "test")
+    found = domain_ceiling(domain, stars)
+    assert (np.sqrt(found.variance[:, 1]) > 1.0).sum() >= 3  # giants or dwarfs
+    _is_the_mean_over_a_dense_grid(domain, stars, found, 0.0)
+
+
+def _is_the_mean_over_a_dense_grid(domain, stars, found, spread):
     low, high = domain.box
     sides = [a + (b - a) * (np.arange(16) + 0.5) / 16 for a, b in zip(low, high, strict=True)]
     labels = np.stack(np.meshgrid(*sides, indexing="ij"), axis=-1).reshape(-1, 3)
     model, seen = domain.spectra(labels), stars.observe().astype(np.float64)
-    spread = 1.0 if free else calibration
     for k in range(len(stars)):
         sigma = domain.sigma_of(model, np.full(len(model), stars.snr[k]))
         lever = spread * model[:, None, :] * domain.modes
         cover = np.einsum("ikj,ikl->ijl", lever, lever)
         place = np.arange(seen.shape[1])
         cover[:, place, place] += sigma**2
-        if sky:
+        if domain.knobs.sky:
             left = domain.sky_modes / stars.snr[k]
             cover += left.T @ left
         left = (seen[k] - model)[:, :, None]
