@@ -50,6 +50,7 @@ def _weighted_sums(coef: np.ndarray, rows: np.ndarray, weights: np.ndarray) -> n
     if surplus:
         rows = np.pad(rows, ((0, 0), (0, surplus)))
         weights = np.pad(weights, ((0, 0), (0, surplus)))
+    coef = np.ascontiguousarray(coef)  # kernels read pixels one after the other
     flux = aligned_empty((len(rows), coef.shape[1]), np.float32)
     order = np.argsort(rows[:, 0], kind="stable")  # neighbours in the grid after each other
     fair = len(rows) // (4 * numba.get_num_threads())
@@ -76,5 +77,5 @@ def _shared_sums(
     surplus = ((0, 0), (0, -shared.shape[1] % 4))
     flux = aligned_empty((len(cell), coef.shape[1]), np.float32)
     weights = np.pad(weights.astype(np.float32), surplus)
-    combine_shared(flux, coef, np.pad(shared, surplus), weights, order, first)
+    combine_shared(flux, np.ascontiguousarray(coef), np.pad(shared, surplus), weights, order, first)
     return flux

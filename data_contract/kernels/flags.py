@@ -3,6 +3,7 @@
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
 __all__ = ["FLAGS", "count_flags", "first_flag", "flags_up_to"]
@@ -13,6 +14,8 @@ FLAGS = 64  # of a word
 @intrinsic
 def flags_up_to(typing_context, keys, start, limit):
     """Which of 64 int32 ``keys`` (contiguous), from ``start`` on, are up to a limit, as uint64."""
+    if keys.layout != "C":
+        raise TypingError("flags_up_to reads neighbouring numbers: keys have to be contiguous")
 
     def generate(context, builder, signature, arguments):
         kind = ir.VectorType(ir.IntType(32), FLAGS)

@@ -2,6 +2,7 @@
 
 from llvmlite import ir
 from numba.core import cgutils, types
+from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
 __all__ = ["add_eight", "dot", "fma"]
@@ -63,9 +64,11 @@ def add_eight(typing_context, total, coef, rows, weights, start):
     """Add eight weighted rows of ``coef``, pixel ``start`` on, to a sum of shape (n_pixel,).
 
     ``total`` float32, ``rows`` int32 (8,) and ``weights`` float32 (8,) are contiguous, and so are
-    the pixels of ``coef`` float32. The order of a pixel's sum is fixed. Written out, because the
-    compiler uses half of a wide register where it may choose.
+    the pixels of ``coef`` float32; other layouts do not compile. The order of a pixel's sum is
+    fixed. Written out, because the compiler uses half of a wide register where it may choose.
     """
+    if any(kind.layout != "C" for kind in (total, coef, rows, weights)):
+        raise TypingError("add_eight reads neighbouring numbers: every array has to be contiguous")
 
     def generate(context, builder, signature, arguments):
         total, coef, rows, weights = (

@@ -1,10 +1,13 @@
 """Kernels written in vectors: what they give where a row is no whole number of vectors."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
-from numba import njit
+from numba import TypingError, njit
 
 from starsmith.data_contract.aligned import aligned_empty
+from starsmith.data_contract.bank.row_sums import weighted_spectra
 from starsmith.data_contract.kernels.flags import FLAGS, count_flags, first_flag, flags_up_to
 from starsmith.data_contract.kernels.rounding import bits_used
 from starsmith.data_contract.kernels.spline import combine_rows
@@ -24,6 +27,8 @@ def test_flags_are_comparisons():
         assert [bool(int(word) >> k & 1) for k in range(FLAGS)] == there.tolist()
         assert n == there.sum()
         assert first == (there.argmax() if there.any() else FLAGS)
+    with pytest.raises(TypingError, match="contiguous"):
+        _flags(np.repeat(keys, 2)[::2], 3, 0)
 
 
 @pytest.mark.parametrize("n_wave", [1, 15, 16, 37, 1030])
@@ -43,6 +48,21 @@ def test_weighted_sums_of_rows_of_any_length(n_wave):
     again = np.empty_like(found)
     combine_rows(again, shifted, rows, weights, np.arange(5), 64)
     np.testing.assert_array_equal(again, found)
+
+
+def test_other_layouts_do_not_compile_and_are_copied():
+    """Columns that lie together, as those of a transposed array do, give the same sums."""
+    rng = np.random.default_rng(2)
+    coef = rng.normal(size=(20, 64)).astype(np.float32)
+    rows = rng.integers(0, 20, (5, 16)).astype(np.int32)
+    weights = rng.normal(size=(5, 16)).astype(np.float32)
+    turned = np.asfortranarray(coef)
+    with pytest.raises(TypingError, match="contiguous"):
+        combine_rows(aligned_empty((5, 64), np.float32), turned, rows, weights, np.arange(5), 2)
+    plain, other = (
+        weighted_spectra(SimpleNamespace(coef=c, basis=None), rows, weights) for c in (coef, turned)
+    )
+    np.testing.assert_array_equal(other, plain)
 
 
 def test_largest_number_has_no_sign():
