@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.sparse.linalg import svds
 from scipy.spatial import cKDTree
 
 from starsmith.data_contract.constants import MAD_TO_SIGMA
@@ -21,6 +20,7 @@ FEWEST = 20  # validation spectra: of fewer no range is known
 TAIL = 1.0  # percent of the validation spectra beyond any of the three tails
 WIDENED = 6.0  # over √n_val: share that limits are above the tails, which are estimates
 N_LEADING, N_NEAR = 4, 8  # scores that tell which training spectra are near, and how many count
+SURPLUS, ROUNDS = 8, 8  # components beyond those that are kept, and passes, until they stand
 TINY = 1e-30
 PREFIX = "typical."
 PARTS, OF_NEARBY = ("basis", "variance", "limits"), ("nearby", "shape")
@@ -189,12 +189,14 @@ class Typical:
 
 def _components(z: np.ndarray, n: int) -> np.ndarray:
     """Leading right singular vectors of spectra, float32 (n, n_wave), the strongest last."""
-    if n < min(z.shape):  # Lanczos' method, begun alike every time
-        _, strength, rows = svds(z, k=n, v0=np.ones(min(z.shape)))
-        found = rows[np.argsort(strength)]
-    else:
-        found = np.linalg.svd(z, full_matrices=False)[2][::-1]
-    return found.astype(np.float32)
+    if n + SURPLUS >= min(z.shape):
+        return np.linalg.svd(z, full_matrices=False)[2][:n][::-1].astype(np.float32)
+    scores = np.random.default_rng(0).standard_normal((len(z), n + SURPLUS))
+    for _ in range(ROUNDS):  # subspace iteration, begun alike every time
+        basis = np.linalg.qr(z.T @ scores)[0]
+        scores = z @ basis
+    found = np.linalg.svd(scores, full_matrices=False)[2][:n] @ basis.T
+    return found[::-1].astype(np.float32)
 
 
 def _row_median(values: np.ndarray) -> np.ndarray:

@@ -136,10 +136,14 @@ def test_error_beside_flux_adds_less_than_a_hundredth(method, demo):
 @pytest.mark.slow
 @pytest.mark.parametrize("method", FITS)
 def test_the_demo_error_predicts_nothing_that_the_flux_leaves(method, demo):
-    """As for the toy stars, with 4096 pixels, sky lines and the calculator's noise."""
-    for kind in KINDS:
-        assert demo.beyond_ideal(method, kind) < 0.01
-    assert demo.beyond_ideal(method, "true") > {"ridge": 0.1, "trees": 0.01}[method]
+    """As for the toy stars, with 4096 pixels, sky lines and the calculator's noise.
+
+    Trees lose 0.003 by an input that says nothing: the true error has to gain beside those.
+    """
+    honest = [demo.beyond_ideal(method, kind) for kind in KINDS]
+    assert max(honest) < 0.01
+    more = demo.beyond_ideal(method, "true") - max(honest)
+    assert more > {"ridge": 0.1, "trees": 0.01}[method]
 
 
 @pytest.mark.slow
