@@ -166,7 +166,7 @@ def one_cycle(done: float) -> float:
 
 
 def score(value: np.ndarray, truth: np.ndarray, labels: tuple[str, ...]) -> dict:
-    """Validation scores by label, and the mean over labels of MAE over spread that chooses."""
+    """Validation scores by label, and the mean over labels of RMSE over spread that chooses."""
     scores = {
         f"val_{function.__name__}": dict(
             zip(labels, map(float, function(truth.T, value.T)), strict=True)
