@@ -213,8 +213,8 @@ def fill_sensitivity(sensitivity, light):
         Overwritten [electron per exposure / flux unit].
     light : Light
     """
-    for i in prange(sensitivity.shape[0]):
-        _sensitivity_row(sensitivity[i], light, i)
+    for i in prange(sensitivity.shape[0]):  # counts unsigned; int64 spares a second compilation
+        _sensitivity_row(sensitivity[i], light, np.int64(i))
 
 
 @njit(cache=True, parallel=True)
@@ -231,7 +231,7 @@ def fill_background(background, quiet):
     quiet : Quiet
     """
     for i in prange(background.shape[0]):
-        _background_row(background[i], np.empty(background.shape[1]), quiet, i)
+        _background_row(background[i], np.empty(background.shape[1]), quiet, np.int64(i))
 
 
 @njit(cache=True, parallel=True)
@@ -245,7 +245,7 @@ def fill_sky(sky, quiet):
     quiet : Quiet
     """
     for i in prange(sky.shape[0]):
-        sky_row(sky[i], quiet, i)
+        sky_row(sky[i], quiet, np.int64(i))
 
 
 @njit(cache=True, parallel=True)
@@ -304,8 +304,8 @@ def fill_expected_error(error, flux, light, quiet, half_width):
     n_spec, n_wave = error.shape
     for i in prange(n_spec):
         sensitivity, background, scratch = np.empty(n_wave), np.empty(n_wave), np.empty(n_wave)
-        _sensitivity_row(sensitivity, light, i)
-        _background_row(background, scratch, quiet, i)
+        _sensitivity_row(sensitivity, light, np.int64(i))
+        _background_row(background, scratch, quiet, np.int64(i))
         if half_width:
             _smooth_row(scratch, flux[i], half_width)
             counted = scratch.astype(np.float32)
@@ -335,8 +335,8 @@ def fill_observation(flux, error, sigma, flux_model, light, quiet, half_width):
     n_spec, n_wave = flux.shape
     for i in prange(n_spec):
         sensitivity, background, scratch = np.empty(n_wave), np.empty(n_wave), np.empty(n_wave)
-        _sensitivity_row(sensitivity, light, i)
-        _background_row(background, scratch, quiet, i)
+        _sensitivity_row(sensitivity, light, np.int64(i))
+        _background_row(background, scratch, quiet, np.int64(i))
         n = light.n_exposure[i]
         _error_row(sigma[i], flux_model[i], sensitivity, background, light.sample_factor, n)
         for j in range(n_wave):

@@ -238,8 +238,9 @@ def fill_signal_to_noise(snr, flux, light, quiet):
     n_spec, n_wave = flux.shape
     for i in prange(n_spec):
         sky = np.empty(n_wave + 2)
-        sky_row(sky[1:-1], quiet, i)
+        row = np.int64(i)  # a parallel loop counts unsigned, and would compile what it calls twice
+        sky_row(sky[1:-1], quiet, row)
         sky[0], sky[n_wave + 1] = sky[1], sky[n_wave]
         constant = quiet.scalars[i, 3] + quiet.scalars[i, 2] * mean_of(sky[1:-1])
-        if not _short_way(snr[i], flux[i], sky, light, quiet, i, constant):
-            _long_way(snr[i], flux[i], sky, light, quiet, i, constant)
+        if not _short_way(snr[i], flux[i], sky, light, quiet, row, constant):
+            _long_way(snr[i], flux[i], sky, light, quiet, row, constant)
