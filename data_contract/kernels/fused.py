@@ -5,11 +5,12 @@ from numba.core import cgutils, types
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-__all__ = ["add_eight", "dot", "fma"]
+__all__ = ["add_eight", "add_sixteen", "dot", "fma"]
 
 WIDTHS = (32, 4, 1)  # products summed side by side: whole rounds, what they leave, the last ones
 PIXELS = (16, 1)  # of a sum of rows: a vector of the widest registers, then those that are left
 EIGHT = 8  # rows added at once
+SIXTEEN = 16  # sums side by side
 
 
 @intrinsic
@@ -100,6 +101,35 @@ def add_eight(typing_context, total, coef, rows, weights, start):
         return context.get_dummy_value()
 
     return types.void(total, coef, rows, weights, start), generate
+
+
+@intrinsic
+def add_sixteen(typing_context, sums, values):
+    """Add ``values`` to 16 ``sums`` in turn, both contiguous float64; what is no round is left.
+
+    Written out, because the compiler keeps sums of a loop in memory, where each waits for itself.
+    """
+    if sums.layout != "C" or values.layout != "C":
+        raise TypingError("add_sixteen reads neighbouring numbers: arrays have to be contiguous")
+
+    def generate(context, builder, signature, arguments):
+        sums, values = (
+            context.make_array(kind)(context, builder, value)
+            for kind, value in zip(signature.args, arguments, strict=True)
+        )
+        size = cgutils.unpack_tuple(builder, values.shape)[0]
+        count, first = ir.Constant(size.type, SIXTEEN), ir.Constant(size.type, 0)
+        stop = builder.mul(builder.sdiv(size, count), count)
+        lanes = ir.VectorType(ir.DoubleType(), SIXTEEN)
+        kept = cgutils.alloca_once_value(builder, _load(builder, sums.data, first, lanes))
+        with cgutils.for_range_slice(builder, first, stop, count) as (index, _):
+            more = _load(builder, values.data, index, lanes)
+            builder.store(builder.fadd(builder.load(kept), more), kept)
+        place = builder.bitcast(sums.data, lanes.as_pointer())
+        builder.store(builder.load(kept), place, align=8)
+        return context.get_dummy_value()
+
+    return types.void(sums, values), generate
 
 
 def _row(builder, coef, row, start):

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, prange
 
+from starsmith.data_contract.kernels.fused import add_sixteen
+
 __all__ = [
     "Light",
     "Quiet",
@@ -95,7 +97,8 @@ def electrons_per_flux(exposure, conversion, low, fraction, rise):
 @njit(cache=True, error_model="numpy")
 def background_of(sky, brightest, factor, floor, constant):
     """Object-free variance of a pixel [electron² per exposure]; see `fill_background`."""
-    return factor * (sky + (floor * brightest) ** 2 + constant)
+    residual = floor * brightest
+    return factor * (sky + residual * residual + constant)
 
 
 @njit(cache=True, error_model="numpy")
@@ -141,9 +144,7 @@ def mean_of(values):
     n = values.size
     whole, quarters = n // 16 * 16, n // 4 * 4  # sixteen sums at once
     lanes = np.zeros(16)
-    for start in range(0, whole, 16):
-        for k in range(16):
-            lanes[k] += values[start + k]
+    add_sixteen(lanes, values)
     for k in range(4):
         lanes[k] = ((lanes[k + 4] + lanes[k]) + lanes[k + 8]) + lanes[k + 12]
     # one fixed order: the mean has the same bits everywhere

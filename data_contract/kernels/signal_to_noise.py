@@ -1,9 +1,10 @@
 """Median and 95th percentile of flux over error, straight from conditions, with few square roots.
 
 Order statistics need few pixels exactly. The square of every pixel's ratio is computed to some
-units of float32, without a root or a division in float64. A search finds a narrow window of it
-around each rank, and the pixels in the window alone are computed as the error and its ratio are
-elsewhere. What comes out has the bits of the long way, which spectra take that are not positive.
+units of float32, without a root and without float64. A search in the upper bits of it finds a
+narrow window around each rank, and the pixels in the window alone are computed as the error and
+its ratio are elsewhere. What comes out has the bits of the long way, which spectra take that are
+not positive.
 """
 
 import numpy as np
@@ -16,6 +17,7 @@ from starsmith.data_contract.kernels.flags import (
     flags_up_to,
 )
 from starsmith.data_contract.kernels.noise import (
+    Light,
     background_of,
     electrons_per_flux,
     error_of,
@@ -30,41 +32,77 @@ from starsmith.data_contract.kernels.order import (
 
 __all__ = ["fill_signal_to_noise"]
 
-SLACK = 64  # units in the last place: four times what short and long way may differ by
-ENOUGH = 24  # pixels of a window that is narrow enough
+# Roundings of the short way add up to 80 units in the last place at most: 24 of the sensitivity,
+# where the smooth part changes by no more than STEEPEST between knots, and as many of the variance.
+SLACK = 256  # units: three times that, and twice is needed
+STEEPEST = 4.0  # ratio of the smooth part at two neighbouring knots, up to which that holds
+ENOUGH = 12  # pixels of a window that is narrow enough
 NEAR = 4  # ranks from the one wanted that a search aims at, at least
 LOW, LOW_COUNT, HIGH, HIGH_COUNT = 0, 1, 2, 3
-"""Of a window: keys to either side of a rank, and how many keys are up to each."""
+"""Of a window: coarse keys to either side of a rank, and how many are up to each."""
 MOST = 256  # pixels of a window, else the long way is as short
 SAMPLED = 64  # pixels that tell about where a rank lies
 FEW = 3  # of the sample, to either side
 LEAST, LARGEST = (np.array([1e-30, 1e30], np.float32).view(np.int32)).tolist()
 """Bits of squares that float32 holds well; those of a negative or undefined one lie outside."""
+ONE = np.array(1.0, np.float32).view(np.int32).item()
+COARSE = 13  # bits that a coarse key leaves out; S/N of 2^-16 to 2^16 has one of its own
+FIRST, FINAL = -(2**15), 2**15 - 1  # coarse keys, of all that is below or above as well
+AT_ONCE = 2**14  # pixels that 16 bits can count
 
 
 @njit(cache=True, error_model="numpy")
-def _squares(keys, flux, sky, light, quiet, i, constant):
+def _is_gentle(smooth):
+    """Whether the smooth part changes so little between knots that float32 does for its slope."""
+    gentle = True
+    for knot in range(smooth.size - 1):
+        low, high = smooth[knot], smooth[knot + 1]
+        gentle = gentle and low < STEEPEST * high and high < STEEPEST * low
+    return gentle
+
+
+@njit(cache=True)
+def _in_single(light):
+    """The same in float32."""
+    return Light(
+        light.conversion.astype(np.float32),
+        light.first_pixel,
+        light.knot_fraction.astype(np.float32),
+        light.smooth.astype(np.float32),
+        light.exposure.astype(np.float32),
+        light.n_exposure,
+        np.float32(light.sample_factor),
+    )
+
+
+@njit(cache=True, error_model="numpy")
+def _squares(keys, coarse, flux, sky, light, scalars):
     """Bits of the squares of signal over noise of one exposure, of the sign of the signal.
 
-    ``sky`` has a pixel more on either side, equal to its neighbour.
+    All in float32: ``sky`` has a pixel more on either side, equal to its neighbour; ``light`` is
+    of one spectrum; ``scalars`` are variance factor, floor fraction and constant background.
     """
-    smooth, exposure, sample_factor = light.smooth[i], light.exposure[i], light.sample_factor
-    factor, floor = quiet.scalars[i, 0], quiet.scalars[i, 1]
+    smooth, exposure, sample_factor = light.smooth, light.exposure, light.sample_factor
+    factor, floor, constant = scalars
+    sensitivity = np.empty(keys.size, np.float32)
     for knot in range(smooth.size - 1):
         low = smooth[knot]
         rise = smooth[knot + 1] - low
-        first, stop = light.first_pixel[knot], light.first_pixel[knot + 1]
-        conversion, fraction = light.conversion[first:stop], light.knot_fraction[first:stop]
-        left, here, right = sky[first:], sky[first + 1 :], sky[first + 2 :]
-        star, out = flux[first:stop], keys[first:stop]
+        pixels = slice(light.first_pixel[knot], light.first_pixel[knot + 1])
+        conversion, fraction = light.conversion[pixels], light.knot_fraction[pixels]
+        out = sensitivity[pixels]
         for j in range(out.size):
-            brightest = max(max(left[j], here[j]), right[j])
-            background = background_of(here[j], brightest, factor, floor, constant)
-            sensitivity = electrons_per_flux(exposure, conversion[j], low, fraction[j], rise)
-            electrons = sensitivity * star[j]
-            square = np.float32(electrons * abs(electrons))
-            square /= np.float32(sample_factor * electrons + background)
-            out[j] = np.float32(square).view(np.int32)
+            out[j] = electrons_per_flux(exposure, conversion[j], low, fraction[j], rise)
+    left, here, right = sky, sky[1:], sky[2:]
+    for j in range(keys.size):
+        brightest = max(max(left[j], here[j]), right[j])
+        background = background_of(here[j], brightest, factor, floor, constant)
+        electrons = sensitivity[j] * flux[j]
+        square = electrons * (abs(electrons) / (sample_factor * electrons + background))
+        keys[j] = np.float32(square).view(np.int32)
+    for j in range(keys.size):
+        upper = np.int32(np.int32(keys[j] - ONE) >> COARSE)
+        coarse[j] = np.int16(min(max(upper, np.int32(FIRST)), np.int32(FINAL)))
 
 
 @njit(cache=True, error_model="numpy")
@@ -90,16 +128,36 @@ def _ratios(places, flux, sky, light, quiet, i, constant):
 
 
 @njit(cache=True)
+def _ranked(values):
+    """The values in ascending order: few enough to count those below each."""
+    ranked = np.full(values.size, values.min())
+    for k in range(values.size):
+        value, n_below = values[k], np.int32(0)
+        for j in range(values.size):
+            n_below = np.int32(n_below + np.int32(values[j] < value))
+        ranked[n_below] = value
+    for k in range(1, values.size):  # equal ones lie in the first of their places
+        ranked[k] = max(ranked[k], ranked[k - 1])
+    return ranked
+
+
+@njit(cache=True)
 def _count(keys, limits, counts):
-    """Count the keys up to each of four limits."""
+    """Count the keys, int16, up to each of four limits."""
     first, second, third, last = limits[0], limits[1], limits[2], limits[3]
-    n_first, n_second, n_third, n_last = np.int32(0), np.int32(0), np.int32(0), np.int32(0)
-    for j in range(keys.size):
-        n_first = np.int32(n_first + np.int32(keys[j] <= first))
-        n_second = np.int32(n_second + np.int32(keys[j] <= second))
-        n_third = np.int32(n_third + np.int32(keys[j] <= third))
-        n_last = np.int32(n_last + np.int32(keys[j] <= last))
-    counts[0], counts[1], counts[2], counts[3] = n_first, n_second, n_third, n_last
+    counts[:] = 0
+    for start in range(0, keys.size, AT_ONCE):
+        some = keys[start : start + AT_ONCE]
+        n_first, n_second, n_third, n_last = np.int16(0), np.int16(0), np.int16(0), np.int16(0)
+        for j in range(some.size):
+            n_first = np.int16(n_first + np.int16(some[j] <= first))
+            n_second = np.int16(n_second + np.int16(some[j] <= second))
+            n_third = np.int16(n_third + np.int16(some[j] <= third))
+            n_last = np.int16(n_last + np.int16(some[j] <= last))
+        counts[0] += n_first
+        counts[1] += n_second
+        counts[2] += n_third
+        counts[3] += n_last
 
 
 @njit(cache=True)
@@ -121,9 +179,10 @@ def _aim(window, rank, side, step):
 
 
 @njit(cache=True)
-def _narrow(keys, sample, ranks, windows):
-    """Narrow a window of keys about each rank, beginning with a sorted sample of the keys."""
-    limits, counts, step = np.empty(4, np.int32), np.empty(4, np.int64), 0
+def _narrow(keys, ranks, windows):
+    """Narrow a window of coarse keys about each rank and the next, beginning with a sample."""
+    sample = _ranked(keys[:: max(keys.size // SAMPLED, 1)].copy())
+    limits, counts, step = np.empty(4, np.int16), np.empty(4, np.int64), 0
     while _is_wide(windows[0]) or _is_wide(windows[1]):
         for k in range(4):
             window, rank, side = windows[k // 2], ranks[k // 2], k % 2
@@ -142,75 +201,78 @@ def _narrow(keys, sample, ranks, windows):
             else:
                 window[HIGH], window[HIGH_COUNT] = limits[k], counts[k]
         step += 1
-
-
-@njit(cache=True)
-def _inside(keys, window, places):
-    """Number of keys below a window and in it, and where those are, up to as many as are asked."""
-    low, high = np.int32(window[LOW] - SLACK), np.int32(window[HIGH] + SLACK)
-    n_below, n_inside = 0, 0
-    for start in range(0, keys.size, FLAGS):
-        below = flags_up_to(keys, start, low)
-        n_below += count_flags(below)
-        inside = flags_up_to(keys, start, high) & ~below
-        while inside:
-            places[min(n_inside, MOST - 1)] = start + first_flag(inside)
-            n_inside += 1
-            inside &= inside - np.uint64(1)
-    return n_below, n_inside
+    for k in range(2):
+        if windows[k, HIGH_COUNT] < min(ranks[k] + 2, keys.size):
+            windows[k, HIGH] = _next_above(keys, np.int16(windows[k, HIGH]))
 
 
 @njit(cache=True)
 def _next_above(keys, key):
-    """The least key above one, or that one."""
-    least = np.int32(2**31 - 1)
+    """The least key, int16, above one that is not the last."""
+    least = np.int16(2**15 - 1)
     for k in range(keys.size):
-        least = min(least, keys[k] if keys[k] > key else np.int32(2**31 - 1))
-    return np.int64(least) if least < np.int32(2**31 - 1) else key
+        least = min(least, keys[k] if keys[k] > key else np.int16(2**15 - 1))
+    return least
+
+
+@njit(cache=True)
+def _inside(keys, windows, places):
+    """Keys below each window and in it, int64 (2, 2), and where the latter are, as many as fit."""
+    limits = (ONE - 1 + ((windows[:, LOW::2] + 1) << COARSE)).astype(np.int32)
+    limits[:, 0] -= SLACK
+    limits[:, 1] += SLACK
+    counts = np.zeros((2, 2), np.int64)
+    for start in range(0, keys.size, FLAGS):
+        for k in range(2):
+            below = flags_up_to(keys, start, limits[k, 0])
+            counts[k, 0] += count_flags(below)
+            inside = flags_up_to(keys, start, limits[k, 1]) & ~below
+            while inside:
+                places[k, min(counts[k, 1], MOST - 1)] = start + first_flag(inside)
+                counts[k, 1] += 1
+                inside &= inside - np.uint64(1)
+    return counts
 
 
 @njit(cache=True, error_model="numpy")
-def _pair(keys, rank, last, window, flux, sky, light, quiet, i, constant):
-    """Ratios of a rank and the next, float32, whose keys lie in a window; and whether they do."""
-    places = np.empty(MOST, np.int64)
-    n_below, n_inside = _inside(keys, window, places)
-    if n_below + n_inside < min(rank + 2, last + 1):
-        window[HIGH] = _next_above(keys, np.int32(window[HIGH] + SLACK))
-        n_below, n_inside = _inside(keys, window, places)
-    at = rank - n_below
-    if n_inside > MOST or at < 0 or at >= n_inside:
-        return np.float32(0.0), np.float32(0.0), False
-    ratios = _ratios(places[:n_inside], flux, sky, light, quiet, i, constant)
-    ratios.sort()
-    return ratios[at], ratios[min(at + 1, n_inside - 1)], True
-
-
-@njit(cache=True, error_model="numpy")
-def _short_way(out, flux, sky, light, quiet, i, constant):
+def _short_way(out, flux, sky, light, single, quiet, i, constant):
     """Both statistics of one spectrum; False where they must go the long way."""
-    whole = np.empty(-(-flux.size // FLAGS) * FLAGS, np.int32)
-    keys, last = whole[: flux.size], flux.size - 1
+    whole, last = np.empty(-(-flux.size // FLAGS) * FLAGS, np.int32), flux.size - 1
+    keys, coarse = whole[: flux.size], np.empty(flux.size, np.int16)
     whole[flux.size :] = 2**31 - 1
-    _squares(keys, flux, sky, light, quiet, i, constant)
-    least, largest = np.int64(keys.min()), np.int64(keys.max())
-    if least < LEAST or largest > LARGEST:
+    own = Light(
+        single.conversion,
+        single.first_pixel,
+        single.knot_fraction,
+        single.smooth[i],
+        single.exposure[i],
+        single.n_exposure[i],
+        single.sample_factor,
+    )
+    factor, floor = np.float32(quiet.scalars[i, 0]), np.float32(quiet.scalars[i, 1])
+    scalars = factor, floor, np.float32(constant)
+    _squares(keys, coarse, flux, sky.astype(np.float32), own, scalars)
+    if keys.min() < LEAST or keys.max() > LARGEST or not _is_gentle(light.smooth[i]):
         return False
-    sample = keys[:: max(flux.size // SAMPLED, 1)].copy()
-    sample.sort()
     ranks = np.array([last // 2, 95 * last // 100])
     windows = np.empty((2, 4), np.int64)
-    windows[:, LOW], windows[:, LOW_COUNT] = least - 1, 0
-    windows[:, HIGH], windows[:, HIGH_COUNT] = largest, keys.size
-    _narrow(keys, sample, ranks, windows)
-    first, second, good = _pair(
-        whole, ranks[0], last, windows[0], flux, sky, light, quiet, i, constant
-    )
-    out[0] = median_of(first, second, last)
-    first, second, also = _pair(
-        whole, ranks[1], last, windows[1], flux, sky, light, quiet, i, constant
-    )
-    out[1] = p95_of(first, second, last)
-    return good and also
+    windows[:, LOW], windows[:, LOW_COUNT] = FIRST - 1, 0
+    windows[:, HIGH], windows[:, HIGH_COUNT] = FINAL, keys.size
+    _narrow(coarse, ranks, windows)
+    if windows[:, LOW].min() < FIRST or windows[:, HIGH].max() >= FINAL:
+        return False
+    places = np.empty((2, MOST), np.int64)
+    counts = _inside(whole, windows, places)
+    pairs = np.empty((2, 2), np.float32)
+    for k in range(2):
+        at, n_inside = ranks[k] - counts[k, 0], counts[k, 1]
+        if n_inside > MOST or at < 0 or at >= n_inside:
+            return False
+        ratios = _ranked(_ratios(places[k, :n_inside], flux, sky, light, quiet, i, constant))
+        pairs[k, 0], pairs[k, 1] = ratios[at], ratios[min(at + 1, n_inside - 1)]
+    out[0] = median_of(pairs[0, 0], pairs[0, 1], last)
+    out[1] = p95_of(pairs[1, 0], pairs[1, 1], last)
+    return True
 
 
 @njit(cache=True, error_model="numpy")
@@ -236,11 +298,12 @@ def fill_signal_to_noise(snr, flux, light, quiet):
         Of a spectrograph of one arm.
     """
     n_spec, n_wave = flux.shape
+    single = _in_single(light)
     for i in prange(n_spec):
         sky = np.empty(n_wave + 2)
         row = np.int64(i)  # a parallel loop counts unsigned, and would compile what it calls twice
         sky_row(sky[1:-1], quiet, row)
         sky[0], sky[n_wave + 1] = sky[1], sky[n_wave]
         constant = quiet.scalars[i, 3] + quiet.scalars[i, 2] * mean_of(sky[1:-1])
-        if not _short_way(snr[i], flux[i], sky, light, quiet, row, constant):
+        if not _short_way(snr[i], flux[i], sky, light, single, quiet, row, constant):
             _long_way(snr[i], flux[i], sky, light, quiet, row, constant)

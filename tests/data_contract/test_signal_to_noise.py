@@ -1,5 +1,7 @@
 """S/N straight from conditions has the bits of every pixel's error and ratio, sorted."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -40,6 +42,18 @@ def test_both_statistics_have_the_bits_of_the_long_way(noise, kind):
     conditions = draw(5, "train", np.arange(N)).conditions
     flux = rng.lognormal(0.0, 0.5, (N, noise.wave.size))
     flux = strange(kind, flux, rng)
+    _require_bits_of_long_way(noise, flux, conditions)
+
+
+def test_steep_extinction_has_them_too(noise):
+    """A smooth part that falls by a thousand between two knots has no slope in float32."""
+    steep = replace(noise, extinction=7.5 * (np.arange(noise.knot_wave.size) % 2.0))
+    conditions = draw(6, "train", np.arange(N)).conditions
+    flux = np.random.default_rng(4).lognormal(0.0, 0.5, (N, noise.wave.size))
+    _require_bits_of_long_way(steep, flux.astype(np.float32), conditions)
+
+
+def _require_bits_of_long_way(noise, flux, conditions):
     found = expected_snr(noise, flux, conditions)
     expected = snr_statistics(flux, expected_error(noise, flux, conditions))
     np.testing.assert_array_equal(found[:, 0], expected["snr"])

@@ -9,6 +9,7 @@ from numba import TypingError, njit
 from starsmith.data_contract.aligned import aligned_empty
 from starsmith.data_contract.bank.row_sums import weighted_spectra
 from starsmith.data_contract.kernels.flags import FLAGS, count_flags, first_flag, flags_up_to
+from starsmith.data_contract.kernels.fused import add_sixteen
 from starsmith.data_contract.kernels.rounding import bits_used
 from starsmith.data_contract.kernels.spline import combine_rows
 
@@ -29,6 +30,24 @@ def test_flags_are_comparisons():
         assert first == (there.argmax() if there.any() else FLAGS)
     with pytest.raises(TypingError, match="contiguous"):
         _flags(np.repeat(keys, 2)[::2], 3, 0)
+
+
+@njit
+def _add_sixteen(sums, values):
+    add_sixteen(sums, values)
+
+
+@pytest.mark.parametrize("n", [0, 15, 16, 47, 64])
+def test_sixteen_sums_grow_in_turn(n):
+    rng = np.random.default_rng(3)
+    sums, values = rng.normal(size=16), rng.normal(size=n)
+    expected = sums.copy()
+    for row in values[: n // 16 * 16].reshape(-1, 16):
+        expected += row
+    _add_sixteen(sums, values)
+    np.testing.assert_array_equal(sums, expected)
+    with pytest.raises(TypingError, match="contiguous"):
+        _add_sixteen(sums, np.ones(32)[::2])
 
 
 @pytest.mark.parametrize("n_wave", [1, 15, 16, 37, 1030])
