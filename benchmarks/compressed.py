@@ -53,7 +53,8 @@ def pilot(model: str, view: ForwardView | TrainingView, out: Path) -> tuple[floa
         start = cpu_seconds()
         fit(model, view, "logg", load_recipe(model, **{key: few}), out / f"{model}_pilot_{few}")
         spent.append(cpu_seconds() - start)
-    each = max((spent[2] - spent[1]) / (counts[1] - counts[0]), 1e-3)
+    each = (spent[2] - spent[1]) / (counts[1] - counts[0])
+    each = max(each, spent[2] / counts[1] / 2)  # two short runs beside other work can cost alike
     return max(spent[1] - counts[0] * each, 0.0), each
 
 
