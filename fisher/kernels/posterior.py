@@ -8,9 +8,9 @@ from numba import njit, prange
 __all__ = [
     "accumulate",
     "fill_log_marginal",
+    "fill_misfit",
     "log_marginal",
     "quadratic_forms",
-    "quadratic_forms_of",
 ]
 
 SKIP = 40.0  # a template this far below the best weighs e^-40: beyond float64 of any sum
@@ -139,31 +139,54 @@ def accumulate(sums, peak, best, cross, square, standard, amplitude, first):
                 total[3 + n_label + k] += weight * value * value
 
 
+@njit(cache=True, inline="always")
+def _square(draw, gram, weighted):
+    """Squared length c G c of one draw; ``weighted`` (n_mode,) is overwritten."""
+    n_mode = weighted.size
+    weighted[:] = 0.0
+    for r in range(n_mode):
+        for s in range(n_mode):
+            weighted[s] += draw[r] * gram[r, s]
+    total = 0.0
+    for r in range(n_mode):
+        total += weighted[r] * draw[r]
+    return total
+
+
 @njit(cache=True)
-def quadratic_forms_of(square, short, gram, rows):
-    """Squared length c G c of one draw of each of some stars; bits are those of `quadratic_forms`.
+def fill_misfit(misfit, nodes, weights, node_modes, cross, gram, rows):
+    """χ² of one template of each of some stars less that of none, the amplitude solved for.
+
+    -S1 |S1| / S2: positive where the amplitude would be negative. The template's scale cancels.
 
     Parameters
     ----------
-    square : float64 array, shape (n_row,)
+    misfit : float64 array, shape (n_row,)
         Overwritten.
-    short : float64 array, shape (n_row, n_mode)
+    nodes : int32 array, shape (n_row, n_support)
+        Nodes that a template leans on.
+    weights : float64 array, shape (n_row, n_support)
+    node_modes : float32 array, shape (n_node, at least n_mode)
+        Coordinates of the nodes; those beyond n_mode are not read.
+    cross : float64 array, shape (n_spec, n_mode)
+        S1 = cross · c, of all stars.
     gram : float64 array, shape (n_spec, n_mode, n_mode)
-        Of all stars.
+        S2 = c · gram · c, of all stars.
     rows : int64 array, shape (n_row,)
         Which of them.
     """
-    n_mode = short.shape[1]
-    weighted = np.empty(n_mode)
+    n_mode = cross.shape[1]
+    short, weighted = np.empty(n_mode), np.empty(n_mode)
     for i in range(rows.size):
-        weighted[:] = 0.0
+        short[:] = 0.0
+        for k in range(nodes.shape[1]):
+            node, weight = node_modes[nodes[i, k]], weights[i, k]
+            for r in range(n_mode):
+                short[r] += weight * node[r]
+        s_1 = 0.0
         for r in range(n_mode):
-            for s in range(n_mode):
-                weighted[s] += short[i, r] * gram[rows[i], r, s]
-        total = 0.0
-        for r in range(n_mode):
-            total += weighted[r] * short[i, r]
-        square[i] = total
+            s_1 += cross[rows[i], r] * short[r]
+        misfit[i] = -s_1 * abs(s_1) / _square(short, gram[rows[i]], weighted)
 
 
 @njit(cache=True, parallel=True)
@@ -183,12 +206,4 @@ def quadratic_forms(square, short, gram):
     for i in prange(n_spec):
         weighted = np.empty(n_mode)
         for m in range(n_draw):
-            draw = short[i, m]
-            weighted[:] = 0.0
-            for r in range(n_mode):
-                for s in range(n_mode):
-                    weighted[s] += draw[r] * gram[i, r, s]
-            total = 0.0
-            for r in range(n_mode):
-                total += weighted[r] * draw[r]
-            square[i, m] = total
+            square[i, m] = _square(short[i, m], gram[i], weighted)

@@ -32,7 +32,9 @@ N_CHECK = 200  # others that their loss is measured on
 MODE_LOSS = 0.05  # of the brightest star's σ, root mean square over sample templates
 SQUARE_LOSS = 3.0  # the same of squared templates; the stars' own modes take most of the rest
 MAX_MODES = 320
-N_SKETCH = 360  # random directions: a range finder (Halko et al. 2011)
+SKETCHES = (128, 360)  # random directions: a range finder (Halko et al. 2011), and a larger one
+ENOUGH = 0.7  # of the directions, as modes: the others find what the first miss
+NODES = 256  # projected at a time
 N_VARIANCE_MODES = 40  # of the stars' own inverse variances
 
 
@@ -203,9 +205,18 @@ def leading_modes(rows: np.ndarray, tolerance: float) -> np.ndarray:
     2011); the eigenvectors of the small Gram matrix in that span put them in order. Singular
     values are good to 1e-8 of the first, well below any tolerance asked for here.
     """
+    for n_sketch in SKETCHES if tolerance else SKETCHES[-1:]:
+        modes = _modes_inside(rows, tolerance, n_sketch)
+        if len(modes) <= ENOUGH * n_sketch or n_sketch >= min(rows.shape):
+            break
+    return modes
+
+
+def _modes_inside(rows: np.ndarray, tolerance: float, n_sketch: int) -> np.ndarray:
+    """Leading modes within the span of so many random combinations of the rows."""
     n, n_wave = rows.shape
     # fixed seed: the same basis every time
-    mix = np.random.default_rng(0).standard_normal((n, min(n, n_wave, N_SKETCH)))
+    mix = np.random.default_rng(0).standard_normal((n, min(n, n_wave, n_sketch)))
     span, _ = np.linalg.qr(rows.T @ mix)
     inside = rows @ span  # (n, n_sketch)
     values, vectors = np.linalg.eigh(inside.T @ inside)
@@ -225,8 +236,13 @@ def _sample_spectra(bank: Bank, prior: Prior, seed: int, mag: float, normalise: 
 
 
 def _node_modes(bank: Bank, whiten: np.ndarray, modes: np.ndarray) -> np.ndarray:
-    columns = np.column_stack([(bank.pixel_coef * whiten) @ modes.T, bank.band_coef])
-    return columns.astype(np.float32)
+    onto = (modes * whiten).T
+    columns = np.empty((len(bank.pixel_coef), len(modes) + 1), dtype=np.float32)
+    for start in range(0, len(columns), NODES):  # in float64, without a copy of the whole bank
+        some = slice(start, start + NODES)
+        columns[some, :-1] = bank.pixel_coef[some].astype(np.float64) @ onto
+    columns[:, -1] = bank.band_coef
+    return columns
 
 
 @threadpool_limits.wrap(limits=1, user_api="blas")  # eight times the CPU time with two

@@ -14,11 +14,11 @@ from threadpoolctl import threadpool_limits
 
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.fisher.information.crlb import crlb_from_gram
-from starsmith.fisher.kernels.posterior import quadratic_forms, quadratic_forms_of
+from starsmith.fisher.kernels.posterior import fill_misfit, quadratic_forms
 from starsmith.fisher.posterior.basis import Basis, Stars, build_basis
 from starsmith.fisher.posterior.importance_sampling import ShortStars
 from starsmith.simulator.prior import Prior
-from starsmith.simulator.rendering.interpolate import touches_filled
+from starsmith.simulator.rendering.interpolate import spline_weights, touches_filled
 
 __all__ = ["BestFit", "FitOptions", "best_fit", "nelder_mead"]
 
@@ -232,10 +232,10 @@ def _fit_block(
     start = coarse[_misfit(short.cross @ templates.T, square).argmin(axis=1)]
 
     def misfit(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
-        found = basis.project(bank, space.labels(places))
-        square = np.empty(len(rows))
-        quadratic_forms_of(square, found, short.gram, rows)
-        return _misfit(np.einsum("nr,nr->n", short.cross[rows], found), square)
+        nodes, weights = spline_weights(bank, space.labels(places))
+        found = np.empty(len(rows))
+        fill_misfit(found, nodes, weights, basis.node_modes, short.cross, short.gram, rows)
+        return found
 
     place = start
     for spacing in WALKS:

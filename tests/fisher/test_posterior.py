@@ -11,11 +11,12 @@ from starsmith.fisher.checks.selftest import uniform_prior_mmse
 from starsmith.fisher.kernels.posterior import (
     accumulate,
     fill_log_marginal,
+    fill_misfit,
     quadratic_forms,
 )
 from starsmith.fisher.posterior import spline_cells as cells
 from starsmith.fisher.posterior.basis import Stars, build_basis, leading_modes
-from starsmith.fisher.posterior.importance_sampling import _factors
+from starsmith.fisher.posterior.importance_sampling import ShortStars, _factors
 from starsmith.fisher.posterior.posterior_mean import (
     PosteriorOptions,
     amplitude_limits,
@@ -130,14 +131,34 @@ def test_values_and_slopes_in_one_pass_are_those_label_by_label(toy_bank, prior,
         np.testing.assert_allclose(found[:, k], expected, atol=3e-6 * np.abs(expected).max())
 
 
-def test_leading_modes_leave_no_more_than_allowed():
+def test_misfit_is_the_gain_of_a_template_at_its_best_amplitude(toy_bank, prior, toy_stars):
+    """Against `Basis.project` and sums over modes; float32 weights there leave 1e-5."""
+    variance = toy_stars.error.astype(float) ** 2
+    stars = Stars(toy_stars.flux.astype(float), variance, np.full((len(toy_stars), 3), np.nan))
+    basis = build_basis(toy_bank, prior, stars)
+    short = ShortStars.of(basis, stars)
+    short.cross[0] *= -1.0
+    rows = np.arange(0, len(toy_stars), 2)
+    labels = toy_stars.draws.labels[rows]
+    found = np.empty(rows.size)
+    nodes, weights = spline_weights(toy_bank, labels)
+    fill_misfit(found, nodes, weights, basis.node_modes, short.cross, short.gram, rows)
+    c = basis.project(toy_bank, labels)
+    s_1 = np.sum(short.cross[rows] * c, axis=1)
+    s_2 = np.einsum("nr,nrs,ns->n", c, short.gram[rows], c)
+    np.testing.assert_allclose(found, -np.sign(s_1) * s_1**2 / s_2, rtol=1e-5)
+    assert found[0] > 0.0 > found[1]
+
+
+@pytest.mark.parametrize("step", [0.15, 0.03])  # the latter has more than a first sketch holds
+def test_leading_modes_leave_no_more_than_allowed(step):
     """Rows of known singular values: as many modes as a full decomposition needs."""
     rng = np.random.default_rng(5)
-    left, right = (np.linalg.qr(rng.normal(size=(n, 40)))[0] for n in (100, 150))
-    values = 10.0 ** -np.arange(0, 6, 0.15)
+    values = 10.0 ** -np.arange(0, 6, step)
+    left, right = (np.linalg.qr(rng.normal(size=(n, values.size)))[0] for n in (300, 320))
     rows = (left * values) @ right.T
     modes = leading_modes(rows, 1e-4)
-    tail = np.sqrt(np.cumsum(values[::-1] ** 2)[::-1] / 100)
+    tail = np.sqrt(np.cumsum(values[::-1] ** 2)[::-1] / 300)
     assert len(modes) == np.sum(tail > 1e-4)
     np.testing.assert_allclose(modes @ modes.T, np.eye(len(modes)), atol=1e-12)
     remainder = rows - (rows @ modes.T) @ modes
