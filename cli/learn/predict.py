@@ -220,9 +220,10 @@ def _drawn(predictor: "Predictor", seen: "Observed", options: PredictOptions) ->
     import numpy as np
 
     from starsmith.learners.prediction.posterior_draws import draw_posterior, weighs
+    from starsmith.learners.quality import knows_velocities
 
     weighted = weighs(predictor) or options.exact
-    bank, population = _weighed_by(options)
+    bank, population = _weighed_by(options, knows_velocities(predictor.card))
     drawn = draw_posterior(
         predictor, seen, options.n_draw, weighted=weighted, bank=bank, population=population
     )
@@ -238,12 +239,12 @@ def _drawn(predictor: "Predictor", seen: "Observed", options: PredictOptions) ->
 
 
 @cache
-def _weighed_by(options: PredictOptions) -> tuple["Bank | None", "Population | None"]:
-    """Bank and population that draws are weighed by, read once."""
+def _weighed_by(options: PredictOptions, moving: bool) -> tuple["Bank | None", "Population | None"]:
+    """Bank, of stars that move or at rest, and population that draws are weighed by, read once."""
     from starsmith.cli.shared.options import BankSource
     from starsmith.data_contract.tables.population import read_population
 
-    bank = BankSource(bank=options.bank).open() if options.exact else None
+    bank = BankSource(bank=options.bank).moving(moving).open() if options.exact else None
     return bank, read_population(options.population) if options.population else None
 
 

@@ -55,13 +55,24 @@ class Frames:
     def moved(self, spectra: np.ndarray, rv: float) -> np.ndarray:
         """Spectra (n, n_wave) of stars at rest, as they are seen at a velocity; 0 beyond an arm."""
         at = self.wave / (1.0 + rv / LIGHT_SPEED_KM_S)
-        seen = np.zeros_like(spectra)
+        seen, covered = np.zeros_like(spectra), self._covered(at)
         for arm in self._arms:
-            wave = self.wave[arm]
-            inside = (at[arm] >= wave[0]) & (at[arm] <= wave[-1])
-            spline = CubicSpline(wave, spectra[:, arm].T)
-            seen[:, arm[inside]] = spline(at[arm[inside]]).T
+            inside = arm[covered[arm]]
+            spline = CubicSpline(self.wave[arm], spectra[:, arm].T)
+            seen[:, inside] = spline(at[inside]).T
         return seen
+
+    def covers(self, frame: int) -> np.ndarray:
+        """Pixels at which its moved modes are known, bool (n_wave,)."""
+        return self._covered(self.wave / (1.0 + self.velocities[frame] / LIGHT_SPEED_KM_S))
+
+    def _covered(self, at: np.ndarray) -> np.ndarray:
+        """Pixels whose light at rest, of wavelengths (n_wave,), lies within their arm."""
+        inside = np.zeros(at.size, dtype=bool)
+        for arm in self._arms:
+            first, last = self.wave[arm[[0, -1]]]
+            inside[arm] = (at[arm] >= first) & (at[arm] <= last)
+        return inside
 
     def rows(self, frame: int) -> np.ndarray:
         """Moved modes, whitened: R of the module, float64 (n_mode, n_wave)."""
@@ -71,6 +82,17 @@ class Frames:
         """(R Rᵀ)⁻¹ R, float64 (n_mode, n_wave): coefficients of whitened flux."""
         rows = self.rows(frame)
         return np.linalg.solve(rows @ rows.T, rows)
+
+    def flux_modes(self, frame: int) -> np.ndarray:
+        """Moved modes in units of flux, float32 (n_mode, n_wave); kept once made."""
+        if frame not in self._flux_modes:
+            moved = self.moved(self.modes / self.weight, self.velocities[frame])
+            self._flux_modes[frame] = moved.astype(np.float32)
+        return self._flux_modes[frame]
+
+    @cached_property
+    def _flux_modes(self) -> dict[int, np.ndarray]:
+        return {}
 
     @cached_property
     def _arms(self) -> list[np.ndarray]:

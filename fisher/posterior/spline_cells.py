@@ -15,6 +15,7 @@ from starsmith.fisher.kernels.spline_slopes import fill_slopes
 from starsmith.simulator.rendering.interpolate import spline_degree, spline_knots, spline_weights
 
 __all__ = [
+    "N_TERM",
     "Cells",
     "MovingAxes",
     "SplineAxes",

@@ -14,6 +14,7 @@ from starsmith.data_contract.noise.covariance import check_noise
 from starsmith.data_contract.quantities import DUST, LABELS
 from starsmith.fisher.posterior.basis_likelihood import OWN, BasisLikelihood
 from starsmith.fisher.posterior.compression import RESIDUAL
+from starsmith.fisher.posterior.moving_likelihood import MovingLikelihood, Weighed
 from starsmith.fisher.posterior.pixel_likelihood import pixel_log_likelihood
 from starsmith.fisher.posterior.spline_cells import MovingAxes, SplineAxes
 from starsmith.learners.checkpoint import make_card, write_checkpoint
@@ -123,18 +124,12 @@ class CompressedEstimator(HasPosterior):
         Raises
         ------
         ConfigError
-            If a label that varies is no target: it would have to be integrated out; of a star that
-            moves, its velocity.
+            If a label that varies is no target: it would have to be integrated out.
         DataError
             If a draw lies outside the prior.
         """
-        if isinstance(self.axes, MovingAxes):
-            raise ConfigError(
-                "importance weights need the likelihood of every label, and this model's stars "
-                "move by velocities that are no target; train it on stars at rest, or drop the "
-                "weights"
-            )
-        names = self.axes.label_names
+        axes = self.axes.rest if isinstance(self.axes, MovingAxes) else self.axes
+        names = axes.label_names
         if missing := [n for n in names if n not in self.labels and np.ptp(self.ranges[n]) > 0]:
             raise ConfigError(
                 f"importance weights need the posterior of every label that varies, and "
@@ -146,11 +141,38 @@ class CompressedEstimator(HasPosterior):
             column = self.labels.index(name) if name in self.labels else None
             full[..., k] = self.ranges[name][0] if column is None else draws[..., column]
             check_inside(name, full[..., k], self.ranges[name])
+        if self.eye.moving is not None:
+            return self._moving_log_likelihood(flux, error, mask == 0, full, bank)
         if bank is not None:
             mags = self.ranges["mag"]
             return pixel_log_likelihood(bank, flux, error, mask == 0, full, mags)
         forms = self.likelihood.forms(flux, error, mask == 0)
-        return self.likelihood.log_likelihood(forms, full, self.axes, self.ranges["mag"])
+        return self.likelihood.log_likelihood(forms, full, axes, self.ranges["mag"])
+
+    def _moving_log_likelihood(
+        self,
+        flux: np.ndarray,
+        error: np.ndarray,
+        good: np.ndarray,
+        labels: np.ndarray,
+        bank: Bank | None,
+    ) -> np.ndarray:
+        """Log-likelihood of all labels, the velocity integrated out over each star's frames."""
+        assert self.eye.moving is not None
+        assert isinstance(self.axes, MovingAxes)
+        moving = MovingLikelihood(
+            self.eye.moving.frames,
+            self.likelihood.node_modes,
+            self.axes,
+            float(np.ptp(self.ranges["rv"])),
+            self.ranges["mag"],
+        )
+        flux = np.where(good, flux, 0.0).astype(np.float32)
+        frames = self.eye.likely(flux, error, ~good)
+        stars = [Weighed.of(*one) for one in zip(flux, error, good, strict=True)]
+        return np.stack(
+            [moving.log_likelihood(*one, bank) for one in zip(stars, frames, labels, strict=True)]
+        )
 
     def _copies(
         self, flux: np.ndarray, error: np.ndarray, bad: np.ndarray, frames: np.ndarray

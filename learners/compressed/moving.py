@@ -18,6 +18,7 @@ __all__ = ["Moving", "peaks"]
 
 N_TEMPLATE = 16  # directions in which stars differ, besides the mean
 N_PEAK, NEAR = 4, 1  # frames apart that are told of; others that see the same stars as each
+LEAST = 1e-5  # of the evidence of the best frame: with less, a frame is left out of integrals
 RATIO = 1.5  # noise over amplitude is rounded to powers of it
 
 
@@ -91,6 +92,23 @@ class Moving:
         bad : bool array, shape (n_spec, n_wave)
         n_copy : int, optional
         """
+        return peaks(self._log_evidence(value, level, bad), n_copy)
+
+    def likely(self, value: np.ndarray, level: np.ndarray, bad: np.ndarray) -> list[np.ndarray]:
+        """Numbers of all frames that a spectrum may be seen in, int64 (n_frame,) of each.
+
+        Those with `LEAST` of the evidence of the best, and their neighbours; arguments as `find`.
+        """
+        log = self._log_evidence(value, level, bad)
+        number, found = np.arange(log.shape[1]), []
+        for one in log:
+            chosen = np.flatnonzero(one > one.max() + np.log(LEAST))
+            near = np.abs(number[:, None] - chosen) <= NEAR
+            found.append(np.flatnonzero(near.any(axis=1)))
+        return found
+
+    def _log_evidence(self, value: np.ndarray, level: np.ndarray, bad: np.ndarray) -> np.ndarray:
+        """Of every frame, up to a constant of each spectrum, float64 (n_spec, n_frame)."""
         n_template = len(self._templates[0])
         templates = self._templates.reshape(-1, value.shape[1])
         shared = (value @ templates.T).reshape(len(value), -1, n_template).astype(np.float64)
@@ -101,7 +119,7 @@ class Moving:
             here = self._templates[:, :, ~bad[k]].astype(np.float64)
             normal = here @ here.swapaxes(1, 2)
             log[k] = self._evidence(shared[k : k + 1], level[k : k + 1], normal)[0]
-        return peaks(log, n_copy)
+        return log
 
     def _evidence(self, shared: np.ndarray, level: np.ndarray, normal: np.ndarray) -> np.ndarray:
         """Log evidence (n_spec, n_frame), from b (n_spec, n_frame, n) and N (n_frame, n, n)."""

@@ -173,11 +173,19 @@ class Eye:
         if self.moving is None:
             frames = np.zeros((len(flux), n_copy), dtype=np.int64)
             return *self.features.project(flux, error), frames
-        weight = self.features.weight.astype(np.float32)
-        value, level = flux * weight, self.features.level(error)
-        none = np.zeros(flux.shape, dtype=bool)
-        frames = self.moving.find(value, level, none if bad is None else bad, n_copy)
+        bad = np.zeros(flux.shape, dtype=bool) if bad is None else bad
+        value, level = self._whitened(flux, error)
+        frames = self.moving.find(value, level, bad, n_copy)
         return self.moving.coefficients(value, frames[:, 0]), level, frames
+
+    def likely(self, flux: np.ndarray, error: np.ndarray, bad: np.ndarray) -> list[np.ndarray]:
+        """Numbers of all frames that each moving star may be seen in; see `Moving.likely`."""
+        assert self.moving is not None
+        return self.moving.likely(*self._whitened(flux, error), bad)
+
+    def _whitened(self, flux: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Flux over the typical noise, and the level of the noise, float32."""
+        return flux * self.features.weight.astype(np.float32), self.features.level(error)
 
     def complete(
         self,

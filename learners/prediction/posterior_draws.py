@@ -223,10 +223,8 @@ def has_posterior(predictor: Predictor) -> bool:
 
 
 def weighs(predictor: Predictor) -> bool:
-    """Whether all that varies is among the targets, as importance weights need; no velocity is."""
+    """Whether every label that varies is a target, as weights need; velocities are summed over."""
     ranges = predictor.card.get("ranges", {})
-    if any(ranges.get("rv", (0.0, 0.0))):
-        return False
     varied = [n for n in LABELS if n in ranges and ranges[n][1] > ranges[n][0]]
     known = hasattr(predictor.estimator, "log_likelihood")
     return known and set(varied) <= set(predictor.labels)

@@ -18,6 +18,7 @@ __all__ = [
     "flux_of",
     "interpolate",
     "prefilter",
+    "samples_of",
     "spline_degree",
     "spline_knots",
     "spline_weights",
@@ -206,18 +207,7 @@ def interpolate(
     DataError
         If the bank cannot shift spectra by ``rv``, or knows no dust of ``ebv``.
     """
-    rows, weights = spline_weights(bank, labels)
-    if bank.filled.any() and (bad := bank.filled[rows].any(axis=1)).any():
-        where = dict(zip(bank.label_names, np.asarray(labels)[bad][0].tolist(), strict=True))
-        raise GridError(
-            f"{int(bad.sum())} draws lean on nodes the grid does not have, the first at {where}; "
-            "narrow the label ranges or import the missing nodes"
-        )
-    if bank.refused is not None:
-        _check_promised(bank, np.asarray(labels, dtype=np.float64), rows)
-    # of the star as the bank holds it
-    maggies = np.einsum("ns,ns->n", weights, bank.band_coef[rows])
-    scale = fixed.power(10.0, -0.4 * np.asarray(mag, dtype=np.float64)) / maggies
+    rows, weights, scale = _supports(bank, labels, mag)
     dusty = np.flatnonzero(ebv) if ebv is not None else np.empty(0, dtype=np.int64)
     if dusty.size:
         dust = dust_tables(bank, ebv)
@@ -231,6 +221,40 @@ def interpolate(
         flux[some] *= dust.transmission(ebv[some])
     refuse_undershoot(bank, labels, flux)
     return flux
+
+
+def samples_of(bank: Bank, labels: np.ndarray, mag: np.ndarray) -> np.ndarray:
+    """Noiseless spectra at the samples of a bank's velocity tables, before pixels see them.
+
+    What `shift_to_pixels` makes of them is what `interpolate` gives at that velocity; its arguments
+    and errors, and DataError of a bank without such tables.
+
+    Returns
+    -------
+    samples : float32 array, shape (n_spec, n_sample)
+        [1e-17 erg/s/cm²/Å]
+    """
+    rows, weights, scale = _supports(bank, labels, mag)
+    return weighted_spectra(tables_for(bank, np.zeros(1)), rows, weights * scale[:, None])
+
+
+def _supports(
+    bank: Bank, labels: np.ndarray, mag: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows and weights of `spline_weights`, and what they are scaled by to magnitudes (n_spec,)."""
+    rows, weights = spline_weights(bank, labels)
+    if bank.filled.any() and (bad := bank.filled[rows].any(axis=1)).any():
+        where = dict(zip(bank.label_names, np.asarray(labels)[bad][0].tolist(), strict=True))
+        raise GridError(
+            f"{int(bad.sum())} draws lean on nodes the grid does not have, the first at {where}; "
+            "narrow the label ranges or import the missing nodes"
+        )
+    if bank.refused is not None:
+        _check_promised(bank, np.asarray(labels, dtype=np.float64), rows)
+    # of the star as the bank holds it
+    maggies = np.einsum("ns,ns->n", weights, bank.band_coef[rows])
+    scale = fixed.power(10.0, -0.4 * np.asarray(mag, dtype=np.float64)) / maggies
+    return rows, weights, scale
 
 
 def _check_promised(bank: Bank, labels: np.ndarray, rows: np.ndarray) -> None:

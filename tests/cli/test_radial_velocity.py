@@ -1,7 +1,10 @@
 """`--rv` on the command line: from a grid file to a data set of moving stars."""
 
+import json
+
 import numpy as np
 import pytest
+from astropy.table import Table
 
 from starsmith.data_contract.files import user_cache as cache_use
 from starsmith.data_contract.grid.grid_file import GridData, write_grid
@@ -75,3 +78,42 @@ def test_options_that_contradict_a_velocity_are_refused(bank_file, tmp_path):
     assert (rendered.exit_code, ceiling.exit_code) == (2, 2)
     assert "rendered already" in rendered.stderr
     assert "drop --rv" in ceiling.stderr
+
+
+@pytest.mark.slow
+def test_draws_of_moving_stars_are_weighed_by_all_pixels_and_to_a_population(grid_file, tmp_path):
+    bank, data, model = (tmp_path / name for name in ("bank.zarr", "moving.zarr", "model"))
+    still, star = tmp_path / "still.zarr", tmp_path / "star.ecsv"
+    short = "--epochs 2 --set epoch_size=1024 --set n_mode=8 --set width=32 --set batch_size=256"
+    for words in (
+        ("specsim bank --velocity-step 10", "--grid", grid_file, "--out", bank),
+        ("specsim bank", "--grid", grid_file, "--out", still),
+        (f"specsim generate -n 60 --workers 1 {RANGES}", "--bank", bank, "--out", data),
+        (f"speclearn train --model compressed --target logg {short}", data, "--out", model),
+        (f"specsim spectrum --seed 7 {RANGES}", "--bank", bank, "--out", star),
+    ):
+        done = call(*words)
+        assert done.exit_code == 0, done.stderr
+    line = "speclearn predict --json --n-draw 200 --posterior quantiles"
+    told = [
+        call(f"{line} {extra}", *more, model, star)
+        for extra, more in (("", ()), ("--exact --bank", (bank,)))
+    ]
+    for one in told:
+        assert one.exit_code == 0, one.stderr
+        assert "of the draws effective" in one.stderr
+    rows = [json.loads(one.stdout)["predictions"][0] for one in told]
+    width = rows[0]["q84"] - rows[0]["q16"]
+    assert abs(rows[0]["q50"] - rows[1]["q50"]) < width  # eight modes of few stars
+    giants = Table({"teff": np.full(50, 5000.0), "logg": np.linspace(1.1, 1.5, 50)})
+    giants["m_h"], giants["mag"] = 0.0, 20.0
+    giants.write(tmp_path / "giants.ecsv")
+    pulled = call(f"{line} --population", tmp_path / "giants.ecsv", model, star)
+    assert pulled.exit_code == 0, pulled.stderr
+    assert json.loads(pulled.stdout)["predictions"][0]["q97.5"] < 2.5
+    giants["logg"] += 3.0
+    giants.write(tmp_path / "outside.ecsv")
+    for extra, path in (("--population", tmp_path / "outside.ecsv"), ("--exact --bank", still)):
+        refused = call(f"{line} {extra}", path, model, star)
+        assert refused.exit_code == 2
+        assert len(refused.stderr.strip().splitlines()) == 1

@@ -8,21 +8,24 @@ import pytest
 from starsmith.data_contract.bank.velocity import VelocityTables
 from starsmith.data_contract.constants import LIGHT_SPEED_KM_S
 from starsmith.data_contract.dataset.reader import open_dataset
-from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.errors import DataError
+from starsmith.data_contract.observed import Observed
 from starsmith.fisher.posterior.compressed_draws import build_frame_noise, draw_compressed
 from starsmith.fisher.posterior.compression import build_compression
 from starsmith.fisher.posterior.frames import STEP, Frames, frame_velocities
+from starsmith.fisher.posterior.moving_likelihood import MovingLikelihood, Weighed
 from starsmith.learners import fit, load_checkpoint
-from starsmith.learners.compressed.moving import peaks
+from starsmith.learners.compressed.moving import Moving, peaks
 from starsmith.learners.estimators.registry import Forward, ForwardView
 from starsmith.learners.prediction.posterior_draws import draw_posterior, weighs
 from starsmith.learners.recipe import CompressedRecipe
 from starsmith.simulator.generation.generate import write_dataset
 from starsmith.simulator.observe import draw_stars
 from starsmith.simulator.prior import Prior
-from starsmith.simulator.rendering.interpolate import flux_of, prefilter
+from starsmith.simulator.rendering.interpolate import flux_of, interpolate, prefilter
 from starsmith.simulator.rendering.velocity_shift import shift_to_pixels
 from tests.conftest import make_toy_bank, star_flux
+from tests.reference.moving_posterior import log_likelihood_plainly
 
 N_PHASE, STEP_KM_S = 8, 5.0
 REACH = 100.0
@@ -115,7 +118,7 @@ def models(bank, tmp_path_factory):
         write_dataset(bank, prior, {"train": 40, "val": 200, "test": 1200}, out / name, seed=9)
         data = open_dataset(out / name)
         view = ForwardView(data.training(), Forward(bank, dict(prior.ranges)))
-        fit("compressed", view, ("logg", "teff"), RECIPE, out / f"{name}_model")
+        fit("compressed", view, ("logg", "teff", "m_h"), RECIPE, out / f"{name}_model")
         found[name] = data, load_checkpoint(out / f"{name}_model")
     return found
 
@@ -141,12 +144,58 @@ def test_labels_of_moving_stars_are_nearly_as_good_as_at_rest(models):
     assert (np.abs(inside - 0.68) < 0.06).all()
 
 
+@pytest.fixture(scope="module")
+def stars(bank):
+    """A faint star, a bright one, and one between frames: what is seen, and its error."""
+    labels = np.array([[4800.0, 3.0, -0.5], [5200.0, 2.0, -1.2], [4300.0, 4.2, 0.1]])
+    mag, rv = np.array([19.8, 18.3, 19.0]), np.array([-37.0, 63.0, 10.2])
+    flux = interpolate(bank, labels, mag, rv).astype(np.float64)
+    error = np.array([0.25, 0.03, 0.1])[:, None] * np.median(flux, axis=1)[:, None]
+    rng = np.random.default_rng(4)
+    error = error * rng.uniform(0.7, 1.4, flux.shape)
+    draws = labels[:, None] + rng.normal(size=(3, 6, 3)) * np.array([60.0, 0.15, 0.08])
+    return flux + error * rng.normal(size=flux.shape), error, draws, rv
+
+
+def test_velocities_are_integrated_out_of_the_likelihood(bank, projection, stars):
+    """By all pixels as a dense sum has it; by coefficients to what 20 modes of a toy bank lose."""
+    compression, frames = projection
+    mags = PRIOR.ranges["mag"]
+    likelihood = MovingLikelihood(
+        frames, compression.node_modes, compression.axes, 2.0 * REACH, mags
+    )
+    velocities = np.arange(-REACH + 0.5, REACH)
+    for flux, error, labels, rv in zip(*stars, strict=True):
+        star = Weighed.of(flux, error, np.ones(flux.shape, dtype=bool))
+        plain = log_likelihood_plainly(bank, flux, error, labels, velocities, mags)
+        some = np.arange(len(frames))
+        exact = likelihood.log_likelihood(star, some, labels, bank)
+        apart = exact - plain
+        # 1e-5 of the posterior is not rendered; float32 spectra; sums of 200 velocities
+        assert np.ptp(apart) < 2e-3
+        near = some[np.abs(frames.velocities - rv) < 1.5 * STEP]
+        short = likelihood.log_likelihood(star, near, labels)
+        assert np.std(short - plain) < 0.15  # 20 modes, and pixels at the ends that frames lack
+
+
 def test_frames_are_told_by_their_share_of_the_probability():
     """One peak of two frames side by side, and another of a quarter; copies of eight."""
     log = np.log(np.array([[0.45, 0.3, 1e-9, 0.02, 0.23], [1e-9, 1e-9, 1.0, 1e-9, 1e-9]]))
     frames = peaks(log, 8)
     np.testing.assert_array_equal(frames, [[0] * 6 + [4] * 2, [2] * 8])
     np.testing.assert_array_equal(peaks(log, 1), [[0], [2]])
+
+
+def test_frames_of_an_integral_are_all_that_may_be_right(monkeypatch):
+    """Those of a hundred-thousandth of the best one's evidence, and their neighbours."""
+    log = np.array(
+        [[0.0, -50.0, -50.0, -50.0, -10.0, -50.0], [-50.0, 0.0, -12.0, -50.0, -50.0, -50.0]]
+    )
+    monkeypatch.setattr(Moving, "_log_evidence", lambda *_: log)
+    found = Moving(None, None, None).likely(None, None, None)
+    assert [one.tolist() for one in found] == [[0, 1, 3, 4, 5], [0, 1, 2]]
+    monkeypatch.setattr(Moving, "_log_evidence", lambda *_: log[:, :1])
+    assert Moving(None, None, None).likely(None, None, None)[0].tolist() == [0]
 
 
 @pytest.mark.slow
@@ -181,13 +230,26 @@ def test_bad_pixels_of_moving_stars_cost_little(models):
 
 @pytest.mark.slow
 def test_a_model_of_moving_stars_says_what_it_is(models):
-    data, model = models["moving"]
+    _, model = models["moving"]
     low, high = model.card["limits"]["velocity"]
     assert -REACH <= low < -0.5 * REACH
     assert 0.5 * REACH < high <= REACH
-    seen = data.split("test").observe(slice(0, 3))
-    drawn = draw_posterior(model, seen, 100, weighted=False)
-    assert drawn.value.shape == (3, 100, 2)
-    with pytest.raises(ConfigError, match="move by velocities"):
-        draw_posterior(model, seen, 100)
-    assert not weighs(model)
+    assert weighs(model)
+
+
+@pytest.mark.slow
+def test_weights_of_moving_stars_lead_to_the_exact_posterior(models, bank):
+    """By coefficients and by all pixels; faint stars, which are seen in several frames, too."""
+    data, model = models["moving"]
+    seen = data.split("test").observe(slice(0, 30))
+    noise = np.random.default_rng(5).normal(size=seen.flux.shape)
+    faint = np.arange(30) < 10
+    flux = np.where(faint[:, None], 0.3 * seen.flux + 0.95 * seen.error * noise, seen.flux)
+    spectra = Observed(model.wave, flux, seen.error)
+    short, exact = (draw_posterior(model, spectra, 1000, bank=own) for own in (None, bank))
+    assert np.array_equal(short.value, exact.value)
+    (mean, width), (other, _) = exact.moments(), short.moments()
+    assert np.sqrt(np.mean(((mean - other) / width) ** 2)) < 0.3  # as of stars at rest
+    assert np.median(short.efficiency) > 0.8
+    with pytest.raises(DataError, match="give the bank of its data set"):
+        draw_posterior(model, spectra[:2], 50, bank=replace(bank, coef=1.01 * bank.coef))
