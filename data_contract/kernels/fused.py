@@ -5,11 +5,11 @@ from numba.core import cgutils, types
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-__all__ = ["add_eight", "add_sixteen", "dot", "fma"]
+__all__ = ["add_eight", "add_four_twice", "add_sixteen", "dot", "fma"]
 
 WIDTHS = (32, 4, 1)  # products summed side by side: whole rounds, what they leave, the last ones
 PIXELS = (16, 1)  # of a sum of rows: a vector of the widest registers, then those that are left
-EIGHT = 8  # rows added at once
+EIGHT, FOUR = 8, 4  # rows added at once: to one sum, to two
 SIXTEEN = 16  # sums side by side
 
 
@@ -76,31 +76,66 @@ def add_eight(typing_context, total, coef, rows, weights, start):
             context.make_array(kind)(context, builder, value)
             for kind, value in zip(signature.args[:4], arguments[:4], strict=True)
         )
-        numbers = [ir.Constant(ir.IntType(64), k) for k in range(EIGHT)]
-        begins = [
-            _row(builder, coef, builder.load(builder.gep(rows.data, [k])), arguments[4])
-            for k in numbers
-        ]
-        factors = [builder.load(builder.gep(weights.data, [k])) for k in numbers]
-        size = cgutils.unpack_tuple(builder, total.shape)[0]
-        first = ir.Constant(size.type, 0)
-        for width in PIXELS:
-            count = ir.Constant(size.type, width)
-            stop = builder.mul(builder.sdiv(size, count), count)
-            lanes = ir.VectorType(ir.FloatType(), width)
-            repeated = [_repeated(builder, factor, lanes) for factor in factors]
-            with cgutils.for_range_slice(builder, first, stop, count) as (index, _):
-                values = [_load(builder, begin, index, lanes) for begin in begins]
-                sums = _load(builder, total.data, index, lanes)
-                for k in range(0, EIGHT, 4):
-                    four = _sum_of_four(builder, repeated[k : k + 4], values[k : k + 4], lanes)
-                    sums = builder.fadd(sums, four)
-                place = builder.bitcast(builder.gep(total.data, [index]), lanes.as_pointer())
-                builder.store(sums, place, align=4)
-            first = stop
+        begins = _begins(builder, coef, rows, arguments[4], EIGHT)
+        _add_rows(builder, [total], begins, [_numbers(builder, weights, EIGHT)])
         return context.get_dummy_value()
 
     return types.void(total, coef, rows, weights, start), generate
+
+
+@intrinsic
+def add_four_twice(typing_context, total, other, coef, rows, weights, others, start):
+    """Add four rows of ``coef``, read once, to two sums with weights of their own.
+
+    As twice `add_eight` would add four: ``other`` and ``others`` are the second sum and its
+    weights. Four rows and not eight, whose weights registers of eight numbers have no room for.
+    """
+    if any(kind.layout != "C" for kind in (total, other, coef, rows, weights, others)):
+        raise TypingError("add_four_twice reads neighbouring numbers: arrays have to be contiguous")
+
+    def generate(context, builder, signature, arguments):
+        total, other, coef, rows, weights, others = (
+            context.make_array(kind)(context, builder, value)
+            for kind, value in zip(signature.args[:6], arguments[:6], strict=True)
+        )
+        begins = _begins(builder, coef, rows, arguments[6], FOUR)
+        factors = [_numbers(builder, own, FOUR) for own in (weights, others)]
+        _add_rows(builder, [total, other], begins, factors)
+        return context.get_dummy_value()
+
+    return types.void(total, other, coef, rows, weights, others, start), generate
+
+
+def _begins(builder, coef, rows, start, count):
+    """Where the pixels of some rows of a matrix begin, from one on."""
+    return [_row(builder, coef, row, start) for row in _numbers(builder, rows, count)]
+
+
+def _numbers(builder, array, count):
+    """The first numbers of an array."""
+    places = [ir.Constant(ir.IntType(64), k) for k in range(count)]
+    return [builder.load(builder.gep(array.data, [place])) for place in places]
+
+
+def _add_rows(builder, totals, begins, factors):
+    """Add weighted rows, four at a time, to each of some sums with factors of its own."""
+    size = cgutils.unpack_tuple(builder, totals[0].shape)[0]
+    first = ir.Constant(size.type, 0)
+    for width in PIXELS:
+        count = ir.Constant(size.type, width)
+        stop = builder.mul(builder.sdiv(size, count), count)
+        lanes = ir.VectorType(ir.FloatType(), width)
+        repeated = [[_repeated(builder, factor, lanes) for factor in own] for own in factors]
+        with cgutils.for_range_slice(builder, first, stop, count) as (index, _):
+            values = [_load(builder, begin, index, lanes) for begin in begins]
+            for total, own in zip(totals, repeated, strict=True):
+                sums = _load(builder, total.data, index, lanes)
+                for k in range(0, len(begins), FOUR):
+                    four = _sum_of_four(builder, own[k : k + FOUR], values[k : k + FOUR], lanes)
+                    sums = builder.fadd(sums, four)
+                place = builder.bitcast(builder.gep(total.data, [index]), lanes.as_pointer())
+                builder.store(sums, place, align=4)
+        first = stop
 
 
 @intrinsic

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit, prange
 
-from starsmith.data_contract.kernels.fused import add_eight, fma
+from starsmith.data_contract.kernels.fused import add_eight, add_four_twice, fma
 
 __all__ = ["GROUP", "basis_rows", "combine_rows", "combine_shared"]
 
@@ -63,6 +63,35 @@ def basis_rows(knots, degree, values, slope, first, weights):
             weights[i, r + 1] += share
 
 
+@njit(cache=True)
+def _add_to_all(flux, coef, rows, weights, together, s, pixels):
+    """Add the eight weighted rows from the ``s``-th on to spectra ``together``, one or two at once.
+
+    Stars of one cell follow each other and share their rows: two of them read a row once.
+    """
+    k = 0
+    while k < together.size:
+        i, other = together[k], together[min(k + 1, together.size - 1)]
+        alike = other != i
+        for p in range(s, s + 8):
+            alike = alike and rows[i, p] == rows[other, p]
+        if alike:
+            for p in (s, s + 4):
+                add_four_twice(
+                    flux[i, pixels],
+                    flux[other, pixels],
+                    coef,
+                    rows[i, p : p + 4],
+                    weights[i, p : p + 4],
+                    weights[other, p : p + 4],
+                    pixels.start,
+                )
+        else:
+            eight = slice(s, s + 8)
+            add_eight(flux[i, pixels], coef, rows[i, eight], weights[i, eight], pixels.start)
+        k += 1 + alike
+
+
 @njit(cache=True, parallel=True)
 def combine_rows(flux, coef, rows, weights, order, block):
     """Weighted sums of bank rows, tiled over wavelength.
@@ -93,9 +122,7 @@ def combine_rows(flux, coef, rows, weights, order, block):
                 for i in together:
                     flux[i, pixels] = 0.0
                 for s in range(0, rows.shape[1], 8):
-                    for i in together:
-                        eight = slice(s, s + 8)
-                        add_eight(flux[i, pixels], coef, rows[i, eight], weights[i, eight], start)
+                    _add_to_all(flux, coef, rows, weights, together, s, pixels)
 
 
 @njit(cache=True, inline="always")
