@@ -17,6 +17,8 @@ from starsmith.data_contract import open_dataset
 from tests.cli.conftest import call
 
 MODELS = ("ridge", "lightgbm", "mlp", "template", "gridposterior")
+ROUNDING = {"template": 2e-3}
+"""A fit ends at 1e-3 of a node spacing, 1 dex here: on which side depends on the processor."""
 GENERATED = {
     "data": "--splits train=160,val=32,test=48 --seed 7",
     "frozen": "--splits train=48,val=16,test=16 --seed 8 --store frozen --sky-floor correlated",
@@ -94,7 +96,8 @@ def test_a_checkpoint_predicts_as_before(model, tmp_path):
     assert now.meta == then.meta
     for name in then.colnames:
         if then[name].dtype.kind == "f":
-            np.testing.assert_allclose(now[name], then[name], rtol=1e-6, atol=1e-6)
+            bound = ROUNDING.get(model, 1e-6)
+            np.testing.assert_allclose(now[name], then[name], rtol=bound, atol=bound)
         else:
             np.testing.assert_array_equal(now[name], then[name])
 
