@@ -69,7 +69,7 @@ class _Likelihood:
 
     def __call__(self, labels: np.ndarray) -> np.ndarray:
         """Of labels (n_draw, n_label); float64 (n_draw,)."""
-        model = self.domain.spectra(labels)
+        model = self.domain.spectra(labels, alone=False)
         sigma = self.domain.sigma_of(model, np.full(len(model), self.snr))
         left = (self.seen - model) / sigma
         if self.whiten is not None:
@@ -119,7 +119,7 @@ class _Templates:
     def __init__(self, domain: Domain, modes: np.ndarray, generator: np.random.Generator):
         low, high = domain.box
         self.places = generator.uniform(low, high, (N_TEMPLATE, low.size))
-        spectra = domain.spectra(self.places) / domain.survey.shape
+        spectra = domain.spectra(self.places, alone=False) / domain.survey.shape
         self.weight, self.middle = 1.0 / domain.survey.shape, spectra.mean(axis=0)
         spectra -= self.middle
         errors = [modes * self.middle]

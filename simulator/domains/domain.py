@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from starsmith.data_contract.errors import ConfigError, GridError
+from starsmith.data_contract.fixed_math import matmul
 from starsmith.data_contract.grid.grid_file import GridData
 from starsmith.simulator.domains.residuals import N_CALIBRATION, calibration_modes, sky_modes
 from starsmith.simulator.domains.seen_grid import SeenGrid, see_grid
@@ -106,7 +107,7 @@ class Stars:
             key = [self.seed, 41, SPLITS[self.split], epoch + 1, star]
             noise[k] = np.random.default_rng(key).standard_normal(noise.shape[1], np.float32)
         if self.mixing is not None:
-            noise = (noise @ self.mixing.T).astype(np.float32)
+            noise = matmul(noise, self.mixing.T).astype(np.float32)
         return (self.model[rows] + self.sigma[rows] * noise).astype(np.float32)
 
 
@@ -186,9 +187,12 @@ class Domain:
                     break
         return labels
 
-    def spectra(self, labels: np.ndarray) -> np.ndarray:
-        """Noiseless flux without calibration errors, mean 1, float64 (n_spec, n_wave)."""
-        flux = self.seen.flux(labels)
+    def spectra(self, labels: np.ndarray, *, alone: bool = True) -> np.ndarray:
+        """Noiseless flux without calibration errors, mean 1, float64 (n_spec, n_wave).
+
+        ``alone`` as of `SeenGrid.flux`.
+        """
+        flux = self.seen.flux(labels, alone=alone)
         return flux / flux.mean(axis=1, keepdims=True)
 
     def sigma_of(self, model: np.ndarray, snr: np.ndarray) -> np.ndarray:
@@ -207,11 +211,11 @@ class Domain:
             draw = np.random.default_rng([self.knobs.seed, 42, SPLITS[split], star])
             snr[star] = np.exp(draw.uniform(low, high))
             calibration[star] = draw.standard_normal(N_CALIBRATION)
-        model = plain * (1.0 + self.knobs.flux_calibration * calibration @ self.modes)
+        model = plain * (1.0 + matmul(self.knobs.flux_calibration * calibration, self.modes))
         if (sky := self.sky_modes) is not None:
             keys = [[self.knobs.seed, 45, SPLITS[split], star] for star in range(n)]
             left = [np.random.default_rng(key).standard_normal(2) for key in keys]
-            model += np.array(left) @ sky / snr[:, None]
+            model += matmul(np.array(left), sky) / snr[:, None]
         return Stars(
             labels=labels,
             pipeline=self._pipeline(labels),

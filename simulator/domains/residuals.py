@@ -3,6 +3,7 @@
 import numpy as np
 
 from starsmith.data_contract.constants import FWHM_TO_SIGMA
+from starsmith.data_contract.fixed_math import matmul
 from starsmith.simulator.instruments.instrument import BUILTIN
 
 __all__ = ["FOR_SKY", "N_CALIBRATION", "calibration_modes", "sky_modes", "with_residuals"]
@@ -73,8 +74,8 @@ def with_residuals(
         np.random.default_rng([seed, 46, star]).standard_normal(len(modes) + len(sky))
         for star in range(len(flux))
     ])  # fmt: skip
-    left = FOR_SKY["sky"] / np.sqrt(2.0) / snr * draw[:, len(modes) :] @ sky
-    scale = 1.0 + FOR_SKY["flux_calibration"] * draw[:, : len(modes)] @ modes
+    left = matmul(FOR_SKY["sky"] / np.sqrt(2.0) / snr * draw[:, len(modes) :], sky)
+    scale = 1.0 + matmul(FOR_SKY["flux_calibration"] * draw[:, : len(modes)], modes)
     return flux * scale + flux.mean(axis=1, keepdims=True) * left
 
 
