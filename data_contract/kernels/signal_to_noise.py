@@ -218,9 +218,10 @@ def _next_above(keys, key):
 @njit(cache=True)
 def _inside(keys, windows, places):
     """Keys below each window and in it, int64 (2, 2), and where the latter are, as many as fit."""
-    limits = (ONE - 1 + ((windows[:, LOW::2] + 1) << COARSE)).astype(np.int32)
-    limits[:, 0] -= SLACK
-    limits[:, 1] += SLACK
+    limits = np.empty((2, 2), np.int32)
+    for k in range(2):
+        limits[k, 0] = ONE - 1 + ((windows[k, LOW] + 1) << COARSE) - SLACK
+        limits[k, 1] = ONE - 1 + ((windows[k, HIGH] + 1) << COARSE) + SLACK
     counts = np.zeros((2, 2), np.int64)
     for start in range(0, keys.size, FLAGS):
         for k in range(2):
@@ -259,7 +260,9 @@ def _short_way(out, flux, sky, light, single, quiet, i, constant):
     windows[:, LOW], windows[:, LOW_COUNT] = FIRST - 1, 0
     windows[:, HIGH], windows[:, HIGH_COUNT] = FINAL, keys.size
     _narrow(coarse, ranks, windows)
-    if windows[:, LOW].min() < FIRST or windows[:, HIGH].max() >= FINAL:
+    if min(windows[0, LOW], windows[1, LOW]) < FIRST:
+        return False
+    if max(windows[0, HIGH], windows[1, HIGH]) >= FINAL:
         return False
     places = np.empty((2, MOST), np.int64)
     counts = _inside(whole, windows, places)

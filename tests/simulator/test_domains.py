@@ -1,5 +1,6 @@
 """What a survey's pixels see of a grid, against plain sums."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -144,9 +145,15 @@ def test_the_dial_is_straight_in_the_logarithm(grid, second, survey):
         build_domain(survey, Knobs(g=0.5), grid)
 
 
-def test_stars_are_keyed_and_the_card_tells_all(grid, survey):
-    knobs = Knobs(flux_calibration=0.03, population="halo", label_offset=(50.0, 0.0, 0.1), seed=4)
-    domain = build_domain(survey, knobs, grid)
+@pytest.mark.parametrize("noise", ["", "correlation = 2.0\nphoton_share = 0.0"])
+def test_stars_are_keyed_and_the_card_tells_all(noise, grid, tmp_path):
+    survey, text = tmp_path / "toy.toml", SURVEY
+    for line in noise.splitlines():
+        text = re.sub(rf"{line.split()[0]} = .*", line, text)
+    survey.write_text(text)
+    moved = (50.0, 0.0, 0.1)
+    knobs = Knobs(flux_calibration=0.03, sky=1.0, population="halo", label_offset=moved, seed=4)
+    domain = build_domain(str(survey), knobs, grid)
     many, few = domain.draw(20, "test"), domain.draw(5, "test")
     for name in ("labels", "model", "sigma", "snr"):
         np.testing.assert_array_equal(getattr(many, name)[:5], getattr(few, name))
