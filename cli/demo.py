@@ -88,7 +88,7 @@ def main(options: DemoOptions) -> None:
         for model, changes in MODELS.items():
             predictions[model] = demo_steps.train_and_predict(model, changes, data, out / "models")
     with step(4, f"ceilings of {held_out} test stars"):
-        ceilings = demo_steps.ceilings(data, out / "ceiling.json", options.n_template)
+        ceilings = demo_steps.ceilings(data, out / "ceiling", options.n_template)
     with step(5, "figures"):
         figures = demo_steps.draw(population, predictions, ceilings, out)
     with step(6, "report"):

@@ -13,14 +13,13 @@ from starsmith.cli.sim.generate import requested
 from starsmith.data_contract import Predictions, read_predictions
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.draws import SpectrumBatch
-from starsmith.data_contract.files.atomic import write_json, write_text
-from starsmith.data_contract.files.outside import read_json
+from starsmith.data_contract.files.atomic import write_text
 from starsmith.data_contract.noise.view import true_error
 from starsmith.data_contract.predictions import write_predictions
 from starsmith.data_contract.quantities import SNR_EDGES
 from starsmith.data_contract.spectrum_figure import plot_errors, plot_magnitudes
 from starsmith.data_contract.text_tables import text_table
-from starsmith.fisher.ceilings.ceiling_table import CeilingRow, CeilingTable, StarCeiling
+from starsmith.fisher.ceilings.ceiling_table import CeilingRow, CeilingTable
 from starsmith.fisher.ceilings.dataset_stars import DatasetStars, ceiling_of
 from starsmith.fisher.ceilings.leak_test import ABOVE_CEILING, ALARM_SIGMA, MIN_STARS, leak_verdict
 from starsmith.fisher.ceilings.options import CeilingOptions
@@ -33,7 +32,7 @@ from starsmith.learners import (
     load_recipe,
     predict,
 )
-from starsmith.learners.benchmark.ceiling_file import restored_rows
+from starsmith.learners.benchmark.ceiling_file import read_ceiling_file, write_ceiling_file
 from starsmith.learners.estimators.registry import with_forward
 from starsmith.learners.evaluation.evaluation_figures import plot_models
 from starsmith.simulator.generation.recorded import open_recorded
@@ -87,9 +86,10 @@ def train_and_predict(model: str, changes: dict, data: Path, folder: Path) -> Pr
 def ceilings(data: Path, kept: Path, n_template: int) -> CeilingTable:
     """Compute the ceilings of all test stars; a finished table is read back."""
     dataset = open_recorded(data)
-    wanted = {"dataset": dataset.digest, "n_template": n_template}
-    if kept.exists() and (found := read_json(kept, advice="remove it")).get("of") == wanted:
-        return read_ceiling(found["ceiling"])
+    statistics = list(STATISTICS)
+    origin = {"dataset": dataset.digest, "n_template": n_template, "statistics": statistics}
+    if (found := read_ceiling_file(kept, origin)) is not None:
+        return found
     options = CeilingOptions(
         snr_edges=SNR_EDGES,
         n_star=len(dataset.split("test")),
@@ -97,27 +97,8 @@ def ceilings(data: Path, kept: Path, n_template: int) -> CeilingTable:
         statistics=STATISTICS,
     )
     table = ceiling_of(dataset, TARGET, options, progress=tell_ceiling)
-    write_json(kept, {"of": wanted, "ceiling": ceiling_content(table)})
+    write_ceiling_file(kept, origin, table)
     return table
-
-
-def ceiling_content(table: CeilingTable) -> dict:
-    """Content of a ceiling table that JSON can hold, star by star record included."""
-    stars = {
-        name: value.tolist() if isinstance(value, np.ndarray) else value
-        for name, value in vars(table.stars).items()
-    }
-    return table.to_dict() | {"stars": stars}
-
-
-def read_ceiling(content: dict) -> CeilingTable:
-    """Ceiling table from what `ceiling_content` made of it."""
-    stars = {
-        name: np.array(value) if isinstance(value, list) else value
-        for name, value in content["stars"].items()
-    }
-    scalars = {name: content[name] for name in ("target", "unit", "header", "notice")}
-    return CeilingTable(rows=restored_rows(content), stars=StarCeiling(**stars), **scalars)
 
 
 def same_star(bank: Bank, prior: Prior, mags: tuple[float, ...]) -> SpectrumBatch:

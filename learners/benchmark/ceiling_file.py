@@ -10,7 +10,7 @@ from starsmith.data_contract.files.atomic import staged_file, write_text
 from starsmith.data_contract.files.outside import MOST_TABLE, read_json, read_npz
 from starsmith.fisher.ceilings.ceiling_table import CeilingRow, CeilingTable, StarCeiling
 
-__all__ = ["read_ceiling_file", "restored_rows", "write_ceiling_file"]
+__all__ = ["read_ceiling_file", "write_ceiling_file"]
 
 STAR_ARRAYS = ("index", "snr", "mag", "label", "sigma2", "mean", "var", "ess")
 OPEN_ENDS = {"low": -math.inf, "high": math.inf}
@@ -36,12 +36,12 @@ def read_ceiling_file(path: Path, origin: dict) -> CeilingTable | None:
     arrays = read_npz(path.with_suffix(".npz"), STAR_ARRAYS, MOST_TABLE)
     stars = StarCeiling(seed=content["seed"], split=content["split"], **arrays)
     table = content["ceiling"]
-    rows = restored_rows(table)
+    rows = _rows(table)
     scalars = {name: table[name] for name in ("target", "unit", "header", "notice")}
     return CeilingTable(rows=rows, stars=stars, **scalars)
 
 
-def restored_rows(content: dict) -> tuple[CeilingRow, ...]:
+def _rows(content: dict) -> tuple[CeilingRow, ...]:
     """Rows of a table from what `CeilingTable.to_dict` made of it."""
     return tuple(
         CeilingRow(**{name: _restored(name, value) for name, value in row.items()})

@@ -1,6 +1,5 @@
 """The demonstration: its verdict, its memory, and (slow) all of it on toy and on demo stars."""
 
-import json
 import math
 
 import numpy as np
@@ -8,10 +7,11 @@ import pytest
 from click.testing import CliRunner
 
 from starsmith.cli.demo import MODELS, main
-from starsmith.cli.demo_steps import ceiling_content, read_ceiling, score_table
+from starsmith.cli.demo_steps import score_table
 from starsmith.data_contract import Predictions
 from starsmith.data_contract.quantities import UNITS
 from starsmith.fisher.ceilings.ceiling_table import CeilingRow, CeilingTable, StarCeiling
+from starsmith.learners.benchmark.ceiling_file import read_ceiling_file, write_ceiling_file
 from starsmith.simulator import load_instrument, render_bank
 from starsmith.simulator.grids.demo import build_demo_grid
 
@@ -105,10 +105,13 @@ def test_a_model_above_the_ceiling_is_named_and_one_below_is_not(table):
     ]
 
 
-def test_kept_ceilings_are_read_back_as_they_were(table):
-    """Through JSON, which has neither infinity nor NaN; the stars to the bit."""
-    back = read_ceiling(json.loads(json.dumps(ceiling_content(table))))
+def test_kept_ceilings_are_read_back_as_they_were(table, tmp_path):
+    """Through JSON, which has neither infinity nor NaN, in their order; the stars to the bit."""
+    write_ceiling_file(tmp_path / "ceiling", {"dataset": "none"}, table)
+    assert read_ceiling_file(tmp_path / "ceiling", {"dataset": "another"}) is None
+    back = read_ceiling_file(tmp_path / "ceiling", {"dataset": "none"})
 
+    assert back.to_markdown() == table.to_markdown()
     assert repr(back.rows) == repr(table.rows)  # as text, because NaN does not equal itself
     assert back.header == table.header
     np.testing.assert_array_equal(back.stars.mean, table.stars.mean)
@@ -123,11 +126,13 @@ def test_the_demonstration_runs_and_runs_again_from_what_it_kept(bank_file, tmp_
 
     first = CliRunner().invoke(main, list(map(str, line)))
     weights = tmp_path / "demo" / "models" / "compressed" / "model.safetensors"
-    written = weights.stat().st_mtime_ns
+    report, written = tmp_path / "demo" / "report.md", weights.stat().st_mtime_ns
+    told = report.read_text()
     second = CliRunner().invoke(main, list(map(str, line)))
 
     assert first.exit_code == second.exit_code == 0, first.stderr
     assert first.stdout == second.stdout
+    assert report.read_text() == told
     assert all(model in first.stdout for model in MODELS)
     assert "ABOVE" not in first.stdout
     assert weights.stat().st_mtime_ns == written
