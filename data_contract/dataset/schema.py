@@ -316,7 +316,7 @@ class DatasetHeader:
         """Terms of the noise that spectra are observed with."""
         return NoiseModel.from_recorded(self.noise_model)
 
-    @property
+    @cached_property
     def columns(self) -> dict[str, Column]:
         """Arrays of every split: draw key, the star's, conditions, S/N, spectra."""
         if self.store == "observed":

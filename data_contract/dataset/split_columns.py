@@ -1,6 +1,7 @@
 """The arrays of a split on disk: created, written one shard at a time, read."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from starsmith.data_contract.dataset.schema import Column, DatasetHeader
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.atomic import staged_file
 from starsmith.data_contract.files.digests import FileRecord
+from starsmith.data_contract.files.page_cache import give_back
 from starsmith.data_contract.files.shard_file import encode, read_array
 from starsmith.data_contract.files.zarr_check import (
     CODECS,
@@ -45,6 +47,7 @@ __all__ = [
 INFINITE = 0x7F800000  # bits of a float32
 Width = tuple[int, ...]
 
+KEPT_FILES = 32  # of a column, written last: more would only push other files out of the memory
 BLOCK_ROWS = 2**20  # of numbers read at a time: data sets may be larger than the memory
 
 
@@ -102,13 +105,21 @@ def open_column(path: Path, split: str, name: str) -> ArrayLayout:
     DataError
         If it is missing or its metadata is damaged.
     """
+    folder = path / split / name
     try:
-        return array_layout(path / split / name, codecs=tuple(CODECS))
+        about = os.lstat(folder / DESCRIPTION)
+        return _layout(folder, (about.st_mtime_ns, about.st_ino, about.st_size))
     except (OSError, DataError) as problem:
         raise DataError(
             f"{path}: array {split}/{name} cannot be opened ({problem}); "
             f"`specdata verify {path}` says what is damaged"
         ) from None
+
+
+@lru_cache(maxsize=256)
+def _layout(folder: Path, version: tuple[int, ...]) -> ArrayLayout:
+    """Layout of an array, looked at once per ``version`` of its description."""
+    return array_layout(folder, codecs=tuple(CODECS))
 
 
 def check_column(path: Path, split: str, column: Column, header: DatasetHeader) -> None:
@@ -185,19 +196,18 @@ def write_rows(
     DataError
         If the array is missing or not laid out as starsmith lays it out.
     """
-    folder = path / split / column.name
-    about = (folder / DESCRIPTION).stat()
-    layout = _layout(folder, (about.st_mtime_ns, about.st_ino, about.st_size))
-    content = encode(layout, np.asarray(values, dtype=column.dtype), column.fill_value)
-    with staged_file(path / chunk_file(split, column, rows.start // layout.files[0])) as partial:
-        partial.write_bytes(content)
-    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-
-
-@lru_cache(maxsize=64)
-def _layout(folder: Path, version: tuple[int, ...]) -> ArrayLayout:
-    """Layout of an array to write to, looked at once per ``version`` of its description."""
-    return array_layout(folder, codecs=tuple(CODECS))
+    layout = open_column(path, split, column.name)
+    number = rows.start // layout.files[0]
+    parts = encode(layout, np.asarray(values, dtype=column.dtype), column.fill_value)
+    digest = hashlib.sha256()
+    file, long_ago = (path / chunk_file(split, column, n) for n in (number, number - KEPT_FILES))
+    with staged_file(file) as partial, partial.open("wb") as stream:
+        for part in parts:
+            stream.write(part)
+            digest.update(part)
+    give_back(file)  # it begins to be written to the disk
+    give_back(long_ago)
+    return {"bytes": sum(map(len, parts)), "sha256": digest.hexdigest()}
 
 
 def rounded(spectra: np.ndarray, keep_bits: int) -> np.ndarray:

@@ -113,10 +113,9 @@ def _read_file(layout: ArrayLayout, place: Place, out: np.ndarray, start: int, w
             raise
         _part(out, corner, layout.files, start)[0][...] = layout.fill_value
         return
+    rows = range(start, start + len(out) if layout.shape else 1)
     with file.open("rb") as stream:
-        for at, offset, length in _chunks(layout, stream, n_bytes, corner):
-            if layout.shape and not start - layout.chunks[0] < at[0] < start + len(out):
-                continue
+        for at, offset, length in _chunks(layout, stream, n_bytes, corner, rows):
             target, inside = _part(out, at, layout.chunks, start)
             if not target.size:
                 continue
@@ -146,18 +145,24 @@ def _part(
 
 
 def _chunks(
-    layout: ArrayLayout, stream: BinaryIO, n_bytes: int, corner: Place
+    layout: ArrayLayout, stream: BinaryIO, n_bytes: int, corner: Place, rows: range
 ) -> Iterator[tuple[Place, int, int]]:
-    """First element, offset and length of every chunk of a file."""
+    """First element, offset and length of every chunk of a file that holds some of the rows."""
     if not layout.sharded:
         yield corner, 0, n_bytes
         return
     counts = [n // step for n, step in zip(layout.files, layout.chunks, strict=True)]
     tail = ENTRY_BYTES * prod(counts) + CRC_BYTES
-    index = np.frombuffer(_checked(stream, n_bytes, n_bytes - tail, tail), "<u8").reshape(-1, 2)
-    for place, (offset, length) in zip(np.ndindex(*counts), index.tolist(), strict=True):
+    index = np.frombuffer(_checked(stream, n_bytes, n_bytes - tail, tail), "<u8")
+    index = index.reshape(*counts, 2)
+    places = [range(n) for n in counts]
+    if places:
+        step = layout.chunks[0]
+        first, stop = (rows.start - corner[0]) // step, -((corner[0] - rows.stop) // step)
+        places[0] = places[0][max(first, 0) : max(stop, 0)]
+    for place in product(*places):
         steps = zip(corner, place, layout.chunks, strict=True)
-        yield tuple(at + k * step for at, k, step in steps), offset, length
+        yield tuple(at + k * step for at, k, step in steps), *index[place].tolist()
 
 
 def _checked(stream: BinaryIO, n_bytes: int, offset: int, length: int) -> bytes:
@@ -172,8 +177,8 @@ def _checked(stream: BinaryIO, n_bytes: int, offset: int, length: int) -> bytes:
     return content
 
 
-def encode(layout: ArrayLayout, values: np.ndarray, fill_value: float) -> bytes:
-    """One file of an array, to the byte as zarr writes it.
+def encode(layout: ArrayLayout, values: np.ndarray, fill_value: float) -> list[bytes]:
+    """One file of an array, to the byte as zarr writes it, in parts that follow each other.
 
     Parameters
     ----------
@@ -185,7 +190,7 @@ def encode(layout: ArrayLayout, values: np.ndarray, fill_value: float) -> bytes:
     step = layout.chunks[0]
     parts = (values[k : k + step] for k in range(0, len(values), step))
     chunks = [encode_chunk(layout, part, fill_value) for part in parts]
-    return joined(chunks, layout.files[0] // step) if layout.sharded else chunks[0]
+    return joined(chunks, layout.files[0] // step) if layout.sharded else chunks
 
 
 def encode_chunk(layout: ArrayLayout, values: np.ndarray, fill_value: float) -> bytes:
@@ -217,13 +222,13 @@ def decode_chunk(layout: ArrayLayout, chunk: bytes) -> np.ndarray:
     return np.frombuffer(decompress(packed), dtype=layout.dtype).reshape(layout.chunks)
 
 
-def joined(chunks: list[bytes], n_chunk: int) -> bytes:
+def joined(chunks: list[bytes], n_chunk: int) -> list[bytes]:
     """A shard of ``n_chunk`` places, of which the first hold ``chunks``: chunks, then the index."""
     lengths = [len(chunk) for chunk in chunks]
     index = np.full((n_chunk, 2), NEVER_WRITTEN, dtype="<u8")
     index[: len(chunks), 0] = np.cumsum([0, *lengths[:-1]])
     index[: len(chunks), 1] = lengths
-    return b"".join([*chunks, _sealed(index.tobytes())])
+    return [*chunks, _sealed(index.tobytes())]
 
 
 def joined_size(lengths: list[int]) -> int:
