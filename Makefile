@@ -19,8 +19,9 @@ STAMP := $(VENV)/.installed
 WORKSHOP := $(VENV)/.workshop
 FILES := api data_contract simulator fisher learners cli
 LINKS := $(VENV)/.links-$(shell find $(FILES) -type f ! -name '*.pyc' ! -name '*.nb?' | LC_ALL=C sort | cksum | cut -d' ' -f1)
+# Packages hold ten times the modules that anything here imports: those compile as they are imported first.
 PIP_FLAGS := --quiet --disable-pip-version-check --no-compile -c constraints.txt
-COMPILE := $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true # on all cores, where pip takes one; a package may hold templates
+unexport PYTHONDONTWRITEBYTECODE
 EDITABLE := --config-settings editable_mode=strict --editable
 
 # numba's cache outlives the tree of links; it would not see that a kernel which another one calls has changed
@@ -80,14 +81,12 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install $(PIP_FLAGS) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
 	$(BIN)/python -m pip install $(PIP_FLAGS) 'setuptools>=77'
 	$(BIN)/python -m pip install $(PIP_FLAGS) $(EDITABLE) '.[learn]'
-	$(COMPILE)
 	@echo "$$PWD" > $@
 	@touch $(LINKS)
 
 # What the demo does without: other formats, clusters, tests.
 $(WORKSHOP): $(STAMP) | $(LINKS)
 	$(BIN)/python -m pip install $(PIP_FLAGS) $(EDITABLE) '.[learn,hdf5,onnx,cluster,view,exchange,hub,dev]'
-	$(COMPILE)
 	@touch $@
 
 # Code is installed as a tree of links, which static tools can follow; a new file needs a new tree.
