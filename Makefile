@@ -18,6 +18,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKSHOP := $(VENV)/.workshop
 FILES := api data_contract simulator fisher learners cli
+LEARN := $(VENV)/.learn
 LINKS := $(VENV)/.links-$(shell find $(FILES) -type f ! -name '*.pyc' ! -name '*.nb?' | LC_ALL=C sort | cksum | cut -d' ' -f1)
 # Packages hold ten times the modules that anything here imports: those compile as they are imported first.
 PIP_FLAGS := --quiet --disable-pip-version-check --no-compile -c constraints.txt
@@ -28,13 +29,18 @@ EDITABLE := --config-settings editable_mode=strict --editable
 KERNELS := $(shell grep -rl --include='*.py' njit $(FILES) | LC_ALL=C sort | xargs cat | cksum | cut -d' ' -f1)
 export NUMBA_CACHE_DIR ?= $(CURDIR)/$(VENV)/numba/$(KERNELS)
 
-.PHONY: demo models test lint bench docs release clean
+.PHONY: demo grid models test lint bench docs release clean
 .DELETE_ON_ERROR:
 
+# The grid is built while torch, which it does without, is fetched.
 demo: $(LINKS)
+	@$(MAKE) --jobs 2 --no-print-directory grid $(LEARN)
 	$(BIN)/python -m starsmith.cli.demo --out demo
 
-models: $(LINKS)
+grid: $(LINKS)
+	@$(BIN)/python -m starsmith.cli.specsim grid build
+
+models: $(LINKS) $(LEARN)
 	$(BIN)/python -m starsmith.cli.specsim generate -n 24000 --out models/data.zarr
 	$(BIN)/python -m starsmith.cli.speclearn train models/data.zarr --model compressed \
 		--target logg --target teff --target m_h --out models/compressed
@@ -46,17 +52,17 @@ models: $(LINKS)
 test: lint
 	$(BIN)/pytest
 
-lint: $(LINKS) $(WORKSHOP)
+lint: $(LINKS) $(LEARN) $(WORKSHOP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 	$(BIN)/mypy
 
-bench: $(LINKS)
+bench: $(LINKS) $(LEARN)
 	$(BIN)/python -m benchmarks.generate
 
-docs: $(LINKS)
+docs: $(LINKS) $(LEARN)
 	$(BIN)/python -m pip install $(PIP_FLAGS) $(EDITABLE) '.[docs]'
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/build/html
 	@echo "docs/build/html/index.html"
@@ -78,14 +84,19 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) with $$($(PYTHON) -V) (a minute or two) ..."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@rm -rf build *.egg-info
-	$(BIN)/python -m pip install $(PIP_FLAGS) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
 	$(BIN)/python -m pip install $(PIP_FLAGS) 'setuptools>=77'
-	$(BIN)/python -m pip install $(PIP_FLAGS) $(EDITABLE) '.[learn]'
+	$(BIN)/python -m pip install $(PIP_FLAGS) $(EDITABLE) .
 	@echo "$$PWD" > $@
 	@touch $(LINKS)
 
+# Packages alone: starsmith itself may be at work.
+$(LEARN): $(STAMP) | $(LINKS)
+	$(if $(TORCH_INDEX),$(BIN)/python -m pip install $(PIP_FLAGS) --index-url $(TORCH_INDEX) torch)
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["learn"], sep="\n")' > $@
+	$(BIN)/python -m pip install $(PIP_FLAGS) -r $@
+
 # What the demo does without: other formats, clusters, tests.
-$(WORKSHOP): $(STAMP) | $(LINKS)
+$(WORKSHOP): $(STAMP) $(LEARN) | $(LINKS)
 	$(BIN)/python -m pip install $(PIP_FLAGS) $(EDITABLE) '.[learn,hdf5,onnx,cluster,view,exchange,hub,dev]'
 	@touch $@
 

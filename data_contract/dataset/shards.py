@@ -37,6 +37,7 @@ from starsmith.data_contract.dataset.schema import (
 )
 from starsmith.data_contract.dataset.split_columns import (
     chunk_file,
+    copy_column,
     create_column,
     is_finite,
     write_rows,
@@ -132,12 +133,16 @@ def create_skeleton(path: Path, header: DatasetHeader) -> None:
     write_array(group, "wave", header.wave, ("wavelength",), attributes=about_wave)
     if header.noise is not None:
         write_noise(group, header.noise)
+    first = next(iter(header.counts))
     for split, n_rows in header.counts.items():
         columns = group.create_group(split)
         if described:
             write_array(columns, "wave", header.wave, ("wavelength",), attributes=about_wave)
-        for column in header.columns.values():
-            create_column(columns, column, n_rows, header)
+        for name, column in header.columns.items():
+            if split == first:
+                create_column(columns, column, n_rows, header)
+            else:
+                copy_column(path / first / name, path / split / name, n_rows)
     write_json(path / RUN_FILE, header.run())
 
 

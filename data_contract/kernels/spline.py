@@ -38,12 +38,14 @@ def basis_rows(knots, degree, values, slope, first, weights):
     lower = np.empty(degree + 1)
     for i in range(values.size):
         x = values[i]
-        # knot interval; ends extrapolate their last polynomial
-        span = min(max(np.searchsorted(knots, x, side="right") - 1, degree), n_basis - 1)
+        span = degree  # knot interval; ends extrapolate their last polynomial
+        while span < n_basis - 1 and knots[span + 1] <= x:
+            span += 1
         first[i] = span - degree
         basis[0] = 1.0  # de Boor's triangle, degree by degree
         for p in range(1, degree + 1):
-            lower[:p] = basis[:p]
+            for r in range(p):
+                lower[r] = basis[r]
             basis[p] = 0.0
             for r in range(p - 1, -1, -1):
                 left = knots[span + 1 + r - p]
@@ -52,12 +54,12 @@ def basis_rows(knots, degree, values, slope, first, weights):
                 share = lower[r] / (right - left)
                 basis[r + 1] = (x - left) * share + (basis[r + 1] if r + 1 < p else 0.0)
                 basis[r] = (right - x) * share
+        for r in range(degree + 1):
+            weights[i, r] = 0.0 if slope else basis[r]
         if not slope:
-            weights[i] = basis
             continue
         # B'_{j,p} = p (B_{j,p-1} / (t_{j+p} - t_j) - B_{j+1,p-1} / (t_{j+p+1} - t_{j+1}))
-        weights[i] = 0.0  # sums of the degree below, with either sign
-        for r in range(degree):
+        for r in range(degree):  # sums of the degree below, with either sign
             share = degree * lower[r] / (knots[span + 1 + r] - knots[span + 1 + r - degree])
             weights[i, r] -= share
             weights[i, r + 1] += share

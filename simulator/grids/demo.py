@@ -230,11 +230,12 @@ def _compute_in_parallel(
 ) -> Iterator[_Block]:
     context = get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
-        futures = {pool.submit(_compute_block, block, sampling): block for block in missing}
         try:
-            for future in as_completed(futures):
-                future.result()
-                yield futures[future]
+            for some in (missing[:1], missing[1:]):  # kernels compile in one process, for all
+                futures = {pool.submit(_compute_block, block, sampling): block for block in some}
+                for future in as_completed(futures):
+                    future.result()
+                    yield futures[future]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +17,7 @@ from starsmith.data_contract.dataset.shards import (
     plan_shards,
     write_shard,
 )
-from starsmith.data_contract.dataset.split_columns import write_rows
+from starsmith.data_contract.dataset.split_columns import create_column, write_rows
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.quantities import SPLITS
 from tests.data_contract.example import (
@@ -54,6 +55,20 @@ def test_two_runs_give_the_same_bytes(noise, tmp_path, store):
     second = finish_dataset(tmp_path / "b.zarr")
     assert file_bytes(tmp_path / "a.zarr") == file_bytes(tmp_path / "b.zarr")
     assert first.digest == second.digest
+
+
+@pytest.mark.parametrize("store", ["noiseless", "frozen", "keys"])
+def test_arrays_of_every_split_are_described_as_zarr_describes_them(noise, tmp_path, store):
+    """Those of later splits are copied, not created: byte for byte the same."""
+    header = make_header(noise, store=store)
+    create_dataset(tmp_path / "a.zarr", header)
+    twin = zarr.open_group(tmp_path / "twin.zarr", mode="w")
+    for split, n_rows in header.counts.items():
+        group = twin.create_group(split)
+        for name, column in header.columns.items():
+            create_column(group, column, n_rows, header)
+            own, zarrs = (tmp_path / store / split / name for store in ("a.zarr", "twin.zarr"))
+            assert (own / "zarr.json").read_bytes() == (zarrs / "zarr.json").read_bytes()
 
 
 def test_an_interrupted_run_resumes_to_the_same_bits(noise, copy):
