@@ -319,10 +319,9 @@ def fingerprint_blocks(path: Path, split: str, header: DatasetHeader) -> Iterato
             names = read_rows(open_column(path, split, "source_id"), rows)
             yield names.view(np.uint64)
             continue
-        draws = read_draws(path, split, header, rows)
-        sky = np.column_stack(list(draws.columns.values()))
-        weights = np.random.default_rng(0).integers(0, 2**63, sky.shape[1], dtype=np.uint64)
-        yield np.ascontiguousarray(sky).view(np.uint64) @ (2 * weights + np.uint64(1))
+        columns = [*read_draws(path, split, header, rows).columns.values()]
+        weights = np.random.default_rng(0).integers(0, 2**63, len(columns), dtype=np.uint64)
+        yield sum(x.view(np.uint64) * (2 * w + 1) for x, w in zip(columns, weights, strict=True))
 
 
 def _duplicate_problems(path: Path, header: DatasetHeader, splits: list[str]) -> Iterator[str]:
@@ -334,9 +333,11 @@ def _duplicate_problems(path: Path, header: DatasetHeader, splits: list[str]) ->
     shared = {split: np.zeros(prints.size, dtype=bool) for split, prints in rest.items()}
     seen: set[int] = set()
     for block in fingerprint_blocks(path, largest, header):
-        seen.update((int(block.min()), int(block.max())))
+        block.sort()
+        seen.update((int(block[0]), int(block[-1])))
         for split, prints in rest.items():
-            shared[split] |= np.isin(prints, block)
+            nearest = np.minimum(np.searchsorted(block, prints), block.size - 1)
+            shared[split] |= block[nearest] == prints
     alike = [prints.size > 1 and (prints == prints[0]).all() for prints in rest.values()]
     if any(alike) or (len(seen) == 1 and header.counts[largest] > 1):
         return  # every draw alike on purpose: nothing varies

@@ -72,7 +72,7 @@ def write_piece(
         chunks[name] = encode_chunk(layout, values, column.fill_value)
     if new:
         with staged_file(path / shard.piece) as partial:
-            partial.write_bytes(b"".join(joined([*chunks.values()], len(chunks))))
+            partial.write_bytes(joined([*chunks.values()], len(chunks)))
     return {name: _record(chunk) for name, chunk in chunks.items()}
 
 
@@ -175,8 +175,7 @@ def gather_columns(path: Path, header: DatasetHeader) -> None:
         for name, file in shards[0].files(header).items():
             if name in header.gathered:
                 with staged_file(path / file) as partial:
-                    own = [chunks[name] for chunks in found]
-                    partial.write_bytes(b"".join(joined(own, n_chunk)))
+                    partial.write_bytes(joined([chunks[name] for chunks in found], n_chunk))
         for shard in shards:
             (path / shard.piece).unlink(missing_ok=True)
 

@@ -209,15 +209,14 @@ def write_rows(
     layout = open_column(path, split, column.name)
     number = rows.start // layout.files[0]
     parts = encode(layout, np.asarray(values, dtype=column.dtype), column.fill_value)
-    digest = hashlib.sha256()
+    digest, n_bytes = hashlib.sha256(), 0
     file, long_ago = (path / chunk_file(split, column, n) for n in (number, number - KEPT_FILES))
     with staged_file(file) as partial, partial.open("wb") as stream:
         for part in parts:
-            stream.write(part)
             digest.update(part)
-    give_back(file)  # it begins to be written to the disk
-    give_back(long_ago)
-    return {"bytes": sum(map(len, parts)), "sha256": digest.hexdigest()}
+            n_bytes += stream.write(part)
+    give_back(file, long_ago)
+    return {"bytes": n_bytes, "sha256": digest.hexdigest()}
 
 
 def rounded(spectra: np.ndarray, keep_bits: int) -> np.ndarray:

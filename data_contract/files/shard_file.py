@@ -177,7 +177,7 @@ def _checked(stream: BinaryIO, n_bytes: int, offset: int, length: int) -> bytes:
     return content
 
 
-def encode(layout: ArrayLayout, values: np.ndarray, fill_value: float) -> list[bytes]:
+def encode(layout: ArrayLayout, values: np.ndarray, fill_value: float) -> Iterator[bytes]:
     """One file of an array, to the byte as zarr writes it, in parts that follow each other.
 
     Parameters
@@ -187,10 +187,13 @@ def encode(layout: ArrayLayout, values: np.ndarray, fill_value: float) -> list[b
         The first rows of the file; the rest of the last chunk is filled up.
     fill_value : float
     """
-    step = layout.chunks[0]
-    parts = (values[k : k + step] for k in range(0, len(values), step))
-    chunks = [encode_chunk(layout, part, fill_value) for part in parts]
-    return joined(chunks, layout.files[0] // step) if layout.sharded else chunks
+    step, lengths = layout.chunks[0], []
+    for k in range(0, len(values), step):
+        chunk = encode_chunk(layout, values[k : k + step], fill_value)
+        lengths.append(len(chunk))
+        yield chunk
+    if layout.sharded:
+        yield _index(lengths, layout.files[0] // step)
 
 
 def encode_chunk(layout: ArrayLayout, values: np.ndarray, fill_value: float) -> bytes:
@@ -222,13 +225,17 @@ def decode_chunk(layout: ArrayLayout, chunk: bytes) -> np.ndarray:
     return np.frombuffer(decompress(packed), dtype=layout.dtype).reshape(layout.chunks)
 
 
-def joined(chunks: list[bytes], n_chunk: int) -> list[bytes]:
+def joined(chunks: list[bytes], n_chunk: int) -> bytes:
     """A shard of ``n_chunk`` places, of which the first hold ``chunks``: chunks, then the index."""
-    lengths = [len(chunk) for chunk in chunks]
+    return b"".join([*chunks, _index([len(chunk) for chunk in chunks], n_chunk)])
+
+
+def _index(lengths: list[int], n_chunk: int) -> bytes:
+    """What a shard ends with: where chunks of some lengths begin, and its CRC."""
     index = np.full((n_chunk, 2), NEVER_WRITTEN, dtype="<u8")
-    index[: len(chunks), 0] = np.cumsum([0, *lengths[:-1]])
-    index[: len(chunks), 1] = lengths
-    return [*chunks, _sealed(index.tobytes())]
+    index[: len(lengths), 0] = np.cumsum([0, *lengths[:-1]])
+    index[: len(lengths), 1] = lengths
+    return _sealed(index.tobytes())
 
 
 def joined_size(lengths: list[int]) -> int:

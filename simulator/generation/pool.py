@@ -5,12 +5,14 @@ import os
 import pickle
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.context import BaseContext
 from multiprocessing.util import Finalize
 from pathlib import Path
 
@@ -22,11 +24,38 @@ from starsmith.data_contract.files.interrupts import uninterrupted
 from starsmith.simulator.generation.job import Job
 from starsmith.simulator.generation.kept_memory import keep_memory
 
-__all__ = ["MappedJob", "run_in_pool"]
+__all__ = ["MappedJob", "prepare_workers", "run_in_pool"]
 
 ALIGNMENT = 64  # bytes, of every mapped array
 
+IMPORTED_ONCE = (__name__, "numba.np.arraymath")
+"""What workers import, and what numba does when it loads the first kernel: 1.5 s."""
+
 _pool_job: list[Job] = []
+
+
+def _context() -> BaseContext:
+    """How workers are started: forked of a process that has imported but never run anything.
+
+    Where that is not the system's custom, each is started anew.
+    """
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([*IMPORTED_ONCE])
+    return context
+
+
+def prepare_workers() -> None:
+    """Have modules imported for the workers of a pool, while this process goes on.
+
+    Workers have the environment variables and limits that this process has now.
+    """
+    if _context().get_start_method() == "forkserver":
+        from multiprocessing import forkserver  # of POSIX alone
+
+        with _interrupts_held():
+            forkserver.ensure_running()
 
 
 def _die_with_parent(arrays: Path) -> None:
@@ -106,6 +135,9 @@ def _interrupts_held() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
+    from multiprocessing import resource_tracker  # of POSIX alone
+
+    resource_tracker.ensure_running()  # its start would let interrupts through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         with uninterrupted():  # other threads take the signal that this one blocks
@@ -119,7 +151,7 @@ def run_in_pool(job: Job, todo: Sequence[Shard], workers: int) -> Iterator[int]:
     with tempfile.TemporaryDirectory(prefix="starsmith-") as folder:
         pool = ProcessPoolExecutor(
             workers,
-            mp_context=multiprocessing.get_context("spawn"),
+            mp_context=_context(),
             initializer=_start_worker,
             initargs=(MappedJob.of(job, Path(folder) / "arrays"),),
         )
