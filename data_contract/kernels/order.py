@@ -8,7 +8,7 @@ asked for. Floats are compared as the integers of their bits: exact, ties and in
 import numpy as np
 from numba import njit, prange
 
-__all__ = ["median_and_p95", "median_and_p95_of_row", "median_of", "p95_of"]
+__all__ = ["extremes", "median_and_p95", "median_and_p95_of_row", "median_of", "p95_of"]
 
 LEAST, LARGEST = np.int32(-(2**31)), np.int32(2**31 - 1)
 BELOW_SIGN = np.int32(0x7FFFFFFF)
@@ -34,7 +34,7 @@ def _count_up_to(keys, threshold):
 
 
 @njit(cache=True)
-def _extremes(keys, threshold):
+def _beside(keys, threshold):
     """Largest key up to a threshold and least one above it."""
     largest, least = LEAST, LARGEST
     for j in range(keys.size):
@@ -45,9 +45,15 @@ def _extremes(keys, threshold):
 
 
 @njit(cache=True)
+def extremes(keys):
+    """Least and largest key, int32."""
+    return _beside(keys, LEAST)[1], _beside(keys, LARGEST)[0]
+
+
+@njit(cache=True)
 def _pair(keys, rank):
     """Keys of a rank, counted from 0, and of the next; the last has itself beside it."""
-    largest, least = _extremes(keys, LARGEST)[0], _extremes(keys, LEAST)[1]
+    least, largest = extremes(keys)
     if rank + 1 >= keys.size:
         return largest, largest
     low, high = np.int64(least) - 1, np.int64(largest)
@@ -57,7 +63,7 @@ def _pair(keys, rank):
         middle = low + min(max(np.int64((high - low) * share), 1), high - low - 1)
         n = _count_up_to(keys, np.int32(middle))
         if n == rank + 1:
-            return _extremes(keys, np.int32(middle))
+            return _beside(keys, np.int32(middle))
         if n < rank + 1:
             low, n_low = middle, n
         else:

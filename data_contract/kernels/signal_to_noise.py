@@ -25,6 +25,7 @@ from starsmith.data_contract.kernels.noise import (
     sky_row,
 )
 from starsmith.data_contract.kernels.order import (
+    extremes,
     median_and_p95_of_row,
     median_of,
     p95_of,
@@ -130,7 +131,10 @@ def _ratios(places, flux, sky, light, quiet, i, constant):
 @njit(cache=True)
 def _ranked(values):
     """The values in ascending order: few enough to count those below each."""
-    ranked = np.full(values.size, values.min())
+    ranked, least = np.empty_like(values), values[0]
+    for k in range(values.size):
+        least = min(least, values[k])
+    ranked[:] = least
     for k in range(values.size):
         value, n_below = values[k], np.int32(0)
         for j in range(values.size):
@@ -253,7 +257,8 @@ def _short_way(out, flux, sky, light, single, quiet, i, constant):
     factor, floor = np.float32(quiet.scalars[i, 0]), np.float32(quiet.scalars[i, 1])
     scalars = factor, floor, np.float32(constant)
     _squares(keys, coarse, flux, sky.astype(np.float32), own, scalars)
-    if keys.min() < LEAST or keys.max() > LARGEST or not _is_gentle(light.smooth[i]):
+    faintest, brightest = extremes(keys)
+    if faintest < LEAST or brightest > LARGEST or not _is_gentle(light.smooth[i]):
         return False
     ranks = np.array([last // 2, 95 * last // 100])
     windows = np.empty((2, 4), np.int64)

@@ -183,6 +183,7 @@ def test_a_label_a_model_was_not_trained_for_cannot_be_scored(online, dataset):
     assert "'logg' was not predicted" in done.stderr
 
 
+@pytest.mark.slow
 def test_export_writes_a_file_others_can_run(online, dataset, tmp_path):
     """The runtime alone, fed a spectrum of the test split, gives the command's prediction."""
     onnxruntime = pytest.importorskip("onnxruntime")

@@ -106,6 +106,7 @@ def test_killed_again_and_again_the_bits_are_those_of_an_undisturbed_run(
     assert left == {"run.py", "bank.zarr", "data.zarr"}
 
 
+@pytest.mark.slow
 def test_workers_of_a_killed_run_remove_the_arrays_they_mapped(toy_bank, tmp_path, monkeypatch):
     """They are as large as a bank, and in the folder for temporary files."""
     scratch, script, bank_file = (tmp_path / name for name in ("scratch", "run.py", "bank.zarr"))
