@@ -71,9 +71,7 @@ def emergent_flux(tau, smooth, hydrogen, lines, bands, n_wave):
         add_bands(opacity, bands, start)
         add_lines(opacity, lines, widest, start)
         if smooth.excess.shape[1] > 1:
-            excess = np.empty((tau.size, stop - start))
-            fill_smooth(excess, smooth.excess, smooth.stride, start)
-            source += excess / opacity  # (κ_c S_c + κ_l B) / (κ_c + κ_l)
+            add_excess(source, opacity, smooth, start)
         flux_from_opacity(flux[start:stop], tau, opacity, source)
     return flux
 
@@ -97,6 +95,16 @@ def fill_smooth(values, coarse, stride, start):
                 part[i] = origin + slope * i
             j = stop
             cell += 1
+
+
+@njit(cache=True, error_model="numpy")
+def add_excess(source, opacity, smooth, start):
+    """Add to ``source`` what other sources have over it: (κ_c S_c + κ_l B) / (κ_c + κ_l)."""
+    excess = np.empty(source.shape)
+    fill_smooth(excess, smooth.excess, smooth.stride, start)
+    for k in range(source.shape[0]):
+        for j in range(source.shape[1]):
+            source[k, j] += excess[k, j] / opacity[k, j]
 
 
 @njit(cache=True)
@@ -159,9 +167,10 @@ def mix_speeds(values, bands, system, row, start):
 @njit(cache=True)
 def widest_reach(lines):
     """Largest reach of each line over depth, float64 (n_line,)."""
-    widest = np.empty(lines.position.size)
+    widest = np.full(lines.position.size, -1.0)  # negligible
     for i in range(widest.size):
-        widest[i] = lines.reach[i].max()
+        for reach in lines.reach[i]:
+            widest[i] = max(widest[i], reach)
     return widest
 
 
