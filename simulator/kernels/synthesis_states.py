@@ -54,6 +54,15 @@ def _inverse_step(state, diagonal, off_diagonal, value):
 
 
 @njit(cache=True)
+def _range(values):
+    """Least and largest of some numbers; numpy's own compile for a second."""
+    least = largest = values[0]
+    for value in values:
+        least, largest = min(least, value), max(largest, value)
+    return least, largest
+
+
+@njit(cache=True)
 def lowest_states(diagonal, off_diagonal, n_state):
     """Eigenvectors of the lowest, well separated eigenvalues, by bisection and inverse iteration.
 
@@ -68,10 +77,12 @@ def lowest_states(diagonal, off_diagonal, n_state):
     states : float64 array, shape (n_state, n)
         Of unit length, lowest eigenvalue first, of either sign.
     """
-    reach = 2.0 * np.abs(off_diagonal).max()  # Gershgorin: all eigenvalues lie within
+    least, largest = _range(off_diagonal)
+    reach = 2.0 * max(-least, largest)  # Gershgorin: all eigenvalues lie within
+    least, largest = _range(diagonal)
     states = np.ones((n_state, diagonal.size))
     for k in range(n_state):
-        low, high = diagonal.min() - reach, diagonal.max() + reach
+        low, high = least - reach, largest + reach
         for _ in range(N_BISECTION):
             middle = 0.5 * (low + high)
             if middle <= low or middle >= high:  # neighbouring doubles: nothing left to halve
