@@ -36,12 +36,16 @@ def fill_gram(gram, flux, nodes, neighbours, weights, scale, floor, slope):
         columns = np.empty((n_column, TILE), dtype=np.float32)
         precision = np.empty(TILE, dtype=np.float32)
         whitened = np.empty(TILE, dtype=np.float32)
-        gram[:, i] = 0.0
+        for m in range(n_mag):  # loops: within a parallel one, slices compile for seconds
+            for a in range(n_column):
+                for b in range(n_column):
+                    gram[m, i, a, b] = 0.0
         for start in range(0, n_wave, TILE):
             n = min(TILE, n_wave - start)
             for c in range(n_column):
                 column = columns[c]
-                column[:] = np.float32(0.0)
+                for j in range(n):
+                    column[j] = np.float32(0.0)
                 for k in range(neighbours.shape[2]):
                     weight = weights[i, c, k]
                     if weight == np.float32(0.0):
