@@ -296,10 +296,12 @@ def _check_file(layout: ArrayLayout, place: tuple[int, ...]) -> int:
 
 def _regular(folder: Path, file: Path) -> os.stat_result:
     """Status of a regular file that no link leads to; ValueError for anything else."""
-    for parent in reversed(file.relative_to(folder).parents):
-        if (folder / parent).is_symlink():
-            raise ValueError(f"{parent} is a link")
-    status = os.lstat(file)
+    here = os.fspath(folder)
+    for part in file.parts[len(folder.parts) :]:
+        if os.path.islink(here):
+            raise ValueError(f"{os.path.relpath(here, folder)} is a link")
+        here = os.path.join(here, part)
+    status = os.lstat(here)
     if not stat.S_ISREG(status.st_mode):
         raise ValueError("no regular file")
     return status
