@@ -15,7 +15,6 @@ from starsmith.data_contract.dataset.schema import Column, DatasetHeader
 from starsmith.data_contract.errors import DataError
 from starsmith.data_contract.files.atomic import staged_file
 from starsmith.data_contract.files.digests import FileRecord
-from starsmith.data_contract.files.page_cache import give_back
 from starsmith.data_contract.files.shard_file import encode, read_array
 from starsmith.data_contract.files.zarr_check import (
     CODECS,
@@ -49,7 +48,6 @@ __all__ = [
 INFINITE = 0x7F800000  # bits of a float32
 Width = tuple[int, ...]
 
-KEPT_FILES = 32  # of a column, written last: more would only push other files out of the memory
 BLOCK_ROWS = 2**20  # of numbers read at a time: data sets may be larger than the memory
 
 
@@ -207,15 +205,13 @@ def write_rows(
         If the array is missing or not laid out as starsmith lays it out.
     """
     layout = open_column(path, split, column.name)
-    number = rows.start // layout.files[0]
     parts = encode(layout, np.asarray(values, dtype=column.dtype), column.fill_value)
     digest, n_bytes = hashlib.sha256(), 0
-    file, long_ago = (path / chunk_file(split, column, n) for n in (number, number - KEPT_FILES))
+    file = path / chunk_file(split, column, rows.start // layout.files[0])
     with staged_file(file) as partial, partial.open("wb") as stream:
         for part in parts:
             digest.update(part)
             n_bytes += stream.write(part)
-    give_back(file, long_ago)
     return {"bytes": n_bytes, "sha256": digest.hexdigest()}
 
 
