@@ -23,6 +23,10 @@ LINKS := $(VENV)/.links-$(shell find $(FILES) -type f ! -name '*.pyc' ! -name '*
 # Packages hold ten times the modules that anything here imports: those compile as they are imported first.
 PIP_FLAGS := --quiet --disable-pip-version-check --no-compile -c constraints.txt
 unexport PYTHONDONTWRITEBYTECODE
+# What pyproject.toml asks for by name; starsmith itself, installed below, may be at work meanwhile.
+ASKED := import sys, tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+	asked = project["optional-dependencies"] | {"base": project["dependencies"]}; \
+	print(*(one for name in sys.argv[1:] for one in asked[name]), sep="\n")
 EDITABLE := --config-settings editable_mode=strict --editable
 
 # numba's cache outlives the tree of links; it would not see that a kernel which another one calls has changed
@@ -52,7 +56,7 @@ models: $(LINKS) $(LEARN)
 test: lint
 	$(BIN)/pytest
 
-lint: $(LINKS) $(LEARN) $(WORKSHOP)
+lint: $(LINKS) $(WORKSHOP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
@@ -83,22 +87,19 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c '$(USABLE)' || { echo "starsmith needs Python 3.11, 3.12 or 3.13; $(PYTHON) is $$($(PYTHON) -V 2>&1). Name another: make PYTHON=/path/to/python3.12" >&2; exit 2; }
 	@echo "Setting up $(VENV) with $$($(PYTHON) -V) (a minute or two) ..."
 	@$(PYTHON) -m venv --clear $(VENV)
-	@rm -rf build *.egg-info
-	$(BIN)/python -m pip install $(PIP_FLAGS) 'setuptools>=77'
-	$(BIN)/python -m pip install $(PIP_FLAGS) $(EDITABLE) .
+	@$(BIN)/python -c '$(ASKED)' base > $(VENV)/.base
+	$(BIN)/python -m pip install $(PIP_FLAGS) 'setuptools>=77' -r $(VENV)/.base
 	@echo "$$PWD" > $@
-	@touch $(LINKS)
 
-# Packages alone: starsmith itself may be at work.
-$(LEARN): $(STAMP) | $(LINKS)
+$(LEARN): $(STAMP)
 	$(if $(TORCH_INDEX),$(BIN)/python -m pip install $(PIP_FLAGS) --index-url $(TORCH_INDEX) torch)
-	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["learn"], sep="\n")' > $@
+	@$(BIN)/python -c '$(ASKED)' learn > $@
 	$(BIN)/python -m pip install $(PIP_FLAGS) -r $@
 
 # What the demo does without: other formats, clusters, tests.
-$(WORKSHOP): $(STAMP) $(LEARN) | $(LINKS)
-	$(BIN)/python -m pip install $(PIP_FLAGS) $(EDITABLE) '.[learn,hdf5,onnx,cluster,view,exchange,hub,dev]'
-	@touch $@
+$(WORKSHOP): $(LEARN)
+	@$(BIN)/python -c '$(ASKED)' hdf5 onnx cluster view exchange hub dev > $@
+	$(BIN)/python -m pip install $(PIP_FLAGS) -r $@
 
 # Code is installed as a tree of links, which static tools can follow; a new file needs a new tree.
 $(LINKS): $(STAMP)
