@@ -71,7 +71,7 @@ class DemoOptions:
 @version_option()
 @takes(DemoOptions)
 def main(options: DemoOptions) -> None:
-    """Simulate, train and bound once on the demonstration grid (6 to 9 minutes on two cores)."""
+    """Simulate, train and bound once on the demonstration grid (5 to 7 minutes on two cores)."""
     from starsmith.cli import demo_steps
     from starsmith.cli.shared.options import BankSource
 
