@@ -39,6 +39,7 @@ __all__ = [
 
 GRID_SCHEMA = "starsmith.grid"
 GRID_VERSION = 1
+SPECTRA = ("flux", "continuum")
 SPECTRA_CODECS = [
     zarr.codecs.BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle", typesize=4),
     zarr.codecs.Crc32cCodec(),
@@ -119,8 +120,25 @@ class GridWriter:
     """
 
     def __init__(self, group: zarr.Group, shape: tuple[int, ...]):
-        self._group = group
+        self._spectra = {name: group[name] for name in SPECTRA if name in group}
         self.valid = np.zeros(shape, dtype=bool)
+
+    def write_nodes(
+        self, first: int, valid: np.ndarray, flux: np.ndarray, continuum: np.ndarray | None = None
+    ) -> None:
+        """Store the valid nodes of the ``first``-th value of the first label, all at once.
+
+        Parameters
+        ----------
+        first : int
+        valid : bool array, shape (n_2, n_3, ...)
+        flux, continuum : float32 arrays, shape (n_2, n_3, ..., n_wave)
+            Surface flux [erg/s/cm²/Å].
+        """
+        for name, values in zip(SPECTRA, (flux, continuum), strict=True):
+            if values is not None:
+                self._spectra[name][first] = np.where(valid[..., None], values, np.float32(np.nan))
+        self.valid[first] = valid
 
     def write_node(
         self, position: tuple[int, ...], flux: np.ndarray, continuum: np.ndarray | None = None
@@ -135,9 +153,9 @@ class GridWriter:
             Surface flux [erg/s/cm²/Å].
         """
         position = tuple(int(i) for i in position)
-        self._group["flux"][position] = flux
+        self._spectra["flux"][position] = flux
         if continuum is not None:
-            self._group["continuum"][position] = continuum
+            self._spectra["continuum"][position] = continuum
         self.valid[position] = True
 
 
@@ -173,7 +191,7 @@ def grid_writer(
         for name, nodes in axes.items():
             write_array(group, name, np.asarray(nodes, dtype=np.float64), (name,))
         write_array(group, "wave", np.asarray(wave, dtype=np.float64), ("wavelength",))
-        for name in ("flux", "continuum") if continuum else ("flux",):
+        for name in SPECTRA if continuum else SPECTRA[:1]:
             _create_spectra(group, name, (*shape, len(wave)), (*names, "wavelength"))
         group.attrs.update(
             {
@@ -216,9 +234,9 @@ def write_grid(path: Path | str, grid: GridData) -> None:
     }
     has_continuum = grid.continuum is not None
     with grid_writer(path, grid.axes, grid.wave, attributes, has_continuum) as writer:
-        for position in zip(*np.nonzero(grid.valid), strict=True):
-            continuum = grid.continuum[position] if has_continuum else None
-            writer.write_node(position, grid.flux[position], continuum)
+        for first, valid in enumerate(grid.valid):
+            continuum = grid.continuum[first] if has_continuum else None
+            writer.write_nodes(first, valid, grid.flux[first], continuum)
 
 
 def read_grid(path: Path | str) -> GridData:
@@ -277,7 +295,7 @@ def _read_spectra(
     """Spectra of a grid; DataError where those of a model that exists are missing."""
     sizes = {name: arrays[name].size for name in (*names, "wave")}
     sizes["wavelength"] = sizes.pop("wave")
-    kinds = {name: ("float32", (*names, "wavelength")) for name in ("flux", "continuum")}
+    kinds = {name: ("float32", (*names, "wavelength")) for name in SPECTRA}
     layouts = check_arrays(group, kinds, sizes, needed=("flux",))
     models = np.argwhere(arrays["valid"])
     for layout in layouts.values():
