@@ -91,7 +91,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install $(PIP_FLAGS) 'setuptools>=77' -r $(VENV)/.base
 	@echo "$$PWD" > $@
 
-$(LEARN): $(STAMP)
+$(LEARN): $(STAMP) | $(LINKS)
 	$(if $(TORCH_INDEX),$(BIN)/python -m pip install $(PIP_FLAGS) --index-url $(TORCH_INDEX) torch)
 	@$(BIN)/python -c '$(ASKED)' learn > $@
 	$(BIN)/python -m pip install $(PIP_FLAGS) -r $@

@@ -45,9 +45,12 @@ def _beside(keys, threshold):
 
 
 @njit(cache=True)
-def extremes(keys):
-    """Least and largest key, int32."""
-    return _beside(keys, LEAST)[1], _beside(keys, LARGEST)[0]
+def extremes(values):
+    """Least and largest of some numbers; numpy's own compile for a second."""
+    least, largest = values[0], values[0]
+    for j in range(values.size):
+        least, largest = min(least, values[j]), max(largest, values[j])
+    return least, largest
 
 
 @njit(cache=True)

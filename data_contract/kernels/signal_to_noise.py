@@ -131,10 +131,7 @@ def _ratios(places, flux, sky, light, quiet, i, constant):
 @njit(cache=True)
 def _ranked(values):
     """The values in ascending order: few enough to count those below each."""
-    ranked, least = np.empty_like(values), values[0]
-    for k in range(values.size):
-        least = min(least, values[k])
-    ranked[:] = least
+    ranked = np.full(values.size, extremes(values)[0])
     for k in range(values.size):
         value, n_below = values[k], np.int32(0)
         for j in range(values.size):

@@ -9,7 +9,7 @@ from starsmith.data_contract.draws import Draws
 from starsmith.data_contract.errors import StarsmithError
 from starsmith.simulator.generation.elsewhere import run_elsewhere
 from starsmith.simulator.generation.job import Job, run_here
-from starsmith.simulator.generation.pool import prepare_workers, run_in_pool
+from starsmith.simulator.generation.pool import run_in_pool
 
 __all__ = ["Crew", "run_shards"]
 
@@ -38,16 +38,6 @@ class Crew:
     part: range | None = None
     spectra_of: Callable[[DatasetHeader], Callable[[Draws], dict]] | None = None
 
-    @property
-    def is_pool(self) -> bool:
-        """Whether it is processes of its own."""
-        return self.executor is None and self.spectra_of is None and self.workers > 1
-
-    def prepare(self) -> None:
-        """Begin to start them, where they are processes of its own."""
-        if self.is_pool:
-            prepare_workers()
-
 
 def run_shards(job: Job, todo: Sequence[Shard], crew: Crew) -> Iterator[int]:
     """Make shards in whatever order; yield the number of spectra of each as it is finished.
@@ -64,10 +54,10 @@ def run_shards(job: Job, todo: Sequence[Shard], crew: Crew) -> Iterator[int]:
     try:
         if crew.executor is not None:
             yield from run_elsewhere(job, todo, crew.executor)
-        elif crew.is_pool and len(todo) > 1:
-            yield from run_in_pool(job, todo, min(crew.workers, len(todo)))
-        else:
+        elif job.spectra_of is not None or crew.workers == 1 or len(todo) == 1:
             yield from run_here(job, todo)
+        else:
+            yield from run_in_pool(job, todo, min(crew.workers, len(todo)))
     except BrokenExecutor:
         raise StarsmithError(
             f"{job.out}: a worker process died (out of memory, or killed); finished shards are "

@@ -292,7 +292,6 @@ def write_dataset(
     """
     out = Path(out)
     crew = workers if isinstance(workers, Crew) else Crew(workers=workers)
-    crew.prepare()
     elsewhere = None
     if crew.spectra_of:  # it may refuse, before anything is written
         elsewhere = crew.spectra_of(check_request(bank, prior, n, seed, settings or Settings()))

@@ -24,11 +24,11 @@ from starsmith.data_contract.files.interrupts import uninterrupted
 from starsmith.simulator.generation.job import Job
 from starsmith.simulator.generation.kept_memory import keep_memory
 
-__all__ = ["MappedJob", "prepare_workers", "run_in_pool"]
+__all__ = ["MappedJob", "run_in_pool"]
 
 ALIGNMENT = 64  # bytes, of every mapped array
 
-IMPORTED_ONCE = (__name__, "numba.np.arraymath")
+IMPORTED_ONCE = [__name__, "numba.np.arraymath"]
 """What workers import, and what numba does when it loads the first kernel: 1.5 s."""
 
 _pool_job: list[Job] = []
@@ -42,20 +42,8 @@ def _context() -> BaseContext:
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([*IMPORTED_ONCE])
+    context.set_forkserver_preload(IMPORTED_ONCE)
     return context
-
-
-def prepare_workers() -> None:
-    """Have modules imported for the workers of a pool, while this process goes on.
-
-    Workers have the environment variables and limits that this process has now.
-    """
-    if _context().get_start_method() == "forkserver":
-        from multiprocessing import forkserver  # of POSIX alone
-
-        with _interrupts_held():
-            forkserver.ensure_running()
 
 
 def _die_with_parent(arrays: Path) -> None:

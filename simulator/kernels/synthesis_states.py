@@ -3,6 +3,8 @@
 import numpy as np
 from numba import njit
 
+from starsmith.data_contract.kernels.order import extremes
+
 __all__ = ["lowest_states"]
 
 N_BISECTION = 200  # at most; halving stops where two neighbouring doubles are left
@@ -54,15 +56,6 @@ def _inverse_step(state, diagonal, off_diagonal, value):
 
 
 @njit(cache=True)
-def _range(values):
-    """Least and largest of some numbers; numpy's own compile for a second."""
-    least = largest = values[0]
-    for value in values:
-        least, largest = min(least, value), max(largest, value)
-    return least, largest
-
-
-@njit(cache=True)
 def lowest_states(diagonal, off_diagonal, n_state):
     """Eigenvectors of the lowest, well separated eigenvalues, by bisection and inverse iteration.
 
@@ -77,9 +70,9 @@ def lowest_states(diagonal, off_diagonal, n_state):
     states : float64 array, shape (n_state, n)
         Of unit length, lowest eigenvalue first, of either sign.
     """
-    least, largest = _range(off_diagonal)
+    least, largest = extremes(off_diagonal)
     reach = 2.0 * max(-least, largest)  # Gershgorin: all eigenvalues lie within
-    least, largest = _range(diagonal)
+    least, largest = extremes(diagonal)
     states = np.ones((n_state, diagonal.size))
     for k in range(n_state):
         low, high = least - reach, largest + reach
