@@ -25,7 +25,7 @@ __all__ = ["KEEP_BITS", "draw_stars", "model_flux", "observe", "observe_star"]
 KEEP_BITS = 12  # mantissa bits of a stored noiseless flux: relative error 2^-13
 MAX_ATTEMPTS = 64
 BLOCK = 64  # spectra at a time: working arrays stay in the caches
-PLAIN_BLOCK = 128  # without terms that need more arrays: conditions are worked out at once
+WIDE_BLOCK = 128  # where one pass needs fewer arrays: conditions are worked out at once
 
 
 def draw_stars(bank: Bank, prior: Prior, seed: int, split: str, index: np.ndarray) -> Draws:
@@ -129,7 +129,7 @@ def observe(
     sigma_observed = np.empty(shape, dtype=np.float32)
     mask = np.zeros(shape, dtype=np.uint32)
     snr = {name: np.empty(len(draws)) for name in SNR_STATISTICS}
-    step = PLAIN_BLOCK if noise.plain else BLOCK
+    step = WIDE_BLOCK if noise.in_one_pass else BLOCK
     for start in range(0, len(draws), step):
         rows = slice(start, start + step)
         part = draws.take(rows)

@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit, prange
 
 from starsmith.data_contract.kernels.fused import add_sixteen
+from starsmith.data_contract.kernels.noise_terms import distortion_row, sky_residual_row
 
 __all__ = [
     "Light",
@@ -317,21 +318,39 @@ def fill_expected_error(error, flux, light, quiet, half_width):
         )
 
 
+@njit(cache=True, error_model="numpy")
+def _observed_row(flux, sigma, flux_model, sky, sensitivity, residual, distortion, i):
+    """Observed flux of a spectrum, in place of standard normals."""
+    if residual is not None:
+        sky_residual_row(flux, sigma, sky, sensitivity, residual, i)
+        for j in range(flux.size):
+            flux[j] += flux_model[j]
+    else:
+        for j in range(flux.size):
+            flux[j] = flux[j] * sigma[j] + flux_model[j]
+    if distortion is not None:
+        distortion_row(flux, sigma, flux_model, distortion, i)
+
+
 @njit(cache=True, parallel=True)
-def fill_observation(flux, error, sigma, flux_model, light, quiet, half_width):
+def fill_observation(
+    flux, error, sigma, flux_model, light, quiet, half_width, residual, distortion
+):
     """Observed flux and its honest error from normals and conditions, in one pass.
 
     Parameters
     ----------
     flux : float32 array, shape (n_spec, n_wave)
-        Standard normals; overwritten with ``flux_model + sigma * normal`` [flux unit].
+        Standard normals; overwritten with ``flux_model`` and all its errors [flux unit].
     error : float32 array, shape (n_spec, n_wave)
-        Overwritten with the error estimated from that flux [flux unit].
+        Overwritten with the error estimated from that flux, which knows no distortion [flux unit].
     sigma : float32 array, shape (n_spec, n_wave)
-        Overwritten with the error of ``flux_model`` [flux unit].
+        Overwritten with the standard deviation of all errors [flux unit].
     flux_model : float32 array, shape (n_spec, n_wave)
     light, quiet, half_width
         As in `fill_expected_error`.
+    residual : SkyResidual or None
+    distortion : Distortion or None
     """
     n_spec, n_wave = flux.shape
     for i in prange(n_spec):
@@ -340,9 +359,8 @@ def fill_observation(flux, error, sigma, flux_model, light, quiet, half_width):
         _background_row(background, scratch, quiet, np.int64(i))
         n = light.n_exposure[i]
         _error_row(sigma[i], flux_model[i], sensitivity, background, light.sample_factor, n)
-        for j in range(n_wave):
-            # flux holds standard normals before
-            flux[i, j] = flux[i, j] * sigma[i, j] + flux_model[i, j]
+        rows = flux[i], sigma[i], flux_model[i]
+        _observed_row(*rows, scratch, sensitivity, residual, distortion, np.int64(i))
         if half_width:
             _smooth_row(scratch, flux[i], half_width)
             counted = scratch.astype(np.float32)

@@ -1,22 +1,63 @@
 """Kernels of the optional noise terms: correlated sky residuals and counted photons."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
 
 __all__ = [
+    "Distortion",
+    "SkyResidual",
     "add_distortion",
     "add_sky_residual",
+    "distortion_row",
     "fill_counts",
     "fill_floor_modes",
     "fill_lost",
     "look_up",
     "poisson_quantile",
+    "sky_residual_row",
     "widen_error",
 ]
 
 FEW = 30.0  # below this mean the quantile is summed up, above it is expanded
+
+
+class SkyResidual(NamedTuple):
+    """What sky subtraction leaves in many pixels at once.
+
+    Attributes
+    ----------
+    scale : float
+        Fractional error of the sky.
+    shift : float
+        Error of its wavelengths [pixel].
+    amplitude : float32 array, shape (n_spec, 2)
+        Standard normals, one per mode.
+    """
+
+    scale: float
+    shift: float
+    amplitude: np.ndarray
+
+
+class Distortion(NamedTuple):
+    """Errors in proportion to the noiseless flux.
+
+    Attributes
+    ----------
+    shapes : float32 array, shape (n_mode, n_wave)
+        Fractional error for an amplitude of one.
+    variance : float32 array, shape (n_wave,)
+        Of the fractional error.
+    amplitude : float32 array, shape (n_spec, n_mode)
+        Standard normals.
+    """
+
+    shapes: np.ndarray
+    variance: np.ndarray
+    amplitude: np.ndarray
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
@@ -44,8 +85,37 @@ def fill_floor_modes(modes, sky, sensitivity, scale, shift):
             modes[i, j, 1] = 0.5 * shift * step / sensitivity[i, j]
 
 
+@njit(cache=True, error_model="numpy")
+def _with_residual(noise, sigma, sky, step, sensitivity, scale, half, a, b):
+    """Noise of a pixel whose sky rises by ``step`` from one neighbour to the other."""
+    per_electron = 1.0 / sensitivity
+    bright = scale * sky * per_electron  # in units of flux, as all below
+    moved = half * step * per_electron
+    # what the modes leave is independent: the variance stays
+    rest = sigma * sigma - bright * bright - moved * moved
+    return math.sqrt(max(rest, 0.0)) * noise + a * bright + b * moved
+
+
+@njit(cache=True, error_model="numpy")
+def sky_residual_row(noise, sigma, sky, sensitivity, residual, i):
+    """One spectrum of `add_sky_residual`."""
+    last = noise.size - 1
+    scale, half = residual.scale, 0.5 * residual.shift  # centred difference per pixel
+    a, b = residual.amplitude[i, 0], residual.amplitude[i, 1]
+    for j in range(0, last + 1, max(last, 1)):  # both ends
+        step = sky[min(j + 1, last)] - sky[max(j - 1, 0)]
+        noise[j] = _with_residual(
+            noise[j], sigma[j], sky[j], step, sensitivity[j], scale, half, a, b
+        )
+    for j in range(1, last):  # no branch: vectors
+        step = sky[j + 1] - sky[j - 1]
+        noise[j] = _with_residual(
+            noise[j], sigma[j], sky[j], step, sensitivity[j], scale, half, a, b
+        )
+
+
 @njit(cache=True, parallel=True, error_model="numpy")
-def add_sky_residual(noise, sigma, sky, sensitivity, scale, shift, amplitude):
+def add_sky_residual(noise, sigma, sky, sensitivity, residual):
     """Turn unit normals into noise whose sky residual is correlated.
 
     The variance of every pixel is sigma squared: what the two modes carry of it is taken from
@@ -57,51 +127,48 @@ def add_sky_residual(noise, sigma, sky, sensitivity, scale, shift, amplitude):
         Standard normals, overwritten with the noise [flux unit].
     sigma : float32 array, shape (n_spec, n_wave)
         [flux unit].
-    sky, sensitivity, scale, shift
+    sky, sensitivity
         As in `fill_floor_modes`.
-    amplitude : float32 array, shape (n_spec, 2)
-        Standard normals, one per mode.
+    residual : SkyResidual
     """
-    n_spec, n_wave = sky.shape
-    last = n_wave - 1
-    for i in prange(n_spec):
-        a, b = amplitude[i, 0], amplitude[i, 1]
-        half = 0.5 * shift  # centred difference per pixel
-        for j in range(n_wave):
-            per_electron = 1.0 / sensitivity[i, j]
-            step = sky[i, min(j + 1, last)] - sky[i, max(j - 1, 0)]
-            bright = scale * sky[i, j] * per_electron  # in units of flux, as all below
-            moved = half * step * per_electron
-            # what the modes leave is independent: the variance stays
-            rest = sigma[i, j] * sigma[i, j] - bright * bright - moved * moved
-            noise[i, j] = math.sqrt(max(rest, 0.0)) * noise[i, j] + a * bright + b * moved
+    for i in prange(noise.shape[0]):
+        sky_residual_row(noise[i], sigma[i], sky[i], sensitivity[i], residual, np.int64(i))
+
+
+@njit(cache=True, error_model="numpy")
+def _widened(sigma, model, variance):
+    return math.sqrt(sigma * sigma + model * model * variance)
+
+
+@njit(cache=True, error_model="numpy")
+def distortion_row(flux, sigma, flux_model, distortion, i):
+    """One spectrum of `add_distortion`."""
+    shapes, size = distortion.shapes, distortion.amplitude[i]
+    total = size[0] * shapes[0]  # float32 (n_wave,): sum over modes
+    for k in range(1, len(shapes)):
+        shape, own = shapes[k], size[k]
+        for j in range(total.size):
+            total[j] += own * shape[j]
+    for j in range(total.size):
+        model = flux_model[j]
+        flux[j] += model * total[j]
+        sigma[j] = _widened(sigma[j], model, distortion.variance[j])
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def add_distortion(flux, flux_model, shapes, amplitude):
-    """Add errors in proportion to the noiseless flux.
+def add_distortion(flux, sigma, flux_model, distortion):
+    """Add errors in proportion to the noiseless flux, and their variance to that of sigma.
 
     Parameters
     ----------
-    flux : float32 array, shape (n_spec, n_wave)
+    flux, sigma : float32 arrays, shape (n_spec, n_wave)
         Changed in place [flux unit].
     flux_model : float32 array, shape (n_spec, n_wave)
         [flux unit].
-    shapes : float32 array, shape (n_mode, n_wave)
-        Fractional error for an amplitude of one.
-    amplitude : float32 array, shape (n_spec, n_mode)
+    distortion : Distortion
     """
-    n_spec, n_wave = flux.shape
-    n_mode = len(shapes)
-    for i in prange(n_spec):
-        total = amplitude[i, 0] * shapes[0]  # float32 (n_wave,): sum over modes
-        for k in range(1, n_mode):
-            size = amplitude[i, k]
-            shape = shapes[k]
-            for j in range(n_wave):
-                total[j] += size * shape[j]
-        for j in range(n_wave):
-            flux[i, j] += flux_model[i, j] * total[j]
+    for i in prange(flux.shape[0]):
+        distortion_row(flux[i], sigma[i], flux_model[i], distortion, np.int64(i))
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
@@ -120,8 +187,7 @@ def widen_error(sigma, flux_model, variance):
     n_spec, n_wave = sigma.shape
     for i in prange(n_spec):
         for j in range(n_wave):
-            model = flux_model[i, j]
-            sigma[i, j] = math.sqrt(sigma[i, j] * sigma[i, j] + model * model * variance[j])
+            sigma[i, j] = _widened(sigma[i, j], flux_model[i, j], variance[j])
 
 
 @njit(cache=True, error_model="numpy")

@@ -175,5 +175,5 @@ class Coadd:
 
 def _photons(tables: NoiseTables, conditions: np.ndarray) -> np.ndarray:
     """Electrons of sky, stray light and dark current: the background's variance less the rest."""
-    variance = background(tables.without_floor(), conditions) / tables.at_pixels("variance_factor")
+    variance = background(tables.without_floor, conditions) / tables.at_pixels("variance_factor")
     return np.maximum(variance - tables.at_pixels("read_variance"), 0.0)

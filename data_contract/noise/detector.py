@@ -4,7 +4,7 @@ The closed form is that of the PFS exposure-time calculator (Subaru-PFS/
 spt_ExposureTimeCalculator, etc/noise.py and snr.py).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,7 @@ from starsmith.data_contract.kernels.noise import (
     fill_sky,
     smooth_rows,
 )
+from starsmith.data_contract.kernels.noise_terms import Distortion, SkyResidual
 from starsmith.data_contract.kernels.order import median_and_p95
 from starsmith.data_contract.kernels.signal_to_noise import fill_signal_to_noise
 from starsmith.data_contract.noise.moonlight import is_moonlit, moon_scattering
@@ -295,6 +296,7 @@ def observation(
     flux: np.ndarray,
     error: np.ndarray,
     kind: str = "observed",
+    added: Sequence[tuple[SkyResidual | None, Distortion | None]] = (),
 ) -> np.ndarray:
     """Observe a noiseless flux; parameters and errors as in `expected_error`.
 
@@ -304,6 +306,8 @@ def observation(
         Standard normals; overwritten with the observed flux.
     error : float32 array, shape (n_spec, n_wave)
         Overwritten with its honest error.
+    added : sequence, optional
+        Further errors, of every arm.
 
     Returns
     -------
@@ -313,7 +317,8 @@ def observation(
     half_width = _half_width(kind)
     flux_model = np.ascontiguousarray(flux_model, dtype=np.float32)
     sigma = np.empty_like(flux)
-    for pixels, light, quiet in _by_arm(tables, conditions):
+    added = added or [(None, None)] * len(tables.arms)
+    for (pixels, light, quiet), more in zip(_by_arm(tables, conditions), added, strict=True):
         parts = [x[:, pixels] for x in (flux, error, sigma, flux_model)]
-        fill_observation(*parts, light, quiet, half_width)
+        fill_observation(*parts, light, quiet, half_width, *more)
     return sigma

@@ -86,7 +86,7 @@ def observe_exposures(
     singles = [some for _, some in exposure_conditions(model, conditions, key)]
     for some in singles:
         some[:, EXP_COUNT] = 1.0
-    quiet = tables.without_floor()
+    quiet = tables.without_floor
     shape = (len(singles), *flux.shape)
     electrons, variance, sensitivity = (np.empty(shape) for _ in range(3))
     star = np.maximum(flux_model, 0.0) * tables.at_pixels("sample_factor")

@@ -64,14 +64,14 @@ class NoiseModel(Entries):
         return self == type(self)()
 
     @property
+    def in_one_pass(self) -> bool:
+        """Whether every exposure counts the same everywhere, and by a normal law."""
+        return not (self.drifts or self.loses or self.counts == "poisson")
+
+    @property
     def drifts(self) -> bool:
         """Whether conditions differ between the exposures of a coadd."""
         return self.seeing_drift > 0.0 or self.zenith_drift > 0.0
-
-    @property
-    def distorts(self) -> bool:
-        """Whether the flux itself carries errors in proportion to it."""
-        return any(self.active("shapes"))
 
     @property
     def loses(self) -> bool:

@@ -190,6 +190,7 @@ class NoiseTables:
         own = {name: float(getattr(self, name)[k]) for name in PER_ARM}
         return replace(self, **cut, **own, arm_edge=None, arm_names=(self.arms[k].name,))
 
+    @cached_property
     def without_floor(self) -> "NoiseTables":
         """The same where sky subtraction leaves nothing."""
         return replace(self, floor_fraction=0.0 * self.floor_fraction)

@@ -5,22 +5,30 @@ from dataclasses import dataclass
 import numpy as np
 
 from starsmith.data_contract.kernels.noise_terms import (
+    Distortion,
+    SkyResidual,
     add_distortion,
     add_sky_residual,
     fill_counts,
     fill_floor_modes,
     look_up,
-    widen_error,
 )
 from starsmith.data_contract.noise.coadd import Coadd
 from starsmith.data_contract.noise.cosmic_rays import hit_mask, interpolate_lost
+from starsmith.data_contract.noise.detector import observation
 from starsmith.data_contract.noise.model import NoiseModel
 from starsmith.data_contract.noise.modes import FLOOR_MODES, floor_amplitudes
 from starsmith.data_contract.noise.noise_tables import NoiseTables
 from starsmith.data_contract.quantities import CONDITIONS
 from starsmith.data_contract.random import DrawKey, normals
 
-__all__ = ["Realisation", "observe_terms", "spectrum_mask", "total_error"]
+__all__ = [
+    "Realisation",
+    "distortion_shapes",
+    "observe_at_once",
+    "observe_terms",
+    "spectrum_mask",
+]
 
 # order is part of the keys: append only
 NOISE_STREAMS = ("noise", "training", "fisher", "training_noise")
@@ -75,27 +83,57 @@ def spectrum_mask(
     return hit_mask(lost, _count(conditions))
 
 
-def total_error(
-    coadd: Coadd, tables: NoiseTables, model: NoiseModel, flux_model: np.ndarray
-) -> np.ndarray:
-    """Standard deviation of all terms together, in a pixel no cosmic ray hit.
+def distortion_shapes(
+    model: NoiseModel, tables: NoiseTables
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Fractional errors of the flux, None where a model has none.
 
-    Parameters
-    ----------
-    coadd : Coadd
-    tables : NoiseTables
-    model : NoiseModel
-    flux_model : float32 array, shape (n_spec, n_wave)
+    Returns
+    -------
+    shapes : float32 array, shape (n_mode, n_wave)
+        For standard normal amplitudes, streams in turn.
+    variance : float32 array, shape (n_wave,)
+    """
+    by_stream = model.shapes(tables)
+    if not by_stream:
+        return None
+    if ("distortion", model) not in tables.remembered:
+        shapes = np.concatenate(list(by_stream.values()))
+        variance = np.square(shapes).sum(axis=0)
+        both = shapes.astype(np.float32), variance.astype(np.float32)
+        tables.remembered["distortion", model] = both
+    return tables.remembered["distortion", model]
+
+
+def observe_at_once(
+    tables: NoiseTables,
+    model: NoiseModel,
+    flux_model: np.ndarray,
+    conditions: np.ndarray,
+    key: DrawKey,
+    kind: str,
+    realisation: Realisation,
+    out: tuple[np.ndarray, np.ndarray],
+) -> np.ndarray:
+    """Draw the observed flux with terms that need one pass over the pixels (`in_one_pass`).
+
+    Parameters are those of `observe_terms`; flux and error go to ``out``.
 
     Returns
     -------
     sigma : float32 array, shape (n_spec, n_wave)
+        As of `observe_terms`.
     """
-    sigma = coadd.response.error(flux_model)
-    if model.distorts:
-        shapes = np.concatenate(list(model.shapes(tables).values()))
-        widen_error(sigma, flux_model, np.square(shapes).sum(axis=0).astype(np.float32))
-    return sigma
+    flux, error = out
+    normals(key, realisation.stream, tables.wave.size, realisation.sub, out=flux)
+    residuals = _residuals(tables, model, key, realisation) or [None] * len(tables.arms)
+    whole, added = _distortion(tables, model, key, realisation), []
+    for arm, residual in zip(tables.arms, residuals, strict=True):
+        own = whole and whole._replace(
+            shapes=whole.shapes[:, arm.pixels], variance=whole.variance[arm.pixels]
+        )
+        added.append((residual, own))
+    return observation(model.applied(tables), flux_model, conditions, flux, error, kind, added)
 
 
 def observe_terms(
@@ -125,7 +163,8 @@ def observe_terms(
     -------
     flux, error, sigma : float32 arrays, shape (n_spec, n_wave)
         The honest error counts photons, detector, floor and lost exposures; it knows nothing
-        of calibration errors. ``sigma`` is that of `total_error`.
+        of calibration errors. ``sigma`` is that of all terms together, in a pixel no cosmic
+        ray hit.
     """
     coadd = Coadd.of(tables, conditions, model, key)
     sigma = coadd.response.error(flux_model)
@@ -136,8 +175,8 @@ def observe_terms(
     drawn = sigma if stretch is None else sigma * stretch  # fewer exposures, more noise
     flux = _noise(coadd, tables, model, flux_model, drawn, kept, key, realisation)
     flux += flux_model
-    if model.distorts:
-        _distort(flux, sigma, flux_model, tables, model, key, realisation)
+    if distortion := _distortion(tables, model, key, realisation):
+        add_distortion(flux, sigma, flux_model, distortion)
     if model.loses:
         interpolate_lost(flux, lost, _count(conditions))
     error = coadd.response.honest_error(flux, kind)
@@ -170,24 +209,33 @@ def _left(count: np.ndarray, lost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return kept, stretch
 
 
-def _distort(
-    flux: np.ndarray,
-    sigma: np.ndarray,
-    flux_model: np.ndarray,
-    tables: NoiseTables,
-    model: NoiseModel,
-    key: DrawKey,
-    realisation: Realisation,
-) -> None:
-    """Add errors in proportion to the flux, and their variance to that of sigma; in place."""
-    by_stream = model.shapes(tables)
+def _distortion(
+    tables: NoiseTables, model: NoiseModel, key: DrawKey, realisation: Realisation
+) -> Distortion | None:
+    found = distortion_shapes(model, tables)
+    if found is None:
+        return None
     amplitude = [
         normals(key, stream, len(shape), realisation.of_terms)
-        for stream, shape in by_stream.items()
+        for stream, shape in model.shapes(tables).items()
     ]
-    shapes = np.concatenate(list(by_stream.values()))
-    add_distortion(flux, flux_model, shapes.astype(np.float32), np.hstack(amplitude))
-    widen_error(sigma, flux_model, np.square(shapes).sum(axis=0).astype(np.float32))
+    return Distortion(*found, np.hstack(amplitude))
+
+
+def _residuals(
+    tables: NoiseTables, model: NoiseModel, key: DrawKey, realisation: Realisation
+) -> list[SkyResidual]:
+    """Correlated residual of the sky in every arm; empty where it is not correlated."""
+    found = []
+    for term, _ in model.active("modes"):
+        # one amplitude a mode and star
+        amplitude = normals(key, term.stream, FLOOR_MODES * len(tables.arms), realisation.of_terms)
+        own = np.split(amplitude, len(tables.arms), axis=1)
+        found += [
+            SkyResidual(*floor_amplitudes(arm), part)
+            for arm, part in zip(tables.by_arm, own, strict=True)
+        ]
+    return found
 
 
 def _noise(
@@ -203,31 +251,19 @@ def _noise(
     """Everything but distortions of the flux, float32 (n_spec, n_wave)."""
     n_wave = tables.wave.size
     noise = normals(key, realisation.stream, n_wave, realisation.sub)
-    residual = None
-    for term, _ in model.active("modes"):
-        n_mode = FLOOR_MODES * len(tables.arms)
-        # one amplitude a mode and star
-        residual = normals(key, term.stream, n_mode, realisation.of_terms)
+    residuals = _residuals(tables, model, key, realisation)
     if model.counts == "poisson":
         # what is not counted in photons
         rest = normals(key, "read_noise", n_wave, realisation.of_terms)
         kept = np.ascontiguousarray(np.broadcast_to(kept, noise.shape))
-        _count_photons(coadd, tables, flux_model, sigma, kept, (noise, rest), residual)
-    elif residual is not None:
-        _add_residual(coadd, tables, sigma, noise, residual)
+        _count_photons(coadd, tables, flux_model, sigma, kept, (noise, rest), residuals)
+    elif residuals:
+        parts = (noise, sigma, coadd.sky, coadd.response.sensitivity)
+        for arm, residual in zip(tables.arms, residuals, strict=True):
+            add_sky_residual(*(x[:, arm.pixels] for x in parts), residual)
     else:
         noise *= sigma
     return noise
-
-
-def _add_residual(
-    coadd: Coadd, tables: NoiseTables, sigma: np.ndarray, noise: np.ndarray, residual: np.ndarray
-) -> None:
-    """Turn normals into noise with a correlated sky residual, in place and arm by arm."""
-    for k, (arm, own) in enumerate(zip(tables.arms, tables.by_arm, strict=True)):
-        parts = (noise, sigma, coadd.sky, coadd.response.sensitivity)
-        amplitude = residual[:, FLOOR_MODES * k : FLOOR_MODES * (k + 1)]
-        add_sky_residual(*(x[:, arm.pixels] for x in parts), *floor_amplitudes(own), amplitude)
 
 
 def _count_photons(
@@ -237,18 +273,18 @@ def _count_photons(
     sigma: np.ndarray,
     kept: np.ndarray,
     numbers: tuple[np.ndarray, np.ndarray],
-    residual: np.ndarray | None,
+    residuals: list[SkyResidual],
 ) -> None:
     """Turn the first of two arrays of normals into counted noise, in place and arm by arm."""
     for k, (arm, own) in enumerate(zip(tables.arms, tables.by_arm, strict=True)):
         parts = (*numbers, flux_model, coadd.response.sensitivity, coadd.photons, sigma, kept)
         noise, rest, flux, electrons, photons, drawn, count = (x[:, arm.pixels] for x in parts)
         added = np.zeros_like(noise)
-        if residual is not None:
+        if residuals:
+            scale, shift, amplitude = residuals[k]
             modes = np.empty((*noise.shape, FLOOR_MODES))
-            fill_floor_modes(modes, coadd.sky[:, arm.pixels], electrons, *floor_amplitudes(own))
-            amplitude = residual[:, None, FLOOR_MODES * k : FLOOR_MODES * (k + 1)]
-            added += (modes * amplitude).sum(axis=2)
+            fill_floor_modes(modes, coadd.sky[:, arm.pixels], electrons, scale, shift)
+            added += (modes * amplitude[:, None]).sum(axis=2)
             # modes took their part of the variance
             drawn = np.sqrt(np.maximum(np.square(drawn) - np.square(modes).sum(axis=2), 0.0))
         factors = (own.sample_factor, own.variance_factor)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from starsmith.data_contract.kernels.noise_terms import widen_error
 from starsmith.data_contract.kernels.order import median_and_p95
 from starsmith.data_contract.noise.coadd import Coadd
 from starsmith.data_contract.noise.detector import (
@@ -16,13 +17,17 @@ from starsmith.data_contract.noise.detector import (
     background,
     expected_error,
     expected_snr,
-    observation,
     sensitivity,
 )
 from starsmith.data_contract.noise.model import NoiseModel
 from starsmith.data_contract.noise.noise_tables import NoiseTables
-from starsmith.data_contract.noise.observation import Realisation, observe_terms, total_error
-from starsmith.data_contract.random import DrawKey, normals
+from starsmith.data_contract.noise.observation import (
+    Realisation,
+    distortion_shapes,
+    observe_at_once,
+    observe_terms,
+)
+from starsmith.data_contract.random import DrawKey
 
 __all__ = [
     "CALCULATOR",
@@ -75,10 +80,14 @@ def true_error(
         [1e-17 erg/s/cm²/Å], for the coadd of ``exp_count`` exposures, all terms together, in
         a pixel that no cosmic ray hit.
     """
-    if model.plain:
-        return expected_error(tables, flux_model, conditions)
     flux_model = np.ascontiguousarray(flux_model, dtype=np.float32)
-    return total_error(Coadd.of(tables, conditions, model, key), tables, model, flux_model)
+    if model.in_one_pass:
+        sigma = expected_error(model.applied(tables), flux_model, conditions)
+    else:
+        sigma = Coadd.of(tables, conditions, model, key).response.error(flux_model)
+    if distortion := distortion_shapes(model, tables):
+        widen_error(sigma, flux_model, distortion[1])
+    return sigma
 
 
 def observe_spectra(
@@ -117,13 +126,11 @@ def observe_spectra(
         which stays inside the simulator.
     """
     flux, error = out or np.empty((2, *np.shape(flux_model)), dtype=np.float32)
-    if not model.plain:
-        flux[:], error[:], sigma = observe_terms(
-            tables, model, flux_model, conditions, key, kind, drawn
-        )
-        return flux, error, sigma
-    normals(key, drawn.stream, tables.wave.size, drawn.sub, out=flux)
-    return flux, error, observation(tables, flux_model, conditions, flux, error, kind)
+    asked = tables, model, flux_model, conditions, key, kind, drawn
+    if model.in_one_pass:
+        return flux, error, observe_at_once(*asked, (flux, error))
+    flux[:], error[:], sigma = observe_terms(*asked)
+    return flux, error, sigma
 
 
 def honest_error(

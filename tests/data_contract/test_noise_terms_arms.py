@@ -7,6 +7,7 @@ import pytest
 
 from starsmith.data_contract.noise.modes import floor_modes
 from starsmith.data_contract.noise.noise_tables import PER_ARM
+from starsmith.data_contract.noise.observation import Realisation, observe_at_once, observe_terms
 from starsmith.data_contract.noise.view import NoiseModel, observe_spectra, true_error
 from starsmith.data_contract.random import DrawKey
 from tests.conftest import make_noise_tables
@@ -71,3 +72,30 @@ def test_calibration_is_smooth_across_arms(arms):
         # a cubic between pixels of 0.4 Å, over 58 Å
         np.testing.assert_allclose(alike[at < 7125], mode[60:][at < 7125], atol=1e-4)
     assert np.sqrt((shape**2).sum(axis=0).mean()) == pytest.approx(0.05, rel=0.15)
+
+
+@pytest.mark.parametrize("kind", ["observed", "smooth"])
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {},
+        {"sky_floor": "none"},
+        {"sky_floor": "correlated"},
+        {"telluric_residual": 0.1, "flux_calibration": 0.05},
+        {"sky_floor": "correlated", "telluric_residual": 0.1, "flux_calibration": 0.05},
+    ],
+)
+def test_one_pass_over_the_pixels_changes_no_bit(arms, terms, kind):
+    """The kernel that makes all of a spectrum at once draws what one array after another does."""
+    model, rng = NoiseModel(**terms), np.random.default_rng(3)
+    assert model.in_one_pass
+    conditions, key = SKY[:7], DrawKey(2, "train", np.arange(7))
+    for tables in arms:
+        shape = (7, tables.wave.size)
+        flux_model = rng.uniform(0.1, 3.0, shape).astype(np.float32)
+        out = np.empty((2, *shape), np.float32)
+        asked = tables, model, flux_model, conditions, key, kind, Realisation("training", 4)
+        sigma = observe_at_once(*asked, tuple(out))
+        for ours, slow in zip((*out, sigma), observe_terms(*asked), strict=True):
+            np.testing.assert_array_equal(ours, slow)
+        np.testing.assert_array_equal(sigma, true_error(tables, flux_model, conditions, model))

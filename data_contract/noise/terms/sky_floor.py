@@ -12,7 +12,7 @@ def _modes(tables, conditions):
 
 
 def _applied(tables, value: str):
-    return tables.without_floor() if value == "none" else tables
+    return tables.without_floor if value == "none" else tables
 
 
 TERM = Term(
