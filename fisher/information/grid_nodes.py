@@ -27,7 +27,7 @@ __all__ = [
 N_PROBE = 150  # nodes behind the curve of S/N against magnitude
 MAGS = np.arange(8.0, 30.0, 0.5)  # ln(S/N) bends by 4e-3 between neighbours
 EVEN = 1e-6  # relative differences of steps that are rounding
-REFINED = 2.0  # largest over smallest step of an axis that is closer in places
+REFINED = 1.5  # largest over smallest step of an axis that is closer in places
 RHO_DOUBT = 1e-4  # float32 products keep the digits of larger shares
 
 

@@ -43,10 +43,10 @@ CITATION = (
     "opacities, equation of state and lines as cited in docs/physics_synthesis.md"
 )
 
-# closer where spectra bend, by TiO in cool and by strong lines in metal-rich stars, and those of
-# ATLAS9 where its structures show through; what interpolation does is in demo_maps.json
-TEFF_NODES = (3500, 3565, 3635, 3710, 3800, 3900, 4000, 4110, 4240, 4380, 4550, 4770, 5000)  # [K]
-M_H_NODES = (-2.75, -2.25, -1.75, -1.35, -1.0, -0.7, -0.45, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+# closer where spectra bend, by TiO in cool and by strong lines in metal-rich stars, in steps that
+# only grow or only shrink; what interpolation does is in demo_maps.json
+TEFF_NODES = (3500, 3570, 3655, 3750, 3850, 3950, 4075, 4200, 4325, 4475, 4625, 4800)  # [K]
+M_H_NODES = (-2.75, -2.4, -2.05, -1.7, -1.4, -1.1, -0.85, -0.6, -0.4)
 COOL = 4000.0  # below, ATLAS9 structures of 1993 lack molecules [K]
 MOST_BLOCK = 2**28  # bytes of one block's file
 GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0  # its multiples spread over 0..1, modulo 1
@@ -62,14 +62,14 @@ def _nodes(first: float, last: float, step: float) -> np.ndarray:
 def demo_axes(box: str = "3d") -> dict[str, np.ndarray]:
     """Label nodes of a named box.
 
-    ``3d`` (3,192 nodes, the default grid; closer in cool and in metal-rich stars),
+    ``3d`` (3,648 nodes, the default grid; closer in cool and in metal-rich stars),
     ``5d`` (7,056 nodes, coarser, with [α/M] and [C/M]) or ``small`` (64 nodes, for trials).
     """
     boxes = {
         "3d": {
-            "teff": np.array([*TEFF_NODES[:-1], *_nodes(5000, 6500, 250)]),
+            "teff": np.array([*TEFF_NODES, *_nodes(5000, 6500, 250)]),
             "logg": _nodes(0.0, 5.5, 0.5),
-            "m_h": np.array(M_H_NODES),
+            "m_h": np.array([*M_H_NODES, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8, 1.0]),
         },
         "5d": {
             "teff": _nodes(3500, 6500, 500),

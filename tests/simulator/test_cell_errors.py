@@ -11,17 +11,18 @@ from starsmith.data_contract import open_dataset
 from starsmith.data_contract.errors import ConfigError, DataError, GridError
 from starsmith.data_contract.grid.grid_file import GridData, write_grid
 from starsmith.data_contract.grid.map_file import read_quality_maps, write_quality_maps
-from starsmith.data_contract.quality_map import QualityMap, trust_lines
+from starsmith.data_contract.quality_map import QualityMap, map_shares, trust_lines
 from starsmith.simulator.generation.generate import write_dataset
 from starsmith.simulator.generation.grid_trust import require_grid_errors
 from starsmith.simulator.grids import StellarGrid, grid_info
 from starsmith.simulator.grids.cell_errors import error_at_middles, inferred_map, interpolation_map
+from starsmith.simulator.grids.demo import demo_axes
 from starsmith.simulator.grids.grid_differences import difference_map
 from starsmith.simulator.grids.interpolation_error import grid_error_map
 from starsmith.simulator.grids.known_maps import known_maps
 from starsmith.simulator.instruments import load_instrument
 from starsmith.simulator.prior import Prior
-from starsmith.simulator.synthesis import Sampling
+from starsmith.simulator.synthesis import PHYSICS_VERSION, Sampling
 from tests.cli.conftest import call
 
 TEFF = np.linspace(4000.0, 6000.0, 9)
@@ -213,6 +214,20 @@ def test_grid_differs_from_itself_by_nothing_and_from_another_by_what_was_done()
     assert found.values["rms"] == pytest.approx(expected, rel=0.15)  # 20 Å at the ends left out
     with pytest.raises(GridError, match="lies inside"):
         difference_map(grid, replace(other, axes={"teff": TEFF + 9000, "logg": LOGG}))
+
+
+def test_packaged_map_is_of_these_nodes_and_few_draws_are_biased():
+    """No star of the default prior beyond the limit of the error, 4 % beyond that of the bias."""
+    record = known_maps("demo", f"physics version {PHYSICS_VERSION}")["interpolation"]
+    nodes = demo_axes()
+    assert all(np.array_equal(record["edges"][name], nodes[name]) for name in nodes)
+    drawn = Prior.default().draw(0, "train", np.arange(4000), tuple(nodes))
+
+    shares = map_shares({"interpolation": record}, dict(zip(nodes, drawn.labels.T, strict=True)))
+
+    assert shares["interpolation"]["error"]["beyond_limit"] == 0.0
+    assert shares["interpolation"]["bias"]["beyond_limit"] < 0.04
+    assert shares["interpolation"]["bias"]["known"] == 1.0
 
 
 def test_command_shows_packaged_maps_and_compares(tmp_path):

@@ -141,7 +141,7 @@ def test_how_far_nodes_are_to_be_trusted_is_told():
 
 def test_the_default_box_covers_the_published_prior():
     axes = demo_axes()
-    assert [nodes.size for nodes in axes.values()] == [19, 12, 14]
+    assert [nodes.size for nodes in axes.values()] == [19, 12, 16]
     assert (axes["teff"][0], axes["teff"][-1]) == (3500.0, 6500.0)
     assert (axes["logg"][0], axes["logg"][-1]) == (0.0, 5.5)
     assert (axes["m_h"][0], axes["m_h"][-1]) == (-2.75, 1.0)
