@@ -24,7 +24,7 @@ TERM = Term(
         ),
     ),
     stream="cosmic_rays",
-    row=("cosmic rays", "0", "`cosmic_rays`", "2.0"),
+    row=("cosmic rays", "0", "`cosmic_rays`", "2.5"),
     lost=_lost,
     refusal=_refusal,
 )

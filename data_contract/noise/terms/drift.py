@@ -23,6 +23,6 @@ TERM = Term(
         ),
     ),
     stream="drift",
-    row=("drift of the conditions", "0", "`drift`", "5.9"),
+    row=("drift of the conditions", "0", "`drift`", "8"),
     refusal=_refusal,
 )

@@ -20,7 +20,7 @@ TERM = Term(
         ),
     ),
     stream="flux_calibration",
-    row=("flux calibration", "0", "`flux_calibration`", "1.03"),
+    row=("flux calibration", "0", "`flux_calibration`", "1.08"),
     budget="flux_calibration",
     curve="flux calibration",
     shapes=_shapes,

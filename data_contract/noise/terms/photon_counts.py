@@ -14,6 +14,6 @@ TERM = Term(
         ),
     ),
     stream="read_noise",
-    row=("photons counted", "`gaussian`", "`noise`, `read_noise`", "2.6"),
+    row=("photons counted", "`gaussian`", "`noise`, `read_noise`", "2.9"),
     at="poisson",
 )

@@ -26,7 +26,7 @@ TERM = Term(
         ),
     ),
     stream="sky_residual",
-    row=("sky-subtraction floor", "`independent`", "`noise`; `sky_residual`", "1.10"),
+    row=("sky-subtraction floor", "`independent`", "`noise`; `sky_residual`", "1.08"),
     at="correlated",
     budget="floor_correlated",
     curve="sky floor",

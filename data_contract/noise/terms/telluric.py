@@ -20,7 +20,7 @@ TERM = Term(
         ),
     ),
     stream="telluric",
-    row=("telluric residual", "0", "`telluric`", "1.05"),
+    row=("telluric residual", "0", "`telluric`", "1.04"),
     budget="telluric",
     curve="telluric residual",
     shapes=_shapes,
