@@ -343,7 +343,7 @@ def fill_observation(
     flux : float32 array, shape (n_spec, n_wave)
         Standard normals; overwritten with ``flux_model`` and all its errors [flux unit].
     error : float32 array, shape (n_spec, n_wave)
-        Overwritten with the error estimated from that flux, which knows no distortion [flux unit].
+        Overwritten with the error estimated from that flux, distortions left out [flux unit].
     sigma : float32 array, shape (n_spec, n_wave)
         Overwritten with the standard deviation of all errors [flux unit].
     flux_model : float32 array, shape (n_spec, n_wave)

@@ -295,8 +295,8 @@ def observation(
     conditions: np.ndarray,
     flux: np.ndarray,
     error: np.ndarray,
-    kind: str = "observed",
-    added: Sequence[tuple[SkyResidual | None, Distortion | None]] = (),
+    kind: str,
+    added: Sequence[tuple[SkyResidual | None, Distortion | None]],
 ) -> np.ndarray:
     """Observe a noiseless flux; parameters and errors as in `expected_error`.
 
@@ -306,8 +306,8 @@ def observation(
         Standard normals; overwritten with the observed flux.
     error : float32 array, shape (n_spec, n_wave)
         Overwritten with its honest error.
-    added : sequence, optional
-        Further errors, of every arm.
+    added : sequence of (SkyResidual or None, Distortion or None)
+        Further errors of each arm.
 
     Returns
     -------
@@ -317,7 +317,6 @@ def observation(
     half_width = _half_width(kind)
     flux_model = np.ascontiguousarray(flux_model, dtype=np.float32)
     sigma = np.empty_like(flux)
-    added = added or [(None, None)] * len(tables.arms)
     for (pixels, light, quiet), more in zip(_by_arm(tables, conditions), added, strict=True):
         parts = [x[:, pixels] for x in (flux, error, sigma, flux_model)]
         fill_observation(*parts, light, quiet, half_width, *more)

@@ -84,7 +84,7 @@ def spectrum_mask(
 
 
 def distortion_shapes(
-    model: NoiseModel, tables: NoiseTables
+    tables: NoiseTables, model: NoiseModel
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Fractional errors of the flux, None where a model has none.
 
@@ -212,7 +212,7 @@ def _left(count: np.ndarray, lost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _distortion(
     tables: NoiseTables, model: NoiseModel, key: DrawKey, realisation: Realisation
 ) -> Distortion | None:
-    found = distortion_shapes(model, tables)
+    found = distortion_shapes(tables, model)
     if found is None:
         return None
     amplitude = [

@@ -85,7 +85,7 @@ def true_error(
         sigma = expected_error(model.applied(tables), flux_model, conditions)
     else:
         sigma = Coadd.of(tables, conditions, model, key).response.error(flux_model)
-    if distortion := distortion_shapes(model, tables):
+    if distortion := distortion_shapes(tables, model):
         widen_error(sigma, flux_model, distortion[1])
     return sigma
 

@@ -44,7 +44,7 @@ CITATION = (
 )
 
 # closer where spectra bend, by TiO in cool and by strong lines in metal-rich stars, in steps that
-# only grow or only shrink; what interpolation does is in demo_maps.json
+# only grow or only shrink, below 5000 K and -0.2; what interpolation does is in demo_maps.json
 TEFF_NODES = (3500, 3570, 3655, 3750, 3850, 3950, 4075, 4200, 4325, 4475, 4625, 4800)  # [K]
 M_H_NODES = (-2.75, -2.4, -2.05, -1.7, -1.4, -1.1, -0.85, -0.6, -0.4)
 COOL = 4000.0  # below, ATLAS9 structures of 1993 lack molecules [K]
