@@ -10,6 +10,8 @@ import math
 import numpy as np
 from numba import njit, prange
 
+from starsmith.data_contract.kernels.elementary import logarithm, whole_float
+
 __all__ = ["fill_normals", "fill_words", "philox_block"]
 
 MULTIPLIER_0 = np.uint64(0xD2511F53)  # Salmon et al. (2011, SC11), Philox4x32
@@ -19,11 +21,6 @@ WEYL_1 = np.uint64(0xBB67AE85)  # √3 - 1
 LOW = np.uint64(0xFFFFFFFF)  # lower half of a product
 HALF = np.uint64(32)
 WORD = 2.0**-32  # one step of a 32-bit uniform
-
-LN_2 = math.log(2.0)
-SQRT_2 = math.sqrt(2.0)
-MANTISSA = np.uint64(0x000FFFFFFFFFFFFF)  # 52 bits
-ONE_BITS = np.uint64(0x3FF0000000000000)  # exponent of [1, 2)
 
 
 @njit(cache=True, inline="always", error_model="numpy")
@@ -76,31 +73,6 @@ def fill_words(words, index, split, seed, stream):
 
 
 @njit(cache=True, inline="always", error_model="numpy")
-def _log(x):
-    """Natural logarithm of a positive normal number, without a library call.
-
-    x = 2^e m with m in [sqrt(1/2), sqrt(2)); log m = 2 artanh(s), s = (m-1)/(m+1),
-    |s| < 0.1716: the terms left out of the series are below 1e-13.
-    """
-    bits = np.float64(x).view(np.uint64)  # own logarithm: libm differs between machines
-    exponent = np.float64(np.int64(bits >> np.uint64(52)) - 1023)  # bias of doubles
-    mantissa = np.uint64((bits & MANTISSA) | ONE_BITS).view(np.float64)
-    high = mantissa > SQRT_2  # mantissa within √½..√2: the series converges fast
-    mantissa = mantissa * 0.5 if high else mantissa
-    exponent = exponent + 1.0 if high else exponent
-    s = (mantissa - 1.0) / (mantissa + 1.0)  # ln m = 2 artanh s
-    z = s * s
-    series = 1 / 15
-    series = series * z + 1 / 13
-    series = series * z + 1 / 11
-    series = series * z + 1 / 9
-    series = series * z + 1 / 7
-    series = series * z + 1 / 5
-    series = series * z + 1 / 3
-    return exponent * LN_2 + 2.0 * s * (1.0 + z * series)
-
-
-@njit(cache=True, inline="always", error_model="numpy")
 def _sin_half_turn(x):
     """sin(pi x) for |x| <= 1/2; Taylor to x^15, error below 1e-11."""
     y = math.pi * x  # |x| ≤ 1/2
@@ -135,13 +107,13 @@ def row_normals(normals, scratch, index, split, seed, stream):
     n_block = scratch.shape[1]
     for b in range(n_block):
         w0, w1, w2, w3 = philox_block(np.uint64(b), np.uint64(0), index, split, seed, stream)
-        scratch[0, b] = (np.float64(np.int64(w0)) + 0.5) * WORD  # never 0: its logarithm is taken
-        scratch[1, b] = np.float64(np.int64(w1)) * WORD - 0.5  # turns, -1/2 to 1/2
-        scratch[2, b] = (np.float64(np.int64(w2)) + 0.5) * WORD
-        scratch[3, b] = np.float64(np.int64(w3)) * WORD - 0.5
+        scratch[0, b] = (whole_float(w0) + 0.5) * WORD  # never 0: its logarithm is taken
+        scratch[1, b] = whole_float(w1) * WORD - 0.5  # turns, -1/2 to 1/2
+        scratch[2, b] = (whole_float(w2) + 0.5) * WORD
+        scratch[3, b] = whole_float(w3) * WORD - 0.5
     for pair in range(0, 4, 2):
         for b in range(n_block):
-            radius = math.sqrt(-2.0 * _log(scratch[pair, b]))  # Box & Muller (1958)
+            radius = math.sqrt(-2.0 * logarithm(scratch[pair, b]))  # Box & Muller (1958)
             turn = scratch[pair + 1, b]
             # cos(2 pi t) = 1 - 2 sin^2(pi t); sin(2 pi t) = 2 sin(pi t) cos(pi t)
             sine = _sin_half_turn(turn)

@@ -182,14 +182,14 @@ def sampled_mmse(c: float, n_star: int = 4000, n_template: int = 4000) -> float:
     grid = half * (2.0 * (np.arange(n_template) + 0.5) / n_template - 1.0)
     noise = np.random.default_rng(6).standard_normal(n_star)
     y = truth + math.sqrt(c) * noise
-    sums, peak = np.zeros((n_star, 2, 5)), np.full(n_star, -np.inf)
+    sums, peak = np.zeros((n_star, 5, 2)), np.full(n_star, -np.inf)
     amplitude = np.full((n_star, 3), 1.0)
     cross = np.outer(y, grid) / c
     square = np.broadcast_to(grid**2 / c, cross.shape).copy()
     best = np.zeros(n_star, dtype=np.int64)
-    standard = np.column_stack([np.zeros(n_template), grid])
+    standard = np.vstack([np.zeros(n_template), grid])
     accumulate(sums, peak, best, cross, square, standard, amplitude, 0)
-    total = sums.sum(axis=1)
+    total = sums.sum(axis=2)
     return float(np.mean(total[:, 4] / total[:, 0] - (total[:, 3] / total[:, 0]) ** 2))
 
 

@@ -3,17 +3,16 @@
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
-__all__ = [
-    "accumulate",
-    "fill_log_marginal",
-    "fill_misfit",
-    "log_marginal",
-    "quadratic_forms",
-]
+from starsmith.data_contract.kernels.elementary import exponential, logarithm
+from starsmith.data_contract.kernels.fused import add_sixteen
 
+__all__ = ["accumulate", "fill_log_marginal", "fill_misfit", "log_marginal"]
+
+LANES = 16  # sums side by side
 SKIP = 40.0  # a template this far below the best weighs e^-40: beyond float64 of any sum
+FAR = 300.0  # e^-300 stands for less, and has a square that is a normal number
 ROOT_HALF = math.sqrt(0.5)
 SIGMA_SAFE = 8.0  # that far inside a limit the normal integral is 1 to 1e-15
 
@@ -64,7 +63,36 @@ def log_marginal(cross, square, low, high, known):
     return half - math.log(inside * root) + math.log(share)
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, error_model="numpy")
+def _log_weights(log_weight, best, cross, square, prior, amplitude, floor):
+    """`log_marginal` of one star and every template, and the prior; below ``floor`` maybe -inf.
+
+    In vectors where the amplitude, which goes to ``best``, is far inside its limits; else one
+    by one.
+    """
+    low, high, known = amplitude
+    if not math.isnan(known):
+        best[:] = known
+        for m in range(log_weight.size):
+            log_weight[m] = known * (cross[m] - 0.5 * known * square[m]) + prior[m]
+        return
+    for m in range(log_weight.size):
+        best[m] = cross[m] / square[m]
+        half = 0.5 * cross[m] * best[m]
+        inside = min(best[m] - low, high - best[m])
+        safe = inside * abs(inside) * square[m] > SIGMA_SAFE**2
+        log_weight[m] = half - 0.5 * logarithm(2.0 * half) + prior[m] if safe else np.nan
+    for m in range(log_weight.size):
+        if math.isnan(log_weight[m]):
+            if 0.5 * cross[m] * best[m] + prior[m] < floor:
+                log_weight[m] = -np.inf  # h bounds the marginal form wherever 2h > 1
+            else:
+                log_weight[m] = log_marginal(cross[m], square[m], low, high, known) + prior[m]
+            if log_weight[m] == -np.inf:
+                best[m] = 0.0  # finite: its weight is next to none, not none
+
+
+@njit(cache=True, nogil=True)
 def fill_log_marginal(log_likelihood, cross, square, amplitude):
     """Apply `log_marginal` to every star and template.
 
@@ -76,29 +104,46 @@ def fill_log_marginal(log_likelihood, cross, square, amplitude):
     amplitude : float64 array, shape (n_spec, 3)
         low, high and known A of each star.
     """
-    n_spec, n_template = cross.shape
-    for i in prange(n_spec):
-        low, high, known = amplitude[i]
-        for m in range(n_template):
-            log_likelihood[i, m] = log_marginal(cross[i, m], square[i, m], low, high, known)
+    flat, best = np.zeros(cross.shape[1]), np.empty(cross.shape[1])
+    for i in range(len(cross)):
+        _log_weights(log_likelihood[i], best, cross[i], square[i], flat, amplitude[i], -np.inf)
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True)
+def _first_largest(values):
+    """Where the largest number is; the first of equal ones."""
+    place, largest = 0, values[0]
+    for m in range(values.size):
+        if values[m] > largest:
+            place, largest = m, values[m]
+    return place
+
+
+@njit(cache=True)
+def _add(total, values, lanes, first):
+    """Add up numbers, those of even and odd templates apart, sixteen sums at a time."""
+    lanes[:] = 0.0
+    add_sixteen(lanes, values)
+    for k in range(LANES):
+        total[(first + k) % 2] += lanes[k]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def accumulate(sums, peak, best, cross, square, standard, amplitude, first):
     """Add a block of templates to every star's running sums.
 
     Parameters
     ----------
-    sums : float64 array, shape (n_spec, 2, 3 + 2 n_label)
-        Updated; for even and odd templates apart: Σw, Σw², Σw A, Σw g, Σw g², w relative
-        to the best template so far.
+    sums : float64 array, shape (n_spec, 3 + 2 n_label, 2)
+        Updated; Σw, Σw², Σw A, Σw g, Σw g² with w relative to the best template so far; for
+        even and odd templates apart.
     peak : float64 array, shape (n_spec,)
         Updated: log-likelihood of the best template so far; start at -inf.
     best : int64 array, shape (n_spec,)
         Updated: which template that is.
     cross, square : float64 arrays, shape (n_spec, n_template)
         S1 and S2 of `log_marginal`.
-    standard : float64 array, shape (n_template, 1 + n_label)
+    standard : float64 array, shape (1 + n_label, n_template)
         Logarithm of each template's prior weight, then its labels, centred and scaled so
         that squares lose no digits.
     amplitude : float64 array, shape (n_spec, 3)
@@ -106,37 +151,40 @@ def accumulate(sums, peak, best, cross, square, standard, amplitude, first):
     first : int
         Number of the block's first template.
     """
-    n_spec, n_template = cross.shape
-    n_label = standard.shape[1] - 1
-    for i in prange(n_spec):
-        low, high, known = amplitude[i]
-        for m in range(n_template):
-            s_1 = cross[i, m]
-            s_2 = square[i, m]
-            prior = standard[m, 0]
-            if math.isnan(known) and 0.5 * s_1 * s_1 / s_2 + prior < peak[i] - SKIP:
-                continue  # h bounds the free-amplitude form wherever 2h > 1
-            log_weight = log_marginal(s_1, s_2, low, high, known) + prior
-            if log_weight == -np.inf:
-                continue
-            if log_weight > peak[i]:
-                shrink = math.exp(peak[i] - log_weight)
-                for half in range(2):
-                    for k in range(sums.shape[2]):
-                        sums[i, half, k] *= shrink * shrink if k == 1 else shrink
-                peak[i] = log_weight
-                best[i] = first + m
-            elif log_weight < peak[i] - SKIP:
-                continue
-            weight = math.exp(log_weight - peak[i])
-            total = sums[i, (first + m) % 2]
-            total[0] += weight
-            total[1] += weight * weight
-            total[2] += weight * (known if not math.isnan(known) else s_1 / s_2)
-            for k in range(n_label):
-                value = standard[m, 1 + k]
-                total[3 + k] += weight * value
-                total[3 + n_label + k] += weight * value * value
+    n = cross.shape[1]
+    n_label = len(standard) - 1
+    n_padded = (n + LANES - 1) // LANES * LANES  # the last ones are and stay 0
+    weight, part, lanes = np.zeros(n_padded), np.zeros(n_padded), np.empty(LANES)
+    own, scale = weight[:n], np.empty(n)
+    for i in range(len(cross)):
+        total = sums[i]
+        _log_weights(own, scale, cross[i], square[i], standard[0], amplitude[i], peak[i] - SKIP)
+        top = _first_largest(own)
+        if own[top] == -np.inf or own[top] < peak[i] - SKIP:
+            continue
+        if own[top] > peak[i]:
+            shrink = math.exp(peak[i] - own[top])
+            total *= shrink
+            total[1] *= shrink
+            peak[i], best[i] = own[top], first + top
+        for m in range(n):
+            apart = own[m] - peak[i]
+            own[m] = exponential(apart if apart > -FAR else -FAR)
+        _add(total[0], weight, lanes, first)
+        for m in range(n):
+            part[m] = own[m] * own[m]
+        _add(total[1], part, lanes, first)
+        for m in range(n):
+            part[m] = own[m] * scale[m]
+        _add(total[2], part, lanes, first)
+        for k in range(n_label):
+            value = standard[1 + k]
+            for m in range(n):
+                part[m] = own[m] * value[m]
+            _add(total[3 + k], part, lanes, first)
+            for m in range(n):
+                part[m] *= value[m]
+            _add(total[3 + n_label + k], part, lanes, first)
 
 
 @njit(cache=True, inline="always")
@@ -187,23 +235,3 @@ def fill_misfit(misfit, nodes, weights, node_modes, cross, gram, rows):
         for r in range(n_mode):
             s_1 += cross[rows[i], r] * short[r]
         misfit[i] = -s_1 * abs(s_1) / _square(short, gram[rows[i]], weighted)
-
-
-@njit(cache=True, parallel=True)
-def quadratic_forms(square, short, gram):
-    """Squared lengths c G c of every draw of every star.
-
-    Parameters
-    ----------
-    square : float64 array, shape (n_spec, n_draw)
-        Overwritten.
-    short : float64 array, shape (n_spec, n_draw, n_mode)
-        Coordinates c.
-    gram : float64 array, shape (n_spec, n_mode, n_mode)
-        Symmetric G of each star.
-    """
-    n_spec, n_draw, n_mode = short.shape
-    for i in prange(n_spec):
-        weighted = np.empty(n_mode)
-        for m in range(n_draw):
-            square[i, m] = _square(short[i, m], gram[i], weighted)

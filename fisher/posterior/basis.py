@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.draws import Draws
+from starsmith.data_contract.errors import DataError
 from starsmith.fisher.information.jacobian import median_slope
 from starsmith.fisher.posterior.spline_cells import combine_nodes, find_cells
 from starsmith.simulator.observe import draw_stars
@@ -159,8 +160,9 @@ class Stars:
 
     Attributes
     ----------
-    flux, variance : float64, shape (n_spec, n_wave)
-        Variance is infinite where a pixel is masked.
+    flux : float array, shape (n_spec, n_wave)
+    variance : float64, shape (n_spec, n_wave)
+        Infinite where a pixel is masked.
     limits : float64, shape (n_spec, 3)
         Least, largest and known amplitude relative to a template; known is NaN if it is not.
     shared : float32, shape (n_spec, n_shared, n_wave), optional
@@ -268,7 +270,15 @@ def build_basis(
     Returns
     -------
     basis : Basis
+
+    Raises
+    ------
+    DataError
+        If no star has a good pixel.
     """
+    stars = stars.take(np.isfinite(stars.variance).any(axis=1))
+    if not len(stars):
+        raise DataError("every pixel of every star is masked: there is nothing to weigh")
     mag = float(np.mean(prior.ranges["mag"]))
     spectra = _sample_spectra(bank, prior, seed, mag, normalise)
     reference = spectra[:N_SAMPLE].mean(axis=0)

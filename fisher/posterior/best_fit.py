@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.fisher.information.crlb import crlb_from_gram
-from starsmith.fisher.kernels.posterior import fill_misfit, quadratic_forms
+from starsmith.fisher.kernels.posterior import fill_misfit
 from starsmith.fisher.posterior.basis import Basis, Stars, build_basis
 from starsmith.fisher.posterior.importance_sampling import ShortStars
 from starsmith.simulator.prior import Prior
@@ -225,10 +225,8 @@ def _fit_block(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     short = ShortStars.of(basis, stars)
     templates = basis.project(bank, space.labels(coarse))
-    square = np.empty((len(stars), len(coarse)))
     # a view: every star meets every template
-    shared = np.broadcast_to(templates, (len(stars), *templates.shape))
-    quadratic_forms(square, shared, short.gram)
+    square = short.squares(np.broadcast_to(templates, (len(stars), *templates.shape)))
     start = coarse[_misfit(short.cross @ templates.T, square).argmin(axis=1)]
 
     def misfit(rows: np.ndarray, places: np.ndarray) -> np.ndarray:

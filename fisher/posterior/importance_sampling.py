@@ -8,11 +8,13 @@ the prior's box, give the same posterior moments with hundreds of draws instead 
 import math
 from dataclasses import dataclass, fields
 
+import numba
 import numpy as np
 
 from starsmith.data_contract.bank.bank_file import Bank
+from starsmith.data_contract.in_threads import in_threads
 from starsmith.data_contract.random import DrawKey, normals
-from starsmith.fisher.kernels.posterior import fill_log_marginal, quadratic_forms
+from starsmith.fisher.kernels.posterior import fill_log_marginal
 from starsmith.fisher.posterior.basis import Basis, Stars
 from starsmith.simulator.prior import Prior
 from starsmith.simulator.rendering.interpolate import touches_filled
@@ -89,6 +91,14 @@ class ShortStars:
         gram = np.tensordot(square, basis.square_modes, axes=1)
         return cls(cross, gram - shared.transpose(0, 2, 1) @ shared, stars.limits)
 
+    def squares(self, short: np.ndarray) -> np.ndarray:
+        """S2 of each star's own templates, float64 (n_spec, n_draw).
+
+        ``short`` has shape (n_spec, n_draw, n_mode).
+        """
+        pairs = zip(short, self.gram, strict=True)
+        return np.stack([np.einsum("mr,mr->m", own @ gram, own) for own, gram in pairs])
+
     def take(self, rows: np.ndarray) -> "ShortStars":
         """Return some of the stars."""
         return ShortStars(self.cross[rows], self.gram[rows], self.limits[rows])
@@ -160,8 +170,7 @@ def _log_likelihood(
         inside &= ~touches_filled(bank, flat).reshape(n_spec, n_draw)
     short = basis.project(bank, flat).reshape(n_spec, n_draw, -1)
     cross = np.einsum("nmr,nr->nm", short, stars.cross)
-    square = np.empty_like(cross)
-    quadratic_forms(square, short, stars.gram)
+    square = stars.squares(short)
     log_likelihood = np.empty_like(cross)
     fill_log_marginal(log_likelihood, cross, square, stars.limits)
     return np.where(inside, log_likelihood, -np.inf)  # the prior ends there
@@ -252,10 +261,14 @@ def redraw(
     # spline weights of one template
     n_support = math.prod(min(4, nodes.size) for nodes in bank.axes)
     block = max(1, WORDS // (n_draw * n_support))
-    blocks = []
-    for rows in np.array_split(np.arange(len(stars)), -(-len(stars) // block)):
+    basis.square_modes  # noqa: B018  formed once, not by every thread
+
+    def drawn(rows: np.ndarray) -> LocalDraws:
         short = ShortStars.of(basis, stars.take(rows))
-        blocks.append(_redraw_block(bank, prior, basis, short, start[rows], n_draw, seed))
+        return _redraw_block(bank, prior, basis, short, start[rows], n_draw, seed)
+
+    every = np.array_split(np.arange(len(stars)), -(-len(stars) // block))
+    blocks = list(in_threads(drawn, every, numba.get_num_threads()))
     joined = {
         field.name: np.concatenate([getattr(block, field.name) for block in blocks])
         for field in fields(LocalDraws)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from starsmith.data_contract.bank.bank_file import Bank
-from starsmith.fisher.kernels.posterior import fill_log_marginal, quadratic_forms
+from starsmith.fisher.kernels.posterior import fill_log_marginal
 from starsmith.fisher.posterior.basis import Basis, Stars
 from starsmith.fisher.posterior.importance_sampling import ShortStars, fit
 from starsmith.fisher.posterior.template_lines import Lines
@@ -170,8 +170,7 @@ def _points(
         log_weight = np.log(some.mass * share)[:, None] + np.log(0.5 * mass)
     short = basis.project(bank, labels.reshape(-1, labels.shape[2]))
     short = short.reshape(n_spec, n_line * N_POINT, -1)
-    square = np.empty(short.shape[:2])
-    quadratic_forms(square, short, stars.gram)
+    square = stars.squares(short)
     log_likelihood = np.empty_like(square)
     cross = np.einsum("nmr,nr->nm", short, stars.cross)
     fill_log_marginal(log_likelihood, cross, square, stars.limits)

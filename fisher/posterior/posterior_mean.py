@@ -149,12 +149,12 @@ def _with_fitted_noise(
     conditions: np.ndarray,
     noise: NoiseModel,
 ) -> Stars:
-    """Give each star the noise it would have if it were its own posterior mean.
+    """Give each star the noise it would have if it were its own posterior mean, in place.
 
     A star that nothing fits keeps its variance.
     """
     labels, amplitude = fit.mean, fit.amplitude
-    variance, shared = stars.variance.copy(), None
+    variance, shared = stars.variance, None
     for rows in np.array_split(np.arange(len(stars)), -(-len(stars) // STAR_BLOCK)):
         known = np.isfinite(amplitude[rows])
         flux = stars.flux[rows]
@@ -212,7 +212,7 @@ def posterior_mean(
     check_noise(options.noise)
     variance = np.asarray(error, dtype=np.float64) ** 2
     limits = amplitude_limits(prior, options.normalise, amplitude, len(flux))
-    stars = Stars(np.asarray(flux, dtype=np.float64), variance, limits)
+    stars = Stars(np.asarray(flux), variance, limits)
     probe = stars.take(np.unique(np.linspace(0, len(stars) - 1, N_BASIS_STAR).astype(int)))
     basis = build_basis(bank, prior, probe, options.normalise, options.seed)
     rows = None if prior.population is None else TableRows.of(bank, prior.population)

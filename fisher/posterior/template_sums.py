@@ -1,17 +1,21 @@
 """Weighing: running sums of templates by how well each of them fits every star."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import numba
 import numpy as np
 
+from starsmith.data_contract.in_threads import in_threads
 from starsmith.fisher.kernels.posterior import accumulate
 from starsmith.fisher.posterior.basis import Basis, Stars
 from starsmith.fisher.posterior.templates import Templates
 
-__all__ = ["Moments", "StarSums", "Weighing", "add_to", "weigh"]
+__all__ = ["Moments", "StarSums", "Weighing", "add_to", "shortened", "weigh"]
 
-STAR_BLOCK = 256
-TEMPLATE_BLOCK = 4096
+STAR_BLOCK = 512
+TEMPLATE_BLOCK = 1024  # of which one star's sums stay in the first-level cache
+N_SAMPLE = 1024  # of stars and of templates, that coordinates are shortened by
+SHORT_LOSS = 1e-4  # of ln L, root mean square over stars and templates
 NOBODY = -1
 
 
@@ -46,10 +50,12 @@ class StarSums:
     @classmethod
     def of(cls, basis: Basis, stars: Stars) -> "StarSums":
         """Sum observed stars over the modes of a basis, a block at a time."""
-        blocks = [
-            basis.star_sums(stars.take(slice(start, start + STAR_BLOCK)))
-            for start in range(0, len(stars), STAR_BLOCK)
-        ]
+        starts = range(0, len(stars), STAR_BLOCK)
+        blocks = in_threads(
+            lambda start: basis.star_sums(stars.take(slice(start, start + STAR_BLOCK))),
+            starts,
+            numba.get_num_threads(),
+        )
         return cls(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)), stars.limits)
 
     def __len__(self) -> int:
@@ -65,6 +71,37 @@ class StarSums:
         for k in range(shared.shape[1]):
             square -= (shared[:, k] @ templates.short.T) ** 2
         return cross, square
+
+
+def shortened(stars: StarSums, templates: Templates) -> tuple[StarSums, Templates]:
+    """The same halves of S2 in fewer coordinates: those that some star and some template share.
+
+    Balanced truncation (Moore 1981) of p · q, p of stars and q of templates: with factors
+    L L' of the sums of p p' and of q q', and the singular values L_p' L_q = U s V', coordinates
+    U' L_p' q / √s and V' L_q' p / √s beyond the first few carry next to nothing.
+    """
+    some = np.unique(np.linspace(0, len(stars) - 1, N_SAMPLE).astype(int))
+    few = templates.take(slice(0, N_SAMPLE))
+    cross, square = stars.products(some, few)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        amplitude = cross / square
+    likeliest = np.argmax(np.nan_to_num(cross * amplitude), axis=1)
+    scale = np.nan_to_num(amplitude[np.arange(len(some)), likeliest])  # of what no pixel tells: 0
+    of_stars = _factor(0.5 * scale[:, None] ** 2 * stars.square[some])  # ln L loses A² S2 / 2
+    of_templates = _factor(few.square)
+    left, values, right = np.linalg.svd(of_stars.T @ of_templates)
+    beyond = np.sqrt(np.cumsum(values[::-1] ** 2)[::-1] / (len(some) * len(few)))
+    n_kept = max(int(np.searchsorted(-beyond, -SHORT_LOSS)), 1)
+    root = np.sqrt(values[:n_kept])
+    own = stars.square @ (of_templates @ right[:n_kept].T / root)
+    theirs = templates.square @ (of_stars @ left[:, :n_kept] / root)
+    return replace(stars, square=own), replace(templates, square=theirs)
+
+
+def _factor(rows: np.ndarray) -> np.ndarray:
+    """L of rows' summed outer products L L', float64 (n_column, n_column)."""
+    values, vectors = np.linalg.eigh(rows.T @ rows)
+    return vectors * np.sqrt(np.maximum(values, 0.0))
 
 
 @dataclass
@@ -95,7 +132,7 @@ class Weighing:
     def __post_init__(self):
         n_spec, n_label = len(self.stars), self.centre.size
         self.spread = np.where(self.spread > 0.0, self.spread, 1.0)
-        self._sums = np.zeros((n_spec, 2, 3 + 2 * n_label))
+        self._sums = np.zeros((n_spec, 3 + 2 * n_label, 2))
         self._peak = np.full(n_spec, -np.inf)
         self.best_labels = np.tile(self.centre, (n_spec, 1))
 
@@ -113,9 +150,8 @@ class Weighing:
         if self.own is not None:
             same = self.own[rows, None] == templates.group[None, :]
             cross = np.where(same, -np.inf, cross)
-        standard = np.column_stack(
-            [templates.log_weight, (templates.labels - self.centre) / self.spread]
-        )
+        centred = (templates.labels - self.centre) / self.spread
+        standard = np.ascontiguousarray(np.column_stack([templates.log_weight, centred]).T)
         best = np.full(len(cross), NOBODY, dtype=np.int64)
         first = self._count % 2
         sums, peak, limits = self._sums[rows], self._peak[rows], self.stars.limits[rows]
@@ -125,7 +161,7 @@ class Weighing:
 
     def moments(self, half: int | None = None) -> Moments:
         """Moments from all templates, or from every other one; NaN where none fits."""
-        total = self._sums.sum(axis=1) if half is None else self._sums[:, half]
+        total = self._sums.sum(axis=2) if half is None else self._sums[:, :, half]
         n_label = self.centre.size
         weight = np.where(total[:, 0] > 0.0, total[:, 0], np.nan)
         mean = total[:, 3 : 3 + n_label] / weight[:, None]
@@ -141,13 +177,20 @@ class Weighing:
 def add_to(weighings: tuple[Weighing, ...], templates: Templates) -> tuple[Weighing, ...]:
     """Add templates to several weighings of the same stars, whose products are formed once."""
     stars = weighings[0].stars
-    for start in range(0, len(stars), STAR_BLOCK):
+    blocks = [
+        templates.take(slice(first, first + TEMPLATE_BLOCK))
+        for first in range(0, len(templates), TEMPLATE_BLOCK)
+    ]
+
+    def weigh_all(start: int) -> None:
         rows = slice(start, start + STAR_BLOCK)
-        for first in range(0, len(templates), TEMPLATE_BLOCK):
-            some = templates.take(slice(first, first + TEMPLATE_BLOCK))
+        for some in blocks:
             products = stars.products(rows, some)
             for weighing in weighings:
                 weighing._take(rows, some, products)
+
+    for _ in in_threads(weigh_all, range(0, len(stars), STAR_BLOCK), numba.get_num_threads()):
+        pass
     for weighing in weighings:
         weighing._count += len(templates)
     return weighings
@@ -155,5 +198,6 @@ def add_to(weighings: tuple[Weighing, ...], templates: Templates) -> tuple[Weigh
 
 def weigh(stars: StarSums, templates: Templates) -> Weighing:
     """Weigh a sample of templates, all at once."""
+    stars, templates = shortened(stars, templates)
     labels = templates.labels
     return Weighing(stars, labels.mean(axis=0), labels.std(axis=0)).add(templates)

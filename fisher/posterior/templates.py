@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 
+import numba
 import numpy as np
 
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.draws import Draws
+from starsmith.data_contract.in_threads import in_threads
 from starsmith.data_contract.tables.population import Population
 from starsmith.fisher.posterior.basis import Basis, template_draws
 from starsmith.simulator.prior import Prior
@@ -14,7 +16,7 @@ from starsmith.simulator.rendering.interpolate import touches_filled
 
 __all__ = ["TableRows", "Templates", "build_templates", "in_basis"]
 
-BLOCK = 2048
+BLOCK = 512
 BATCH = 32_768  # rows of a table held at a time
 STRANGER = -1
 
@@ -57,9 +59,13 @@ def in_basis(basis: Basis, bank: Bank, labels: np.ndarray) -> tuple[np.ndarray, 
     """Coordinates of templates and their halves of S2, (n_template, n_mode or n_square)."""
     short = basis.project(bank, labels)
     square = np.empty((len(labels), len(basis.squares)))
-    for start in range(0, len(labels), BLOCK):
+
+    def fill(start: int) -> None:
         rows = slice(start, start + BLOCK)
         square[rows] = basis.square_sums(short[rows])
+
+    for _ in in_threads(fill, range(0, len(labels), BLOCK), numba.get_num_threads()):
+        pass
     return short, square
 
 

@@ -2,17 +2,15 @@
 
 import pytest
 
-from starsmith.data_contract import in_threads as module
 from starsmith.data_contract.files import zarr_check
 from starsmith.data_contract.in_threads import in_threads
 
 
 @pytest.mark.parametrize("most", [1, 8])
-def test_results_come_in_order_and_errors_through(most, monkeypatch):
-    monkeypatch.setattr(module, "MOST", most)
-    assert list(in_threads(lambda n: n * n, range(100))) == [n * n for n in range(100)]
+def test_results_come_in_order_and_errors_through(most):
+    assert list(in_threads(lambda n: n * n, range(100), most)) == [n * n for n in range(100)]
     with pytest.raises(ZeroDivisionError):
-        list(in_threads(lambda n: 1 // (n - 50), range(100)))
+        list(in_threads(lambda n: 1 // (n - 50), range(100), most))
 
 
 def test_what_is_allowed_of_one_array_is_not_kept_for_another(pristine):

@@ -8,6 +8,7 @@ from numba import TypingError, njit
 
 from starsmith.data_contract.aligned import aligned_empty
 from starsmith.data_contract.bank.row_sums import weighted_spectra
+from starsmith.data_contract.kernels.elementary import exponential, logarithm
 from starsmith.data_contract.kernels.flags import FLAGS, count_flags, first_flag, flags_up_to
 from starsmith.data_contract.kernels.fused import add_sixteen
 from starsmith.data_contract.kernels.rounding import bits_used
@@ -103,3 +104,20 @@ def test_aligned_arrays_begin_with_a_line_of_the_cache(shape):
         assert array.shape == shape
         assert array.dtype == np.dtype(kind)
         assert array.ctypes.data % 64 == 0 or not array.size
+
+
+@njit
+def _elementary(x, exponentials, logarithms):
+    for j in range(x.size):
+        exponentials[j] = exponential(x[j])
+        logarithms[j] = logarithm(exponentials[j])
+
+
+def test_elementary_functions_are_those_of_numpy():
+    """The exponential to 3e-15 of it, the logarithm to 3e-13 or one rounding of a large one."""
+    x = np.linspace(-700.0, 700.0, 200_001)
+    exponentials, logarithms = np.empty((2, x.size))
+    _elementary(x, exponentials, logarithms)
+    np.testing.assert_allclose(exponentials, np.exp(x), rtol=3e-15)
+    np.testing.assert_allclose(logarithms, np.log(exponentials), rtol=1e-15, atol=3e-13)
+    assert exponentials[x == 0.0] == 1.0

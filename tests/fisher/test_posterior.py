@@ -5,14 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from starsmith.data_contract.errors import ConfigError
+from starsmith.data_contract.errors import ConfigError, DataError
 from starsmith.data_contract.noise.covariance import variance_of
 from starsmith.fisher.checks.selftest import uniform_prior_mmse
 from starsmith.fisher.kernels.posterior import (
     accumulate,
     fill_log_marginal,
     fill_misfit,
-    quadratic_forms,
 )
 from starsmith.fisher.posterior import spline_cells as cells
 from starsmith.fisher.posterior.basis import Stars, build_basis, leading_modes
@@ -23,6 +22,7 @@ from starsmith.fisher.posterior.posterior_mean import (
     posterior_mean,
 )
 from starsmith.fisher.posterior.spline_cells import combine_nodes, find_cells
+from starsmith.fisher.posterior.template_sums import StarSums, shortened
 from starsmith.fisher.posterior.templates import build_templates
 from starsmith.simulator.observe import draw_stars, observe
 from starsmith.simulator.rendering.interpolate import interpolate, spline_weights
@@ -68,16 +68,16 @@ def test_running_sums_equal_dense_sums(known):
     amplitude = np.column_stack(
         [np.full(n_spec, 0.1), np.full(n_spec, 5.0), np.full(n_spec, known)]
     )
-    sums, peak = np.zeros((n_spec, 2, 7)), np.full(n_spec, -np.inf)
+    sums, peak = np.zeros((n_spec, 7, 2)), np.full(n_spec, -np.inf)
     best = np.zeros(n_spec, dtype=np.int64)
     for first in (0, 250, 507):
         rows = slice(first, {0: 250, 250: 507, 507: 600}[first])
         block = [np.ascontiguousarray(a[:, rows]) for a in (cross, square)]
-        accumulate(sums, peak, best, *block, standard[rows], amplitude, first)
+        accumulate(sums, peak, best, *block, standard[rows].T.copy(), amplitude, first)
     log_weight = np.empty_like(cross)
     fill_log_marginal(log_weight, cross, square, amplitude)
     log_weight += standard[:, 0]
-    total = sums.sum(axis=1)
+    total = sums.sum(axis=2)
     for i in range(n_spec):
         mean, var, ess = moments_dense(log_weight[i], standard[:, 1:])
         found = total[i, 3:5] / total[i, 0]
@@ -87,14 +87,13 @@ def test_running_sums_equal_dense_sums(known):
     np.testing.assert_array_equal(best, log_weight.argmax(axis=1))
 
 
-def test_quadratic_forms_equal_matrix_products():
-    """Compiled sums against numpy, to rounding."""
+def test_squared_lengths_equal_matrix_products():
+    """Of every star's own draws, against one product after another, to rounding."""
     rng = np.random.default_rng(4)
     short, gram = rng.normal(size=(3, 4, 7)), rng.normal(size=(3, 7, 7))
-    square = np.empty((3, 4))
-    quadratic_forms(square, short, gram)
+    found = ShortStars(np.empty((3, 7)), gram, np.empty((3, 3))).squares(short)
     expected = [[c @ g @ c for c in draws] for draws, g in zip(short, gram, strict=True)]
-    np.testing.assert_allclose(square, expected, rtol=1e-10)
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
 
 
 @pytest.mark.parametrize("derivative", [None, "logg"])
@@ -185,6 +184,44 @@ def test_reduced_sums_are_those_of_full_spectra(toy_bank, prior, toy_stars):
 
     assert basis.loss < 0.1
     assert np.abs(short - exact).max() < 0.1
+
+
+def test_shortened_sums_keep_the_likelihood(toy_bank, prior, toy_stars):
+    """Fewer coordinates of S2 move ln L by 1e-4 rms, and by 0.02 at most where a template fits."""
+    limits = amplitude_limits(prior, "free", None, len(toy_stars))
+    flux = toy_stars.flux.astype(float)
+    stars = Stars(flux, toy_stars.error.astype(float) ** 2, limits)
+    basis = build_basis(toy_bank, prior, stars)
+    templates = build_templates(toy_bank, prior, basis, 3000)  # of which 1024 choose them
+    sums = StarSums.of(basis, stars)
+    fewer, shorter = shortened(sums, templates)
+    (cross, square), (same, found) = (
+        pair[0].products(slice(None), pair[1]) for pair in ((sums, templates), (fewer, shorter))
+    )
+    np.testing.assert_array_equal(same, cross)
+    scale = np.take_along_axis(
+        cross / square, np.argmax(cross**2 / square, axis=1)[:, None], axis=1
+    )
+    lost = 0.5 * scale**2 * (found - square)
+    assert shorter.square.shape[1] < 0.6 * templates.square.shape[1]
+    assert np.sqrt(np.mean(lost**2)) < 2e-4
+    assert np.abs(lost).max() < 0.02
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_star_without_pixels_is_told_apart(toy_bank, prior, toy_stars):
+    """Nothing is known of it, and the others have what they have without it."""
+    error = toy_stars.error.astype(float)
+    error[2] = np.inf
+    options = PosteriorOptions(n_template=2000, n_local=0)
+    found = posterior_mean(toy_bank, prior, toy_stars.flux, error, options=options)
+    rest = np.arange(len(error)) != 2
+    alone = posterior_mean(toy_bank, prior, toy_stars.flux[rest], error[rest], options=options)
+    assert np.isnan(found.mean[2]).all()
+    np.testing.assert_allclose(found.mean[rest], alone.mean, rtol=1e-3)
+    error[:] = np.inf
+    with pytest.raises(DataError, match="every pixel of every star is masked"):
+        posterior_mean(toy_bank, prior, toy_stars.flux, error, options=options)
 
 
 def test_agrees_with_brute_force_over_a_grid(toy_bank, prior, toy_stars):
