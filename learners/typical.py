@@ -9,6 +9,7 @@ from scipy.spatial import cKDTree
 from starsmith.data_contract.constants import MAD_TO_SIGMA
 from starsmith.data_contract.dataset.training import TrainingView
 from starsmith.data_contract.observed import Observed
+from starsmith.learners.row_median import row_median
 
 __all__ = ["Typical"]
 
@@ -157,7 +158,7 @@ class Typical:
                 usual = _noise_squared(seen, usable, level, std) + self._left_nearby(scores)
                 found[:, 1] = (np.square(left, dtype=np.float64) / usual).sum(axis=1) / count
             # √2: a difference of two pixels
-            pixel_noise = _row_median(steps) * MAD_TO_SIGMA / np.sqrt(2.0)
+            pixel_noise = row_median(steps) * MAD_TO_SIGMA / np.sqrt(2.0)
             found[:, 2] = np.einsum("ij,ij->i", left, left) / count / pixel_noise**2
         found[~usable.any(axis=1)] = np.nan
         return found
@@ -199,19 +200,6 @@ def _components(z: np.ndarray, n: int) -> np.ndarray:
     return found[::-1].astype(np.float32)
 
 
-def _row_median(values: np.ndarray) -> np.ndarray:
-    """Median of each row without its NaN; NaN of a row that has nothing else."""
-    half = values.shape[1] // 2
-    ordered = np.partition(values, half, axis=1)  # NaN last
-    found = ordered[:, half].copy()
-    if not values.shape[1] % 2:
-        found = 0.5 * (found + ordered[:, :half].max(axis=1))
-    for row in np.flatnonzero(np.isnan(values).any(axis=1)):
-        known = values[row][~np.isnan(values[row])]
-        found[row] = np.median(known) if known.size else np.nan
-    return found
-
-
 def _scatter(z: np.ndarray, noise: np.ndarray) -> np.ndarray:
     """Scatter of each spectrum's z-scores (n_spec,): its noise, and what stars differ by.
 
@@ -239,7 +227,7 @@ def _noise_level(
         return np.ones(len(usable))
     with np.errstate(invalid="ignore", divide="ignore"):
         sigma = np.where(usable, seen.error / (level[:, None] * std), np.nan)
-    found = _row_median(sigma)
+    found = row_median(sigma)
     return np.where(found > 0, found, 1e6)  # a spectrum without a usable pixel counts nothing
 
 
@@ -249,7 +237,7 @@ def _standardised(
     """Z-scores of flux over its median, float32, 0 where unusable; usable pixels; the medians."""
     usable = seen.usable
     flux = np.where(usable, seen.flux, np.nan).astype(np.float32, copy=False)
-    level = _row_median(flux)
+    level = row_median(flux)
     usable = usable & (level > 0)[:, None]
     with np.errstate(invalid="ignore", divide="ignore"):
         flux /= level[:, None]

@@ -342,9 +342,9 @@ def fill_observation(
     ----------
     flux : float32 array, shape (n_spec, n_wave)
         Standard normals; overwritten with ``flux_model`` and all its errors [flux unit].
-    error : float32 array, shape (n_spec, n_wave)
+    error : float32 array, shape (n_spec, n_wave), or None
         Overwritten with the error estimated from that flux, distortions left out [flux unit].
-    sigma : float32 array, shape (n_spec, n_wave)
+    sigma : float32 array, shape (n_spec, n_wave), or None
         Overwritten with the standard deviation of all errors [flux unit].
     flux_model : float32 array, shape (n_spec, n_wave)
     light, quiet, half_width
@@ -358,12 +358,14 @@ def fill_observation(
         _sensitivity_row(sensitivity, light, np.int64(i))
         _background_row(background, scratch, quiet, np.int64(i))
         n = light.n_exposure[i]
-        _error_row(sigma[i], flux_model[i], sensitivity, background, light.sample_factor, n)
-        rows = flux[i], sigma[i], flux_model[i]
+        drawn = np.empty(n_wave, np.float32) if sigma is None else sigma[i]
+        _error_row(drawn, flux_model[i], sensitivity, background, light.sample_factor, n)
+        rows = flux[i], drawn, flux_model[i]
         _observed_row(*rows, scratch, sensitivity, residual, distortion, np.int64(i))
-        if half_width:
-            _smooth_row(scratch, flux[i], half_width)
-            counted = scratch.astype(np.float32)
-        else:
-            counted = flux[i]
-        _error_row(error[i], counted, sensitivity, background, light.sample_factor, n)
+        if error is not None:
+            if half_width:
+                _smooth_row(scratch, flux[i], half_width)
+                counted = scratch.astype(np.float32)
+            else:
+                counted = flux[i]
+            _error_row(error[i], counted, sensitivity, background, light.sample_factor, n)

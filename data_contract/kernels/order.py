@@ -8,20 +8,32 @@ asked for. Floats are compared as the integers of their bits: exact, ties and in
 import numpy as np
 from numba import njit, prange
 
-__all__ = ["extremes", "median_and_p95", "median_and_p95_of_row", "median_of", "p95_of"]
+__all__ = [
+    "extremes",
+    "fill_medians",
+    "median_and_p95",
+    "median_and_p95_of_row",
+    "median_of",
+    "p95_of",
+]
 
 LEAST, LARGEST = np.int32(-(2**31)), np.int32(2**31 - 1)
 BELOW_SIGN = np.int32(0x7FFFFFFF)
 
 
+@njit(cache=True, inline="always")
+def _key(value):
+    """Bits of a float32, turned so that integers are in the order of the floats."""
+    bits = np.float32(value).view(np.int32)
+    key = np.int32(bits ^ ((bits >> np.int32(31)) & BELOW_SIGN))
+    return key if value == value else LARGEST  # NaN comes last, as in numpy
+
+
 @njit(cache=True, error_model="numpy")
 def _keys(flux, sigma, keys):
-    """Write the ratio's bits, turned so that integers are in the order of the floats."""
+    """Write the keys of the ratio."""
     for j in range(flux.size):
-        ratio = np.float32(flux[j] / sigma[j])
-        bits = np.float32(ratio).view(np.int32)
-        key = np.int32(bits ^ ((bits >> np.int32(31)) & BELOW_SIGN))
-        keys[j] = key if ratio == ratio else LARGEST  # NaN comes last, as in numpy
+        keys[j] = _key(np.float32(flux[j] / sigma[j]))
 
 
 @njit(cache=True)
@@ -118,3 +130,25 @@ def median_and_p95(flux, sigma, out):
     """
     for i in prange(flux.shape[0]):
         median_and_p95_of_row(flux[i], sigma[i], out[i])
+
+
+@njit(cache=True, parallel=True)
+def fill_medians(medians, values):
+    """Median of each row without its NaN; NaN of a row that has nothing else.
+
+    Parameters
+    ----------
+    medians : float32 array, shape (n_row,)
+        Overwritten.
+    values : float32 array, shape (n_row, n_value)
+    """
+    n_row, n_value = values.shape
+    for i in prange(n_row):
+        row, keys = values[i], np.empty(n_value, np.int32)
+        for j in range(n_value):
+            keys[j] = _key(row[j])
+        last = np.int64(_count_up_to(keys, np.int32(LARGEST - 1))) - 1
+        medians[i] = np.nan
+        if last >= 0:
+            low, high = _pair(keys, last // 2)
+            medians[i] = median_of(_value(low), _value(high), last)

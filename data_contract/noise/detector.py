@@ -293,31 +293,23 @@ def observation(
     tables: NoiseTables,
     flux_model: np.ndarray,
     conditions: np.ndarray,
-    flux: np.ndarray,
-    error: np.ndarray,
-    kind: str,
-    added: Sequence[tuple[SkyResidual | None, Distortion | None]],
-) -> np.ndarray:
+    out: tuple[np.ndarray, np.ndarray | None, np.ndarray | None],
+    kind: str = "observed",
+    added: Sequence[tuple[SkyResidual | None, Distortion | None]] | None = None,
+) -> None:
     """Observe a noiseless flux; parameters and errors as in `expected_error`.
 
     Parameters
     ----------
-    flux : float32 array, shape (n_spec, n_wave)
-        Standard normals; overwritten with the observed flux.
-    error : float32 array, shape (n_spec, n_wave)
-        Overwritten with its honest error.
-    added : sequence of (SkyResidual or None, Distortion or None)
+    out : (flux, error, sigma)
+        Float32 arrays of shape (n_spec, n_wave): standard normals, overwritten with the observed
+        flux; where its honest error goes, and the true one. The latter two may be None.
+    added : sequence of (SkyResidual or None, Distortion or None), optional
         Further errors of each arm.
-
-    Returns
-    -------
-    sigma : float32 array, shape (n_spec, n_wave)
-        The true error.
     """
     half_width = _half_width(kind)
     flux_model = np.ascontiguousarray(flux_model, dtype=np.float32)
-    sigma = np.empty_like(flux)
+    added = added or [(None, None)] * len(tables.arms)
     for (pixels, light, quiet), more in zip(_by_arm(tables, conditions), added, strict=True):
-        parts = [x[:, pixels] for x in (flux, error, sigma, flux_model)]
+        parts = [None if x is None else x[:, pixels] for x in (*out, flux_model)]
         fill_observation(*parts, light, quiet, half_width, *more)
-    return sigma

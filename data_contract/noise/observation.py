@@ -133,7 +133,10 @@ def observe_at_once(
             shapes=whole.shapes[:, arm.pixels], variance=whole.variance[arm.pixels]
         )
         added.append((residual, own))
-    return observation(model.applied(tables), flux_model, conditions, flux, error, kind, added)
+    sigma = np.empty_like(flux)
+    whole = flux, error, sigma
+    observation(model.applied(tables), flux_model, conditions, whole, kind, added)
+    return sigma
 
 
 def observe_terms(

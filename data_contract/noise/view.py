@@ -17,6 +17,7 @@ from starsmith.data_contract.noise.detector import (
     background,
     expected_error,
     expected_snr,
+    observation,
     sensitivity,
 )
 from starsmith.data_contract.noise.model import NoiseModel
@@ -27,7 +28,7 @@ from starsmith.data_contract.noise.observation import (
     observe_at_once,
     observe_terms,
 )
-from starsmith.data_contract.random import DrawKey
+from starsmith.data_contract.random import DrawKey, normals
 
 __all__ = [
     "CALCULATOR",
@@ -39,6 +40,7 @@ __all__ = [
     "background",
     "honest_error",
     "median_snr",
+    "observe_flux",
     "observe_spectra",
     "sensitivity",
     "signal_to_noise",
@@ -131,6 +133,25 @@ def observe_spectra(
         return flux, error, observe_at_once(*asked, (flux, error))
     flux[:], error[:], sigma = observe_terms(*asked)
     return flux, error, sigma
+
+
+def observe_flux(
+    tables: NoiseTables,
+    flux_model: np.ndarray,
+    conditions: np.ndarray,
+    key: DrawKey,
+    drawn: Realisation,
+    out: np.ndarray,
+) -> None:
+    """Draw the observed flux of `observe_spectra` alone, under the calculator's noise.
+
+    Parameters
+    ----------
+    out : float32 array, shape (n_spec, n_wave)
+        Overwritten. Other arguments are as there.
+    """
+    normals(key, drawn.stream, tables.wave.size, drawn.sub, out=out)
+    observation(tables, flux_model, conditions, (out, None, None))
 
 
 def honest_error(

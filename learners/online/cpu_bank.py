@@ -7,13 +7,16 @@ import torch
 
 from starsmith.data_contract.bank.bank_file import Bank
 from starsmith.data_contract.bank.row_sums import weighted_spectra
-from starsmith.data_contract.noise.view import honest_error, signal_to_noise
-from starsmith.learners.online.keyed import keyed_normals
+from starsmith.data_contract.noise.view import (
+    Realisation,
+    observe_flux,
+    observe_spectra,
+    signal_to_noise,
+)
+from starsmith.data_contract.random import DrawKey
 from starsmith.learners.online.torch_bank import BankOnDevice, Stars, Streams
 
 __all__ = ["BankOnCpu", "open_source"]
-
-BLOCK = 64  # spectra at a time: working arrays stay in the caches
 
 
 class BankOnCpu(BankOnDevice):
@@ -32,22 +35,14 @@ class BankOnCpu(BankOnDevice):
         self, stars: Stars, split: str, streams: Streams, sub: int = 0, error: str | None = None
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Observed flux and, where a kind is named, its honest error; see `BankOnDevice`."""
-        flux = torch.empty(len(stars.index), self.wave.size)
-        errors = None if error is None else torch.empty_like(flux)
-        noiseless = self.noiseless(stars)
-        for start in range(0, len(flux), BLOCK):
-            some = slice(start, start + BLOCK)
-            model, conditions = noiseless[some], stars.conditions[some].numpy()
-            normals = keyed_normals(
-                self.seed, streams.noise, split, stars.index[some], self.wave.size, sub
-            )
-            # what the photons of this very flux leave
-            sigma = torch.from_numpy(honest_error(self.bank.noise, model.numpy(), conditions))
-            seen = torch.addcmul(model, normals, sigma, out=flux[some])
-            if errors is not None:
-                own = honest_error(self.bank.noise, seen.numpy(), conditions, error)
-                errors[some] = torch.from_numpy(own)
-        return flux, errors
+        tables, model, conditions = self.bank.noise, self.noiseless(stars).numpy(), stars.conditions
+        key, drawn = DrawKey(self.seed, split, stars.index.numpy()), Realisation(streams.noise, sub)
+        if error is None:
+            flux = np.empty_like(model)
+            observe_flux(tables, model, conditions.numpy(), key, drawn, flux)
+            return torch.from_numpy(flux), None
+        flux, errors, _ = observe_spectra(tables, model, conditions.numpy(), key, error, drawn)
+        return torch.from_numpy(flux), torch.from_numpy(errors)
 
     def signal_to_noise(self, stars: Stars) -> torch.Tensor:
         """Median over pixels of noiseless flux over its σ, float64 (n_spec,)."""

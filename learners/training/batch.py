@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from starsmith.data_contract.dataset.training import TrainingSplit
-from starsmith.learners.preprocess import Normaliser, Statistics, row_median, select_labels
+from starsmith.learners.preprocess import Normaliser, Statistics, select_labels
+from starsmith.learners.row_median import row_median
 
 __all__ = ["Batch", "DeviceNormaliser", "Targets", "device_median", "median_of_rows", "send"]
 
@@ -82,7 +83,7 @@ class DeviceNormaliser:
 def median_of_rows(values: torch.Tensor) -> torch.Tensor:
     """Median of each row, float32 (n_spec,), where ``values`` (n_spec, n_wave) lie."""
     if values.device.type == "cpu":
-        return torch.from_numpy(np.asarray(row_median(values.numpy())))
+        return torch.from_numpy(row_median(values.numpy()))
     return device_median(values)
 
 

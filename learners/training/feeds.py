@@ -214,23 +214,17 @@ class OnlineFeed:
             if pool := self.switches.template_pool:
                 index %= pool
             filled = np.resize(index, max(index.size, self.n_drawn))
-            flux, labels, place = self.observe(
-                send(filled, self.source.device), epoch if pool else 0
-            )
+            flux, labels = self.observe(send(filled, self.source.device), epoch if pool else 0)
             truth = ((labels.index_select(1, self.columns) - self.mean) / self.std).float()
             start = 0
             for own in mine:
-                some = place[start : start + own.size]
-                stars = index[start : start + own.size]
-                seen, wanted = flux.index_select(0, some), truth.index_select(0, some)
-                yield Batch(seen, wanted, None, rows=stars, kind="stars")
+                some = slice(start, start + own.size)
+                yield Batch(flux[some], truth[some], None, rows=index[some], kind="stars")
                 start += own.size
         self.source.check()
 
-    def observe(
-        self, index: torch.Tensor, sub: int = 0
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Observe the stars of some keys, sorted by place in the grid.
+    def observe(self, index: torch.Tensor, sub: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+        """Observe the stars of some keys.
 
         Parameters
         ----------
@@ -243,8 +237,6 @@ class OnlineFeed:
         flux : float32 tensor, shape (n_spec, n_wave)
             Standardised.
         labels : float64 tensor, shape (n_spec, n_label)
-        place : int64 tensor, shape (n_spec,)
-            Row in ``flux`` and ``labels`` of each key.
 
         Raises
         ------
@@ -265,22 +257,20 @@ class OnlineFeed:
                 )
             self.chunk //= 2
 
-    def draw_block(
-        self, index: torch.Tensor, sub: int = 0
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def draw_block(self, index: torch.Tensor, sub: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
         """`observe` as far as memory allows: no question to the device, one shape for one size."""
         source = self.source
         stars = source.draw(index, "train", TRAINING)
-        order = torch.argsort(stars.rows[:, 0])
-        stars, place = stars.take(order), torch.argsort(order)
-        parts = []
+        order = torch.argsort(stars.rows[:, 0])  # neighbours in the grid share rows in the cache
+        flux = torch.empty(len(index), source.wave.size, device=source.device)
         for start in range(0, len(index), self.chunk):
-            some = stars.take(slice(start, start + self.chunk))
+            own = order[start : start + self.chunk]
+            some = stars.take(own)
             seen, _ = source.observe(some, "train", TRAINING, sub)
             if (level := self.switches.noise_level) != 1.0:
                 seen = torch.lerp(source.noiseless(some), seen, level)
-            parts.append(self.normaliser(seen))
-        return parts[0] if len(parts) == 1 else torch.cat(parts), stars.labels, place
+            flux.index_copy_(0, own, self.normaliser(seen))
+        return flux, stars.labels
 
 
 def fits_memory(view: TrainingView, device: torch.device, limit_bytes: int) -> bool:

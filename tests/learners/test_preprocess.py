@@ -1,10 +1,13 @@
 """Networks see brightness-free, standardised, honest input."""
 
+import warnings
+
 import numpy as np
 import pytest
 
 from starsmith.data_contract.errors import DataError
-from starsmith.learners.preprocess import LabelScale, Normaliser, median_normalise, row_median
+from starsmith.learners.preprocess import LabelScale, Normaliser, median_normalise
+from starsmith.learners.row_median import row_median
 from tests.learners.worlds import make_data, uniform_logg
 
 
@@ -28,10 +31,18 @@ def test_brightness_is_divided_out():
 
 @pytest.mark.parametrize("n_wave", [1, 2, 33, 64])
 def test_row_median_is_the_median(n_wave):
-    """One partition and a maximum give numpy's median, for odd and even lengths."""
-    values = np.random.default_rng(0).normal(size=(50, n_wave)).astype(np.float32)
+    """The search gives numpy's median, for odd and even lengths, ties, infinities and NaN."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(60, n_wave)).astype(np.float32)
+    values[20:30] = np.round(values[20:30])
+    values[30:40][rng.random((10, n_wave)) < 0.3] = np.inf
+    values[40:50][rng.random((10, n_wave)) < 0.5] = np.nan
+    values[50:] = np.nan
 
-    np.testing.assert_allclose(row_median(values), np.median(values, axis=1), rtol=1e-6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of rows of NaN
+        expected = np.nanmedian(values, axis=1)
+    np.testing.assert_array_equal(row_median(values), expected)
 
 
 def test_masked_pixels_neither_count_nor_speak():
