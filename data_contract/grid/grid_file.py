@@ -166,6 +166,7 @@ def grid_writer(
     wave: np.ndarray,
     attributes: Mapping[str, object],
     continuum: bool = True,
+    together: int = 1,
 ) -> Iterator[GridWriter]:
     """Write a grid node by node; ``path`` appears only when the block ends without error.
 
@@ -182,6 +183,8 @@ def grid_writer(
         The scalars of `GridData`: name, resolution, provenance, notice.
     continuum : bool
         Whether nodes have a continuum too.
+    together : int
+        Nodes along the last label that one file holds.
     """
     path = Path(path)
     names = tuple(axes)
@@ -192,7 +195,8 @@ def grid_writer(
             write_array(group, name, np.asarray(nodes, dtype=np.float64), (name,))
         write_array(group, "wave", np.asarray(wave, dtype=np.float64), ("wavelength",))
         for name in SPECTRA if continuum else SPECTRA[:1]:
-            _create_spectra(group, name, (*shape, len(wave)), (*names, "wavelength"))
+            chunks = (*(1,) * (len(shape) - 1), together, len(wave))
+            _create_spectra(group, name, (*shape, len(wave)), chunks, (*names, "wavelength"))
         group.attrs.update(
             {
                 "schema": GRID_SCHEMA,
@@ -210,14 +214,18 @@ def grid_writer(
 
 
 def _create_spectra(
-    group: zarr.Group, name: str, shape: tuple[int, ...], dims: tuple[str, ...]
+    group: zarr.Group,
+    name: str,
+    shape: tuple[int, ...],
+    chunks: tuple[int, ...],
+    dims: tuple[str, ...],
 ) -> None:
-    """Lay out one spectrum per chunk; a chunk never written reads as NaN."""
+    """Lay out spectra; a chunk never written reads as NaN."""
     group.create_array(
         name,
         shape=shape,
         dtype=np.float32,
-        chunks=(*(1,) * (len(shape) - 1), shape[-1]),
+        chunks=chunks,
         compressors=SPECTRA_CODECS,
         fill_value=np.nan,
         dimension_names=dims,
@@ -225,7 +233,10 @@ def _create_spectra(
 
 
 def write_grid(path: Path | str, grid: GridData) -> None:
-    """Write a grid file; ``path`` appears only when it is complete."""
+    """Write a grid file; ``path`` appears only when it is complete.
+
+    Nodes along the last label lie in one file: a sixteenth of the files of the demo grid.
+    """
     attributes = {
         "name": grid.name,
         "resolution": float(grid.resolution),
@@ -233,7 +244,8 @@ def write_grid(path: Path | str, grid: GridData) -> None:
         "notice": grid.notice,
     }
     has_continuum = grid.continuum is not None
-    with grid_writer(path, grid.axes, grid.wave, attributes, has_continuum) as writer:
+    together = grid.valid.shape[-1]
+    with grid_writer(path, grid.axes, grid.wave, attributes, has_continuum, together) as writer:
         for first, valid in enumerate(grid.valid):
             continuum = grid.continuum[first] if has_continuum else None
             writer.write_nodes(first, valid, grid.flux[first], continuum)
