@@ -1,6 +1,7 @@
 """Opening, describing and cutting stellar grids; the demo grid's cache; grid files."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,10 +69,23 @@ def test_a_grid_that_fails_half_way_never_appears(tmp_path):
 
 
 def test_holes_cost_no_chunks(tmp_path):
-    """A node never written has no file, and reads as NaN."""
-    write_grid(tmp_path / "toy.zarr", make_grid())
-    chunks = [path for path in (tmp_path / "toy.zarr" / "flux" / "c").rglob("*") if path.is_file()]
-    assert len(chunks) == 5
+    """A node never written has no file; a grid written at once has one for each row of nodes."""
+    grid = make_grid()
+    attributes = {"name": "toy", "resolution": 5000.0, "provenance": {}, "notice": ""}
+    with grid_writer(tmp_path / "nodes.zarr", grid.axes, grid.wave, attributes) as writer:
+        for place in np.argwhere(grid.valid):
+            writer.write_node(place, grid.flux[tuple(place)], grid.continuum[tuple(place)])
+    flux = grid.flux.copy()
+    valid = grid.valid.copy()
+    flux[0], valid[0] = np.nan, False
+    rows = replace(grid, flux=flux, valid=valid)
+    write_grid(tmp_path / "rows.zarr", rows)
+    for name, n_file, written in (("nodes", 5, grid), ("rows", 2, rows)):
+        folder = tmp_path / f"{name}.zarr" / "flux" / "c"
+        assert sum(path.is_file() for path in folder.rglob("*")) == n_file
+        read = read_grid(tmp_path / f"{name}.zarr")
+        np.testing.assert_array_equal(read.flux[read.valid], written.flux[written.valid])
+        assert np.isnan(read.flux[~read.valid]).all()
 
 
 def test_an_unknown_grid_names_the_repair(tmp_path):
