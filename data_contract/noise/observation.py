@@ -23,6 +23,7 @@ from starsmith.data_contract.quantities import CONDITIONS
 from starsmith.data_contract.random import DrawKey, normals
 
 __all__ = [
+    "Drawing",
     "Realisation",
     "distortion_shapes",
     "observe_at_once",
@@ -105,14 +106,59 @@ def distortion_shapes(
     return tables.remembered["distortion", model]
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """One realisation of a noise model's terms, of some spectra.
+
+    Attributes
+    ----------
+    tables : NoiseTables
+    model : NoiseModel
+    key : DrawKey
+    realisation : Realisation
+    """
+
+    tables: NoiseTables
+    model: NoiseModel
+    key: DrawKey
+    realisation: Realisation
+
+    def normals(self, out: np.ndarray | None = None) -> np.ndarray:
+        """Numbers of the independent part, float32 (n_spec, n_wave)."""
+        own = self.realisation
+        return normals(self.key, own.stream, self.tables.wave.size, own.sub, out)
+
+    def of_term(self, stream: str, n: int) -> np.ndarray:
+        """Numbers of another part, float32 (n_spec, n)."""
+        return normals(self.key, stream, n, self.realisation.of_terms)
+
+    def distortion(self) -> Distortion | None:
+        """Errors in proportion to the flux, None where the model has none."""
+        found = distortion_shapes(self.tables, self.model)
+        if found is None:
+            return None
+        by_stream = self.model.shapes(self.tables).items()
+        amplitude = [self.of_term(stream, len(shape)) for stream, shape in by_stream]
+        return Distortion(*found, np.hstack(amplitude))
+
+    def residuals(self) -> list[SkyResidual]:
+        """Correlated residual of the sky in every arm; empty where it is not correlated."""
+        found, n_arm = [], len(self.tables.arms)
+        for term, _ in self.model.active("modes"):
+            # one amplitude a mode and star
+            own = np.split(self.of_term(term.stream, FLOOR_MODES * n_arm), n_arm, axis=1)
+            found += [
+                SkyResidual(*floor_amplitudes(arm), part)
+                for arm, part in zip(self.tables.by_arm, own, strict=True)
+            ]
+        return found
+
+
 def observe_at_once(
-    tables: NoiseTables,
-    model: NoiseModel,
+    drawing: Drawing,
     flux_model: np.ndarray,
     conditions: np.ndarray,
-    key: DrawKey,
     kind: str,
-    realisation: Realisation,
     out: tuple[np.ndarray, np.ndarray],
 ) -> np.ndarray:
     """Draw the observed flux with terms that need one pass over the pixels (`in_one_pass`).
@@ -124,43 +170,34 @@ def observe_at_once(
     sigma : float32 array, shape (n_spec, n_wave)
         As of `observe_terms`.
     """
-    flux, error = out
-    normals(key, realisation.stream, tables.wave.size, realisation.sub, out=flux)
-    residuals = _residuals(tables, model, key, realisation) or [None] * len(tables.arms)
-    whole, added = _distortion(tables, model, key, realisation), []
+    tables, (flux, error) = drawing.tables, out
+    drawing.normals(out=flux)
+    residuals = drawing.residuals() or [None] * len(tables.arms)
+    whole, added = drawing.distortion(), []
     for arm, residual in zip(tables.arms, residuals, strict=True):
         own = whole and whole._replace(
             shapes=whole.shapes[:, arm.pixels], variance=whole.variance[arm.pixels]
         )
         added.append((residual, own))
     sigma = np.empty_like(flux)
-    whole = flux, error, sigma
-    observation(model.applied(tables), flux_model, conditions, whole, kind, added)
+    applied = drawing.model.applied(tables)
+    observation(applied, flux_model, conditions, (flux, error, sigma), kind, added)
     return sigma
 
 
 def observe_terms(
-    tables: NoiseTables,
-    model: NoiseModel,
-    flux_model: np.ndarray,
-    conditions: np.ndarray,
-    key: DrawKey,
-    kind: str,
-    realisation: Realisation,
+    drawing: Drawing, flux_model: np.ndarray, conditions: np.ndarray, kind: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draw the observed flux with the terms of a noise model.
 
     Parameters
     ----------
-    tables : NoiseTables
-    model : NoiseModel
+    drawing : Drawing
     flux_model : float32 array, shape (n_spec, n_wave)
         [1e-17 erg/s/cm²/Å].
     conditions : float64 array, shape (n_spec, 8)
-    key : DrawKey
     kind : str
         Of the honest error: ``observed`` or ``smooth``.
-    realisation : Realisation
 
     Returns
     -------
@@ -169,16 +206,17 @@ def observe_terms(
         of calibration errors. ``sigma`` is that of all terms together, in a pixel no cosmic
         ray hit.
     """
+    tables, model, key = drawing.tables, drawing.model, drawing.key
     coadd = Coadd.of(tables, conditions, model, key)
     sigma = coadd.response.error(flux_model)
     kept, stretch = _count(conditions)[:, None], None
     if model.loses:
-        lost = _lost(model, conditions, key, tables.wave.size, realisation)
+        lost = _lost(model, conditions, key, tables.wave.size, drawing.realisation)
         kept, stretch = _left(_count(conditions), lost)
     drawn = sigma if stretch is None else sigma * stretch  # fewer exposures, more noise
-    flux = _noise(coadd, tables, model, flux_model, drawn, kept, key, realisation)
+    flux = _noise(drawing, coadd, flux_model, drawn, kept)
     flux += flux_model
-    if distortion := _distortion(tables, model, key, realisation):
+    if distortion := drawing.distortion():
         add_distortion(flux, sigma, flux_model, distortion)
     if model.loses:
         interpolate_lost(flux, lost, _count(conditions))
@@ -212,52 +250,14 @@ def _left(count: np.ndarray, lost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return kept, stretch
 
 
-def _distortion(
-    tables: NoiseTables, model: NoiseModel, key: DrawKey, realisation: Realisation
-) -> Distortion | None:
-    found = distortion_shapes(tables, model)
-    if found is None:
-        return None
-    amplitude = [
-        normals(key, stream, len(shape), realisation.of_terms)
-        for stream, shape in model.shapes(tables).items()
-    ]
-    return Distortion(*found, np.hstack(amplitude))
-
-
-def _residuals(
-    tables: NoiseTables, model: NoiseModel, key: DrawKey, realisation: Realisation
-) -> list[SkyResidual]:
-    """Correlated residual of the sky in every arm; empty where it is not correlated."""
-    found = []
-    for term, _ in model.active("modes"):
-        # one amplitude a mode and star
-        amplitude = normals(key, term.stream, FLOOR_MODES * len(tables.arms), realisation.of_terms)
-        own = np.split(amplitude, len(tables.arms), axis=1)
-        found += [
-            SkyResidual(*floor_amplitudes(arm), part)
-            for arm, part in zip(tables.by_arm, own, strict=True)
-        ]
-    return found
-
-
 def _noise(
-    coadd: Coadd,
-    tables: NoiseTables,
-    model: NoiseModel,
-    flux_model: np.ndarray,
-    sigma: np.ndarray,
-    kept: np.ndarray,
-    key: DrawKey,
-    realisation: Realisation,
+    drawing: Drawing, coadd: Coadd, flux_model: np.ndarray, sigma: np.ndarray, kept: np.ndarray
 ) -> np.ndarray:
     """Everything but distortions of the flux, float32 (n_spec, n_wave)."""
-    n_wave = tables.wave.size
-    noise = normals(key, realisation.stream, n_wave, realisation.sub)
-    residuals = _residuals(tables, model, key, realisation)
-    if model.counts == "poisson":
+    tables, noise, residuals = drawing.tables, drawing.normals(), drawing.residuals()
+    if drawing.model.counts == "poisson":
         # what is not counted in photons
-        rest = normals(key, "read_noise", n_wave, realisation.of_terms)
+        rest = drawing.of_term("read_noise", tables.wave.size)
         kept = np.ascontiguousarray(np.broadcast_to(kept, noise.shape))
         _count_photons(coadd, tables, flux_model, sigma, kept, (noise, rest), residuals)
     elif residuals:

@@ -23,12 +23,13 @@ from starsmith.data_contract.noise.detector import (
 from starsmith.data_contract.noise.model import NoiseModel
 from starsmith.data_contract.noise.noise_tables import NoiseTables
 from starsmith.data_contract.noise.observation import (
+    Drawing,
     Realisation,
     distortion_shapes,
     observe_at_once,
     observe_terms,
 )
-from starsmith.data_contract.random import DrawKey, normals
+from starsmith.data_contract.random import DrawKey
 
 __all__ = [
     "CALCULATOR",
@@ -128,10 +129,10 @@ def observe_spectra(
         which stays inside the simulator.
     """
     flux, error = out or np.empty((2, *np.shape(flux_model)), dtype=np.float32)
-    asked = tables, model, flux_model, conditions, key, kind, drawn
+    drawing = Drawing(tables, model, key, drawn)
     if model.in_one_pass:
-        return flux, error, observe_at_once(*asked, (flux, error))
-    flux[:], error[:], sigma = observe_terms(*asked)
+        return flux, error, observe_at_once(drawing, flux_model, conditions, kind, (flux, error))
+    flux[:], error[:], sigma = observe_terms(drawing, flux_model, conditions, kind)
     return flux, error, sigma
 
 
@@ -150,7 +151,7 @@ def observe_flux(
     out : float32 array, shape (n_spec, n_wave)
         Overwritten. Other arguments are as there.
     """
-    normals(key, drawn.stream, tables.wave.size, drawn.sub, out=out)
+    Drawing(tables, CALCULATOR, key, drawn).normals(out=out)
     observation(tables, flux_model, conditions, (out, None, None))
 
 

@@ -7,8 +7,13 @@ import pytest
 
 from starsmith.data_contract.noise.modes import floor_modes
 from starsmith.data_contract.noise.noise_tables import PER_ARM
-from starsmith.data_contract.noise.observation import Realisation, observe_at_once, observe_terms
-from starsmith.data_contract.noise.view import NoiseModel, observe_spectra, true_error
+from starsmith.data_contract.noise.observation import (
+    Drawing,
+    Realisation,
+    observe_at_once,
+    observe_terms,
+)
+from starsmith.data_contract.noise.view import NoiseModel, observe_flux, observe_spectra, true_error
 from starsmith.data_contract.random import DrawKey
 from tests.conftest import make_noise_tables
 
@@ -94,8 +99,13 @@ def test_one_pass_over_the_pixels_changes_no_bit(arms, terms, kind):
         shape = (7, tables.wave.size)
         flux_model = rng.uniform(0.1, 3.0, shape).astype(np.float32)
         out = np.empty((2, *shape), np.float32)
-        asked = tables, model, flux_model, conditions, key, kind, Realisation("training", 4)
+        drawing = Drawing(tables, model, key, Realisation("training", 4))
+        asked = drawing, flux_model, conditions, kind
         sigma = observe_at_once(*asked, tuple(out))
         for ours, slow in zip((*out, sigma), observe_terms(*asked), strict=True):
             np.testing.assert_array_equal(ours, slow)
         np.testing.assert_array_equal(sigma, true_error(tables, flux_model, conditions, model))
+        if not terms:
+            alone = np.empty(shape, np.float32)
+            observe_flux(tables, flux_model, conditions, key, drawing.realisation, alone)
+            np.testing.assert_array_equal(alone, out[0])
