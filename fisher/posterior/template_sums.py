@@ -16,6 +16,7 @@ STAR_BLOCK = 512
 TEMPLATE_BLOCK = 1024  # of which one star's sums stay in the first-level cache
 N_SAMPLE = 1024  # of stars and of templates, that coordinates are shortened by
 SHORT_LOSS = 1e-4  # of ln L, root mean square over stars and templates
+WORST_LOSS = 1e-2  # of one star's, over templates
 NOBODY = -1
 
 
@@ -78,24 +79,37 @@ def shortened(stars: StarSums, templates: Templates) -> tuple[StarSums, Template
 
     Balanced truncation (Moore 1981) of p · q, p of stars and q of templates: with factors
     L L' of the sums of p p' and of q q', and the singular values L_p' L_q = U s V', coordinates
-    U' L_p' q / √s and V' L_q' p / √s beyond the first few carry next to nothing.
+    U' L_p' q / √s and V' L_q' p / √s beyond the first few carry next to nothing. Where a star is
+    so unlike the others that its sums would err, as of other pixels masked, all are kept.
     """
-    some = np.unique(np.linspace(0, len(stars) - 1, N_SAMPLE).astype(int))
     few = templates.take(slice(0, N_SAMPLE))
-    cross, square = stars.products(some, few)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        amplitude = cross / square
-    likeliest = np.argmax(np.nan_to_num(cross * amplitude), axis=1)
-    scale = np.nan_to_num(amplitude[np.arange(len(some)), likeliest])  # of what no pixel tells: 0
-    of_stars = _factor(0.5 * scale[:, None] ** 2 * stars.square[some])  # ln L loses A² S2 / 2
-    of_templates = _factor(few.square)
+    halves = 0.5 * _likeliest_amplitude(stars, few)[:, None] ** 2 * stars.square  # as ln L has S2
+    some = np.unique(np.linspace(0, len(stars) - 1, N_SAMPLE).astype(int))
+    of_stars, of_templates = _factor(halves[some]), _factor(few.square)
     left, values, right = np.linalg.svd(of_stars.T @ of_templates)
     beyond = np.sqrt(np.cumsum(values[::-1] ** 2)[::-1] / (len(some) * len(few)))
     n_kept = max(int(np.searchsorted(-beyond, -SHORT_LOSS)), 1)
     root = np.sqrt(values[:n_kept])
-    own = stars.square @ (of_templates @ right[:n_kept].T / root)
-    theirs = templates.square @ (of_stars @ left[:, :n_kept] / root)
-    return replace(stars, square=own), replace(templates, square=theirs)
+    own = of_templates @ right[:n_kept].T / root
+    theirs = of_stars @ left[:, :n_kept] / root
+    lost = (halves - halves @ own @ theirs.T) @ of_templates  # each star's errors, rotated
+    if np.sqrt(np.max(np.sum(lost**2, axis=1)) / len(few)) > WORST_LOSS:
+        return stars, templates
+    return replace(stars, square=stars.square @ own), replace(
+        templates, square=templates.square @ theirs
+    )
+
+
+def _likeliest_amplitude(stars: StarSums, templates: Templates) -> np.ndarray:
+    """Amplitude of the template that fits each star best, (n_spec,); 0 where no pixel tells."""
+    found = np.zeros(len(stars))
+    for start in range(0, len(stars), STAR_BLOCK):
+        rows = slice(start, start + STAR_BLOCK)
+        cross, square = stars.products(rows, templates)
+        amplitude = np.divide(cross, square, out=np.zeros_like(cross), where=square > 0.0)
+        best = np.argmax(cross * amplitude, axis=1)
+        found[rows] = np.take_along_axis(amplitude, best[:, None], axis=1)[:, 0]
+    return found
 
 
 def _factor(rows: np.ndarray) -> np.ndarray:

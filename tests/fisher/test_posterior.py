@@ -208,6 +208,22 @@ def test_shortened_sums_keep_the_likelihood(toy_bank, prior, toy_stars):
     assert np.abs(lost).max() < 0.02
 
 
+def test_a_star_unlike_the_others_keeps_all_coordinates(toy_bank, prior, toy_stars):
+    """Of a thousand and some stars a single one, that no sample meets, has a few pixels only."""
+    rows = np.resize(np.arange(len(toy_stars)), 1030)
+    variance = toy_stars.error[rows].astype(float) ** 2
+    limits = amplitude_limits(prior, "free", None, len(rows))
+    stars = Stars(toy_stars.flux[rows].astype(float), variance, limits)
+    basis = build_basis(toy_bank, prior, stars)
+    templates = build_templates(toy_bank, prior, basis, 1000)
+    known = StarSums.of(basis, stars)
+    assert shortened(known, templates)[1] is not templates
+    missed = np.setdiff1d(np.arange(1030), np.linspace(0, 1029, 1024).astype(int))[0]
+    variance[missed, np.arange(variance.shape[1]) % 50 > 0] = np.inf
+    variance[missed] *= 1e-3
+    assert shortened(StarSums.of(basis, stars), templates)[1] is templates
+
+
 @pytest.mark.filterwarnings("error")
 def test_a_star_without_pixels_is_told_apart(toy_bank, prior, toy_stars):
     """Nothing is known of it, and the others have what they have without it."""
