@@ -15,8 +15,8 @@ __all__ = ["Moments", "StarSums", "Weighing", "add_to", "shortened", "weigh"]
 STAR_BLOCK = 512
 TEMPLATE_BLOCK = 1024  # of which one star's sums stay in the first-level cache
 N_SAMPLE = 1024  # of stars and of templates, that coordinates are shortened by
-SHORT_LOSS = 1e-4  # of ln L, root mean square over stars and templates
-WORST_LOSS = 1e-2  # of one star's, over templates
+SHORT_LOSS = 1e-6  # of ln L, root mean square over stars and templates: no printed digit moves
+WORST_LOSS = 1e-4  # of one star's, over templates
 NOBODY = -1
 
 
