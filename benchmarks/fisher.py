@@ -15,6 +15,7 @@ from collections.abc import Callable
 from statistics import median
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from benchmarks.timing import machine
 from starsmith.data_contract.bank.bank_file import Bank, load_bank
@@ -122,6 +123,7 @@ def posterior_rows(bank: Bank, prior: Prior, n_star: int, n_template: int) -> li
     ]
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # as the posterior mean has it
 def part_rows(bank: Bank, prior: Prior, n_star: int = 200, n_template: int = 10_000) -> list[str]:
     """What the posterior costs by itself for each pair, each template and each re-drawn star."""
     draws = draw_stars(bank, prior, 0, "test", np.arange(n_star))

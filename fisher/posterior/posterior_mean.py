@@ -194,7 +194,8 @@ def posterior_mean(
         Labels uniform within its ranges, magnitude uniform, as in the data sets; all labels on
         nodes but one; or the stars of a table, each at its own magnitude.
     flux, error : float arrays, shape (n_spec, n_wave)
-        Observed flux and its 1σ error [1e-17 erg/s/cm²/Å]; infinite error masks a pixel.
+        Observed flux and its 1σ error [1e-17 erg/s/cm²/Å]; a pixel is masked where either is not
+        finite.
     conditions : float64 array, shape (n_spec, 8), optional
         If given, the variance is refined once: that of the star's own posterior mean, so
         that it carries no noise of the observation. Otherwise ``error`` is taken as it is.
@@ -212,7 +213,10 @@ def posterior_mean(
     check_noise(options.noise)
     variance = np.asarray(error, dtype=np.float64) ** 2
     limits = amplitude_limits(prior, options.normalise, amplitude, len(flux))
-    stars = Stars(np.asarray(flux), variance, limits)
+    flux, good = np.asarray(flux), np.isfinite(flux) & np.isfinite(variance)
+    if not good.all():  # what is under a mask may be any number
+        flux, variance = np.where(good, flux, 0.0), np.where(good, variance, np.inf)
+    stars = Stars(flux, variance, limits)
     probe = stars.take(np.unique(np.linspace(0, len(stars) - 1, N_BASIS_STAR).astype(int)))
     basis = build_basis(bank, prior, probe, options.normalise, options.seed)
     rows = None if prior.population is None else TableRows.of(bank, prior.population)

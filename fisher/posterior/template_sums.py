@@ -84,20 +84,22 @@ def shortened(stars: StarSums, templates: Templates) -> tuple[StarSums, Template
     """
     few = templates.take(slice(0, N_SAMPLE))
     halves = 0.5 * _likeliest_amplitude(stars, few)[:, None] ** 2 * stars.square  # as ln L has S2
+    if not halves.any():
+        return stars, templates
     some = np.unique(np.linspace(0, len(stars) - 1, N_SAMPLE).astype(int))
     of_stars, of_templates = _factor(halves[some]), _factor(few.square)
     left, values, right = np.linalg.svd(of_stars.T @ of_templates)
     beyond = np.sqrt(np.cumsum(values[::-1] ** 2)[::-1] / (len(some) * len(few)))
     n_kept = max(int(np.searchsorted(-beyond, -SHORT_LOSS)), 1)
+    n_kept = min(n_kept, np.count_nonzero(values))
     root = np.sqrt(values[:n_kept])
     own = of_templates @ right[:n_kept].T / root
     theirs = of_stars @ left[:, :n_kept] / root
     lost = (halves - halves @ own @ theirs.T) @ of_templates  # each star's errors, rotated
-    if np.sqrt(np.max(np.sum(lost**2, axis=1)) / len(few)) > WORST_LOSS:
+    if np.max(np.sum(lost**2, axis=1)) > WORST_LOSS**2 * len(few):
         return stars, templates
-    return replace(stars, square=stars.square @ own), replace(
-        templates, square=templates.square @ theirs
-    )
+    shorter = replace(templates, square=templates.square @ theirs)
+    return replace(stars, square=stars.square @ own), shorter
 
 
 def _likeliest_amplitude(stars: StarSums, templates: Templates) -> np.ndarray:

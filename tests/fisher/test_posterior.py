@@ -235,6 +235,10 @@ def test_a_star_without_pixels_is_told_apart(toy_bank, prior, toy_stars):
     alone = posterior_mean(toy_bank, prior, toy_stars.flux[rest], error[rest], options=options)
     assert np.isnan(found.mean[2]).all()
     np.testing.assert_allclose(found.mean[rest], alone.mean, rtol=1e-3)
+    blank = toy_stars.flux.copy()
+    blank[2, ::2], blank[2, 1::2] = np.nan, np.inf
+    masked = posterior_mean(toy_bank, prior, blank, error, options=options)
+    np.testing.assert_array_equal(masked.mean, found.mean)
     error[:] = np.inf
     with pytest.raises(DataError, match="every pixel of every star is masked"):
         posterior_mean(toy_bank, prior, toy_stars.flux, error, options=options)
