@@ -27,15 +27,22 @@ class BankOnCpu(BankOnDevice):
         self.bank = bank
 
     def noiseless(self, stars: Stars) -> torch.Tensor:
-        """Noiseless flux, float32 (n_spec, n_wave); stays inside `starsmith.learners.online`."""
+        """Noiseless flux, float32 (n_spec, n_wave); no batch holds it."""
         rows = stars.rows.numpy().astype(np.int32)
         return torch.from_numpy(weighted_spectra(self.bank, rows, self.weights(stars).numpy()))
 
     def observe(
-        self, stars: Stars, split: str, streams: Streams, sub: int = 0, error: str | None = None
+        self,
+        stars: Stars,
+        split: str,
+        streams: Streams,
+        sub: int = 0,
+        error: str | None = None,
+        noiseless: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Observed flux and, where a kind is named, its honest error; see `BankOnDevice`."""
-        tables, model, conditions = self.bank.noise, self.noiseless(stars).numpy(), stars.conditions
+        model = (self.noiseless(stars) if noiseless is None else noiseless).numpy()
+        tables, conditions = self.bank.noise, stars.conditions
         key, drawn = DrawKey(self.seed, split, stars.index.numpy()), Realisation(streams.noise, sub)
         if error is None:
             flux = np.empty_like(model)

@@ -252,14 +252,25 @@ class BankOnDevice:
         return (stars.weights * scale[:, None]).float()  # magnitude and spline in one weight
 
     def noiseless(self, stars: Stars) -> torch.Tensor:
-        """Noiseless flux, float32 (n_spec, n_wave); stays inside `starsmith.learners.online`."""
-        flux = functional.embedding_bag(  # weighted sum of rows, none of them copied
-            stars.rows, self.coef, per_sample_weights=self.weights(stars), mode="sum"
+        """Noiseless flux, float32 (n_spec, n_wave); no batch holds it."""
+        order = torch.argsort(stars.rows[:, 0])  # neighbours in the grid share rows in the cache
+        sums = functional.embedding_bag(  # weighted sum of rows, none of them copied
+            stars.rows[order],
+            self.coef,
+            per_sample_weights=self.weights(stars)[order],
+            mode="sum",
         )
-        return flux if self.basis is None else flux @ self.basis
+        sums = sums[torch.argsort(order)]
+        return sums if self.basis is None else sums @ self.basis
 
     def observe(
-        self, stars: Stars, split: str, streams: Streams, sub: int = 0, error: str | None = None
+        self,
+        stars: Stars,
+        split: str,
+        streams: Streams,
+        sub: int = 0,
+        error: str | None = None,
+        noiseless: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Observed flux and, where a kind is named, its honest error.
 
@@ -272,13 +283,15 @@ class BankOnDevice:
             Realisation of the noise.
         error : str, optional
             ``observed`` or ``smooth``.
+        noiseless : float32 tensor, shape (n_spec, n_wave), optional
+            Of these stars, where it is at hand.
 
         Returns
         -------
         flux : float32 tensor, shape (n_spec, n_wave) [1e-17 erg/s/cm²/Å]
         error : float32 tensor of that shape, or None
         """
-        noiseless = self.noiseless(stars)
+        noiseless = self.noiseless(stars) if noiseless is None else noiseless
         response = self.noise.response(stars.conditions)
         n_wave = self.wave.size
         normals = keyed_normals(self.seed, streams.noise, split, stars.index, n_wave, sub)

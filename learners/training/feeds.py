@@ -54,7 +54,7 @@ __all__ = [
 ]
 
 ONLINE_BLOCK = 2048
-"""Stars drawn together and sorted by place in the grid, so that they share rows in the cache."""
+"""Stars drawn together, whose noiseless flux is summed in the order of the grid: rows are shared."""
 
 CPU_CHUNK = 512
 """Spectra observed together on a CPU: working arrays of 8 MiB at 4096 pixels."""
@@ -261,15 +261,14 @@ class OnlineFeed:
         """`observe` as far as memory allows: no question to the device, one shape for one size."""
         source = self.source
         stars = source.draw(index, "train", TRAINING)
-        order = torch.argsort(stars.rows[:, 0])  # neighbours in the grid share rows in the cache
-        flux = torch.empty(len(index), source.wave.size, device=source.device)
+        flux = source.noiseless(stars)
         for start in range(0, len(index), self.chunk):
-            own = order[start : start + self.chunk]
-            some = stars.take(own)
-            seen, _ = source.observe(some, "train", TRAINING, sub)
+            some = slice(start, start + self.chunk)
+            model = flux[some]
+            seen, _ = source.observe(stars.take(some), "train", TRAINING, sub, noiseless=model)
             if (level := self.switches.noise_level) != 1.0:
-                seen = torch.lerp(source.noiseless(some), seen, level)
-            flux.index_copy_(0, own, self.normaliser(seen))
+                seen = torch.lerp(model, seen, level)
+            flux[some] = self.normaliser(seen)
         return flux, stars.labels
 
 
