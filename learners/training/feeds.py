@@ -54,7 +54,7 @@ __all__ = [
 ]
 
 ONLINE_BLOCK = 2048
-"""Stars drawn together, whose noiseless flux is summed in the order of the grid: rows are shared."""
+"""Stars drawn together; their noiseless flux is summed in the order of the grid, to share rows."""
 
 CPU_CHUNK = 512
 """Spectra observed together on a CPU: working arrays of 8 MiB at 4096 pixels."""
