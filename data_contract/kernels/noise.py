@@ -165,7 +165,6 @@ def _background_row(background, sky, quiet, i):
     sky_row(sky, quiet, i)
     factor, floor, stray, constant = quiet.scalars[i]
     constant += stray * mean_of(sky)  # light scattered all over the detector
-    last = sky.size - 1
     # the floor follows the brightest of three neighbours, as the calculator's
     last = sky.size - 1
     first = max(sky[0], sky[min(1, last)])

@@ -1,7 +1,7 @@
 """A bank inside the training loop: stars drawn by key, interpolated and observed on a device.
 
 The one second implementation of the bank's arithmetic; ``simulator.observe`` is its twin (1e-5).
-What leaves this module is observed flux: the noiseless spectrum stays in `BankOnDevice`.
+A batch holds observed flux: a feed writes it over the noiseless one before any is handed out.
 """
 
 from collections.abc import Mapping
